@@ -1,0 +1,27 @@
+/** Durations: a number is milliseconds; a string is a number and a unit. */
+import { PerdureError } from './errors.ts'
+
+type Unit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
+
+/** `1500`, `'250ms'`, `'10s'`, `'5m'`, `'2h'`, `'30d'`, `'1w'`; fractions such as `'1.5h'` are allowed. */
+export type Duration = number | `${number}${Unit}`
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/
+/** About 285 years: keeps every due time a safe integer. */
+const LONGEST_MS = 9_000_000_000_000
+
+/** Milliseconds of a duration, rounded up. Throws `DURATION_INVALID` for anything else, also negative or not finite. */
+export function durationMs(duration: Duration): number {
+  let ms: number
+  if (typeof duration === 'number') ms = duration
+  else {
+    const match = typeof duration === 'string' ? PATTERN.exec(duration) : null
+    ms = match === null ? Number.NaN : Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? Number.NaN)
+  }
+  if (!(ms >= 0 && ms <= LONGEST_MS)) {
+    const shown = typeof duration === 'string' ? JSON.stringify(duration) : String(duration)
+    throw new PerdureError('DURATION_INVALID', `${shown} is not a duration`)
+  }
+  return Math.ceil(ms)
+}

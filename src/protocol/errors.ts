@@ -1,0 +1,81 @@
+/**
+ * The error catalogue. `PerdureError` is a failure of the platform or of its use; errors thrown by the user's own code
+ * travel as `ApplicationError` and keep name, message, stack and cause.
+ */
+interface CatalogueEntry {
+  readonly httpStatus: number
+  /** The same call may succeed later. */
+  readonly retryable: boolean
+  readonly hint: string
+}
+
+const entry = (httpStatus: number, retryable: boolean, hint: string): CatalogueEntry => ({ httpStatus, retryable, hint })
+
+export const ERROR_CATALOGUE = {
+  ARGUMENT_INVALID: entry(400, false, 'Correct the argument named in the message.'),
+  CANCELLED: entry(409, false, 'The execution or scope was cancelled; clean up in ctx.uncancellable and rethrow.'),
+  CHILDREN_TOO_DEEP: entry(422, false, 'Start a new top-level execution, or raise limits.childDepth.'),
+  CHILD_FAILED: entry(422, false, 'See `cause` for the failure of the child.'),
+  CLOCK_BACKWARDS: entry(500, true, 'Correct the clock of the machine.'),
+  DURATION_INVALID: entry(400, false, "Use milliseconds or a string such as '250ms', '10s', '2h', '30d'."),
+  ENGINE_CLOSED: entry(503, true, 'The engine is closed or closing; call the engine that runs now.'),
+  ENGINE_FAILED: entry(500, false, 'The engine stopped to keep its data safe; see `cause`, mend it, and start the engine again.'),
+  EXECUTION_CLOSED: entry(409, false, 'The execution has ended; start a new one.'),
+  EXECUTION_EXISTS: entry(409, false, 'Use another id, or onConflict: "use-existing" or "terminate-existing".'),
+  EXECUTION_FAILED: entry(422, false, 'See `cause` for the failure; execution.retry() continues it where that is possible.'),
+  EXECUTION_NOT_FOUND: entry(404, false, 'Check namespace, workflow id and run id; it may have been deleted by retention.'),
+  EXECUTION_OPEN: entry(409, false, 'Cancel or terminate the execution first.'),
+  EXECUTION_PARKED: entry(409, true, 'Register the workflow version that the execution was started with; it goes on by itself.'),
+  EXECUTION_TERMINATED: entry(409, false, 'The execution was terminated; start a new one.'),
+  EXECUTION_TIMED_OUT: entry(422, false, 'Raise executionTimeout, or find out what the execution waited for.'),
+  FOREIGN_PROMISE: entry(422, false, 'Await only ctx operations in workflow code; put everything else into ctx.step.'),
+  HISTORY_TOO_LONG: entry(422, false, 'Use ctx.continueAsNew in long loops, or raise limits.historyEvents.'),
+  ID_INVALID: entry(400, false, 'Use a non-empty string without NUL or lone surrogates, within limits.idBytes.'),
+  INPUT_INVALID: entry(400, false, 'Correct the value at the path named in the message.'),
+  NONDETERMINISM: entry(422, false, 'Register the code that made this history, guard the change with ctx.patched, or use a new version.'),
+  NONDETERMINISTIC_CALL: entry(422, false, 'Use the replacement on ctx that the message names.'),
+  OUTPUT_INVALID: entry(422, false, 'Correct what the workflow returns, or its output schema.'),
+  OVERLOADED: entry(503, true, 'Wait a moment and call again.'),
+  PAYLOAD_TOO_LARGE: entry(413, false, 'Store large data elsewhere and pass a reference, or raise limits.payloadBytes.'),
+  PAYLOAD_UNREADABLE: entry(500, false, 'The payload was written by another codec or with a key that is not here.'),
+  PAYLOAD_UNSUPPORTED: entry(400, false, 'Use JSON values, Date, bigint, Uint8Array, Map, Set and undefined.'),
+  QUERY_FAILED: entry(422, false, 'See `cause`.'),
+  QUERY_UNKNOWN: entry(404, false, 'Register a handler with ctx.onQuery.'),
+  RETRY_IMPOSSIBLE: entry(409, false, 'Start a new execution.'),
+  STEP_TIMEOUT: entry(504, true, 'Raise the timeout of the step, or make the step faster.'),
+  STORE_CORRUPT: entry(500, false, 'Run `perdure doctor`; restore the file from a backup.'),
+  STORE_FAILED: entry(500, false, 'Mend the disk or database named in the message and start the engine again.'),
+  STORE_INVALID: entry(400, false, "Use 'memory' or 'sqlite:PATH'."),
+  STORE_LOCKED: entry(409, true, 'Only one engine may use a file: stop the other one, or use another file.'),
+  STORE_NEWER: entry(500, false, 'The file was written by a newer version of perdure: upgrade this program.'),
+  STORE_READ_ONLY: entry(500, false, 'Give the process write access to the directory of the file.'),
+  TOO_MANY_OPERATIONS: entry(422, false, 'Use ctx.map with a concurrency, or raise limits.pendingOperations.'),
+  TOO_MANY_SIGNALS: entry(429, true, 'Let the workflow consume its signals, or raise limits.queuedSignals.'),
+  UNCOMMITTED: entry(503, true, 'The request was not recorded; call again with the same id.'),
+  UPDATE_FAILED: entry(422, false, 'See `cause`.'),
+  UPDATE_REJECTED: entry(422, false, 'See `cause` for what the validator found.'),
+  UPDATE_UNKNOWN: entry(404, false, 'Register a handler with ctx.onUpdate.'),
+  WORKFLOW_UNKNOWN: entry(404, false, 'Register the workflow with createEngine({ workflows: [...] }).'),
+} as const satisfies Record<string, CatalogueEntry>
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE
+
+/** A failure of the platform or of its use, with a code of the catalogue. */
+export class PerdureError extends Error {
+  override readonly name: string = 'PerdureError'
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly hint: string
+
+  constructor(code: ErrorCode, detail: string, options?: { readonly cause?: unknown }) {
+    const known = ERROR_CATALOGUE[code]
+    super(`${detail} (${code}). ${known.hint}`, options)
+    this.code = code
+    this.retryable = known.retryable
+    this.hint = known.hint
+  }
+
+  get httpStatus(): number {
+    return ERROR_CATALOGUE[this.code].httpStatus
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The payload envelope and its first codec.
+ *
+ * A payload is a JSON value `[format, codec, keyId, data]`: the format of the envelope, the codec of the data, the id of
+ * the key that encrypted it (null: plaintext), the data. The shape is frozen; new codecs get new names.
+ *
+ * Codec `json`: JSON, plus tagged objects `{"$": tag, "v": …}` for Date, bigint, Uint8Array, Map, Set and undefined. A
+ * plain object that has a key `$` itself is wrapped with the tag `object`. Encoding copies, so a later change of the value
+ * by the caller changes nothing that was recorded; decoding copies too.
+ */
+import { PerdureError } from './errors.ts'
+import type { Json } from './json.ts'
+
+export type Payload = readonly [format: 1, codec: string, keyId: string | null, data: Json]
+
+const DEPTH_LIMIT = 200
+
+/** The payload of `undefined`: shared, since it is so common. */
+export const EMPTY_PAYLOAD: Payload = [1, 'json', null, { $: 'undefined' }]
+
+/**
+ * Encodes a value. Accepts JSON, Date, bigint, Uint8Array, Map, Set and undefined; anything else (functions, symbols,
+ * class instances, cycles, NaN and infinities) throws a `PerdureError` with code `PAYLOAD_UNSUPPORTED` that names the path.
+ */
+export function encodePayload(value: unknown): Payload {
+  if (value === undefined) return EMPTY_PAYLOAD
+  return [1, 'json', null, encode(value, '', [])]
+}
+
+/** Decodes a payload made by `encodePayload`. */
+export function decodePayload(payload: Payload): unknown {
+  const [format, codec, keyId, data] = payload
+  if (format !== 1 || codec !== 'json') {
+    throw new PerdureError('PAYLOAD_UNREADABLE', `payload of format ${format}, codec ${codec}`)
+  }
+  if (keyId !== null) throw new PerdureError('PAYLOAD_UNREADABLE', `payload is encrypted with key ${keyId}`)
+  return decode(data)
+}
+
+/** Upper bound of the encoded size in bytes, without serialising: stops as soon as `limitBytes` is passed. */
+export function payloadBytes(payload: Payload, limitBytes = Number.MAX_SAFE_INTEGER): number {
+  return 16 + jsonBytes(payload[3], limitBytes)
+}
+
+function jsonBytes(value: Json, limitBytes: number): number {
+  if (typeof value === 'string') return textBytes(value)
+  if (typeof value !== 'object' || value === null) return 8
+  let bytes = 2
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      bytes += 1 + jsonBytes(item, limitBytes - bytes)
+      if (bytes > limitBytes) return bytes
+    }
+    return bytes
+  }
+  for (const [key, item] of Object.entries(value)) {
+    bytes += 2 + textBytes(key) + jsonBytes(item as Json, limitBytes - bytes)
+    if (bytes > limitBytes) return bytes
+  }
+  return bytes
+}
+
+function textBytes(text: string): number {
+  let bytes = 2
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    bytes += code < 0x20 ? 6 : code < 0x80 ? 1 : code < 0x800 ? 2 : 3
+  }
+  return bytes
+}
+
+function encode(value: unknown, path: string, parents: object[]): Json {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value
+    case 'number':
+      if (!Number.isFinite(value)) throw unsupported(path, `the number ${value}`)
+      return value
+    case 'undefined':
+      return { $: 'undefined' }
+    case 'bigint':
+      return { $: 'bigint', v: value.toString() }
+    case 'object':
+      if (value === null) return null
+      return encodeObject(value, path, parents)
+    default:
+      throw unsupported(path, `a ${typeof value}`)
+  }
+}
+
+function encodeObject(value: object, path: string, parents: object[]): Json {
+  if (parents.includes(value)) throw unsupported(path, 'a cycle')
+  if (parents.length >= DEPTH_LIMIT) throw unsupported(path, `nesting deeper than ${DEPTH_LIMIT}`)
+  parents.push(value)
+  const encoded = encodeKind(value, path, parents)
+  parents.pop()
+  return encoded
+}
+
+function encodeKind(value: object, path: string, parents: object[]): Json {
+  if (Array.isArray(value)) {
+    const items: Json[] = new Array(value.length)
+    for (let i = 0; i < value.length; i++) items[i] = encode(value[i], `${path}[${i}]`, parents)
+    return items
+  }
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === null) return encodePlain(value, path, parents)
+  if (value instanceof Date) {
+    const time = value.getTime()
+    if (Number.isNaN(time)) throw unsupported(path, 'an invalid Date')
+    return { $: 'Date', v: time }
+  }
+  if (value instanceof Uint8Array) return { $: 'Uint8Array', v: bytesToBase64(value) }
+  if (value instanceof Map) {
+    const entries: Json[] = []
+    for (const [key, item] of value) {
+      const at = `${path}[Map entry ${entries.length}]`
+      entries.push([encode(key, at, parents), encode(item, at, parents)])
+    }
+    return { $: 'Map', v: entries }
+  }
+  if (value instanceof Set) {
+    const items: Json[] = []
+    for (const item of value) items.push(encode(item, `${path}[Set item ${items.length}]`, parents))
+    return { $: 'Set', v: items }
+  }
+  const name = (prototype as { constructor?: { name?: string } }).constructor?.name
+  throw unsupported(path, `an instance of ${name === undefined || name === '' ? 'a class' : name}`)
+}
+
+function encodePlain(value: object, path: string, parents: object[]): Json {
+  const plain: { [key: string]: Json } = {}
+  let tagged = false
+  for (const key of Object.keys(value)) {
+    if (key === '$') tagged = true
+    const item = (value as Record<string, unknown>)[key]
+    const encoded = typeof item === 'string' ? item : encode(item, path === '' ? key : `${path}.${key}`, parents)
+    if (key === '__proto__') Object.defineProperty(plain, key, { value: encoded, enumerable: true, writable: true, configurable: true })
+    else plain[key] = encoded
+  }
+  if (Object.getOwnPropertySymbols(value).length > 0) throw unsupported(path, 'an object with symbol keys')
+  return tagged ? { $: 'object', v: plain } : plain
+}
+
+function decode(data: Json): unknown {
+  if (typeof data !== 'object' || data === null) return data
+  if (Array.isArray(data)) return data.map(decode)
+  const plain = data as { readonly [key: string]: Json }
+  if (plain['$'] !== undefined) return decodeTagged(plain)
+  return decodePlain(plain)
+}
+
+function decodePlain(plain: { readonly [key: string]: Json }): Record<string, unknown> {
+  const value: Record<string, unknown> = {}
+  for (const key of Object.keys(plain)) {
+    const item = plain[key] as Json
+    const decoded = typeof item === 'object' ? decode(item) : item
+    if (key === '__proto__') Object.defineProperty(value, key, { value: decoded, enumerable: true, writable: true, configurable: true })
+    else value[key] = decoded
+  }
+  return value
+}
+
+function decodeTagged(plain: { readonly [key: string]: Json }): unknown {
+  const v = plain['v'] as Json
+  switch (plain['$']) {
+    case 'undefined':
+      return undefined
+    case 'bigint':
+      return BigInt(v as string)
+    case 'Date':
+      return new Date(v as number)
+    case 'Uint8Array':
+      return base64ToBytes(v as string)
+    case 'Map':
+      return new Map((v as readonly (readonly [Json, Json])[]).map(([key, item]) => [decode(key), decode(item)]))
+    case 'Set':
+      return new Set((v as readonly Json[]).map(decode))
+    case 'object':
+      return decodePlain(v as { readonly [key: string]: Json })
+    default:
+      throw new PerdureError('PAYLOAD_UNREADABLE', `payload with unknown tag ${JSON.stringify(plain['$'])}`)
+  }
+}
+
+function unsupported(path: string, what: string): PerdureError {
+  return new PerdureError('PAYLOAD_UNSUPPORTED', `${path === '' ? 'the value' : `the value at ${path}`} is ${what}`)
+}
+
+function bytesToBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}
+
+function base64ToBytes(text: string): Uint8Array {
+  const buffer = Buffer.from(text, 'base64')
+  const bytes = new Uint8Array(buffer.length)
+  bytes.set(buffer)
+  return bytes
+}
+

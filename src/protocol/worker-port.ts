@@ -1,0 +1,72 @@
+/**
+ * Between the engine and the code that runs workflows. The embedded worker is called directly; a remote one speaks the
+ * same messages over a socket.
+ *
+ * 1. For one run, events arrive in journal order and each once.
+ * 2. A worker delivers at most one event per run and turn; after the turn it reports the commands of that turn.
+ * 3. Step functions are called only by `runStep`, which the engine sends after the commit of what the step derives from.
+ */
+import type { DeliveredEvent, Operation, SequencedEvent } from './event.ts'
+import type { Failure } from './failure.ts'
+import type { RunId, WorkflowKey } from './ids.ts'
+import type { Payload } from './payload.ts'
+import type { WorkflowCommand } from './workflow-command.ts'
+
+export interface RunInfo {
+  readonly key: WorkflowKey
+  readonly runId: RunId
+  readonly workflow: string
+  readonly version: string
+}
+
+export interface Activation {
+  readonly info: RunInfo
+  /** The journal so far, without what was withdrawn. Empty for a run that was just started: its events follow by `deliver`. */
+  readonly history: readonly SequencedEvent[]
+}
+
+export interface StepDispatch {
+  readonly runId: RunId
+  readonly op: Operation
+  readonly attempt: number
+}
+
+export type CallResult =
+  | { readonly ok: true; readonly result: Payload }
+  | { readonly ok: false; readonly failure: Failure }
+
+/** What a run asked for in one turn. */
+export interface TurnReport {
+  readonly runId: RunId
+  readonly commands: readonly WorkflowCommand[]
+  /** The code does not match the history, or awaits something that is not an operation: the run is to be parked. */
+  readonly parked?: Failure
+  /** Every event given so far is delivered, and no code of the run can go on without a further event. */
+  readonly idle: boolean
+}
+
+export interface WorkerPort {
+  /** True if this worker has code for the workflow and version. */
+  supports(workflow: string, version: string): boolean
+  activate(activation: Activation): void
+  deliver(runId: RunId, seq: number, event: DeliveredEvent): void
+  runStep(dispatch: StepDispatch): void
+  /** Aborts the signal of a running step attempt. */
+  abortStep(runId: RunId, op: Operation): void
+  query(runId: RunId, name: string, payload: Payload): CallResult
+  /** Runs the validator of an update. `unknown`: no handler is registered (yet). */
+  validateUpdate(runId: RunId, name: string, payload: Payload): 'accepted' | 'unknown' | Failure
+  /** Forgets the run: its code never runs again, its running steps are aborted and their results ignored. */
+  evict(runId: RunId): void
+  /** Runs that have events to deliver or commands to report. */
+  readonly busyRuns: number
+  /** Step attempts whose functions have not settled. */
+  readonly runningSteps: number
+}
+
+/** What the worker calls back. */
+export interface WorkerHost {
+  onTurn(reports: readonly TurnReport[]): void
+  onStepCompleted(dispatch: StepDispatch, result: Payload): void
+  onStepFailed(dispatch: StepDispatch, failure: Failure): void
+}

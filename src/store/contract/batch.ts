@@ -1,0 +1,31 @@
+/** One atomic write: what a store gets to commit, already folded to at most one final write per table and key. */
+import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { ExecutionChange, ExecutionRow, JournalEntry, OutboxKey, OutboxRow, Session, TimerKey, TimerRow } from './rows.ts'
+
+export interface Batch {
+  readonly session: Session
+  /** Number of the batch in its session: 1, 2, 3, … */
+  readonly seq: number
+  /** Engine time of the batch: the floor of the clock after a restart. */
+  readonly atMs: number
+  /** Insert only: an existing key makes the store refuse the batch. */
+  readonly journal: readonly JournalEntry[]
+  readonly executionsInserted: readonly ExecutionRow[]
+  readonly executionsUpdated: readonly { readonly runId: RunId; readonly change: ExecutionChange }[]
+  /** Upserts: the newest run of each workflow id. */
+  readonly currents: readonly { readonly key: WorkflowKey; readonly runId: RunId }[]
+  /** Upserts by (run, timer). */
+  readonly timersArmed: readonly TimerRow[]
+  readonly timersDropped: readonly TimerKey[]
+  readonly outboxAdded: readonly OutboxRow[]
+  readonly outboxDropped: readonly OutboxKey[]
+  /** Runs whose rows are all removed: journal, summary, timers, and `current` where it names this run. */
+  readonly deleted: readonly { readonly runId: RunId; readonly key: WorkflowKey }[]
+}
+
+export type CommitOutcome =
+  | { readonly outcome: 'committed' }
+  /** The session is fenced: nothing was written. */
+  | { readonly outcome: 'fenced' }
+  /** The store will refuse this batch each time: nothing was written. `reason` is for people. */
+  | { readonly outcome: 'refused'; readonly reason: string }
