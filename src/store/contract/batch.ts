@@ -1,6 +1,15 @@
 /** One atomic write: what a store gets to commit, already folded to at most one final write per table and key. */
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
-import type { ExecutionChange, ExecutionRow, JournalEntry, OutboxKey, OutboxRow, Session, TimerKey, TimerRow } from './rows.ts'
+import type {
+  ExecutionChange,
+  ExecutionRow,
+  JournalEntry,
+  OutboxKey,
+  OutboxRow,
+  Session,
+  TimerKey,
+  TimerRow,
+} from './rows.ts'
 
 export interface Batch {
   readonly session: Session
@@ -14,9 +23,12 @@ export interface Batch {
   readonly executionsUpdated: readonly { readonly runId: RunId; readonly change: ExecutionChange }[]
   /** Upserts: the newest run of each workflow id. */
   readonly currents: readonly { readonly key: WorkflowKey; readonly runId: RunId }[]
+  /** Removed, whichever run they name. */
+  readonly currentsDropped: readonly WorkflowKey[]
   /** Upserts by (run, timer). */
   readonly timersArmed: readonly TimerRow[]
   readonly timersDropped: readonly TimerKey[]
+  /** Insert only, like the journal. */
   readonly outboxAdded: readonly OutboxRow[]
   readonly outboxDropped: readonly OutboxKey[]
   /** Runs whose rows are all removed: journal, summary, timers, and `current` where it names this run. */

@@ -37,6 +37,7 @@ export interface Store {
   recoverable(after: RunId | undefined, limit: number): Promise<readonly ExecutionRow[]>
   /** Timers due up to `upToMs` inclusive, after the position, in order of (due, run, timer). */
   timers(page: TimerPage): Promise<readonly TimerRow[]>
+  /** In order of (from, to, seq). */
   outbox(limit: number): Promise<readonly OutboxRow[]>
   /** Newest first. `before`: only runs older than this one. Rows of closed runs that ended before `closedBefore`, if given. */
   list(query: StoreListQuery): Promise<readonly ExecutionRow[]>

@@ -1,0 +1,282 @@
+/**
+ * Folds the row changes of many transitions into one batch: at most one final write per table and key.
+ *
+ * Each run has one accumulator, which its execution keeps while the batch is open, so that a change costs a few field
+ * writes and no lookup. Nothing is sorted or compared before `fold`.
+ *
+ * 1. The folded batch leaves the same rows as the changes applied one by one, in the order of their calls.
+ * 2. Insert + update = insert of the final row. Of several writes to one timer or one `current`, the last one counts.
+ *    Outbox add + drop = nothing, also when different runs made them. A deleted run leaves only its deletion, and not
+ *    even that if it was inserted in this batch.
+ * 3. Dropping a timer that was armed in this batch still writes the drop, because an older row may exist; only a run
+ *    that was inserted in this batch cannot have one.
+ * 4. Run ids and outbox numbers are never used again: nothing follows the deletion of a run, or the drop of a message.
+ * 5. `fold` changes nothing: a refused batch is folded again, in parts.
+ */
+import type { Event } from '../../protocol/event.ts'
+import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
+import type { Batch } from './batch.ts'
+import type {
+  ExecutionChange,
+  ExecutionRow,
+  JournalEntry,
+  OutboxKey,
+  OutboxRow,
+  Session,
+  TimerKey,
+  TimerRow,
+} from './rows.ts'
+
+/** Rough size of a row without its texts. */
+const ROW_BYTES = 64
+
+type Open<T> = T extends readonly (infer Item)[] ? Item[] : T
+type OpenBatch = { -readonly [K in keyof Omit<Batch, 'session' | 'seq' | 'atMs'>]: Open<Batch[K]> }
+
+export class BatchBuilder {
+  /** Rows of the batch so far, approximately. */
+  rows = 0
+  /** Bytes of the batch so far, approximately. */
+  bytes = 0
+  private readonly byRun = new Map<RunId, RunWrites>()
+  private order = 0
+
+  /** The accumulator of a run. Valid for this builder only: see `RunWrites.builder`. */
+  run(runId: RunId): RunWrites {
+    const known = this.byRun.get(runId)
+    if (known !== undefined) return known
+    const writes = new RunWrites(this, runId)
+    this.byRun.set(runId, writes)
+    return writes
+  }
+
+  get isEmpty(): boolean {
+    return this.byRun.size === 0
+  }
+
+  /** Runs that this batch touches. */
+  runs(): RunId[] {
+    return [...this.byRun.keys()]
+  }
+
+  /** The changes of these runs alone. Its accumulators are those of this builder: append no more to either. */
+  only(runIds: Iterable<RunId>): BatchBuilder {
+    const chosen = new Set(runIds)
+    return this.part((runId) => chosen.has(runId))
+  }
+
+  /** The changes of all runs but these. Its accumulators are those of this builder: append no more to either. */
+  without(runIds: Iterable<RunId>): BatchBuilder {
+    const left = new Set(runIds)
+    return this.part((runId) => !left.has(runId))
+  }
+
+  fold(session: Session, seq: number, atMs: number): Batch {
+    const batch: OpenBatch = {
+      journal: [],
+      executionsInserted: [],
+      executionsUpdated: [],
+      currents: [],
+      currentsDropped: [],
+      timersArmed: [],
+      timersDropped: [],
+      outboxAdded: [],
+      outboxDropped: [],
+      deleted: [],
+    }
+    for (const writes of this.byRun.values()) writes.foldInto(batch)
+    foldCurrents(this.byRun.values(), batch)
+    if (batch.outboxAdded.length > 0 && batch.outboxDropped.length > 0) foldOutbox(batch)
+    return { session, seq, atMs, ...batch }
+  }
+
+  /** Counts one more change, to put calls for different runs in order. */
+  nextOrder(): number {
+    return ++this.order
+  }
+
+  private part(isChosen: (runId: RunId) => boolean): BatchBuilder {
+    const part = new BatchBuilder()
+    for (const [runId, writes] of this.byRun) {
+      if (!isChosen(runId)) continue
+      part.byRun.set(runId, writes)
+      part.rows += writes.rows
+      part.bytes += writes.bytes
+    }
+    return part
+  }
+}
+
+/** What one batch writes for one run. */
+export class RunWrites {
+  readonly builder: BatchBuilder
+  readonly runId: RunId
+  rows = 0
+  bytes = 0
+  private inserted: ExecutionRow | undefined
+  private change: ExecutionChange | undefined
+  /** The open journal entry: consecutive events join it. */
+  private entrySeq = 0
+  private entryCount = 0
+  private entryEpoch = 0
+  private entryText = ''
+  private closedEntries: JournalEntry[] | undefined
+  private timers: Map<number, TimerRow | undefined> | undefined
+  private outboxAdded: OutboxRow[] | undefined
+  private outboxDropped: OutboxKey[] | undefined
+  private deleted: WorkflowKey | undefined
+  /** Set with `currentOrder`: the run is the newest of this key. */
+  current: WorkflowKey | undefined
+  currentOrder = 0
+
+  constructor(builder: BatchBuilder, runId: RunId) {
+    this.builder = builder
+    this.runId = runId
+  }
+
+  insertExecution(row: ExecutionRow): void {
+    this.inserted = row
+    this.count(1, row.key.workflowId.length)
+  }
+
+  changeExecution(change: ExecutionChange): void {
+    if (this.change === undefined && this.inserted === undefined) this.count(1, 0)
+    this.change = change
+  }
+
+  /** The event is written as it is now: later changes of the object are not seen. */
+  appendEvent(seq: number, epoch: number, event: Event): void {
+    const text = JSON.stringify(event)
+    if (this.entryCount > 0 && seq === this.entrySeq + this.entryCount && epoch === this.entryEpoch) {
+      this.entryText += `,${text}`
+      this.entryCount++
+      this.count(0, text.length)
+      return
+    }
+    if (this.deleted !== undefined) throw new Error(`Run ${this.runId} was deleted, and is written again`)
+    if (this.entryCount > 0) (this.closedEntries ??= []).push(this.openEntry())
+    this.entrySeq = seq
+    this.entryCount = 1
+    this.entryEpoch = epoch
+    this.entryText = text
+    this.count(1, text.length)
+  }
+
+  /** Makes the run the newest one of its key. */
+  setCurrent(key: WorkflowKey): void {
+    if (this.current === undefined) this.count(1, key.workflowId.length)
+    this.current = key
+    this.currentOrder = this.builder.nextOrder()
+  }
+
+  armTimer(timer: number, dueAt: number, shard: number): void {
+    this.setTimer(timer, { runId: this.runId, timer, shard, dueAt })
+  }
+
+  dropTimer(timer: number): void {
+    this.setTimer(timer, undefined)
+  }
+
+  /** The message belongs to the run that sends it. */
+  addOutbox(row: OutboxRow): void {
+    this.outboxAdded ??= []
+    this.outboxAdded.push(row)
+    this.count(1, row.message.length)
+  }
+
+  /** The drop belongs to the run that applies the message. */
+  dropOutbox(key: OutboxKey): void {
+    this.outboxDropped ??= []
+    this.outboxDropped.push(key)
+    this.count(1, 0)
+  }
+
+  /** Removes all rows of the run, those of this batch and of earlier ones; its messages stay. */
+  deleteRun(key: WorkflowKey): void {
+    this.deleted = key
+    this.count(1, 0)
+  }
+
+  foldInto(batch: OpenBatch): void {
+    if (this.outboxAdded !== undefined) batch.outboxAdded.push(...this.outboxAdded)
+    if (this.outboxDropped !== undefined) batch.outboxDropped.push(...this.outboxDropped)
+    if (this.deleted !== undefined) {
+      if (this.inserted === undefined) batch.deleted.push({ runId: this.runId, key: this.deleted })
+      return
+    }
+    if (this.closedEntries !== undefined) batch.journal.push(...this.closedEntries)
+    if (this.entryCount > 0) batch.journal.push(this.openEntry())
+    if (this.inserted !== undefined) batch.executionsInserted.push(changed(this.inserted, this.change))
+    else if (this.change !== undefined)
+      batch.executionsUpdated.push({ runId: this.runId, change: this.change })
+    if (this.timers !== undefined) this.foldTimers(this.timers, batch)
+  }
+
+  /** Writes `current`, which must be the last write of this batch to its key. */
+  foldCurrent(key: WorkflowKey, batch: OpenBatch): void {
+    if (this.deleted === undefined) batch.currents.push({ key, runId: this.runId })
+    else batch.currentsDropped.push(key)
+  }
+
+  private foldTimers(timers: ReadonlyMap<number, TimerRow | undefined>, batch: OpenBatch): void {
+    for (const [timer, row] of timers) {
+      if (row !== undefined) batch.timersArmed.push(row)
+      else if (this.inserted === undefined)
+        batch.timersDropped.push({ runId: this.runId, timer } satisfies TimerKey)
+    }
+  }
+
+  private setTimer(timer: number, row: TimerRow | undefined): void {
+    this.timers ??= new Map()
+    const before = this.timers.size
+    this.timers.set(timer, row)
+    if (this.timers.size > before) this.count(1, 0)
+  }
+
+  private openEntry(): JournalEntry {
+    return {
+      runId: this.runId,
+      seq: this.entrySeq,
+      epoch: this.entryEpoch,
+      count: this.entryCount,
+      events: `[${this.entryText}]`,
+    }
+  }
+
+  private count(rows: number, textBytes: number): void {
+    const bytes = rows * ROW_BYTES + textBytes
+    this.rows += rows
+    this.bytes += bytes
+    this.builder.rows += rows
+    this.builder.bytes += bytes
+  }
+}
+
+function changed(row: ExecutionRow, change: ExecutionChange | undefined): ExecutionRow {
+  if (change === undefined) return row
+  const { runId, key, shard, workflow, version, startedAt } = row
+  const { status, active, closedAt, attributes } = change
+  return { runId, key, shard, workflow, version, status, active, startedAt, closedAt, attributes }
+}
+
+/** Several runs of one key may have become the newest in one batch: the last call counts. */
+function foldCurrents(runs: Iterable<RunWrites>, batch: OpenBatch): void {
+  const last = new Map<string, RunWrites>()
+  for (const writes of runs) {
+    if (writes.current === undefined) continue
+    const text = keyText(writes.current)
+    const other = last.get(text)
+    if (other === undefined || other.currentOrder < writes.currentOrder) last.set(text, writes)
+  }
+  for (const writes of last.values()) {
+    if (writes.current !== undefined) writes.foldCurrent(writes.current, batch)
+  }
+}
+
+function foldOutbox(batch: OpenBatch): void {
+  const textOf = (key: OutboxKey): string => `${key.fromShard} ${key.toShard} ${key.seq}`
+  const added = new Set(batch.outboxAdded.map(textOf))
+  const dropped = new Set(batch.outboxDropped.map(textOf))
+  batch.outboxAdded = batch.outboxAdded.filter((row) => !dropped.has(textOf(row)))
+  batch.outboxDropped = batch.outboxDropped.filter((key) => !added.has(textOf(key)))
+}
