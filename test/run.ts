@@ -1,0 +1,44 @@
+// `npm test`: types and lint, then every test file of src/ and test/.
+//
+//   npm test                          everything
+//   npm test -- queue src/store       only test files whose path contains one of the words; no types, no lint
+//   npm test -- queue --test-name-pattern=fifo    options of `node --test` are passed on
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  lintPart,
+  type Part,
+  printResults,
+  runParts,
+  testFilesOf,
+  testPart,
+  typesPart,
+} from '../scripts/parts.ts'
+
+const args = process.argv.slice(2)
+const options = args.filter((arg) => arg.startsWith('--test-'))
+const words = args.filter((arg) => !arg.startsWith('--test-'))
+
+const unknown = words.find((word) => word.startsWith('-'))
+if (unknown !== undefined)
+  throw new Error(`unknown option ${unknown}; options of node --test start with --test-`)
+
+const all = testFilesOf(['src/**/*.test.ts', 'test/**/*.test.ts'])
+const files = words.length === 0 ? all : all.filter((file) => words.some((word) => file.includes(word)))
+if (files.length === 0) throw new Error(`no test file matches ${words.join(' or ') || 'src/ or test/'}`)
+
+const parts: Part[] = [testPart(`tests (${files.length} files)`, files, options)]
+if (words.length === 0) parts.unshift(typesPart, lintPart)
+
+console.log(`perdure tests on Node ${process.version} (${process.platform} ${process.arch})`)
+
+// Whatever a test leaves behind in its temporary directory goes away with this one.
+const temporary = mkdtempSync(join(tmpdir(), 'perdure-test-'))
+try {
+  const env = { ...process.env, TMPDIR: temporary, TEMP: temporary, TMP: temporary }
+  if (!printResults(await runParts(parts, env))) process.exitCode = 1
+} finally {
+  rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
+}
