@@ -1,7 +1,8 @@
 // One install at a time in one checkout, also when a command is killed half way.
 //
 // The lock is a folder that is renamed into place with its owner already written inside, so that it never exists
-// without an owner. A lock whose process is gone is renamed to a name made from its owner's token. The rename fails
+// without an owner. The owner is the command and the npm that it starts: npm outlives a command killed by SIGKILL, and
+// a second npm beside it would destroy the folder. A lock whose processes are all gone is renamed to a name made from its owner's token. The rename fails
 // when that name exists: of several who see the same dead owner one wins, and none can move the winner's new lock.
 // Such remains are removed an hour later. Plain JavaScript for Node 20.0, see run.mjs.
 
@@ -29,7 +30,7 @@ export class InstallLockError extends Error {
   name = 'InstallLockError'
 }
 
-/** Waits for the lock kept in `folder` and returns the function that releases it. */
+/** Waits for the lock kept in `folder`. `addProcess` names a further owner; `release` gives the lock up. */
 export async function acquireInstallLock(folder) {
   const owner = {
     token: randomUUID(),
@@ -43,10 +44,17 @@ export async function acquireInstallLock(folder) {
   removeRemains(folder)
   writeFileSync(join(claim, 'owner.json'), JSON.stringify(owner))
   await moveIntoPlace(claim, lock, folder)
-  return () => {
-    const done = join(folder, `done-${owner.token}`)
-    renameSync(lock, done)
-    rmSync(done, { recursive: true })
+  return {
+    addProcess(pid) {
+      owner.processes.push(identityOf(pid))
+      writeFileSync(join(lock, 'owner.next'), JSON.stringify(owner))
+      renameSync(join(lock, 'owner.next'), join(lock, 'owner.json'))
+    },
+    release() {
+      const done = join(folder, `done-${owner.token}`)
+      renameSync(lock, done)
+      rmSync(done, { recursive: true })
+    },
   }
 }
 
@@ -60,7 +68,7 @@ async function moveIntoPlace(claim, lock, folder) {
       tryRename(lock, join(folder, `stale-${holder.token}`))
       continue
     }
-    const who = `process ${holder.pid} on ${holder.host}`
+    const who = `process ${holder.processes.map(({ pid }) => pid).join(' or ')} on ${holder.host}`
     if (performance.now() > deadline) {
       rmSync(claim, { recursive: true })
       throw new InstallLockError(`${who} still holds the install lock. If it is not running, delete ${lock}`)
@@ -98,14 +106,21 @@ function readOwner(lock) {
 
 /** True only when it is certain: another machine's process is never called gone. */
 function isGone(owner) {
-  if (owner.host !== hostname()) return false
+  return owner.host === hostname() && owner.processes.every(hasEnded)
+}
+
+function identityOf(pid) {
+  return { pid, started: processStart(pid) }
+}
+
+function hasEnded({ pid, started }) {
   try {
-    process.kill(owner.pid, 0)
+    process.kill(pid, 0)
   } catch (error) {
     return error.code === 'ESRCH'
   }
-  const started = processStart(owner.pid)
-  return started === 'ended' || (owner.started !== null && started !== null && owner.started !== started)
+  const startedNow = processStart(pid)
+  return startedNow === 'ended' || (started !== null && startedNow !== null && started !== startedNow)
 }
 
 /** What tells a process from a later one with the same id. Linux only; null elsewhere. */

@@ -26,6 +26,8 @@ const stampPath = join(root, 'node_modules', '.perdure-install.json')
 // Without a pinned Node the machine's own must run the sources as they are: types stripped, and `await using`.
 const hostNodeMajorMin = 24
 
+const parentWatchMs = 500
+
 const commands = {
   demo: 'examples/upload/demo.ts',
   test: 'test/run.ts',
@@ -116,18 +118,18 @@ function parseStamp(text) {
 }
 
 async function install(pinned) {
-  const release = await acquireInstallLock(join(root, '.install'))
+  const lock = await acquireInstallLock(join(root, '.install'))
   try {
     const other = readStamp(pinned)
     if (other !== undefined) return other
-    await runInstall()
+    await runInstall((npm) => lock.addProcess(npm.pid))
     return writeStamp(pinned)
   } finally {
-    release()
+    lock.release()
   }
 }
 
-async function runInstall() {
+async function runInstall(onStart) {
   if (process.platform === 'win32' && process.execPath.startsWith(join(root, 'node_modules'))) {
     throw new BootstrapError(
       'the lockfile has changed, and Windows cannot replace the Node that is running.\nRun: npm ci',
@@ -143,6 +145,7 @@ async function runInstall() {
     // The standard output belongs to the command alone: `npm run --silent bench -- --json` is read by programs.
     stdio: ['ignore', 2, 2],
     shell: npm.shell,
+    onStart,
   })
   if (outcome.signal !== null) throw new InstallInterrupted(outcome)
   if (outcome.code === 0) return
@@ -221,19 +224,11 @@ function childEnvironment(node) {
 }
 
 /** Runs a child in the repository's root, passes signals on to it, and resolves with how it ended. */
-function run(command, args, options) {
+function run(command, args, { onStart, ...options }) {
   return new Promise((settle, reject) => {
     const child = spawn(command, args, { cwd: root, ...options })
-    const forward = (signal) => {
-      // A terminal sends Ctrl-C to the whole group; a second one would read as "stop at once".
-      if (signal === 'SIGINT' && process.stdin.isTTY) return
-      child.kill(signal)
-    }
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
-    for (const signal of signals) process.on(signal, forward)
-    const stopForwarding = () => {
-      for (const signal of signals) process.off(signal, forward)
-    }
+    child.once('spawn', () => onStart?.(child))
+    const stopForwarding = forwardSignals(child)
     child.once('error', (cause) => {
       stopForwarding()
       reject(new BootstrapError(`cannot start ${command}: ${cause.message}`))
@@ -243,6 +238,30 @@ function run(command, args, options) {
       settle({ code, signal })
     })
   })
+}
+
+function forwardSignals(child) {
+  const forward = (signal) => {
+    // A terminal sends Ctrl-C to the whole group; a second one would read as "stop at once".
+    if (signal === 'SIGINT' && process.stdin.isTTY) return
+    child.kill(signal)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, forward)
+
+  // npm passes a signal to its shell only, and the shell dies without passing it on: a new parent means that npm
+  // was stopped. Without npm a new parent means nothing (a command left running in the background).
+  const parent = process.ppid
+  const watch = () => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    child.kill('SIGTERM')
+  }
+  const timer = process.env.npm_execpath === undefined ? undefined : setInterval(watch, parentWatchMs)
+  return () => {
+    clearInterval(timer)
+    for (const signal of signals) process.off(signal, forward)
+  }
 }
 
 function exitLike({ code, signal }) {

@@ -22,12 +22,11 @@ const options = args.filter((arg) => arg.startsWith('--test-'))
 const words = args.filter((arg) => !arg.startsWith('--test-'))
 
 const unknown = words.find((word) => word.startsWith('-'))
-if (unknown !== undefined)
-  throw new Error(`unknown option ${unknown}; options of node --test start with --test-`)
+if (unknown !== undefined) refuse(`unknown option ${unknown}; options of node --test start with --test-`)
 
 const all = testFilesOf(['src/**/*.test.ts', 'test/**/*.test.ts'])
 const files = words.length === 0 ? all : all.filter((file) => words.some((word) => file.includes(word)))
-if (files.length === 0) throw new Error(`no test file matches ${words.join(' or ') || 'src/ or test/'}`)
+if (files.length === 0) refuse(`no test file matches ${words.join(' or ') || 'src/ or test/'}`)
 
 const parts: Part[] = [testPart(`tests (${files.length} files)`, files, options)]
 if (words.length === 0) parts.unshift(typesPart, lintPart)
@@ -41,4 +40,9 @@ try {
   if (!printResults(await runParts(parts, env))) process.exitCode = 1
 } finally {
   rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
+}
+
+function refuse(reason: string): never {
+  console.error(`perdure tests: ${reason}`)
+  process.exit(2)
 }
