@@ -1,10 +1,12 @@
 // One install at a time in one checkout, also when a command is killed half way.
 //
 // The lock is a folder that is renamed into place with its owner already written inside, so that it never exists
-// without an owner. The owner is the command and the npm that it starts: npm outlives a command killed by SIGKILL, and
-// a second npm beside it would destroy the folder. A lock whose processes are all gone is renamed to a name made from its owner's token. The rename fails
-// when that name exists: of several who see the same dead owner one wins, and none can move the winner's new lock.
-// Such remains are removed an hour later. Plain JavaScript for Node 20.0, see run.mjs.
+// without an owner. The owner is the command and the npm that it starts: npm outlives a command that is killed, and a
+// second npm beside it would destroy node_modules.
+//
+// A lock whose processes are all gone is renamed to a name made from its owner's token. The rename fails when that
+// name exists: of several who see the same dead owner one wins, and none can move the winner's new lock. Such remains
+// are removed an hour later. Plain JavaScript for Node 20.0, see run.mjs.
 
 import { randomUUID } from 'node:crypto'
 import {
@@ -32,12 +34,7 @@ export class InstallLockError extends Error {
 
 /** Waits for the lock kept in `folder`. `addProcess` names a further owner; `release` gives the lock up. */
 export async function acquireInstallLock(folder) {
-  const owner = {
-    token: randomUUID(),
-    pid: process.pid,
-    host: hostname(),
-    started: processStart(process.pid),
-  }
+  const owner = { token: randomUUID(), host: hostname(), processes: [identityOf(process.pid)] }
   const lock = join(folder, 'lock')
   const claim = join(folder, `claim-${owner.token}`)
   mkdirSync(claim, { recursive: true })
@@ -63,12 +60,9 @@ async function moveIntoPlace(claim, lock, folder) {
   let announced = false
   while (!tryRename(claim, lock)) {
     const holder = readOwner(lock)
-    if (holder === undefined) continue
-    if (isGone(holder)) {
-      tryRename(lock, join(folder, `stale-${holder.token}`))
+    if (holder !== undefined && isGone(holder) && tryRename(lock, join(folder, `stale-${holder.token}`)))
       continue
-    }
-    const who = `process ${holder.processes.map(({ pid }) => pid).join(' or ')} on ${holder.host}`
+    const who = holder === undefined ? 'another process' : nameOf(holder)
     if (performance.now() > deadline) {
       rmSync(claim, { recursive: true })
       throw new InstallLockError(`${who} still holds the install lock. If it is not running, delete ${lock}`)
@@ -77,6 +71,10 @@ async function moveIntoPlace(claim, lock, folder) {
     announced = true
     await sleep(waitMs)
   }
+}
+
+function nameOf(owner) {
+  return `process ${owner.processes.map(({ pid }) => pid).join(' or ')} on ${owner.host}`
 }
 
 /** Renames a folder; false when the target exists or another process was faster. */
