@@ -154,7 +154,7 @@ export class RunWrites {
       return
     }
     if (this.deleted !== undefined) throw new Error(`Run ${this.runId} was deleted, and is written again`)
-    if (this.entryCount > 0) (this.closedEntries ??= []).push(this.openEntry())
+    if (this.entryCount > 0) this.closeEntry()
     this.entrySeq = seq
     this.entryCount = 1
     this.entryEpoch = epoch
@@ -231,6 +231,11 @@ export class RunWrites {
     const before = this.timers.size
     this.timers.set(timer, row)
     if (this.timers.size > before) this.count(1, 0)
+  }
+
+  private closeEntry(): void {
+    this.closedEntries ??= []
+    this.closedEntries.push(this.openEntry())
   }
 
   private openEntry(): JournalEntry {

@@ -1,0 +1,91 @@
+/** Opening a store file: where it is, whether it is ours, and that it has the newest schema. */
+import { accessSync, constants, existsSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { PerdureError } from '../../protocol/errors.ts'
+import { openReading, openWriting } from './connection.ts'
+import { FileLock } from './file-lock.ts'
+import { migrate, schemaVersionOf } from './migrate.ts'
+import { storeError } from './sqlite-error.ts'
+
+export interface OpenFile {
+  readonly file: string
+  readonly lock: FileLock
+  readonly reading: DatabaseSync
+}
+
+/**
+ * The one name of a file, links resolved: two engines must not meet in one file under two names. The file need not
+ * exist, its directory must.
+ */
+export function resolveFile(path: string): string {
+  if (path === '' || path === ':memory:' || path.includes('\0')) {
+    throw new PerdureError('STORE_INVALID', `${JSON.stringify(path)} is not the path of a file`)
+  }
+  const file = resolve(path)
+  if (!existsSync(dirname(file))) {
+    throw new PerdureError('STORE_INVALID', `The directory ${dirname(file)} does not exist`)
+  }
+  if (!existsSync(file)) return join(realpathSync(dirname(file)), basename(file))
+  if (!statSync(file).isFile()) throw new PerdureError('STORE_INVALID', `${file} is not a file`)
+  return realpathSync(file)
+}
+
+/** Locks the file, makes it if it is not there, and brings it to the newest schema. */
+export function openStoreFile(path: string, shards: number): OpenFile {
+  const file = resolveFile(path)
+  requireWritable(file)
+  const lock = attempt(file, () => new FileLock(file))
+  try {
+    return { file, lock, reading: attempt(file, () => prepareFile(file, shards)) }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** Runs `open`, and tells its failures in words of the catalogue. */
+export function attempt<T>(file: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    throw storeError(error, file)
+  }
+}
+
+function prepareFile(file: string, shards: number): DatabaseSync {
+  // A file that is not ours must stay as it is, so it is read before anything is set in it.
+  if (existsSync(file) && statSync(file).size > 0) {
+    const found = openReading(file)
+    try {
+      schemaVersionOf(found, file)
+    } finally {
+      found.close()
+    }
+  }
+  const writing = openWriting(file, { synchronous: 'full' })
+  try {
+    migrate(writing, file, shards)
+    // Opened before the other one closes: the last connection to close would copy the whole log into the file.
+    return openReading(file)
+  } finally {
+    writing.close()
+  }
+}
+
+/** SQLite reports a directory that cannot be written as a file that cannot be opened; this tells them apart. */
+function requireWritable(file: string): void {
+  const directory = dirname(file)
+  const probe = `${file}.probe-${process.pid}`
+  try {
+    writeFileSync(probe, '', { flag: 'wx' })
+    rmSync(probe)
+    if (existsSync(file)) accessSync(file, constants.W_OK)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw storeError(error, file)
+    throw new PerdureError('STORE_READ_ONLY', `${file}, or its directory ${directory}, is read-only`, {
+      cause: error,
+    })
+  }
+}
