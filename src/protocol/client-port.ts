@@ -94,7 +94,11 @@ export interface ClientPort {
   retry(target: ExecutionTarget): Promise<void>
   describe(target: ExecutionTarget): Promise<ExecutionDescription>
   /** Committed events after `afterSeq`; with `wait` it answers when there are some, or with none when the run has ended. */
-  history(target: ExecutionTarget, afterSeq: number, options: { readonly limit: number; readonly wait: boolean; readonly signal?: AbortSignal }): Promise<readonly SequencedEvent[]>
+  history(
+    target: ExecutionTarget,
+    afterSeq: number,
+    options: { readonly limit: number; readonly wait: boolean; readonly signal?: AbortSignal },
+  ): Promise<readonly SequencedEvent[]>
   list(query: ListQuery): Promise<ListPage>
   /** Deletes a closed execution and all its rows. */
   delete(target: ExecutionTarget): Promise<void>

@@ -6,7 +6,14 @@ type Unit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
 /** `1500`, `'250ms'`, `'10s'`, `'5m'`, `'2h'`, `'30d'`, `'1w'`; fractions such as `'1.5h'` are allowed. */
 export type Duration = number | `${number}${Unit}`
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+}
 const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/
 /** About 285 years: keeps every due time a safe integer. */
 const LONGEST_MS = 9_000_000_000_000
@@ -24,4 +31,8 @@ export function durationMs(duration: Duration): number {
     throw new PerdureError('DURATION_INVALID', `${shown} is not a duration`)
   }
   return Math.ceil(ms)
+}
+
+export function optionalMs(duration: Duration | undefined): number | undefined {
+  return duration === undefined ? undefined : durationMs(duration)
 }

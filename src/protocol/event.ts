@@ -39,7 +39,7 @@ export interface ExecutionStarted extends At {
   readonly timeoutMs?: number
   readonly deadlineAt?: number
   readonly continuedFrom?: RunId
-  readonly requestId?: string
+  readonly attributes?: Attributes
 }
 
 export interface StepCompleted extends At {
@@ -224,7 +224,13 @@ export type DeliveredEvent =
   | CancelRequested
 
 /** Events that record an operation the code has made, and settle nothing by themselves. */
-export type RecordEvent = StepAttemptFailed | TimerStarted | ChildStarted | ChildSignalled | AttributesSet | PatchMarked
+export type RecordEvent =
+  | StepAttemptFailed
+  | TimerStarted
+  | ChildStarted
+  | ChildSignalled
+  | AttributesSet
+  | PatchMarked
 
 export type Event =
   | DeliveredEvent
@@ -271,4 +277,3 @@ export interface SequencedEvent {
   readonly seq: number
   readonly event: Event
 }
-

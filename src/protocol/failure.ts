@@ -48,7 +48,9 @@ export function failureOf(thrown: unknown, depth = 0): Failure {
     ...(thrown.stack === undefined ? {} : { stack: clipped(thrown.stack) }),
     ...(typeof code === 'string' || typeof code === 'number' ? { code: String(code) } : {}),
     ...((thrown as { nonRetryable?: unknown }).nonRetryable === true ? { nonRetryable: true as const } : {}),
-    ...(thrown.cause !== undefined && depth < CAUSE_DEPTH ? { cause: failureOf(thrown.cause, depth + 1) } : {}),
+    ...(thrown.cause !== undefined && depth < CAUSE_DEPTH
+      ? { cause: failureOf(thrown.cause, depth + 1) }
+      : {}),
   }
 }
 

@@ -135,8 +135,15 @@ function encodePlain(value: object, path: string, parents: object[]): Json {
   for (const key of Object.keys(value)) {
     if (key === '$') tagged = true
     const item = (value as Record<string, unknown>)[key]
-    const encoded = typeof item === 'string' ? item : encode(item, path === '' ? key : `${path}.${key}`, parents)
-    if (key === '__proto__') Object.defineProperty(plain, key, { value: encoded, enumerable: true, writable: true, configurable: true })
+    const encoded =
+      typeof item === 'string' ? item : encode(item, path === '' ? key : `${path}.${key}`, parents)
+    if (key === '__proto__')
+      Object.defineProperty(plain, key, {
+        value: encoded,
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      })
     else plain[key] = encoded
   }
   if (Object.getOwnPropertySymbols(value).length > 0) throw unsupported(path, 'an object with symbol keys')
@@ -147,7 +154,7 @@ function decode(data: Json): unknown {
   if (typeof data !== 'object' || data === null) return data
   if (Array.isArray(data)) return data.map(decode)
   const plain = data as { readonly [key: string]: Json }
-  if (plain['$'] !== undefined) return decodeTagged(plain)
+  if (plain.$ !== undefined) return decodeTagged(plain)
   return decodePlain(plain)
 }
 
@@ -156,15 +163,21 @@ function decodePlain(plain: { readonly [key: string]: Json }): Record<string, un
   for (const key of Object.keys(plain)) {
     const item = plain[key] as Json
     const decoded = typeof item === 'object' ? decode(item) : item
-    if (key === '__proto__') Object.defineProperty(value, key, { value: decoded, enumerable: true, writable: true, configurable: true })
+    if (key === '__proto__')
+      Object.defineProperty(value, key, {
+        value: decoded,
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      })
     else value[key] = decoded
   }
   return value
 }
 
 function decodeTagged(plain: { readonly [key: string]: Json }): unknown {
-  const v = plain['v'] as Json
-  switch (plain['$']) {
+  const v = plain.v as Json
+  switch (plain.$) {
     case 'undefined':
       return undefined
     case 'bigint':
@@ -174,18 +187,23 @@ function decodeTagged(plain: { readonly [key: string]: Json }): unknown {
     case 'Uint8Array':
       return base64ToBytes(v as string)
     case 'Map':
-      return new Map((v as readonly (readonly [Json, Json])[]).map(([key, item]) => [decode(key), decode(item)]))
+      return new Map(
+        (v as readonly (readonly [Json, Json])[]).map(([key, item]) => [decode(key), decode(item)]),
+      )
     case 'Set':
       return new Set((v as readonly Json[]).map(decode))
     case 'object':
       return decodePlain(v as { readonly [key: string]: Json })
     default:
-      throw new PerdureError('PAYLOAD_UNREADABLE', `payload with unknown tag ${JSON.stringify(plain['$'])}`)
+      throw new PerdureError('PAYLOAD_UNREADABLE', `payload with unknown tag ${JSON.stringify(plain.$)}`)
   }
 }
 
 function unsupported(path: string, what: string): PerdureError {
-  return new PerdureError('PAYLOAD_UNSUPPORTED', `${path === '' ? 'the value' : `the value at ${path}`} is ${what}`)
+  return new PerdureError(
+    'PAYLOAD_UNSUPPORTED',
+    `${path === '' ? 'the value' : `the value at ${path}`} is ${what}`,
+  )
 }
 
 function bytesToBase64(bytes: Uint8Array): string {
@@ -198,4 +216,3 @@ function base64ToBytes(text: string): Uint8Array {
   bytes.set(buffer)
   return bytes
 }
-

@@ -35,12 +35,20 @@ export type CallResult =
   | { readonly ok: true; readonly result: Payload }
   | { readonly ok: false; readonly failure: Failure }
 
+export interface LogRecord {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly message: string
+  readonly fields: { readonly [name: string]: unknown } | undefined
+}
+
 /** What a run asked for in one turn. */
 export interface TurnReport {
   readonly runId: RunId
   readonly commands: readonly WorkflowCommand[]
   /** The code does not match the history, or awaits something that is not an operation: the run is to be parked. */
   readonly parked?: Failure
+  /** Written when what they derive from is committed. */
+  readonly logs?: readonly LogRecord[]
   /** Every event given so far is delivered, and no code of the run can go on without a further event. */
   readonly idle: boolean
 }

@@ -15,14 +15,30 @@ export type WorkflowCommand =
   | { readonly kind: 'drop'; readonly op: Operation }
   /** Ask the child of this operation to cancel, or send it a signal. */
   | { readonly kind: 'cancel-child'; readonly op: Operation; readonly reason: string }
-  | { readonly kind: 'signal-child'; readonly op: Operation; readonly childOp: Operation; readonly signal: string; readonly payload: Payload }
+  | {
+      readonly kind: 'signal-child'
+      readonly op: Operation
+      readonly childOp: Operation
+      readonly signal: string
+      readonly payload: Payload
+    }
   /** The signal event at this place of the journal was handed to a `waitFor`. */
   | { readonly kind: 'consume'; readonly seq: number }
   | { readonly kind: 'attributes'; readonly op: Operation; readonly values: Attributes }
   | { readonly kind: 'patch'; readonly id: string }
-  | { readonly kind: 'update-result'; readonly updateId: string; readonly result?: Payload; readonly failure?: Failure }
+  | {
+      readonly kind: 'update-result'
+      readonly updateId: string
+      readonly result?: Payload
+      readonly failure?: Failure
+    }
   | { readonly kind: 'complete'; readonly result: Payload }
-  | { readonly kind: 'fail'; readonly failure: Failure; readonly op?: Operation; readonly operationsAfter?: number }
+  | {
+      readonly kind: 'fail'
+      readonly failure: Failure
+      readonly op?: Operation
+      readonly operationsAfter?: number
+    }
   | { readonly kind: 'cancelled'; readonly reason: string }
   | { readonly kind: 'continue'; readonly input: Payload; readonly newRunId?: RunId }
 

@@ -1,0 +1,232 @@
+/**
+ * `decide`: every decision about an execution, pure.
+ *
+ * 1. A closed execution accepts nothing but `retry` (and repeats of what it has answered).
+ * 2. A completion is accepted only for the attempt that runs: late, repeated and foreign ones change nothing.
+ * 3. A timer fires only while its operation is pending, and never before it is due.
+ * 4. Exactly one terminal event stands: `execution-reopened` withdraws the failure it names.
+ */
+import { isClosed } from '../../protocol/execution-status.ts'
+import type { Failure } from '../../protocol/failure.ts'
+import { platformFailure } from '../../protocol/failure.ts'
+import { DEFAULT_RETRY } from '../../protocol/retry-policy.ts'
+import { backoffMs } from './backoff.ts'
+import { closing } from './closing.ts'
+import { decideWorkflowCommand } from './decide-workflow-command.ts'
+import {
+  type Circumstances,
+  type Command,
+  type Decision,
+  decided,
+  type Effect,
+  NOTHING,
+  rejected,
+} from './decision.ts'
+import type { ExecutionState } from './state.ts'
+import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
+
+type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>
+
+export function decide(state: ExecutionState, command: Command, circumstances: Circumstances): Decision {
+  switch (command.type) {
+    case 'start':
+      return decideStart(command, circumstances)
+    case 'retry':
+      return decideRetry(state, circumstances)
+    case 'update':
+      return decideUpdate(state, command, circumstances)
+    case 'signal':
+      return decideSignal(state, command, circumstances)
+    default:
+      break
+  }
+  if (isClosed(state.status)) return decideClosed(state, command)
+  const at = circumstances.now
+  switch (command.type) {
+    case 'workflow':
+      return state.status === 'parked'
+        ? NOTHING
+        : decideWorkflowCommand(state, command.command, circumstances)
+    case 'step-completed':
+      return decideStepCompleted(state, command, at)
+    case 'step-failed':
+      return decideStepFailed(state, command, at)
+    case 'timer-due':
+      return decideTimerDue(state, command, at)
+    case 'child-closed':
+      return decideChildClosed(state, command, at)
+    case 'cancel':
+      if (state.cancelReason !== undefined) return NOTHING
+      return decided([{ type: 'cancel-requested', reason: command.reason, at }])
+    case 'terminate':
+      return closing(state, { type: 'execution-terminated', reason: command.reason, at })
+    case 'fail':
+      return closing(state, { type: 'execution-failed', failure: command.failure, at })
+    case 'park':
+      return state.status === 'parked'
+        ? NOTHING
+        : decided([{ type: 'execution-parked', failure: command.failure, at }])
+    case 'resume':
+      return state.status === 'parked' ? decided([{ type: 'execution-resumed', at }]) : NOTHING
+  }
+}
+
+function decideClosed(state: ExecutionState, command: Command): Decision {
+  if (command.type === 'cancel' || command.type === 'terminate') {
+    return rejected('EXECUTION_CLOSED', `execution ${state.key.workflowId} is ${state.status}`)
+  }
+  return NOTHING
+}
+
+function decideStart(command: CommandOf<'start'>, { now }: Circumstances): Decision {
+  const { started } = command
+  const effects: Effect[] = []
+  if (started.notBefore !== undefined && started.notBefore > now) {
+    effects.push({ kind: 'arm-timer', timer: START_TIMER, dueAt: started.notBefore })
+  }
+  if (started.deadlineAt !== undefined) {
+    effects.push({ kind: 'arm-timer', timer: DEADLINE_TIMER, dueAt: started.deadlineAt })
+  }
+  const first = { type: 'execution-started' as const, ...started, at: now }
+  if (command.signals === undefined) return decided([first], effects)
+  const signals = command.signals.map(({ name, payload, requestId }) => ({
+    type: 'signal-received' as const,
+    name,
+    payload,
+    ...(requestId === undefined ? {} : { requestId }),
+    at: now,
+  }))
+  return decided([first, ...signals], effects)
+}
+
+function decideStepCompleted(
+  state: ExecutionState,
+  command: CommandOf<'step-completed'>,
+  at: number,
+): Decision {
+  const step = state.ops.get(command.op)
+  if (step?.kind !== 'step' || !step.running || step.attempt !== command.attempt) return NOTHING
+  const { op, attempt, result } = command
+  if (attempt === 1) return decided([{ type: 'step-completed', op, name: step.name, result, at }])
+  return decided([{ type: 'step-completed', op, name: step.name, attempt, result, at }])
+}
+
+function decideStepFailed(state: ExecutionState, command: CommandOf<'step-failed'>, at: number): Decision {
+  const { op, attempt, failure, random } = command
+  const step = state.ops.get(op)
+  if (step?.kind !== 'step' || !step.running || step.attempt !== attempt) return NOTHING
+  const policy = step.retry ?? DEFAULT_RETRY
+  const { name } = step
+  if (
+    failure.nonRetryable === true ||
+    attempt >= policy.maxAttempts ||
+    policy.nonRetryable.includes(failure.name)
+  ) {
+    return decided([{ type: 'step-failed', op, name, attempt, failure, at }])
+  }
+  const delayMs = backoffMs(policy, attempt, step.delayMs, random)
+  const retryAt = at + delayMs
+  return decided(
+    [{ type: 'step-attempt-failed', op, name, attempt, failure, retryAt, delayMs, at }],
+    [{ kind: 'arm-timer', timer: op, dueAt: retryAt }],
+  )
+}
+
+function decideTimerDue(state: ExecutionState, command: CommandOf<'timer-due'>, at: number): Decision {
+  const { timer } = command
+  const dropped: Effect = { kind: 'drop-timer', timer }
+  if (timer === START_TIMER) return at < state.notBefore ? NOTHING : decided([], [dropped])
+  if (timer === DEADLINE_TIMER) {
+    if (state.deadlineAt === undefined || at < state.deadlineAt) return NOTHING
+    return closing(state, { type: 'execution-timed-out', timeoutMs: state.timeoutMs ?? 0, at })
+  }
+  const pending = state.ops.get(timer)
+  if (pending === undefined || pending.kind === 'child') return decided([], [dropped])
+  if (pending.kind === 'step') {
+    if (pending.running) return decided([], [dropped])
+    if (at < pending.retryAt) return NOTHING
+    if (!pending.issued) return decided([], [dropped])
+    return decided(
+      [],
+      [dropped, { kind: 'run-step', op: timer, attempt: pending.attempt + 1 }],
+      [{ type: 'step-attempt-started', op: timer }],
+    )
+  }
+  if (at < pending.dueAt) return NOTHING
+  return decided([{ type: 'timer-fired', op: timer, at }], [dropped])
+}
+
+function decideSignal(
+  state: ExecutionState,
+  command: CommandOf<'signal'>,
+  { now, limits }: Circumstances,
+): Decision {
+  const { name, payload, requestId } = command
+  if (requestId !== undefined && state.requestIds?.has(requestId) === true) return NOTHING
+  if (isClosed(state.status))
+    return rejected('EXECUTION_CLOSED', `execution ${state.key.workflowId} is ${state.status}`)
+  if ((state.signals?.size ?? 0) >= limits.queuedSignals) {
+    return rejected(
+      'TOO_MANY_SIGNALS',
+      `execution ${state.key.workflowId} has ${limits.queuedSignals} signals that it has not consumed`,
+    )
+  }
+  return decided([
+    { type: 'signal-received', name, payload, ...(requestId === undefined ? {} : { requestId }), at: now },
+  ])
+}
+
+function decideUpdate(state: ExecutionState, command: CommandOf<'update'>, { now }: Circumstances): Decision {
+  const { updateId, name, payload } = command
+  if (state.updates?.has(updateId) === true) return NOTHING
+  if (isClosed(state.status))
+    return rejected('EXECUTION_CLOSED', `execution ${state.key.workflowId} is ${state.status}`)
+  return decided([{ type: 'update-accepted', updateId, name, payload, at: now }])
+}
+
+function decideChildClosed(state: ExecutionState, command: CommandOf<'child-closed'>, at: number): Decision {
+  const { op, child, outcome } = command
+  const pending = state.ops.get(op)
+  if (pending?.kind !== 'child' || pending.key.workflowId !== child.workflowId) return NOTHING
+  if (outcome.ok) return decided([{ type: 'child-completed', op, result: outcome.result, at }])
+  return decided([
+    { type: 'child-failed', op, failure: childFailure(pending.name, child.workflowId, outcome.failure), at },
+  ])
+}
+
+function childFailure(workflow: string, workflowId: string, cause: Failure): Failure {
+  return platformFailure('CHILD_FAILED', `child ${workflow} ${workflowId} failed: ${cause.message}`, cause)
+}
+
+/** A parked execution goes on; a failed one goes on from the operation that failed it, if nothing was done after that. */
+function decideRetry(state: ExecutionState, { now }: Circumstances): Decision {
+  if (state.status === 'parked') return decided([{ type: 'execution-resumed', at: now }])
+  const failed = state.terminal
+  if (failed?.type !== 'execution-failed') {
+    return rejected(
+      'RETRY_IMPOSSIBLE',
+      `execution ${state.key.workflowId} is ${state.status}: only failed and parked executions can be retried`,
+    )
+  }
+  if ((failed.operationsAfter ?? 0) > 0) {
+    return rejected(
+      'RETRY_IMPOSSIBLE',
+      `execution ${state.key.workflowId} made ${failed.operationsAfter} operations after the one that failed it (such as compensations)`,
+    )
+  }
+  const effects: Effect[] = []
+  if (state.timeoutMs !== undefined)
+    effects.push({ kind: 'arm-timer', timer: DEADLINE_TIMER, dueAt: now + state.timeoutMs })
+  for (const [op, pending] of state.ops) {
+    if (pending.kind === 'sleep' || pending.kind === 'wait')
+      effects.push({ kind: 'arm-timer', timer: op, dueAt: pending.dueAt })
+    if (pending.kind === 'step' && pending.lastFailure !== undefined)
+      effects.push({ kind: 'arm-timer', timer: op, dueAt: pending.retryAt })
+    if (pending.kind === 'child') {
+      const parent = { key: state.key, runId: state.runId, op }
+      effects.push({ kind: 'send', message: { kind: 'report-outcome', to: pending.key, parent } })
+    }
+  }
+  const reopened = { type: 'execution-reopened' as const, failedSeq: state.seq, at: now }
+  return decided([failed.op === undefined ? reopened : { ...reopened, op: failed.op }], effects)
+}

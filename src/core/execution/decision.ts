@@ -1,0 +1,105 @@
+/** What the kernel takes and gives: commands in, events and effects out. All of it is data. */
+
+import type { ErrorCode } from '../../protocol/errors.ts'
+import type { Event, ExecutionStarted, Operation } from '../../protocol/event.ts'
+import type { Failure } from '../../protocol/failure.ts'
+import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import type { ChildOutcome, Message } from '../../protocol/message.ts'
+import type { Payload } from '../../protocol/payload.ts'
+import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
+import type { TransientEvent } from './evolve.ts'
+import type { QueuedSignal } from './state.ts'
+
+export type Command =
+  | {
+      readonly type: 'start'
+      readonly started: Omit<ExecutionStarted, 'at' | 'type'>
+      readonly signals?: readonly QueuedSignal[]
+    }
+  | { readonly type: 'workflow'; readonly command: WorkflowCommand }
+  | {
+      readonly type: 'step-completed'
+      readonly op: Operation
+      readonly attempt: number
+      readonly result: Payload
+    }
+  /** `random`: uniform in [0, 1), for the jitter. */
+  | {
+      readonly type: 'step-failed'
+      readonly op: Operation
+      readonly attempt: number
+      readonly failure: Failure
+      readonly random: number
+    }
+  | { readonly type: 'timer-due'; readonly timer: number }
+  | {
+      readonly type: 'signal'
+      readonly name: string
+      readonly payload: Payload
+      readonly requestId: string | undefined
+    }
+  | { readonly type: 'update'; readonly updateId: string; readonly name: string; readonly payload: Payload }
+  | { readonly type: 'cancel'; readonly reason: string }
+  | { readonly type: 'terminate'; readonly reason: string }
+  | { readonly type: 'fail'; readonly failure: Failure }
+  | { readonly type: 'park'; readonly failure: Failure }
+  | { readonly type: 'resume' }
+  | { readonly type: 'retry' }
+  | {
+      readonly type: 'child-closed'
+      readonly op: Operation
+      readonly child: WorkflowKey
+      readonly outcome: ChildOutcome
+    }
+
+export type Effect =
+  /** Call the step function. Leaves the process: waits for the commit of what it derives from. */
+  | { readonly kind: 'run-step'; readonly op: Operation; readonly attempt: number }
+  | { readonly kind: 'abort-step'; readonly op: Operation }
+  | { readonly kind: 'arm-timer'; readonly timer: number; readonly dueAt: number }
+  | { readonly kind: 'drop-timer'; readonly timer: number }
+  | { readonly kind: 'send'; readonly message: Message }
+  /** Start the next run of the same workflow id in the same commit. */
+  | {
+      readonly kind: 'continue'
+      readonly newRunId: RunId
+      readonly started: Omit<ExecutionStarted, 'at' | 'type'>
+      readonly signals: readonly QueuedSignal[]
+    }
+
+export interface Rejection {
+  readonly code: ErrorCode
+  readonly detail: string
+}
+
+export interface Decision {
+  readonly events: readonly Event[]
+  readonly transient: readonly TransientEvent[]
+  readonly effects: readonly Effect[]
+  /** An expected refusal: nothing changes. */
+  readonly rejected?: Rejection
+}
+
+/** The inputs of a decision beside state and command. */
+export interface Circumstances {
+  /** ms since 1970. */
+  readonly now: number
+  readonly limits: Limits
+}
+
+const NONE: readonly never[] = []
+
+export const NOTHING: Decision = { events: NONE, transient: NONE, effects: NONE }
+
+export function decided(
+  events: readonly Event[],
+  effects: readonly Effect[] = NONE,
+  transient: readonly TransientEvent[] = NONE,
+): Decision {
+  return { events, transient, effects }
+}
+
+export function rejected(code: ErrorCode, detail: string): Decision {
+  return { events: NONE, transient: NONE, effects: NONE, rejected: { code, detail } }
+}

@@ -1,0 +1,118 @@
+/**
+ * State of one execution, as its events make it.
+ *
+ * 1. Only `evolve` changes it; the same events give the same state.
+ * 2. It holds what is open (pending operations, unconsumed signals), never what is settled: its size does not grow with
+ *    the length of the history, except for the ids that deduplicate requests.
+ * 3. `ops` also holds what is not journaled (a step that was asked for and has no result yet): replay asks for it again.
+ */
+import type {
+  Attributes,
+  Operation,
+  ParentClosePolicy,
+  ParentLink,
+  TerminalEvent,
+  UpdateCompleted,
+} from '../../protocol/event.ts'
+import type { ExecutionStatus } from '../../protocol/execution-status.ts'
+import type { Failure } from '../../protocol/failure.ts'
+import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { Payload } from '../../protocol/payload.ts'
+import type { RetryPolicy } from '../../protocol/retry-policy.ts'
+
+export interface PendingStep {
+  readonly kind: 'step'
+  name: string
+  /** Code has asked for it since the last replay; before that only its failed attempts are known. */
+  issued: boolean
+  running: boolean
+  /** The running attempt, or the last failed one: 1, 2, … */
+  attempt: number
+  retry: RetryPolicy | undefined
+  retryAt: number
+  delayMs: number
+  lastFailure: Failure | undefined
+}
+
+export interface PendingTimer {
+  readonly kind: 'sleep' | 'wait'
+  readonly name: string
+  readonly dueAt: number
+}
+
+export interface PendingChild {
+  readonly kind: 'child'
+  readonly name: string
+  readonly key: WorkflowKey
+  readonly runId: RunId
+  readonly closePolicy: ParentClosePolicy
+}
+
+export type PendingOp = PendingStep | PendingTimer | PendingChild
+
+export interface QueuedSignal {
+  readonly name: string
+  readonly payload: Payload
+  readonly requestId: string | undefined
+}
+
+export interface ExecutionState {
+  readonly runId: RunId
+  key: WorkflowKey
+  workflow: string
+  version: string
+  status: ExecutionStatus
+  /** Number of the last event: 0 before the first. */
+  seq: number
+  lastAt: number
+  startedAt: number
+  closedAt: number | null
+  depth: number
+  parent: ParentLink | undefined
+  notBefore: number
+  timeoutMs: number | undefined
+  deadlineAt: number | undefined
+  attributes: Attributes | null
+  readonly ops: Map<Operation, PendingOp>
+  /** Steps in `ops` that run or wait to be run now (not in backoff). */
+  runnableSteps: number
+  /** Signals accepted and not yet consumed, by the number of their event. */
+  signals: Map<number, QueuedSignal> | undefined
+  requestIds: Set<string> | undefined
+  /** Updates accepted; those answered have their event. */
+  updates: Map<string, UpdateCompleted | null> | undefined
+  cancelReason: string | undefined
+  /** Why it is parked. */
+  parkedFailure: Failure | undefined
+  terminal: TerminalEvent | undefined
+}
+
+const NO_KEY: WorkflowKey = { namespace: '', workflowId: '' }
+
+export function emptyState(runId: RunId): ExecutionState {
+  return {
+    runId,
+    key: NO_KEY,
+    workflow: '',
+    version: '',
+    status: 'running',
+    seq: 0,
+    lastAt: 0,
+    startedAt: 0,
+    closedAt: null,
+    depth: 0,
+    parent: undefined,
+    notBefore: 0,
+    timeoutMs: undefined,
+    deadlineAt: undefined,
+    attributes: null,
+    ops: new Map(),
+    runnableSteps: 0,
+    signals: undefined,
+    requestIds: undefined,
+    updates: undefined,
+    cancelReason: undefined,
+    parkedFailure: undefined,
+    terminal: undefined,
+  }
+}

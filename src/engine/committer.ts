@@ -1,0 +1,200 @@
+/**
+ * Group commit: transitions append to the open batch; while one batch commits, the next one fills.
+ *
+ * 1. One batch is in flight at a time, and batches commit in the order in which they were filled.
+ * 2. A release runs only after the commit of its batch, in order; if the batch is dropped it gets an error instead.
+ * 3. A batch is flushed as soon as the committer is free and no code is about to add to it; there is no timer. Under load
+ *    it is flushed when it holds `FLUSH_ROWS` rows, so that the store works while the engine goes on.
+ * 4. A batch is capped; what is not committed yet is bounded, beyond that intake is refused.
+ */
+import type { RunId } from '../protocol/ids.ts'
+import type { CommitOutcome } from '../store/contract/batch.ts'
+import type { BatchBuilder, RunWrites } from '../store/contract/batch-builder.ts'
+import type { LiveExecution } from './live-execution.ts'
+import { OpenBatch, type Release } from './open-batch.ts'
+
+export const BATCH_ROWS_LIMIT = 10_000
+export const BATCH_BYTES_LIMIT = 8 * 1024 * 1024
+/** Rows that are not committed; beyond this, starts and signals are answered with `OVERLOADED`. */
+export const UNCOMMITTED_ROWS_LIMIT = 100_000
+
+const FLUSH_ROWS = 256
+/** Turns that a batch waits for code that runs, so that a step's result and what follows from it share a commit. */
+const FLUSH_TURNS = 3
+
+export interface CommitterHost {
+  /** Runs that are about to add to the batch. */
+  readonly busyRuns: number
+  defer(call: () => void): void
+  commit(builder: BatchBuilder): Promise<CommitOutcome>
+  /** The batch is durable; its releases run after this. */
+  onCommitted(batch: OpenBatch): void
+  /** Anything but `committed`: the host settles it, and calls `resolve` or `drop`. */
+  onTrouble(batch: OpenBatch, outcome: CommitOutcome | { readonly error: unknown }): void
+}
+
+export class Committer {
+  readonly #host: CommitterHost
+  #open = new OpenBatch()
+  readonly #sealed: OpenBatch[] = []
+  #sealedRows = 0
+  #inFlight: OpenBatch | undefined
+  #checkAsked = false
+  #isHalted = false
+  #due: { readonly release: Release }[] = []
+  #idleWaiters: (() => void)[] = []
+
+  constructor(host: CommitterHost) {
+    this.#host = host
+  }
+
+  /** The open batch, for a change of this execution. */
+  batchFor(execution: LiveExecution): OpenBatch {
+    if (execution.batch !== this.#open || execution.writes === undefined) {
+      execution.batch = this.#open
+      execution.writes = this.#open.builder.run(execution.state.runId)
+    }
+    return this.#open
+  }
+
+  /** The open batch's accumulator for a run that is not in memory. */
+  writesFor(runId: RunId): RunWrites {
+    return this.#open.builder.run(runId)
+  }
+
+  /** Runs `release` when what is in the open batch now is durable. */
+  releaseAfterOpen(runId: RunId, release: Release): void {
+    this.#open.releases.push({ runId, isStep: false, release })
+  }
+
+  get isOverloaded(): boolean {
+    return this.#open.builder.rows + this.#sealedRows > UNCOMMITTED_ROWS_LIMIT
+  }
+
+  get isIdle(): boolean {
+    return (
+      this.#inFlight === undefined &&
+      this.#sealed.length === 0 &&
+      this.#open.builder.isEmpty &&
+      this.#due.length === 0
+    )
+  }
+
+  /** Calls when nothing is left to commit. */
+  whenIdle(): Promise<void> {
+    if (this.isIdle) return Promise.resolve()
+    return new Promise((resolve) => void this.#idleWaiters.push(resolve))
+  }
+
+  /** Runs `release` when everything known of the execution is durable. `isStep`: it starts a step, and answers nobody. */
+  release(execution: LiveExecution, release: Release, isStep = false): void {
+    const { batch } = execution
+    if (batch !== undefined && !batch.isDone)
+      batch.releases.push({ runId: execution.state.runId, isStep, release })
+    else this.#releaseSoon(release)
+  }
+
+  /** Something was appended. */
+  touch(): void {
+    const { rows, bytes } = this.#open.builder
+    if (rows >= BATCH_ROWS_LIMIT || bytes >= BATCH_BYTES_LIMIT) this.#seal()
+    if (this.#host.busyRuns > 0) return
+    this.#askCheck()
+  }
+
+  /** A turn of workflow code has ended. */
+  onTurnEnd(): void {
+    this.#open.turns += 1
+    this.check()
+  }
+
+  check(): void {
+    if (this.#inFlight !== undefined || this.#isHalted) return
+    if (this.#sealed.length === 0) {
+      const { builder, turns } = this.#open
+      if (builder.isEmpty) return
+      if (this.#host.busyRuns > 0 && builder.rows < FLUSH_ROWS && turns < FLUSH_TURNS) return
+      this.#seal()
+    }
+    const batch = this.#sealed.shift()
+    if (batch === undefined) return
+    this.#sealedRows -= batch.builder.rows
+    this.#inFlight = batch
+    this.#host.commit(batch.builder).then(
+      (outcome) => {
+        if (outcome.outcome === 'committed') this.resolve(batch)
+        else this.#host.onTrouble(batch, outcome)
+      },
+      (error) => this.#host.onTrouble(batch, { error }),
+    )
+  }
+
+  /** The batch is durable. */
+  resolve(batch: OpenBatch): void {
+    batch.isDone = true
+    this.#inFlight = undefined
+    this.#host.onCommitted(batch)
+    // The next batch is on its way before the effects of this one take their time.
+    if (this.#sealed.length > 0) this.check()
+    for (const { release } of batch.releases) release(undefined)
+    if (this.#inFlight === undefined) this.#askCheck()
+    this.#tellIdle()
+  }
+
+  /** The batch in flight never became durable, and neither will any that was built on it. */
+  dropAll(error: Error): void {
+    const dropped = [this.#inFlight, ...this.#sealed, this.#open]
+    this.#inFlight = undefined
+    this.#sealed.length = 0
+    this.#sealedRows = 0
+    this.#open = new OpenBatch()
+    for (const batch of dropped) {
+      if (batch === undefined) continue
+      for (const { release } of batch.releases) release(error)
+    }
+    this.#tellIdle()
+  }
+
+  /** No batch is flushed until `proceed`. */
+  halt(): void {
+    this.#isHalted = true
+  }
+
+  proceed(): void {
+    this.#isHalted = false
+    this.#askCheck()
+  }
+
+  #seal(): void {
+    this.#sealed.push(this.#open)
+    this.#sealedRows += this.#open.builder.rows
+    this.#open = new OpenBatch()
+  }
+
+  #askCheck(): void {
+    if (this.#checkAsked) return
+    this.#checkAsked = true
+    this.#host.defer(() => {
+      this.#checkAsked = false
+      this.check()
+    })
+  }
+
+  #releaseSoon(release: Release): void {
+    this.#due.push({ release })
+    if (this.#due.length > 1) return
+    this.#host.defer(() => {
+      const due = this.#due
+      this.#due = []
+      for (const each of due) each.release(undefined)
+      this.#tellIdle()
+    })
+  }
+
+  #tellIdle(): void {
+    if (this.#idleWaiters.length === 0 || !this.isIdle) return
+    const waiters = this.#idleWaiters
+    this.#idleWaiters = []
+    for (const waiter of waiters) waiter()
+  }
+}

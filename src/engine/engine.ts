@@ -1,0 +1,443 @@
+/**
+ * The engine: one session on one store, all shards of it.
+ *
+ * It owns the loop between worker, kernel, committer and store. Everything decided is decided in `core`; this file and its
+ * neighbours only carry it out.
+ *
+ * 1. An answer leaves the engine only after the commit of what it says.
+ * 2. When an outcome is unknown, or the session is fenced, everything in memory that is not proven durable is dropped, a
+ *    new session is registered, and work goes on from the store.
+ * 3. A failure that cannot be settled (a broken invariant, a failed fsync) stops the engine: nobody gets an answer.
+ */
+import { type Clock, monotonicClock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Randomness } from '../platform/randomness.ts'
+import { runIdSource } from '../platform/run-ids.ts'
+import { PerdureError } from '../protocol/errors.ts'
+import { isClosed } from '../protocol/execution-status.ts'
+import type { Failure } from '../protocol/failure.ts'
+import type { RunId } from '../protocol/ids.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type { Payload } from '../protocol/payload.ts'
+import type { StepDispatch, TurnReport, WorkerHost, WorkerPort } from '../protocol/worker-port.ts'
+import type { WorkflowCommand } from '../protocol/workflow-command.ts'
+import type { CommitOutcome } from '../store/contract/batch.ts'
+import type { BatchBuilder } from '../store/contract/batch-builder.ts'
+import type { Session } from '../store/contract/rows.ts'
+import type { Store } from '../store/contract/store.ts'
+import { Committer } from './committer.ts'
+import type { LiveExecution } from './live-execution.ts'
+import { LiveTable, type LoadedExecution } from './live-table.ts'
+import { Mailbox } from './mailbox.ts'
+import type { OpenBatch } from './open-batch.ts'
+import { RunWaiters } from './run-waiters.ts'
+import { settleBatch } from './settlement.ts'
+import { type DueTimer, TimerWindow } from './timer-window.ts'
+import { Transitions } from './transitions.ts'
+import { UpdateDesk } from './update-desk.ts'
+
+export interface EngineOptions {
+  readonly store: Store
+  readonly worker: WorkerPort
+  readonly clock: Clock
+  readonly random: Randomness
+  readonly logger: Logger
+  readonly limits: Limits
+  /** Shown to people, e.g. `host:pid`. */
+  readonly node: string
+  readonly shards: number
+  /** Idle executions kept in memory. */
+  readonly idleLimit: number
+  readonly timerLookaheadMs?: number
+  readonly timerPageRows?: number
+  /** Called once when the engine has stopped by itself. */
+  readonly onFailed?: (error: Error) => void
+}
+
+export interface EngineCounters {
+  commits: number
+  rows: number
+  unknownCommits: number
+  unknownSettledIn: number
+  unknownSettledOut: number
+  fenced: number
+  refused: number
+  stepsStarted: number
+}
+
+const RECOVERY_PAGE = 500
+/** Recovery waits while this many executions are in memory. */
+const RECOVERY_LIVE_LIMIT = 20_000
+const RECOVERY_WAIT_MS = 20
+
+export class Engine implements WorkerHost {
+  readonly options: EngineOptions
+  readonly counters: EngineCounters = {
+    commits: 0,
+    rows: 0,
+    unknownCommits: 0,
+    unknownSettledIn: 0,
+    unknownSettledOut: 0,
+    fenced: 0,
+    refused: 0,
+    stepsStarted: 0,
+  }
+  readonly committer: Committer
+  readonly table: LiveTable
+  readonly transitions: Transitions
+  readonly mailbox: Mailbox
+  readonly updates: UpdateDesk
+  /** Told when events of a run were committed. */
+  readonly watchers = new RunWaiters()
+  clock: Clock
+  newRunId: () => RunId
+  session: Session = { id: 0, incarnation: '' }
+  #batchSeq = 0
+  #timers: TimerWindow | undefined
+  #generation = 0
+  #state: 'new' | 'running' | 'closing' | 'closed' | 'failed' = 'new'
+  #failure: Error | undefined
+
+  constructor(options: EngineOptions) {
+    this.options = options
+    const { store, worker, logger, limits, clock, shards, idleLimit } = options
+    this.clock = clock
+    this.newRunId = runIdSource(clock, options.random)
+    const onError = (error: unknown): void => this.fail(error)
+    this.committer = new Committer({
+      get busyRuns() {
+        return worker.busyRuns
+      },
+      defer: (call) => clock.defer(this.guarded(call)),
+      commit: (builder) => this.#commit(builder),
+      onCommitted: (batch) => this.#onCommitted(batch),
+      onTrouble: (batch, outcome) => {
+        settleBatch(this, batch, outcome).catch(onError)
+      },
+    })
+    this.table = new LiveTable({
+      store,
+      shards,
+      idleLimit,
+      onLoaded: (loaded) => this.#onLoaded(loaded),
+      onEvicted: (execution) => this.transitions.deactivate(execution),
+    })
+    this.transitions = new Transitions({
+      clock: { nowMs: () => this.clock.nowMs(), after: clock.after, defer: clock.defer },
+      limits,
+      logger,
+      worker,
+      committer: this.committer,
+      table: this.table,
+      timers: () => this.#timers,
+      send: (from, message) => this.mailbox.send(from, message),
+      isDraining: () => this.#state !== 'running',
+      onTerminal: (execution) => this.updates.closed(execution),
+      onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),
+    })
+    const { committer, table, transitions } = this
+    this.mailbox = new Mailbox({ table, committer, transitions, logger, onError })
+    this.updates = new UpdateDesk({ worker, committer, transitions })
+  }
+
+  async open(): Promise<void> {
+    this.#state = 'running'
+    await this.register()
+    await this.start()
+  }
+
+  /** Registers a session: from now on only its batches count. */
+  async register(): Promise<void> {
+    const { store, node, clock, random } = this.options
+    const incarnation = Array.from({ length: 4 }, () =>
+      Math.floor(random() * 0x1_0000)
+        .toString(16)
+        .padStart(4, '0'),
+    ).join('')
+    const { session, clockFloorMs } = await store.register({ node, incarnation, nowMs: clock.nowMs() })
+    this.session = session
+    this.#batchSeq = 0
+    this.clock = monotonicClock(clock, Math.max(clockFloorMs, this.clock.nowMs()))
+    this.newRunId = runIdSource(this.clock, random)
+  }
+
+  /** Reads from the store what has to go on. */
+  async start(): Promise<void> {
+    const generation = this.#generation
+    const { store, timerLookaheadMs, timerPageRows } = this.options
+    this.mailbox.reset(this.session.id, await store.outbox(Number.MAX_SAFE_INTEGER))
+    this.#timers = new TimerWindow({
+      clock: this.clock,
+      timers: (page) => store.timers(page),
+      onDue: this.guarded((due: readonly DueTimer[]) => this.#onTimersDue(due)),
+      onError: (error) => this.fail(error),
+      ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
+      ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
+    })
+    this.#timers.start()
+    this.#recover(generation).catch((error) => this.fail(error))
+  }
+
+  /** Drops everything that is not durable and starts over from the store, in the session that is registered now. */
+  async startOver(error: Error): Promise<void> {
+    this.#generation += 1
+    this.#timers?.stop()
+    this.#timers = undefined
+    for (const execution of this.table.clear()) {
+      this.transitions.deactivate(execution)
+      this.updates.dropped(execution, error)
+    }
+    this.committer.dropAll(error)
+    await this.start()
+  }
+
+  /** Throws unless calls are taken. */
+  assertOpen(): void {
+    if (this.#failure !== undefined)
+      throw new PerdureError('ENGINE_FAILED', 'the engine has stopped', { cause: this.#failure })
+    if (this.#state !== 'running') throw new PerdureError('ENGINE_CLOSED', 'the engine is closed')
+  }
+
+  assertIntake(): void {
+    this.assertOpen()
+    if (this.committer.isOverloaded)
+      throw new PerdureError('OVERLOADED', 'too much work is not committed yet')
+  }
+
+  get isFailed(): boolean {
+    return this.#state === 'failed'
+  }
+
+  /** Nothing runs, nothing is to be committed: only time or a call can make something happen. */
+  get isQuiet(): boolean {
+    const { worker } = this.options
+    return worker.busyRuns === 0 && worker.runningSteps === 0 && this.committer.isIdle && this.mailbox.isEmpty
+  }
+
+  /**
+   * Takes no more calls, starts no more steps, waits for those that run (at most `graceMs`), commits, closes. Steps that
+   * had not settled run again after the next start.
+   */
+  async close(graceMs: number): Promise<void> {
+    if (this.#state === 'closed' || this.#state === 'closing') return
+    const { worker, store, clock } = this.options
+    if (this.#state === 'running') {
+      this.#state = 'closing'
+      const endMs = clock.nowMs() + graceMs
+      while (!this.isQuiet && clock.nowMs() < endMs && this.#failure === undefined)
+        await new Promise<void>((resolve) => void clock.after(2, resolve))
+      this.#timers?.stop()
+      for (const execution of this.table.clear()) this.transitions.deactivate(execution)
+      if (this.#failure === undefined && worker.busyRuns === 0) await this.committer.whenIdle()
+    }
+    this.#state = 'closed'
+    const error = new PerdureError('ENGINE_CLOSED', 'the engine is closed')
+    this.committer.dropAll(error)
+    this.watchers.failAll(error)
+    await store.close()
+  }
+
+  /** A broken invariant or a failure that cannot be settled: the engine stops, and no answer leaves it. */
+  fail(cause: unknown): void {
+    if (this.#state === 'failed' || this.#state === 'closed') return
+    this.#state = 'failed'
+    this.#failure = cause instanceof Error ? cause : new Error(String(cause))
+    const error = new PerdureError('ENGINE_FAILED', `the engine has stopped: ${this.#failure.message}`, {
+      cause,
+    })
+    this.options.logger.error('engine stopped', { error: this.#failure })
+    this.#timers?.stop()
+    this.committer.halt()
+    for (const execution of this.table.clear()) {
+      this.transitions.deactivate(execution)
+      this.updates.dropped(execution, error)
+    }
+    this.committer.dropAll(error)
+    this.watchers.failAll(error)
+    this.options.onFailed?.(error)
+  }
+
+  guarded<A extends unknown[]>(call: (...args: A) => void): (...args: A) => void {
+    return (...args) => {
+      try {
+        call(...args)
+      } catch (error) {
+        this.fail(error)
+      }
+    }
+  }
+
+  onTurn(reports: readonly TurnReport[]): void {
+    try {
+      for (const report of reports) {
+        const execution = this.table.get(report.runId)
+        if (execution?.isActivated === true) this.#onReport(execution, report)
+      }
+      this.committer.onTurnEnd()
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  onStepCompleted({ runId, op, attempt }: StepDispatch, result: Payload): void {
+    this.#onStep(runId, (execution) =>
+      this.transitions.apply(execution, { type: 'step-completed', op, attempt, result }),
+    )
+  }
+
+  onStepFailed({ runId, op, attempt }: StepDispatch, failure: Failure): void {
+    const random = this.options.random()
+    this.#onStep(runId, (execution) =>
+      this.transitions.apply(execution, { type: 'step-failed', op, attempt, failure, random }),
+    )
+  }
+
+  /** Loads the execution anew, so that its code is replayed: once all that is known of it is committed. */
+  reload(execution: LiveExecution): void {
+    execution.isCodeIdle = false
+    this.transitions.finish(execution)
+    const again = (dropped: Error | undefined): void => {
+      if (dropped !== undefined || this.table.get(execution.state.runId) !== execution) return
+      if (!execution.isCommitted) {
+        this.committer.release(execution, again)
+        return
+      }
+      this.table.remove(execution)
+      this.table.load(execution.state.runId).catch((error) => this.fail(error))
+    }
+    this.committer.release(execution, again)
+  }
+
+  #onStep(runId: RunId, apply: (execution: LiveExecution) => void): void {
+    const execution = this.table.get(runId)
+    if (execution === undefined || this.#failure !== undefined) return
+    try {
+      apply(execution)
+      this.transitions.finish(execution)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  #onReport(execution: LiveExecution, report: TurnReport): void {
+    const { transitions } = this
+    execution.isCodeIdle = report.idle
+    if (report.parked !== undefined) {
+      this.#park(execution, report.parked)
+      return
+    }
+    if (execution.state.status === 'parked') transitions.apply(execution, { type: 'resume' })
+    for (const command of report.commands) {
+      transitions.apply(execution, { type: 'workflow', command: this.#withIds(command) })
+    }
+    if (report.logs !== undefined) this.#log(execution, report.logs)
+    if (isClosed(execution.state.status)) transitions.deactivate(execution)
+    else if (execution.updateRequests !== undefined) this.updates.tryAll(execution)
+    transitions.finish(execution)
+  }
+
+  #park(execution: LiveExecution, failure: Failure): void {
+    const { workflowId } = execution.state.key
+    this.options.logger.error('execution parked', {
+      workflowId,
+      runId: execution.state.runId,
+      code: failure.code,
+      reason: failure.message,
+    })
+    this.transitions.apply(execution, { type: 'park', failure })
+    this.transitions.deactivate(execution)
+    this.transitions.finish(execution)
+  }
+
+  /** Ids are inputs of the kernel: new runs get theirs here. */
+  #withIds(command: WorkflowCommand): WorkflowCommand {
+    if (command.kind !== 'child' && command.kind !== 'continue') return command
+    return { ...command, newRunId: this.newRunId() }
+  }
+
+  #log(execution: LiveExecution, logs: NonNullable<TurnReport['logs']>): void {
+    const { workflowId } = execution.state.key
+    const { runId } = execution.state
+    this.committer.release(execution, (dropped) => {
+      if (dropped !== undefined) return
+      for (const { level, message, fields } of logs)
+        this.options.logger[level](message, { workflowId, runId, ...fields })
+    })
+  }
+
+  #commit(builder: BatchBuilder): Promise<CommitOutcome> {
+    return this.commitAs(builder)
+  }
+
+  /** Folds and writes a batch under the next number of the session. */
+  commitAs(builder: BatchBuilder): Promise<CommitOutcome> {
+    this.#batchSeq += 1
+    this.counters.commits += 1
+    this.counters.rows += builder.rows
+    return this.options.store.commit(builder.fold(this.session, this.#batchSeq, this.clock.nowMs()))
+  }
+
+  get batchSeq(): number {
+    return this.#batchSeq
+  }
+
+  #onCommitted(batch: OpenBatch): void {
+    for (const timer of batch.timers) this.#timers?.armed(timer)
+    if (this.watchers.size > 0) for (const runId of batch.builder.runs()) this.watchers.tell(runId)
+    for (const runId of batch.builder.runs()) {
+      const execution = this.table.get(runId)
+      if (
+        execution !== undefined &&
+        isClosed(execution.state.status) &&
+        execution.isCommitted &&
+        execution.pins === 0
+      )
+        this.table.remove(execution)
+    }
+    this.table.trim()
+  }
+
+  #onLoaded({ execution, history }: LoadedExecution): void {
+    this.transitions.activate(execution, history)
+  }
+
+  #onTimersDue(due: readonly DueTimer[]): void {
+    const generation = this.#generation
+    for (const { runId, timer } of due) {
+      const live = this.table.get(runId)
+      if (live !== undefined) this.#fire(live, timer)
+      else {
+        this.table.load(runId).then(
+          this.guarded((execution) => {
+            if (generation !== this.#generation) return
+            if (execution !== undefined) this.#fire(execution, timer)
+            else this.committer.writesFor(runId).dropTimer(timer)
+          }),
+          (error) => this.fail(error),
+        )
+      }
+    }
+  }
+
+  #fire(execution: LiveExecution, timer: number): void {
+    const isStart = timer === -1
+    this.transitions.apply(execution, { type: 'timer-due', timer })
+    if (isStart && !execution.isActivated && execution.state.status === 'running') this.reload(execution)
+    else this.transitions.finish(execution)
+  }
+
+  async #recover(generation: number): Promise<void> {
+    const { store } = this.options
+    let after: RunId | undefined
+    for (;;) {
+      const rows = await store.recoverable(after, RECOVERY_PAGE)
+      if (generation !== this.#generation || this.#state !== 'running') return
+      await Promise.all(rows.map((row) => this.table.load(row.runId)))
+      after = rows.at(-1)?.runId
+      if (rows.length < RECOVERY_PAGE) return
+      while (this.table.size > RECOVERY_LIVE_LIMIT && this.#state === 'running') {
+        await new Promise<void>((resolve) => void this.clock.after(RECOVERY_WAIT_MS, resolve))
+      }
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/** An execution in memory: its state, what of it is not committed yet, and who waits for it. */
+import type { ExecutionState } from '../core/execution/state.ts'
+import type { Attributes } from '../protocol/event.ts'
+import type { ExecutionStatus } from '../protocol/execution-status.ts'
+import type { Failure } from '../protocol/failure.ts'
+import type { Payload } from '../protocol/payload.ts'
+import type { RunWrites } from '../store/contract/batch-builder.ts'
+import type { OpenBatch } from './open-batch.ts'
+
+export interface UpdateRequest {
+  readonly updateId: string
+  readonly name: string
+  readonly payload: Payload
+  readonly reply: (
+    answer: { readonly result: Payload } | { readonly failure: Failure } | { readonly error: Error },
+  ) => void
+}
+
+export class LiveExecution {
+  readonly state: ExecutionState
+  readonly shard: number
+  /** The newest batch that holds a change of it. */
+  batch: OpenBatch | undefined
+  /** Its accumulator in that batch. */
+  writes: RunWrites | undefined
+  /** Its code is live in the worker. */
+  isActivated = false
+  /** The code has had every event and waits. */
+  isCodeIdle = true
+  /** The summary as it was last written. */
+  rowStatus: ExecutionStatus = 'running'
+  rowActive: boolean
+  rowAttributes: Attributes | null = null
+  /** Calls that need it in memory until they are answered. */
+  pins = 0
+  /** Updates that wait for a handler, and accepted ones that wait for their result. */
+  updateRequests: UpdateRequest[] | undefined
+  updateWaiters: Map<string, UpdateRequest[]> | undefined
+  isLimitWarned = false
+
+  constructor(state: ExecutionState, shard: number, rowActive: boolean) {
+    this.state = state
+    this.shard = shard
+    this.rowActive = rowActive
+  }
+
+  /** Everything known of it is in the store. */
+  get isCommitted(): boolean {
+    return this.batch === undefined || this.batch.isDone
+  }
+
+  /** Nothing can happen to it but by an event from outside. */
+  get isIdle(): boolean {
+    return (
+      this.isCodeIdle &&
+      this.state.runnableSteps === 0 &&
+      this.pins === 0 &&
+      this.updateWaiters === undefined &&
+      this.updateRequests === undefined
+    )
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Executions in memory. Idle ones are kept up to a number, least recently used out first; they come back from the journal.
+ *
+ * 1. A run is in memory at most once; loading it twice at a time gives the same object.
+ * 2. What is evicted is committed and idle: the store knows all of it.
+ */
+
+import { evolve } from '../core/execution/evolve.ts'
+import { emptyState } from '../core/execution/state.ts'
+import type { Event, SequencedEvent } from '../protocol/event.ts'
+import { isClosed } from '../protocol/execution-status.ts'
+import { keyText, type RunId, shardOf, type WorkflowKey } from '../protocol/ids.ts'
+import type { Store } from '../store/contract/store.ts'
+import { LiveExecution } from './live-execution.ts'
+
+const JOURNAL_PAGE_ENTRIES = 1000
+
+export interface LoadedExecution {
+  readonly execution: LiveExecution
+  /** What replay needs: the journal without what was withdrawn. */
+  readonly history: readonly SequencedEvent[]
+}
+
+export interface LiveTableOptions {
+  readonly store: Store
+  readonly shards: number
+  /** Idle executions kept in memory. */
+  readonly idleLimit: number
+  /** Called for a loaded execution, before anybody else gets it. */
+  readonly onLoaded: (loaded: LoadedExecution) => void
+  readonly onEvicted: (execution: LiveExecution) => void
+}
+
+export class LiveTable {
+  readonly #options: LiveTableOptions
+  readonly #byRun = new Map<RunId, LiveExecution>()
+  readonly #byKey = new Map<string, LiveExecution>()
+  readonly #idle = new Map<RunId, LiveExecution>()
+  readonly #loading = new Map<RunId, Promise<LiveExecution | undefined>>()
+  #generation = 0
+
+  constructor(options: LiveTableOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#byRun.size
+  }
+
+  get(runId: RunId): LiveExecution | undefined {
+    return this.#byRun.get(runId)
+  }
+
+  /** The newest run of a key, if it is in memory. */
+  current(key: WorkflowKey): LiveExecution | undefined {
+    return this.#byKey.get(keyText(key))
+  }
+
+  shardOf(key: WorkflowKey): number {
+    return shardOf(key, this.#options.shards)
+  }
+
+  /** Adds a run that has just been started: the newest of its key. */
+  add(execution: LiveExecution): void {
+    this.#byRun.set(execution.state.runId, execution)
+    this.#byKey.set(keyText(execution.state.key), execution)
+  }
+
+  /** An execution may have become idle, or busy again. */
+  refresh(execution: LiveExecution): void {
+    const { runId } = execution.state
+    if (!execution.isIdle || isClosed(execution.state.status)) {
+      if (this.#idle.size > 0) this.#idle.delete(runId)
+      return
+    }
+    this.#idle.delete(runId)
+    this.#idle.set(runId, execution)
+  }
+
+  /** Evicts what is too much. */
+  trim(): void {
+    if (this.#idle.size <= this.#options.idleLimit) return
+    for (const execution of this.#idle.values()) {
+      if (this.#idle.size <= this.#options.idleLimit) return
+      if (!execution.isCommitted) return
+      this.remove(execution)
+      this.#options.onEvicted(execution)
+    }
+  }
+
+  remove(execution: LiveExecution): void {
+    const { runId, key } = execution.state
+    if (this.#byRun.get(runId) !== execution) return
+    this.#byRun.delete(runId)
+    this.#idle.delete(runId)
+    const text = keyText(key)
+    if (this.#byKey.get(text) === execution) this.#byKey.delete(text)
+  }
+
+  /** Forgets everything: another session starts from the store. */
+  clear(): LiveExecution[] {
+    const all = [...this.#byRun.values()]
+    this.#byRun.clear()
+    this.#byKey.clear()
+    this.#idle.clear()
+    this.#loading.clear()
+    this.#generation += 1
+    return all
+  }
+
+  /** From memory or from the store; undefined if there is no such run. */
+  async load(runId: RunId): Promise<LiveExecution | undefined> {
+    const live = this.#byRun.get(runId)
+    if (live !== undefined) return live
+    const loading = this.#loading.get(runId)
+    if (loading !== undefined) return loading
+    const promise = this.#read(runId, this.#generation).finally(() => {
+      if (this.#loading.get(runId) === promise) this.#loading.delete(runId)
+    })
+    this.#loading.set(runId, promise)
+    return promise
+  }
+
+  /** Run id of the newest run of each key. */
+  async currentRuns(keys: readonly WorkflowKey[]): Promise<readonly (RunId | undefined)[]> {
+    const found = await this.#options.store.currents(keys)
+    return keys.map((key, i) => this.current(key)?.state.runId ?? found[i])
+  }
+
+  async #read(runId: RunId, generation: number): Promise<LiveExecution | undefined> {
+    const { store } = this.#options
+    const [row] = await store.executions([runId])
+    if (row === undefined) return undefined
+    const state = emptyState(runId)
+    const events: SequencedEvent[] = []
+    for (;;) {
+      const entries = await store.journal(runId, state.seq, JOURNAL_PAGE_ENTRIES)
+      for (const entry of entries) {
+        for (const event of JSON.parse(entry.events) as Event[]) {
+          evolve(state, event)
+          events.push({ seq: state.seq, event })
+        }
+        if (state.seq !== entry.seq + entry.count - 1)
+          throw new Error(`invariant: the journal of run ${runId} has a gap at event ${entry.seq}`)
+      }
+      if (entries.length < JOURNAL_PAGE_ENTRIES) break
+    }
+    // The engine started over meanwhile: whoever asked is answered by what it loads now.
+    if (generation !== this.#generation) return this.load(runId)
+    const execution = new LiveExecution(state, row.shard, row.active)
+    execution.rowStatus = row.status
+    execution.rowAttributes = state.attributes
+    this.#byRun.set(runId, execution)
+    const text = keyText(state.key)
+    const known = this.#byKey.get(text)
+    if (known === undefined || known.state.runId < runId) this.#byKey.set(text, execution)
+    this.#options.onLoaded({ execution, history: withoutWithdrawn(events) })
+    this.refresh(execution)
+    return execution
+  }
+}
+
+/** Removes what `execution-reopened` withdrew: the failure of the execution, and that of the operation that caused it. */
+export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly SequencedEvent[] {
+  if (!events.some(({ event }) => event.type === 'execution-reopened')) return events
+  let kept: SequencedEvent[] = []
+  for (const each of events) {
+    const { event } = each
+    if (event.type === 'execution-reopened') {
+      kept = kept.filter(
+        (past) =>
+          past.seq !== event.failedSeq && (event.op === undefined || operationOf(past.event) !== event.op),
+      )
+    } else kept.push(each)
+  }
+  return kept
+}
+
+function operationOf(event: Event): number | undefined {
+  switch (event.type) {
+    case 'step-failed':
+    case 'step-attempt-failed':
+    case 'child-started':
+    case 'child-failed':
+      return event.op
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * Messages between executions.
+ *
+ * 1. A message is applied in the batch of its sender if its receiver is in memory and nothing for it waits; else it is an
+ *    outbox row of the sender's batch, and the batch that applies it drops the row. So none is lost and none applied twice.
+ * 2. Messages to one execution are applied in the order in which they were sent.
+ * 3. A message that cannot be applied is answered or dropped; it never holds up the next one.
+ */
+import { outcomeOf } from '../core/execution/closing.ts'
+import type { Logger } from '../platform/logger.ts'
+import { isClosed } from '../protocol/execution-status.ts'
+import { platformFailure } from '../protocol/failure.ts'
+import { keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
+import type { ChildOutcome, Message } from '../protocol/message.ts'
+import type { OutboxKey, OutboxRow } from '../store/contract/rows.ts'
+import type { Committer } from './committer.ts'
+import type { LiveExecution } from './live-execution.ts'
+import type { LiveTable } from './live-table.ts'
+import type { Transitions } from './transitions.ts'
+
+export interface MailboxOptions {
+  readonly table: LiveTable
+  readonly committer: Committer
+  readonly transitions: Transitions
+  readonly logger: Logger
+  readonly onError: (error: unknown) => void
+}
+
+interface Waiting {
+  readonly message: Message
+  readonly outbox: OutboxKey
+  /** The sender, if it sent in this session: its outbox row and the drop of it stay in one commit. */
+  readonly from: RunId | undefined
+}
+
+/** Stands for no run: the drop of a message that nobody received. */
+const NO_RUN = '' as RunId
+
+export class Mailbox {
+  readonly #options: MailboxOptions
+  /** Messages that wait for their receiver to be read, by receiver. */
+  readonly #queues = new Map<string, Waiting[]>()
+  #nextSeq = 0
+  #generation = 0
+
+  constructor(options: MailboxOptions) {
+    this.#options = options
+  }
+
+  get isEmpty(): boolean {
+    return this.#queues.size === 0
+  }
+
+  /** Starts over in a new session with what the store holds. Numbers of a later session are higher than all before. */
+  reset(sessionId: number, rows: readonly OutboxRow[]): void {
+    this.#generation += 1
+    this.#queues.clear()
+    this.#nextSeq = sessionId * 2 ** 32
+    for (const { message, ...outbox } of rows)
+      this.#enqueue({ message: JSON.parse(message) as Message, outbox, from: undefined })
+  }
+
+  send(from: LiveExecution, message: Message): void {
+    const { table, committer } = this.#options
+    const receiver = message.kind === 'start-child' ? undefined : table.current(message.to)
+    if (message.kind !== 'start-child' && receiver !== undefined && !this.#queues.has(keyText(message.to))) {
+      committer.batchFor(from)
+      this.#applyTo(receiver, message)
+      committer.batchFor(from).links.push([from.state.runId, receiver.state.runId])
+      return
+    }
+    const outbox = { fromShard: from.shard, toShard: table.shardOf(message.to), seq: this.#nextSeq++ }
+    committer.batchFor(from)
+    from.writes?.addOutbox({ ...outbox, message: JSON.stringify(message) })
+    this.#enqueue({ message, outbox, from: from.state.runId })
+  }
+
+  #enqueue(waiting: Waiting): void {
+    const { to } = waiting.message
+    const text = keyText(to)
+    const queue = this.#queues.get(text)
+    if (queue !== undefined) {
+      queue.push(waiting)
+      return
+    }
+    this.#queues.set(text, [waiting])
+    this.#work(text, to, this.#generation).catch(this.#options.onError)
+  }
+
+  async #work(text: string, key: WorkflowKey, generation: number): Promise<void> {
+    const { table } = this.#options
+    for (;;) {
+      const [runId] = await table.currentRuns([key])
+      const receiver = runId === undefined ? undefined : await table.load(runId)
+      if (generation !== this.#generation) return
+      const queue = this.#queues.get(text) ?? []
+      const next = queue.shift()
+      if (next === undefined) {
+        this.#queues.delete(text)
+        return
+      }
+      // A run that was read may have been replaced meanwhile: the newest one gets the message.
+      this.#deliver(next, table.current(key) ?? receiver)
+    }
+  }
+
+  #deliver({ message, outbox, from }: Waiting, receiver: LiveExecution | undefined): void {
+    const { committer } = this.#options
+    let applied: LiveExecution | undefined = receiver
+    if (message.kind === 'start-child') applied = this.#startChild(message, receiver)
+    else if (receiver === undefined)
+      this.#options.logger.debug('a message has no receiver', {
+        kind: message.kind,
+        to: message.to.workflowId,
+      })
+    else this.#applyTo(receiver, message)
+    if (applied === undefined) {
+      committer.writesFor(from ?? NO_RUN).dropOutbox(outbox)
+    } else {
+      const batch = committer.batchFor(applied)
+      applied.writes?.dropOutbox(outbox)
+      if (from !== undefined) batch.links.push([from, applied.state.runId])
+    }
+    committer.touch()
+  }
+
+  #applyTo(receiver: LiveExecution, message: Exclude<Message, { kind: 'start-child' }>): void {
+    const { transitions, logger } = this.#options
+    switch (message.kind) {
+      case 'child-closed':
+        if (receiver.state.runId !== message.parentRunId) return
+        transitions.apply(receiver, {
+          type: 'child-closed',
+          op: message.op,
+          child: message.child,
+          outcome: message.outcome,
+        })
+        break
+      case 'signal': {
+        const { name, payload, requestId } = message
+        const rejected = transitions.apply(receiver, { type: 'signal', name, payload, requestId })
+        if (rejected !== undefined)
+          logger.warn('a signal to a child was not accepted', {
+            to: message.to.workflowId,
+            signal: name,
+            reason: rejected.detail,
+          })
+        break
+      }
+      case 'cancel':
+      case 'terminate':
+        // A closed receiver needs neither: the rejection says only that.
+        transitions.apply(receiver, { type: message.kind, reason: message.reason })
+        break
+      case 'report-outcome': {
+        const { terminal, key } = receiver.state
+        const outcome = terminal === undefined ? undefined : outcomeOf(terminal)
+        if (outcome !== undefined) this.#answer(receiver, message.parent, key, outcome)
+        return
+      }
+    }
+    transitions.finish(receiver)
+  }
+
+  /** The child, or the parent that was told why there is none. */
+  #startChild(
+    message: Extract<Message, { kind: 'start-child' }>,
+    existing: LiveExecution | undefined,
+  ): LiveExecution | undefined {
+    const { transitions } = this.#options
+    if (existing?.state.runId === message.runId) return existing
+    const { parent } = message.started
+    if (existing !== undefined && !isClosed(existing.state.status) && parent !== undefined) {
+      const failure = platformFailure(
+        'EXECUTION_EXISTS',
+        `an execution with the id ${message.to.workflowId} is ${existing.state.status}`,
+      )
+      this.#answer(existing, parent, message.to, { ok: false, failure })
+      return existing
+    }
+    return transitions.start(message.runId, message.started)
+  }
+
+  #answer(
+    from: LiveExecution,
+    parent: {
+      readonly key: WorkflowKey
+      readonly runId: LiveExecution['state']['runId']
+      readonly op: number
+    },
+    child: WorkflowKey,
+    outcome: ChildOutcome,
+  ): void {
+    this.send(from, {
+      kind: 'child-closed',
+      to: parent.key,
+      parentRunId: parent.runId,
+      op: parent.op,
+      child,
+      outcome,
+    })
+  }
+}

@@ -1,0 +1,42 @@
+/** A batch that fills or is being committed, and what waits for it. */
+
+import type { RunId } from '../protocol/ids.ts'
+import { BatchBuilder } from '../store/contract/batch-builder.ts'
+
+/** Called once: without an error when the batch is durable, with one when it never will be. */
+export type Release = (dropped: Error | undefined) => void
+
+export class OpenBatch {
+  builder = new BatchBuilder()
+  /** In order; effects of a batch leave the process in this order after its commit. */
+  readonly releases: { readonly runId: RunId; readonly isStep: boolean; readonly release: Release }[] = []
+  /** Timers armed in it: compared with the horizon when it is committed. */
+  readonly timers: { readonly runId: RunId; readonly timer: number; readonly dueAt: number }[] = []
+  /** Runs whose changes belong together: they stay in one commit even if the batch has to be split. */
+  readonly links: (readonly [RunId, RunId])[] = []
+  isDone = false
+  /** Turns that ended while it waited. */
+  turns = 0
+
+  /** The runs in groups that may be committed apart. */
+  groups(): RunId[][] {
+    const parent = new Map<RunId, RunId>()
+    const rootOf = (runId: RunId): RunId => {
+      let root = runId
+      for (let up = parent.get(root); up !== undefined && up !== root; up = parent.get(root)) root = up
+      return root
+    }
+    for (const runId of this.builder.runs()) parent.set(runId, runId)
+    for (const [a, b] of this.links) {
+      if (parent.has(a) && parent.has(b)) parent.set(rootOf(a), rootOf(b))
+    }
+    const groups = new Map<RunId, RunId[]>()
+    for (const runId of parent.keys()) {
+      const root = rootOf(runId)
+      const group = groups.get(root)
+      if (group === undefined) groups.set(root, [runId])
+      else group.push(runId)
+    }
+    return [...groups.values()]
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Deletes closed executions some time after their end.
+ *
+ * It walks all runs from the oldest to the newest and starts again, a page at a time: an open execution in between costs
+ * one look, and the table needs no index by time of closing.
+ */
+import type { RunId } from '../protocol/ids.ts'
+import type { ClientCalls } from './client-calls.ts'
+import type { Engine } from './engine.ts'
+
+const PAGE_ROWS = 500
+const PAGE_PAUSE_MS = 100
+/** After a whole walk. */
+const WALK_PAUSE_MS = 60_000
+
+export class Retention {
+  readonly #engine: Engine
+  readonly #calls: ClientCalls
+  readonly #retentionMs: number
+  #after: RunId | undefined
+  #cancel: (() => void) | undefined
+  #isStopped = false
+
+  constructor(engine: Engine, calls: ClientCalls, retentionMs: number) {
+    this.#engine = engine
+    this.#calls = calls
+    this.#retentionMs = retentionMs
+  }
+
+  start(): void {
+    this.#next(0)
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancel?.()
+  }
+
+  #next(delayMs: number): void {
+    if (this.#isStopped) return
+    const { clock, logger } = this.#engine.options
+    this.#cancel = clock.after(delayMs, () => {
+      this.#page().then(
+        (pauseMs) => this.#next(pauseMs),
+        (error) => {
+          if (this.#isStopped) return
+          logger.warn('retention could not delete; it tries again', { error })
+          this.#next(WALK_PAUSE_MS)
+        },
+      )
+    })
+  }
+
+  async #page(): Promise<number> {
+    const { store } = this.#engine.options
+    const closedBefore = this.#engine.clock.nowMs() - this.#retentionMs
+    const rows = await store.list({
+      closedBefore,
+      oldestFirst: true,
+      limit: PAGE_ROWS,
+      ...(this.#after === undefined ? {} : { before: this.#after }),
+    })
+    await this.#calls.deleteRows(rows)
+    if (rows.length === PAGE_ROWS) {
+      this.#after = rows.at(-1)?.runId
+      return PAGE_PAUSE_MS
+    }
+    this.#after = undefined
+    return Math.min(WALK_PAUSE_MS, Math.max(PAGE_PAUSE_MS, this.#retentionMs))
+  }
+}

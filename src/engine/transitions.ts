@@ -1,0 +1,254 @@
+/**
+ * Carries out decisions: journals the events, applies them, gives them to the code, and arranges the effects.
+ *
+ * 1. Every change of an execution goes through `apply`; what it appends, and the effects that leave the process, share
+ *    one batch.
+ * 2. A step function runs only after the commit of all that its execution had recorded when it was asked for.
+ */
+import { decide } from '../core/execution/decide.ts'
+import type { Command, Effect, Rejection } from '../core/execution/decision.ts'
+import { evolve, evolveTransient } from '../core/execution/evolve.ts'
+import type { QueuedSignal } from '../core/execution/state.ts'
+import { emptyState } from '../core/execution/state.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import {
+  type Event,
+  type ExecutionStarted,
+  isDelivered,
+  isTerminal,
+  type SequencedEvent,
+} from '../protocol/event.ts'
+import { isClosed } from '../protocol/execution-status.ts'
+import { platformFailure } from '../protocol/failure.ts'
+import type { RunId } from '../protocol/ids.ts'
+import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
+import type { Message } from '../protocol/message.ts'
+import type { WorkerPort } from '../protocol/worker-port.ts'
+import type { Committer } from './committer.ts'
+import { LiveExecution } from './live-execution.ts'
+import type { LiveTable } from './live-table.ts'
+import type { TimerWindow } from './timer-window.ts'
+
+export interface TransitionsOptions {
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly logger: Logger
+  readonly worker: WorkerPort
+  readonly committer: Committer
+  readonly table: LiveTable
+  /** Asked each time: a new session has a new window. */
+  readonly timers: () => TimerWindow | undefined
+  readonly send: (from: LiveExecution, message: Message) => void
+  /** Steps are no longer started: the engine closes. */
+  readonly isDraining: () => boolean
+  readonly onTerminal: (execution: LiveExecution) => void
+  readonly onUpdateCompleted: (execution: LiveExecution, updateId: string) => void
+}
+
+type Started = Omit<ExecutionStarted, 'at' | 'type'>
+
+export class Transitions {
+  readonly #options: TransitionsOptions
+  readonly #circumstances: { now: number; readonly limits: Limits }
+
+  constructor(options: TransitionsOptions) {
+    this.#options = options
+    this.#circumstances = { now: 0, limits: options.limits }
+  }
+
+  /** Starts a run: the newest of its workflow id. */
+  start(runId: RunId, started: Started, signals?: readonly QueuedSignal[]): LiveExecution {
+    const { table, clock, worker } = this.#options
+    const execution = new LiveExecution(emptyState(runId), table.shardOf(started.key), true)
+    const { state } = execution
+    state.key = started.key
+    const isDue = started.notBefore === undefined || started.notBefore <= clock.nowMs()
+    const { workflow, version } = started
+    if (isDue && worker.supports(workflow, version)) {
+      execution.isActivated = true
+      worker.activate({ info: { key: started.key, runId, workflow, version }, history: [] })
+    }
+    this.apply(
+      execution,
+      signals === undefined ? { type: 'start', started } : { type: 'start', started, signals },
+    )
+    execution.rowActive = isDue
+    execution.rowAttributes = state.attributes
+    execution.writes?.insertExecution({
+      runId,
+      key: state.key,
+      shard: execution.shard,
+      workflow: state.workflow,
+      version: state.version,
+      status: 'running',
+      active: isDue,
+      startedAt: state.startedAt,
+      closedAt: null,
+      attributes: state.attributes,
+    })
+    execution.writes?.setCurrent(state.key)
+    table.add(execution)
+    if (isDue && !execution.isActivated) this.#parkForCode(execution)
+    this.finish(execution)
+    return execution
+  }
+
+  /**
+   * Replays a loaded execution whose code may have to run; without its code it is parked. A parked one is only tried: it
+   * is resumed when its replay succeeds.
+   */
+  activate(execution: LiveExecution, history: readonly SequencedEvent[]): void {
+    const { state } = execution
+    const { key, runId, workflow, version } = state
+    if (isClosed(state.status) || state.notBefore > this.#options.clock.nowMs()) return
+    if (this.#options.worker.supports(workflow, version)) {
+      this.#options.worker.activate({ info: { key, runId, workflow, version }, history })
+      execution.isActivated = true
+      execution.isCodeIdle = false
+    } else if (state.status !== 'parked') {
+      this.#parkForCode(execution)
+      this.finish(execution)
+    }
+  }
+
+  #parkForCode(execution: LiveExecution): void {
+    const { workflow, version } = execution.state
+    const failure = platformFailure(
+      'EXECUTION_PARKED',
+      `no code is registered for workflow ${workflow} version ${version}`,
+    )
+    this.apply(execution, { type: 'park', failure })
+    this.#options.logger.warn('execution parked: its code is missing', {
+      workflowId: execution.state.key.workflowId,
+      workflow,
+      version,
+    })
+  }
+
+  apply(execution: LiveExecution, command: Command): Rejection | undefined {
+    const circumstances = this.#circumstances
+    circumstances.now = this.#options.clock.nowMs()
+    const { events, transient, effects, rejected } = decide(execution.state, command, circumstances)
+    if (rejected !== undefined) return rejected
+    for (const event of transient) evolveTransient(execution.state, event)
+    for (const event of events) this.#append(execution, event)
+    for (const effect of effects) this.#perform(execution, effect)
+    if (events.length > 0) this.#checkLength(execution)
+    return undefined
+  }
+
+  /** After a group of changes: writes the summary if it has changed. */
+  finish(execution: LiveExecution): void {
+    const { state } = execution
+    const active = state.status === 'running' && (state.runnableSteps > 0 || !execution.isCodeIdle)
+    if (
+      active !== execution.rowActive ||
+      state.status !== execution.rowStatus ||
+      state.attributes !== execution.rowAttributes
+    ) {
+      execution.rowActive = active
+      execution.rowStatus = state.status
+      execution.rowAttributes = state.attributes
+      this.#options.committer.batchFor(execution)
+      execution.writes?.changeExecution({
+        status: state.status,
+        active,
+        closedAt: state.closedAt,
+        attributes: state.attributes,
+      })
+    }
+    this.#options.table.refresh(execution)
+    this.#options.committer.touch()
+  }
+
+  /** Drops the code of an execution; replay brings it back. */
+  deactivate(execution: LiveExecution): void {
+    if (!execution.isActivated) return
+    execution.isActivated = false
+    execution.isCodeIdle = true
+    this.#options.worker.evict(execution.state.runId)
+  }
+
+  #append(execution: LiveExecution, event: Event): void {
+    const { committer, worker } = this.#options
+    const { state } = execution
+    committer.batchFor(execution)
+    evolve(state, event)
+    execution.writes?.appendEvent(state.seq, 0, event)
+    if (isDelivered(event)) {
+      if (execution.isActivated) {
+        execution.isCodeIdle = false
+        worker.deliver(state.runId, state.seq, event)
+      }
+    } else if (event.type === 'update-completed') this.#options.onUpdateCompleted(execution, event.updateId)
+    else if (event.type === 'execution-parked') this.deactivate(execution)
+    else if (isTerminal(event)) this.#options.onTerminal(execution)
+  }
+
+  #perform(execution: LiveExecution, effect: Effect): void {
+    const { committer, worker } = this.#options
+    const { state } = execution
+    switch (effect.kind) {
+      case 'run-step': {
+        const { op, attempt } = effect
+        const { runId } = state
+        committer.release(
+          execution,
+          (dropped) => {
+            if (dropped === undefined && !this.#options.isDraining()) worker.runStep({ runId, op, attempt })
+          },
+          true,
+        )
+        return
+      }
+      case 'abort-step':
+        worker.abortStep(state.runId, effect.op)
+        return
+      case 'arm-timer': {
+        const { timer, dueAt } = effect
+        const batch = committer.batchFor(execution)
+        execution.writes?.armTimer(timer, dueAt, execution.shard)
+        batch.timers.push({ runId: state.runId, timer, dueAt })
+        return
+      }
+      case 'drop-timer':
+        committer.batchFor(execution)
+        execution.writes?.dropTimer(effect.timer)
+        this.#options.timers()?.dropped(state.runId, effect.timer)
+        return
+      case 'send':
+        this.#options.send(execution, effect.message)
+        return
+      case 'continue': {
+        const next = this.start(effect.newRunId, effect.started, effect.signals)
+        committer.batchFor(execution).links.push([state.runId, next.state.runId])
+        return
+      }
+    }
+  }
+
+  #checkLength(execution: LiveExecution): void {
+    const { state } = execution
+    const { limits, logger } = this.#options
+    if (state.seq < limits.historyEvents * LIMIT_WARNING_SHARE || isClosed(state.status)) return
+    const about = {
+      workflowId: state.key.workflowId,
+      runId: state.runId,
+      events: state.seq,
+      limit: limits.historyEvents,
+    }
+    if (!execution.isLimitWarned) {
+      execution.isLimitWarned = true
+      logger.warn('history is getting long: use ctx.continueAsNew', about)
+    }
+    if (state.seq < limits.historyEvents) return
+    this.apply(execution, {
+      type: 'fail',
+      failure: platformFailure(
+        'HISTORY_TOO_LONG',
+        `the history has ${state.seq} events, the limit is ${limits.historyEvents}`,
+      ),
+    })
+  }
+}

@@ -1,0 +1,111 @@
+/** Updates on their way: waiting for a handler, accepted and running, answered when durable. */
+import { PerdureError } from '../protocol/errors.ts'
+import { platformFailure } from '../protocol/failure.ts'
+import type { WorkerPort } from '../protocol/worker-port.ts'
+import type { Committer } from './committer.ts'
+import type { LiveExecution, UpdateRequest } from './live-execution.ts'
+import type { Transitions } from './transitions.ts'
+
+export interface UpdateDeskOptions {
+  readonly worker: WorkerPort
+  readonly committer: Committer
+  readonly transitions: Transitions
+}
+
+export class UpdateDesk {
+  readonly #options: UpdateDeskOptions
+
+  constructor(options: UpdateDeskOptions) {
+    this.#options = options
+  }
+
+  submit(execution: LiveExecution, request: UpdateRequest): void {
+    const known = execution.state.updates?.get(request.updateId)
+    if (known !== undefined) {
+      this.#await(execution, request)
+      if (known !== null) this.completed(execution, request.updateId)
+      return
+    }
+    execution.updateRequests ??= []
+    execution.updateRequests.push(request)
+    this.tryAll(execution)
+  }
+
+  /** Validates what waits; a request whose handler is not there yet goes on waiting for it. */
+  tryAll(execution: LiveExecution): void {
+    const requests = execution.updateRequests
+    // Code that has events to come may still register the handler, or change what the validator sees.
+    if (requests === undefined || !execution.isActivated || !execution.isCodeIdle) return
+    const { worker, transitions } = this.#options
+    const waiting: UpdateRequest[] = []
+    for (const request of requests) {
+      const { updateId, name, payload } = request
+      if (execution.state.updates?.has(updateId) === true) {
+        this.#await(execution, request)
+        continue
+      }
+      const verdict = worker.validateUpdate(execution.state.runId, name, payload)
+      if (verdict === 'unknown') waiting.push(request)
+      else if (verdict === 'accepted') {
+        transitions.apply(execution, { type: 'update', updateId, name, payload })
+        this.#await(execution, request)
+      } else
+        request.reply({
+          failure: platformFailure(
+            'UPDATE_REJECTED',
+            `update '${name}' was rejected: ${verdict.message}`,
+            verdict,
+          ),
+        })
+    }
+    execution.updateRequests = waiting.length === 0 ? undefined : waiting
+  }
+
+  completed(execution: LiveExecution, updateId: string): void {
+    const waiters = execution.updateWaiters?.get(updateId)
+    const event = execution.state.updates?.get(updateId)
+    if (waiters === undefined || event === undefined || event === null) return
+    execution.updateWaiters?.delete(updateId)
+    if (execution.updateWaiters?.size === 0) execution.updateWaiters = undefined
+    this.#options.committer.release(execution, (dropped) => {
+      for (const { reply } of waiters) {
+        if (dropped !== undefined) reply({ error: dropped })
+        else if (event.failure !== undefined)
+          reply({
+            failure: platformFailure(
+              'UPDATE_FAILED',
+              `the update failed: ${event.failure.message}`,
+              event.failure,
+            ),
+          })
+        else if (event.result !== undefined) reply({ result: event.result })
+      }
+    })
+  }
+
+  /** The execution has ended: what was not answered never will be. */
+  closed(execution: LiveExecution): void {
+    const error = new PerdureError(
+      'EXECUTION_CLOSED',
+      `execution ${execution.state.key.workflowId} ended before it answered the update`,
+    )
+    this.#options.committer.release(execution, (dropped) => this.dropped(execution, dropped ?? error))
+  }
+
+  dropped(execution: LiveExecution, error: Error): void {
+    const requests = [
+      ...(execution.updateRequests ?? []),
+      ...[...(execution.updateWaiters?.values() ?? [])].flat(),
+    ]
+    execution.updateRequests = undefined
+    execution.updateWaiters = undefined
+    for (const { reply } of requests) reply({ error })
+  }
+
+  #await(execution: LiveExecution, request: UpdateRequest): void {
+    execution.updateWaiters ??= new Map()
+    const waiters = execution.updateWaiters.get(request.updateId)
+    if (waiters === undefined) execution.updateWaiters.set(request.updateId, [request])
+    else waiters.push(request)
+  }
+}

@@ -1,0 +1,49 @@
+/** Time. Engine and worker never ask the system themselves, so a simulation can own it. All times are ms. */
+
+export type Cancel = () => void
+
+export interface Clock {
+  /** ms since 1970. */
+  nowMs(): number
+  /** Calls once, not before `delayMs` ms have passed. */
+  after(delayMs: number, call: () => void): Cancel
+  /** Calls once in a later macrotask: all microtasks of this one have run by then. */
+  defer(call: () => void): void
+}
+
+/** The longest delay that the system's timers take; longer ones are cut into pieces. */
+const LONGEST_DELAY_MS = 2_147_483_647
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  after: (delayMs, call) => {
+    let timer: NodeJS.Timeout
+    const wait = (restMs: number): void => {
+      if (restMs > LONGEST_DELAY_MS)
+        timer = setTimeout(() => wait(restMs - LONGEST_DELAY_MS), LONGEST_DELAY_MS)
+      else timer = setTimeout(call, restMs)
+    }
+    wait(Math.max(0, delayMs))
+    return () => clearTimeout(timer)
+  },
+  defer: (call) => {
+    setImmediate(call)
+  },
+}
+
+/**
+ * A clock that never runs backwards: not when the system's clock is set back, and not across a restart, since `floorMs` is
+ * the highest time of any commit before.
+ */
+export function monotonicClock(clock: Clock, floorMs: number): Clock {
+  let highest = floorMs
+  return {
+    nowMs: () => {
+      const now = clock.nowMs()
+      if (now > highest) highest = now
+      return highest
+    },
+    after: clock.after,
+    defer: clock.defer,
+  }
+}

@@ -1,0 +1,44 @@
+/** Logs: one JSON line per record, as pino writes them. */
+
+export type LogFields = { readonly [name: string]: unknown }
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const
+
+export type LogLevel = keyof typeof LEVELS | 'silent'
+
+/** Writes records at or above `level` to standard error. */
+export function jsonLogger(
+  level: LogLevel = 'warn',
+  write: (line: string) => void = (line) => void process.stderr.write(line),
+): Logger {
+  const lowest = level === 'silent' ? Number.POSITIVE_INFINITY : LEVELS[level]
+  const logAt = (name: keyof typeof LEVELS) => (message: string, fields?: LogFields) => {
+    if (LEVELS[name] < lowest) return
+    write(
+      `${JSON.stringify({ level: name, time: new Date().toISOString(), msg: message, ...fields }, plainError)}\n`,
+    )
+  }
+  return { debug: logAt('debug'), info: logAt('info'), warn: logAt('warn'), error: logAt('error') }
+}
+
+function plainError(_key: string, value: unknown): unknown {
+  if (!(value instanceof Error)) return typeof value === 'bigint' ? value.toString() : value
+  const { name, message, stack, cause } = value
+  const code = (value as { code?: unknown }).code
+  return {
+    name,
+    message,
+    ...(code === undefined ? {} : { code }),
+    stack,
+    ...(cause === undefined ? {} : { cause }),
+  }
+}
+
+export const silentLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }

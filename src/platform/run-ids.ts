@@ -1,0 +1,23 @@
+/** Makes run ids that rise strictly within one source: ULID with the monotonic rule (same ms: random part plus one). */
+import { type RunId, runIdOf } from '../protocol/ids.ts'
+import type { Clock } from './clock.ts'
+import type { Randomness } from './randomness.ts'
+
+export function runIdSource(clock: Pick<Clock, 'nowMs'>, random: Randomness): () => RunId {
+  let lastMs = -1
+  const digits = new Uint8Array(16)
+  return () => {
+    const now = clock.nowMs()
+    if (now > lastMs) {
+      lastMs = now
+      for (let i = 0; i < 16; i++) digits[i] = Math.floor(random() * 32)
+      // Half of the range is left for the ids of this millisecond.
+      digits[0] = (digits[0] ?? 0) & 15
+    } else {
+      let i = 15
+      while (i >= 0 && digits[i] === 31) digits[i--] = 0
+      digits[Math.max(i, 0)] = (digits[Math.max(i, 0)] ?? 0) + 1
+    }
+    return runIdOf(lastMs, digits)
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * Messages between executions. Each is delivered once, in order per pair of shards; the receiver recognises repetitions
+ * by its own state (open operation, request id, run id).
+ */
+import type { ExecutionStarted, Operation, ParentLink } from './event.ts'
+import type { Failure } from './failure.ts'
+import type { RunId, WorkflowKey } from './ids.ts'
+import type { Payload } from './payload.ts'
+
+export type ChildOutcome =
+  | { readonly ok: true; readonly result: Payload }
+  | { readonly ok: false; readonly failure: Failure }
+
+export type Message =
+  | {
+      readonly kind: 'start-child'
+      readonly to: WorkflowKey
+      readonly runId: RunId
+      readonly started: Omit<ExecutionStarted, 'at' | 'type'>
+    }
+  | {
+      readonly kind: 'child-closed'
+      readonly to: WorkflowKey
+      readonly parentRunId: RunId
+      readonly op: Operation
+      readonly child: WorkflowKey
+      readonly outcome: ChildOutcome
+    }
+  | {
+      readonly kind: 'signal'
+      readonly to: WorkflowKey
+      readonly name: string
+      readonly payload: Payload
+      readonly requestId: string
+    }
+  | { readonly kind: 'cancel'; readonly to: WorkflowKey; readonly reason: string }
+  | { readonly kind: 'terminate'; readonly to: WorkflowKey; readonly reason: string }
+  /** Asks a child to report its outcome again, if it has ended. */
+  | { readonly kind: 'report-outcome'; readonly to: WorkflowKey; readonly parent: ParentLink }

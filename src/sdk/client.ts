@@ -1,0 +1,337 @@
+/** The typed client: what callers use, over the untyped `ClientPort` of an embedded or remote engine. */
+import { checkedName } from '../protocol/checked-text.ts'
+import type {
+  ClientPort,
+  ConflictPolicy,
+  ExecutionDescription,
+  ExecutionSummary,
+  ExecutionTarget,
+  ListQuery,
+  StartRequest,
+} from '../protocol/client-port.ts'
+import { type Duration, durationMs } from '../protocol/duration.ts'
+import { PerdureError } from '../protocol/errors.ts'
+import { type Attributes, type Event, isTerminal, type SequencedEvent } from '../protocol/event.ts'
+import type { ExecutionStatus } from '../protocol/execution-status.ts'
+import { errorOf } from '../protocol/failure.ts'
+import { isRunId, type RunId } from '../protocol/ids.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { decodePayload, encodePayload, type Payload, payloadBytes } from '../protocol/payload.ts'
+import { checkedAttributes } from './checked-attributes.ts'
+import type { PayloadArgs } from './context.ts'
+import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './definition.ts'
+import { ExecutionFailedError } from './execution-failed-error.ts'
+import { validate } from './standard-schema.ts'
+
+export interface StartOptions {
+  /** Workflow id: unique in the namespace. Default: a new unique one. */
+  readonly id?: string
+  /**
+   * If an execution with this id exists. `use-existing` (default): its handle, whether it is open or closed; so a repeated
+   * start is harmless. `fail`: `EXECUTION_EXISTS`. `terminate-existing`: the old one is terminated if it is open, a new run starts.
+   */
+  readonly onConflict?: ConflictPolicy
+  /** Workflow code runs after this time. Default: at once. */
+  readonly delay?: Duration
+  /** The execution ends with status `timed-out` after this time. Default: none. */
+  readonly executionTimeout?: Duration
+  readonly attributes?: Attributes
+}
+
+export interface SignalOptions {
+  /** Signals with the same request id are recorded once per run. Default: a new one. */
+  readonly requestId?: string
+}
+
+export type InputArgs<In, Options> = undefined extends In
+  ? [input?: In, options?: Options]
+  : [input: In, options?: Options]
+
+export interface ListOptions extends Omit<ListQuery, 'namespace' | 'workflow' | 'startedFrom' | 'startedTo'> {
+  readonly workflow?: Workflow | string
+  /** Bounds of the start time: from inclusive, to exclusive. */
+  readonly startedFrom?: Date | number
+  readonly startedTo?: Date | number
+}
+
+export interface ExecutionInfo extends Omit<ExecutionSummary, 'key' | 'startedAt' | 'closedAt'> {
+  readonly id: string
+  readonly status: ExecutionStatus
+  readonly startedAt: Date
+  readonly closedAt: Date | undefined
+}
+
+export interface ClientSettings {
+  readonly namespace: string
+  readonly limits: Limits
+  /** Whether the engine has code for the workflow; a remote client cannot know and says yes. */
+  readonly knows: (workflow: string, version: string) => boolean
+}
+
+/** Requests that were not recorded are repeated: their ids make that harmless. */
+const ATTEMPTS = 5
+const HISTORY_PAGE = 1000
+
+export class Client {
+  readonly #port: ClientPort
+  readonly #settings: ClientSettings
+
+  constructor(port: ClientPort, settings: ClientSettings) {
+    this.#port = port
+    this.#settings = settings
+  }
+
+  /** Starts an execution; resolves when the start is durable. Idempotent by `id`. */
+  async start<W extends Workflow>(
+    workflow: W,
+    ...[input, options]: InputArgs<InputOf<W>, StartOptions>
+  ): Promise<Execution<W>> {
+    const request = await this.#startRequest(workflow, input, options ?? {})
+    const { runId } = await repeated(() => this.#port.start(request))
+    return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings.limits)
+  }
+
+  /** Starts the execution unless an open one exists, and sends it a signal, in one commit. */
+  async signalWithStart<W extends Workflow, T>(
+    workflow: W,
+    input: InputOf<W>,
+    signal: Signal<T>,
+    payload: T,
+    options: StartOptions & SignalOptions & { readonly id: string },
+  ): Promise<Execution<W>> {
+    const request = await this.#startRequest(workflow, input, options)
+    const requestId = options.requestId ?? this.#port.newRequestId()
+    const sent = { name: signal.name, payload: encoded(payload, this.#settings.limits), requestId }
+    const { runId } = await repeated(() => this.#port.start({ ...request, signal: sent }))
+    return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings.limits)
+  }
+
+  /** The handle of an existing execution: of its newest run, or of the run given. */
+  execution<W extends Workflow>(
+    _workflow: W,
+    id: string,
+    options: { readonly runId?: string } = {},
+  ): Execution<W> {
+    const key = {
+      namespace: this.#settings.namespace,
+      workflowId: checkedName(id, 'the id of an execution', this.#settings.limits.idBytes),
+    }
+    const { runId } = options
+    if (runId === undefined) return new Execution<W>(this.#port, { key }, this.#settings.limits)
+    if (!isRunId(runId)) throw new PerdureError('ID_INVALID', `'${runId}' is not a run id`)
+    return new Execution<W>(this.#port, { key, runId }, this.#settings.limits)
+  }
+
+  /** Executions of the namespace, newest first. */
+  async list(
+    options: ListOptions = {},
+  ): Promise<{ readonly executions: readonly ExecutionInfo[]; readonly cursor: string | undefined }> {
+    const { workflow, startedFrom, startedTo, ...rest } = options
+    const { executions, cursor } = await this.#port.list({
+      ...rest,
+      namespace: this.#settings.namespace,
+      ...(workflow === undefined
+        ? {}
+        : { workflow: typeof workflow === 'string' ? workflow : workflow.name }),
+      ...(startedFrom === undefined ? {} : { startedFrom: Number(startedFrom) }),
+      ...(startedTo === undefined ? {} : { startedTo: Number(startedTo) }),
+    })
+    return { executions: executions.map(infoOf), cursor }
+  }
+
+  async #startRequest(workflow: Workflow, input: unknown, options: StartOptions): Promise<StartRequest> {
+    const { namespace, limits, knows } = this.#settings
+    const { name, version, inputSchema } = workflow
+    if (!knows(name, version))
+      throw new PerdureError(
+        'WORKFLOW_UNKNOWN',
+        `workflow ${name} version ${version} is not registered with this engine`,
+      )
+    const accepted =
+      inputSchema === undefined
+        ? input
+        : await validate(inputSchema, input, 'INPUT_INVALID', `the input of workflow ${name}`)
+    const { id, onConflict = 'use-existing', delay, executionTimeout, attributes } = options
+    const workflowId =
+      id === undefined ? this.#port.newRequestId() : checkedName(id, 'the id of an execution', limits.idBytes)
+    return {
+      key: { namespace, workflowId },
+      workflow: name,
+      version,
+      input: encoded(accepted, limits),
+      onConflict,
+      ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
+      ...(executionTimeout === undefined ? {} : { timeoutMs: durationMs(executionTimeout) }),
+      ...(attributes === undefined ? {} : { attributes: checkedAttributes(attributes) }),
+    }
+  }
+}
+
+/** The handle of one execution. It holds no state: any number of handles may exist, also in other processes. */
+export class Execution<W extends Workflow = Workflow> {
+  readonly id: string
+  /** Present if the handle is bound to one run. */
+  readonly runId: RunId | undefined
+  readonly #port: ClientPort
+  readonly #target: ExecutionTarget
+  readonly #limits: Limits
+
+  constructor(port: ClientPort, target: ExecutionTarget, limits: Limits) {
+    this.#port = port
+    this.#target = target
+    this.#limits = limits
+    this.id = target.key.workflowId
+    this.runId = target.runId
+  }
+
+  /**
+   * Waits for the result, also through continue-as-new. Throws `ExecutionFailedError` if the execution failed or was
+   * cancelled, terminated or timed out; its `cause` is the error of the workflow.
+   */
+  async result(): Promise<OutputOf<W>> {
+    const outcome = await this.#port.outcome(this.#target)
+    // The one cast: what the workflow returned is what its type says.
+    if (outcome.status === 'completed') return decodePayload(outcome.result) as OutputOf<W>
+    throw new ExecutionFailedError(this.id, outcome.status, errorOf(outcome.failure))
+  }
+
+  /** Resolves when the signal is durable. */
+  async signal<T>(
+    signal: Signal<T>,
+    ...[payload, options]: [...PayloadArgs<T>, options?: SignalOptions]
+  ): Promise<void> {
+    const requestId = (options as SignalOptions | undefined)?.requestId ?? this.#port.newRequestId()
+    const sent = encoded(payload, this.#limits)
+    await repeated(() => this.#port.signal(this.#target, signal.name, sent, requestId))
+  }
+
+  async query<In, Out>(query: Query<In, Out>, ...[input]: PayloadArgs<In>): Promise<Out> {
+    const answer = await repeated(() =>
+      this.#port.query(this.#target, query.name, encoded(input, this.#limits)),
+    )
+    return decodePayload(answer) as Out
+  }
+
+  /** Resolves with the handler's result when that is durable. Repeat it with the same `updateId` and it runs once. */
+  async update<In, Out>(
+    update: Update<In, Out>,
+    ...[input, options]: [...PayloadArgs<In>, options?: { readonly updateId?: string }]
+  ): Promise<Out> {
+    const updateId =
+      (options as { readonly updateId?: string } | undefined)?.updateId ?? this.#port.newRequestId()
+    const sent = encoded(input, this.#limits)
+    const answer = await repeated(() => this.#port.update(this.#target, update.name, sent, updateId))
+    return decodePayload(answer) as Out
+  }
+
+  /** Asks the workflow to stop: its operations reject with `CANCELLED`, it may clean up. */
+  async cancel(reason = 'cancelled by a client'): Promise<void> {
+    await repeated(() => this.#port.cancel(this.#target, reason))
+  }
+
+  /** Ends the execution at once; its code gets no say. */
+  async terminate(reason = 'terminated by a client'): Promise<void> {
+    await repeated(() => this.#port.terminate(this.#target, reason))
+  }
+
+  /** Continues a failed or parked execution from where it stopped; recorded results are kept. */
+  async retry(): Promise<void> {
+    await repeated(() => this.#port.retry(this.#target))
+  }
+
+  async describe(): Promise<
+    ExecutionInfo & Pick<ExecutionDescription, 'events' | 'pending'> & { readonly error: Error | undefined }
+  > {
+    const description = await repeated(() => this.#port.describe(this.#target))
+    const { events, pending, failure } = description
+    return {
+      ...infoOf(description),
+      events,
+      pending,
+      error: failure === undefined ? undefined : errorOf(failure),
+    }
+  }
+
+  /** All events so far. */
+  async history(): Promise<readonly SequencedEvent[]> {
+    const events: SequencedEvent[] = []
+    for (;;) {
+      const page = await this.#port.history(this.#target, events.at(-1)?.seq ?? 0, {
+        limit: HISTORY_PAGE,
+        wait: false,
+      })
+      events.push(...page)
+      if (page.length === 0) return events
+    }
+  }
+
+  /** Events as they become durable, from the first one (or after `afterSeq`) to the end of the run. */
+  async *watch(
+    options: { readonly afterSeq?: number; readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<SequencedEvent, void, undefined> {
+    let afterSeq = options.afterSeq ?? 0
+    const { signal } = options
+    for (;;) {
+      const page = await this.#port.history(this.#target, afterSeq, {
+        limit: HISTORY_PAGE,
+        wait: true,
+        ...(signal === undefined ? {} : { signal }),
+      })
+      if (page.length === 0 || signal?.aborted === true) return
+      for (const event of page) {
+        yield event
+        afterSeq = event.seq
+      }
+      if (isLast(page.at(-1)?.event)) return
+    }
+  }
+
+  /** Deletes a closed execution with all its rows. */
+  async delete(): Promise<void> {
+    await repeated(() => this.#port.delete(this.#target))
+  }
+}
+
+function isLast(event: Event | undefined): boolean {
+  return event !== undefined && isTerminal(event)
+}
+
+function infoOf({
+  key,
+  runId,
+  workflow,
+  version,
+  status,
+  startedAt,
+  closedAt,
+  attributes,
+}: ExecutionSummary): ExecutionInfo {
+  return {
+    id: key.workflowId,
+    runId,
+    workflow,
+    version,
+    status,
+    startedAt: new Date(startedAt),
+    closedAt: closedAt === undefined ? undefined : new Date(closedAt),
+    attributes,
+  }
+}
+
+function encoded(value: unknown, limits: Limits): Payload {
+  const payload = encodePayload(value)
+  const bytes = payloadBytes(payload, limits.payloadBytes)
+  if (bytes > limits.payloadBytes)
+    throw new PerdureError('PAYLOAD_TOO_LARGE', `the payload is larger than ${limits.payloadBytes} bytes`)
+  return payload
+}
+
+async function repeated<T>(call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof PerdureError && error.code === 'UNCOMMITTED') || attempt >= ATTEMPTS) throw error
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/** What users define: workflows, signals, queries, updates. All are plain values, shared by workflow code and callers. */
+import { checkedName } from '../protocol/checked-text.ts'
+import { PerdureError } from '../protocol/errors.ts'
+import type { WorkflowContext } from './context.ts'
+import type { InferInput, InferOutput, StandardSchema } from './standard-schema.ts'
+
+/**
+ * A named, versioned definition: a function over `ctx`. `In` is what callers pass, `Out` what they get.
+ * Several versions stand side by side; an open execution keeps its own.
+ */
+export interface Workflow<In = unknown, Out = unknown> {
+  readonly kind: 'workflow'
+  readonly name: string
+  readonly version: string
+  readonly inputSchema: StandardSchema | undefined
+  readonly outputSchema: StandardSchema | undefined
+  run(ctx: WorkflowContext, input: unknown): unknown
+  /** Only for the type checker. */
+  readonly types?: { readonly input: In; readonly output: Out }
+}
+
+export type InputOf<W> = W extends Workflow<infer In, infer _Out> ? In : never
+export type OutputOf<W> = W extends Workflow<infer _In, infer Out> ? Out : never
+
+type Awaitable<T> = T | PromiseLike<T>
+
+interface Named {
+  /** Unique among the workflows of an engine, together with the version. */
+  readonly name: string
+  /** Default `'1'`. */
+  readonly version?: string
+}
+
+/**
+ * Defines a workflow. `input` and `output` are Standard Schemas (zod, valibot, arktype, …) and optional: the input is
+ * validated when the execution is started, the output when the function returns.
+ */
+export function workflow<IS extends StandardSchema, OS extends StandardSchema>(
+  options: Named & {
+    readonly input: IS
+    readonly output: OS
+    readonly run: (ctx: WorkflowContext, input: InferOutput<IS>) => Awaitable<InferInput<OS>>
+  },
+): Workflow<InferInput<IS>, InferOutput<OS>>
+export function workflow<IS extends StandardSchema, Out>(
+  options: Named & {
+    readonly input: IS
+    readonly output?: undefined
+    readonly run: (ctx: WorkflowContext, input: InferOutput<IS>) => Awaitable<Out>
+  },
+): Workflow<InferInput<IS>, Out>
+export function workflow<In, OS extends StandardSchema>(
+  options: Named & {
+    readonly input?: undefined
+    readonly output: OS
+    readonly run: (ctx: WorkflowContext, input: In) => Awaitable<InferInput<OS>>
+  },
+): Workflow<In, InferOutput<OS>>
+export function workflow<In, Out>(
+  options: Named & {
+    readonly input?: undefined
+    readonly output?: undefined
+    readonly run: (ctx: WorkflowContext, input: In) => Awaitable<Out>
+  },
+): Workflow<In, Out>
+export function workflow<In>(
+  options: Named & {
+    readonly input?: StandardSchema | undefined
+    readonly output?: StandardSchema | undefined
+    readonly run: (ctx: WorkflowContext, input: In) => unknown
+  },
+): Workflow {
+  if (typeof options.run !== 'function')
+    throw new PerdureError('ARGUMENT_INVALID', 'workflow({ run }) is not a function')
+  const { run } = options
+  return Object.freeze({
+    kind: 'workflow' as const,
+    name: checkedName(options.name, 'the name of a workflow'),
+    version: checkedName(options.version ?? '1', 'the version of a workflow'),
+    inputSchema: options.input,
+    outputSchema: options.output,
+    // The input was validated, or its type was promised by the caller's: this is the one place that says so.
+    run: (ctx: WorkflowContext, input: unknown) => run(ctx, input as In),
+  })
+}
+
+/** A message that an execution receives, in order, each once. */
+export interface Signal<T = unknown> {
+  readonly kind: 'signal'
+  readonly name: string
+  readonly types?: { readonly payload: T }
+}
+
+/** A read-only question to an execution. */
+export interface Query<In = unknown, Out = unknown> {
+  readonly kind: 'query'
+  readonly name: string
+  readonly types?: { readonly input: In; readonly output: Out }
+}
+
+/** A request that an execution validates, accepts durably, and answers. */
+export interface Update<In = unknown, Out = unknown> {
+  readonly kind: 'update'
+  readonly name: string
+  readonly types?: { readonly input: In; readonly output: Out }
+}
+
+export function signal<T = void>(name: string): Signal<T> {
+  return Object.freeze({ kind: 'signal' as const, name: checkedName(name, 'the name of a signal') })
+}
+
+export function query<Out, In = void>(name: string): Query<In, Out> {
+  return Object.freeze({ kind: 'query' as const, name: checkedName(name, 'the name of a query') })
+}
+
+export function update<Out, In = void>(name: string): Update<In, Out> {
+  return Object.freeze({ kind: 'update' as const, name: checkedName(name, 'the name of an update') })
+}

@@ -1,0 +1,270 @@
+/**
+ * The worker inside the engine's process: runs workflow code in turns, and step functions when they are released.
+ *
+ * One macrotask turn serves all ready runs: it first takes what the runs of the turn before asked for (their microtasks
+ * have drained), then delivers one event to each ready run. Turns are cut into pieces of `TURN_RUNS` runs, so that the first
+ * results can be committed while later runs still execute.
+ */
+
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { DeliveredEvent } from '../../protocol/event.ts'
+import { type Failure, failureOf, platformFailure } from '../../protocol/failure.ts'
+import type { RunId } from '../../protocol/ids.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
+import type { Payload } from '../../protocol/payload.ts'
+import type {
+  Activation,
+  CallResult,
+  StepDispatch,
+  TurnReport,
+  WorkerHost,
+  WorkerPort,
+} from '../../protocol/worker-port.ts'
+import type { WorkflowContext } from '../context.ts'
+import type { Workflow } from '../definition.ts'
+import { RunContext } from './run-context.ts'
+import type { Scope } from './scope.ts'
+import { StepAttempt } from './step-attempt.ts'
+import { type RunHost, WorkflowRun } from './workflow-run.ts'
+
+export interface EmbeddedWorkerOptions {
+  readonly workflows: readonly Workflow[]
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits?: Limits
+  /** Runs user code inside the guards for forbidden globals. Default: just calls it. */
+  readonly enter?: <T>(run: WorkflowRun, call: () => T) => T
+}
+
+/** Runs that one turn delivers to. */
+const TURN_RUNS = 256
+
+interface Live {
+  readonly run: WorkflowRun
+  queued: boolean
+  steps: Map<number, StepAttempt> | undefined
+}
+
+export class EmbeddedWorker implements WorkerPort, RunHost {
+  readonly limits: Limits
+  readonly enter: <T>(run: WorkflowRun, call: () => T) => T
+  readonly #workflows = new Map<string, Workflow>()
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #live = new Map<RunId, Live>()
+  #host: WorkerHost | undefined
+  #ready: Live[] = []
+  #turned: Live[] = []
+  #turnAsked = false
+  #runningSteps = 0
+
+  constructor(options: EmbeddedWorkerOptions) {
+    this.limits = options.limits ?? DEFAULT_LIMITS
+    this.enter = options.enter ?? ((_run, call) => call())
+    this.#clock = options.clock
+    this.#logger = options.logger
+    for (const workflow of options.workflows) {
+      const id = codeId(workflow.name, workflow.version)
+      const known = this.#workflows.get(id)
+      if (known !== undefined && known !== workflow) {
+        throw new PerdureError(
+          'ARGUMENT_INVALID',
+          `workflow ${workflow.name} version ${workflow.version} is registered twice`,
+        )
+      }
+      this.#workflows.set(id, workflow)
+    }
+  }
+
+  createContext(run: WorkflowRun, scope: Scope): WorkflowContext {
+    return new RunContext(run, scope)
+  }
+
+  connect(host: WorkerHost): void {
+    this.#host = host
+  }
+
+  supports(workflow: string, version: string): boolean {
+    return this.#workflows.has(codeId(workflow, version))
+  }
+
+  get busyRuns(): number {
+    return this.#ready.length + this.#turned.length
+  }
+
+  get runningSteps(): number {
+    return this.#runningSteps
+  }
+
+  activate({ info, history }: Activation): void {
+    const definition = this.#workflows.get(codeId(info.workflow, info.version))
+    if (definition === undefined) throw new Error(`invariant: run ${info.runId} was activated without code`)
+    const live: Live = {
+      run: new WorkflowRun(definition, info, history, this),
+      queued: false,
+      steps: undefined,
+    }
+    this.#live.set(info.runId, live)
+    if (history.length > 0) this.#enqueue(live)
+  }
+
+  deliver(runId: RunId, seq: number, event: DeliveredEvent): void {
+    const live = this.#live.get(runId)
+    if (live === undefined) throw new Error(`invariant: an event for run ${runId}, which is not live`)
+    live.run.push(seq, event)
+    this.#enqueue(live)
+  }
+
+  wake(run: WorkflowRun): void {
+    const live = this.#live.get(run.info.runId)
+    if (live?.run === run) this.#enqueue(live)
+  }
+
+  evict(runId: RunId): void {
+    const live = this.#live.get(runId)
+    if (live === undefined) return
+    this.#live.delete(runId)
+    live.run.end()
+    if (live.steps === undefined) return
+    const reason = new PerdureError('CANCELLED', 'the result of the step is no longer waited for')
+    for (const attempt of live.steps.values()) {
+      attempt.cancelTimeout?.()
+      attempt.abort(reason)
+    }
+  }
+
+  query(runId: RunId, name: string, payload: Payload): CallResult {
+    const live = this.#live.get(runId)
+    if (live === undefined)
+      return { ok: false, failure: platformFailure('QUERY_FAILED', `run ${runId} is not live`) }
+    return live.run.query(name, payload)
+  }
+
+  validateUpdate(runId: RunId, name: string, payload: Payload): 'accepted' | 'unknown' | Failure {
+    return this.#live.get(runId)?.run.updates.validate(name, payload) ?? 'unknown'
+  }
+
+  runStep(dispatch: StepDispatch): void {
+    const live = this.#live.get(dispatch.runId)
+    const pending = live?.run.pending.get(dispatch.op)
+    // The run was evicted, or its code dropped the step, after the dispatch was decided.
+    if (live === undefined || pending?.run === undefined) return
+    const attempt = new StepAttempt(dispatch, pending.name, live.run.info, this.#logger)
+    live.steps ??= new Map()
+    live.steps.set(dispatch.op, attempt)
+    this.#runningSteps += 1
+    if (pending.timeoutMs !== undefined) this.#limit(live, attempt, pending.timeoutMs)
+    let result: unknown
+    try {
+      result = pending.run(attempt)
+    } catch (error) {
+      this.#failed(live, attempt, failureOf(error))
+      return
+    }
+    if (isThenable(result)) {
+      result.then(
+        (value) => this.#completed(live, attempt, value),
+        (error) => this.#failed(live, attempt, failureOf(error)),
+      )
+    } else this.#completed(live, attempt, result)
+  }
+
+  abortStep(runId: RunId, op: number): void {
+    const live = this.#live.get(runId)
+    const attempt = live?.steps?.get(op)
+    if (live === undefined || attempt === undefined) return
+    attempt.cancelTimeout?.()
+    attempt.abort(new PerdureError('CANCELLED', 'the result of the step is no longer waited for'))
+  }
+
+  #limit(live: Live, attempt: StepAttempt, timeoutMs: number): void {
+    attempt.cancelTimeout = this.#clock.after(timeoutMs, () => {
+      const error = new PerdureError(
+        'STEP_TIMEOUT',
+        `step '${attempt.name}' took longer than ${timeoutMs} ms`,
+      )
+      this.#report(live, attempt, () => this.#host?.onStepFailed(attempt.dispatch, failureOf(error)))
+      attempt.abort(error)
+    })
+  }
+
+  #completed(live: Live, attempt: StepAttempt, value: unknown): void {
+    this.#runningSteps -= 1
+    let payload: Payload
+    try {
+      payload = live.run.encode(value)
+    } catch (error) {
+      const failure: Failure = { ...failureOf(error), nonRetryable: true }
+      this.#report(live, attempt, () => this.#host?.onStepFailed(attempt.dispatch, failure))
+      return
+    }
+    this.#report(live, attempt, () => this.#host?.onStepCompleted(attempt.dispatch, payload))
+  }
+
+  #failed(live: Live, attempt: StepAttempt, failure: Failure): void {
+    this.#runningSteps -= 1
+    this.#report(live, attempt, () => this.#host?.onStepFailed(attempt.dispatch, failure))
+  }
+
+  /** Reports the first outcome of an attempt; what comes after a timeout or an eviction is ignored. */
+  #report(live: Live, attempt: StepAttempt, report: () => void): void {
+    const { runId, op } = attempt.dispatch
+    if (live.steps?.get(op) !== attempt || this.#live.get(runId) !== live) return
+    live.steps.delete(op)
+    attempt.cancelTimeout?.()
+    report()
+  }
+
+  #enqueue(live: Live): void {
+    if (!live.queued) {
+      live.queued = true
+      this.#ready.push(live)
+    }
+    this.#askTurn()
+  }
+
+  #askTurn(): void {
+    if (this.#turnAsked) return
+    this.#turnAsked = true
+    this.#clock.defer(() => {
+      this.#turnAsked = false
+      this.#turn()
+    })
+  }
+
+  #turn(): void {
+    const reports: TurnReport[] = []
+    const turned = this.#turned
+    this.#turned = []
+    for (const live of turned) {
+      const report = live.run.isEnded ? undefined : live.run.endTurn()
+      if (report !== undefined) reports.push(report)
+      if (live.run.hasWork) this.#ready.push(live)
+      else live.queued = false
+    }
+    if (reports.length > 0) this.#host?.onTurn(reports)
+    const ready = this.#ready
+    const count = Math.min(ready.length, TURN_RUNS)
+    for (let i = 0; i < count; i++) {
+      const live = ready[i]
+      if (live === undefined) continue
+      live.run.beginTurn()
+      this.#turned.push(live)
+    }
+    if (count === ready.length) this.#ready = []
+    else ready.splice(0, count)
+    if (this.busyRuns > 0) this.#askTurn()
+  }
+}
+
+function codeId(workflow: string, version: string): string {
+  return `${workflow}\0${version}`
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}

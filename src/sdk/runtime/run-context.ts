@@ -1,0 +1,280 @@
+/** `ctx` as workflow code sees it: each call becomes an operation of the run, within one cancellation scope. */
+
+import type { LogFields, Logger } from '../../platform/logger.ts'
+import { type Randomness, seededRandomness, seedOf } from '../../platform/randomness.ts'
+import { checkedName } from '../../protocol/checked-text.ts'
+import { type Duration, durationMs, optionalMs } from '../../protocol/duration.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { Attributes } from '../../protocol/event.ts'
+import { DEFAULT_RETRY, type RetryPolicy } from '../../protocol/retry-policy.ts'
+import type { LogRecord } from '../../protocol/worker-port.ts'
+import { checkedAttributes } from '../checked-attributes.ts'
+import type {
+  CancellationScope,
+  Child,
+  ChildArgs,
+  ChildOptions,
+  RetryOptions,
+  StepContext,
+  StepOptions,
+  UpdateHandlerOptions,
+  WorkflowContext,
+  WorkflowInfo,
+} from '../context.ts'
+import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from '../definition.ts'
+import { validateSync } from '../standard-schema.ts'
+import { ContinueAsNew } from './continue-as-new.ts'
+import { Scope } from './scope.ts'
+import type { WorkflowRun } from './workflow-run.ts'
+
+const DEFAULT_CONCURRENCY = 100
+
+/** Retry options are usually one shared object: read once. */
+const policies = new WeakMap<RetryOptions, RetryPolicy>()
+
+export class RunContext implements WorkflowContext {
+  readonly #run: WorkflowRun
+  readonly #scope: Scope
+  #shared: { random: Randomness | undefined; log: Logger | undefined }
+
+  constructor(
+    run: WorkflowRun,
+    scope: Scope,
+    shared: { random: Randomness | undefined; log: Logger | undefined } = {
+      random: undefined,
+      log: undefined,
+    },
+  ) {
+    this.#run = run
+    this.#scope = scope
+    this.#shared = shared
+  }
+
+  get info(): WorkflowInfo {
+    const { key, runId, workflow, version } = this.#run.info
+    return { namespace: key.namespace, workflowId: key.workflowId, runId, workflow, version }
+  }
+
+  step<T>(name: string, run: (step: StepContext) => T | PromiseLike<T>, options?: StepOptions): Promise<T> {
+    if (typeof name !== 'string' || name === '')
+      throw new PerdureError('ARGUMENT_INVALID', 'ctx.step: the first argument is the name of the step')
+    if (typeof run !== 'function')
+      throw new PerdureError('ARGUMENT_INVALID', `ctx.step('${name}'): the second argument is not a function`)
+    if (options === undefined) {
+      return this.#run.issue<T>(this.#scope, 'step', name, {
+        run,
+        command: (op) => ({ kind: 'step', op, name }),
+      }).promise
+    }
+    const timeoutMs = optionalMs(options.timeout)
+    const retry = options.retry === undefined ? undefined : retryPolicyOf(options.retry)
+    return this.#run.issue<T>(this.#scope, 'step', name, {
+      run,
+      timeoutMs,
+      command: (op) => (retry === undefined ? { kind: 'step', op, name } : { kind: 'step', op, name, retry }),
+    }).promise
+  }
+
+  sleep(duration: Duration): Promise<void> {
+    const delayMs = durationMs(duration)
+    return this.#run.issue<void>(this.#scope, 'sleep', 'sleep', {
+      command: (op) => ({ kind: 'sleep', op, delayMs }),
+    }).promise
+  }
+
+  sleepUntil(time: Date | number): Promise<void> {
+    const untilMs = Math.ceil(typeof time === 'number' ? time : time.getTime())
+    if (!Number.isSafeInteger(untilMs))
+      throw new PerdureError('ARGUMENT_INVALID', 'ctx.sleepUntil: not a valid time')
+    return this.#run.issue<void>(this.#scope, 'sleep', 'sleep', {
+      command: (op) => ({ kind: 'sleep', op, untilMs }),
+    }).promise
+  }
+
+  waitFor<T>(signal: Signal<T>, options?: { readonly timeout: Duration }): Promise<T> {
+    // The payload's type was promised by the sender's `Signal<T>`.
+    return this.#run.waitFor(this.#scope, signal.name, optionalMs(options?.timeout)) as Promise<T>
+  }
+
+  child<W extends Workflow>(workflow: W, ...[input, options]: ChildArgs<InputOf<W>>): Child<OutputOf<W>> {
+    const { id, parentClosePolicy: closePolicy = 'terminate', executionTimeout }: ChildOptions = options ?? {}
+    const { name, version, inputSchema } = workflow
+    const accepted =
+      inputSchema === undefined
+        ? input
+        : validateSync(inputSchema, input, 'INPUT_INVALID', `the input of child ${name}`)
+    const payload = this.#run.encode(accepted)
+    const workflowId = id === undefined ? undefined : checkedName(id, 'the id of a child')
+    const timeoutMs = optionalMs(executionTimeout)
+    const { op, promise } = this.#run.issue<OutputOf<W>>(this.#scope, 'child', name, {
+      command: (number) => ({
+        kind: 'child',
+        op: number,
+        workflow: name,
+        version,
+        input: payload,
+        closePolicy,
+        ...(workflowId === undefined ? {} : { workflowId }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      }),
+    })
+    // A child that is kept and never awaited may fail: that is no unhandled rejection.
+    promise.catch(() => {})
+    return Object.assign(promise, {
+      id: workflowId ?? `${this.#run.info.key.workflowId}/${op}`,
+      signal: <T>(signal: Signal<T>, value?: T) => this.#signalChild(op, signal.name, value),
+      cancel: (reason = 'cancelled by its parent') => {
+        this.#run.assertActive('child.cancel')
+        this.#run.command({ kind: 'cancel-child', op, reason })
+      },
+    })
+  }
+
+  #signalChild(childOp: number, signal: string, value: unknown): Promise<void> {
+    const payload = this.#run.encode(value)
+    const op = this.#run.takeNumber('signal-child', signal)
+    this.#run.command({ kind: 'signal-child', op, childOp, signal, payload })
+    return Promise.resolve()
+  }
+
+  async map<T, R>(
+    items: Iterable<T>,
+    run: (item: T, index: number) => Promise<R>,
+    options?: { readonly concurrency?: number },
+  ): Promise<R[]> {
+    const concurrency = options?.concurrency ?? DEFAULT_CONCURRENCY
+    if (!(concurrency >= 1))
+      throw new PerdureError('ARGUMENT_INVALID', 'ctx.map: concurrency must be 1 or more')
+    const all = [...items]
+    const results = new Array<R>(all.length)
+    let next = 0
+    let failed = false
+    const lane = async (): Promise<void> => {
+      while (next < all.length && !failed) {
+        const index = next++
+        try {
+          results[index] = await run(all[index] as T, index)
+        } catch (error) {
+          failed = true
+          throw error
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(concurrency, all.length) }, lane))
+    return results
+  }
+
+  now(): number {
+    return this.#run.nowMs
+  }
+
+  random(): number {
+    this.#run.assertActive('random')
+    this.#shared.random ??= seededRandomness(seedOf(this.#run.info.runId))
+    return this.#shared.random()
+  }
+
+  uuid(): string {
+    const hex = (digits: number): string => {
+      let text = ''
+      for (let i = 0; i < digits; i++) text += Math.floor(this.random() * 16).toString(16)
+      return text
+    }
+    const variant = (8 + Math.floor(this.random() * 4)).toString(16)
+    return `${hex(8)}-${hex(4)}-4${hex(3)}-${variant}${hex(3)}-${hex(12)}`
+  }
+
+  get log(): Logger {
+    const run = this.#run
+    const at = (level: LogRecord['level']) => (message: string, fields?: LogFields) =>
+      run.log({ level, message, fields })
+    this.#shared.log ??= { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+    return this.#shared.log
+  }
+
+  setAttributes(values: Attributes): void {
+    const checked = checkedAttributes(values)
+    const op = this.#run.takeNumber('attributes', '')
+    this.#run.command({ kind: 'attributes', op, values: checked })
+  }
+
+  onQuery<In, Out>(query: Query<In, Out>, answer: (input: In) => Out): void {
+    this.#run.assertActive('onQuery')
+    this.#run.queries.set(query.name, (input) => answer(input as In))
+  }
+
+  onUpdate<In, Out>(
+    update: Update<In, Out>,
+    handle: (input: In) => Out | Promise<Out>,
+    options?: UpdateHandlerOptions<In>,
+  ): void {
+    this.#run.assertActive('onUpdate')
+    const validate = options?.validate
+    this.#run.updates.register(update.name, {
+      handle: (input) => handle(input as In),
+      validate: validate === undefined ? undefined : (input) => validate(input as In),
+    })
+  }
+
+  get abortSignal(): AbortSignal {
+    return this.#scope.abortSignal
+  }
+
+  scope<T>(run: (ctx: WorkflowContext) => Promise<T>): CancellationScope<T> {
+    const scope = new Scope(this.#scope)
+    const promise = this.#within(scope, run)
+    promise.catch(() => {})
+    return Object.assign(promise, {
+      cancel: (reason = 'the scope was cancelled') => {
+        this.#run.assertActive('scope.cancel')
+        this.#run.cancelScope(scope, reason)
+      },
+    })
+  }
+
+  uncancellable<T>(run: (ctx: WorkflowContext) => Promise<T>): Promise<T> {
+    return this.#within(new Scope(this.#scope, true), run)
+  }
+
+  async #within<T>(scope: Scope, run: (ctx: WorkflowContext) => Promise<T>): Promise<T> {
+    try {
+      return await run(new RunContext(this.#run, scope, this.#shared))
+    } finally {
+      scope.leave()
+    }
+  }
+
+  patched(id: string): boolean {
+    this.#run.assertActive('patched')
+    return this.#run.patched(checkedName(id, 'the id of a patch'))
+  }
+
+  continueAsNew(input?: unknown): never {
+    throw new ContinueAsNew(input)
+  }
+}
+
+function retryPolicyOf(options: RetryOptions): RetryPolicy {
+  const known = policies.get(options)
+  if (known !== undefined) return known
+  const {
+    maxAttempts = DEFAULT_RETRY.maxAttempts,
+    backoff = DEFAULT_RETRY.backoff,
+    nonRetryable = [],
+  } = options
+  if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `retry.maxAttempts is ${maxAttempts}, not a whole number of 1 or more`,
+    )
+  }
+  const policy: RetryPolicy = {
+    maxAttempts,
+    backoff,
+    nonRetryable: [...nonRetryable],
+    initialMs: optionalMs(options.initialInterval) ?? DEFAULT_RETRY.initialMs,
+    maxMs: optionalMs(options.maxInterval) ?? DEFAULT_RETRY.maxMs,
+  }
+  if (Object.isFrozen(options)) policies.set(options, policy)
+  return policy
+}

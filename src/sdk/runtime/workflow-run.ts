@@ -1,0 +1,448 @@
+/**
+ * One run of workflow code: replays its history, then lives on what is delivered.
+ *
+ * 1. Each turn delivers one event; then microtasks drain; then `endTurn` takes what the code asked for.
+ * 2. Live and in replay the same events arrive in the same order, so the code makes the same operations with the same
+ *    numbers. `ReplayCheck` holds it against the history.
+ * 3. Only `deliver` settles promises. Code that calls `ctx` outside of its turn awaited something foreign: it is parked.
+ */
+import { PerdureError } from '../../protocol/errors.ts'
+import {
+  type DeliveredEvent,
+  type ExecutionStarted,
+  isDelivered,
+  type SequencedEvent,
+} from '../../protocol/event.ts'
+import { errorOf, type Failure, failureOf, platformFailure } from '../../protocol/failure.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import { decodePayload, encodePayload, type Payload, payloadBytes } from '../../protocol/payload.ts'
+import type { CallResult, LogRecord, RunInfo, TurnReport } from '../../protocol/worker-port.ts'
+import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
+import type { WorkflowContext } from '../context.ts'
+import type { Workflow } from '../definition.ts'
+import { validateSync } from '../standard-schema.ts'
+import { ContinueAsNew } from './continue-as-new.ts'
+import type { OperationKind, PendingOperation, StepFunction } from './operation.ts'
+import { ReplayCheck } from './replay-check.ts'
+import { Scope } from './scope.ts'
+import { UpdateHandlers } from './update-handlers.ts'
+
+export interface RunHost {
+  readonly limits: Limits
+  createContext(run: WorkflowRun, scope: Scope): WorkflowContext
+  /** Runs user code inside the guards for forbidden globals, where they are on. */
+  enter<T>(run: WorkflowRun, call: () => T): T
+  /** The run wants to report outside of a turn. */
+  wake(run: WorkflowRun): void
+}
+
+export interface IssueOptions {
+  readonly command: ((op: number) => WorkflowCommand) | undefined
+  readonly run?: StepFunction
+  readonly timeoutMs?: number | undefined
+}
+
+interface BufferedSignal {
+  readonly seq: number
+  readonly payload: Payload
+}
+
+export class WorkflowRun {
+  readonly info: RunInfo
+  readonly host: RunHost
+  readonly pending = new Map<number, PendingOperation>()
+  readonly updates: UpdateHandlers
+  readonly queries = new Map<string, (input: unknown) => unknown>()
+  readonly #definition: Workflow
+  readonly #root = new Scope()
+  readonly #queue: SequencedEvent[]
+  #queueHead = 0
+  #replay: ReplayCheck | undefined
+  readonly #replayEndSeq: number
+  #commands: WorkflowCommand[] = []
+  #logs: LogRecord[] | undefined
+  #nextOp = 1
+  #positionSeq = 0
+  #nowMs = 0
+  #mode: 'active' | 'waiting' | 'reading' | 'ended' = 'waiting'
+  #parked: Failure | undefined
+  #started = false
+  readonly #buffered = new Map<string, BufferedSignal[]>()
+  readonly #waiters = new Map<string, number[]>()
+  readonly #markers = new Set<string>()
+  readonly #patches = new Map<string, boolean>()
+  /** Which operation an error came from, and how many operations there were then. */
+  readonly #errorOrigins = new WeakMap<object, { readonly op: number; readonly nextOp: number }>()
+
+  constructor(definition: Workflow, info: RunInfo, history: readonly SequencedEvent[], host: RunHost) {
+    this.#definition = definition
+    this.info = info
+    this.host = host
+    this.updates = new UpdateHandlers(this)
+    this.#queue = [...history]
+    this.#replayEndSeq = history.at(-1)?.seq ?? 0
+    if (history.length > 0) this.#replay = new ReplayCheck()
+    for (const { event } of history) if (event.type === 'patch-marked') this.#markers.add(event.id)
+  }
+
+  get hasWork(): boolean {
+    return this.#mode !== 'ended' && (this.#queueHead < this.#queue.length || this.#replay !== undefined)
+  }
+
+  get isReplaying(): boolean {
+    return this.#positionSeq < this.#replayEndSeq
+  }
+
+  get nowMs(): number {
+    return this.#nowMs
+  }
+
+  get isEnded(): boolean {
+    return this.#mode === 'ended'
+  }
+
+  push(seq: number, event: DeliveredEvent): void {
+    this.#queue.push({ seq, event })
+  }
+
+  /** Delivers the next event that settles something; history that only records is checked on the way. */
+  beginTurn(): void {
+    if (this.#mode === 'ended' || this.#parked !== undefined) return
+    this.#mode = 'active'
+    try {
+      while (this.#queueHead < this.#queue.length) {
+        const next = this.#queue[this.#queueHead++]
+        if (next === undefined) break
+        if (next.seq <= this.#replayEndSeq) this.#replay?.verify(next.seq, next.event)
+        this.#positionSeq = next.seq
+        if (!isDelivered(next.event)) continue
+        this.#deliver(next.seq, next.event)
+        break
+      }
+    } catch (error) {
+      this.park(failureOf(error))
+    }
+    if (this.#queueHead > 1024 && this.#queueHead * 2 > this.#queue.length) {
+      this.#queue.splice(0, this.#queueHead)
+      this.#queueHead = 0
+    }
+  }
+
+  /** After the microtasks of a turn. Undefined while history is still being replayed. */
+  endTurn(): TurnReport | undefined {
+    if (this.#mode === 'active') this.#mode = 'waiting'
+    const idle = this.#queueHead >= this.#queue.length
+    const { runId } = this.info
+    if (this.#parked !== undefined) return { runId, commands: [], parked: this.#parked, idle }
+    if (this.#replay !== undefined) {
+      if (!idle && (this.#queue[this.#queueHead]?.seq ?? 0) <= this.#replayEndSeq) return undefined
+      this.#commands = this.#replay.unanswered(this.#commands, (op) => this.pending.has(op))
+      this.#replay = undefined
+    }
+    if (idle && this.#isStuck()) {
+      const parked = platformFailure(
+        'FOREIGN_PROMISE',
+        'workflow code awaits a promise that is not an operation of ctx',
+      )
+      this.park(parked)
+      return { runId, commands: [], parked, idle }
+    }
+    const commands = this.#commands
+    if (commands.length > 0) this.#commands = []
+    const logs = this.#logs
+    if (logs === undefined) return { runId, commands, idle }
+    this.#logs = undefined
+    return { runId, commands, logs, idle }
+  }
+
+  end(): void {
+    this.#mode = 'ended'
+  }
+
+  park(failure: Failure): void {
+    this.#parked ??= failure
+  }
+
+  /** Makes an operation: gives it its number, asks the engine for it, and returns the promise of its completion. */
+  issue<T>(
+    scope: Scope,
+    kind: OperationKind,
+    name: string,
+    options: IssueOptions,
+  ): { readonly op: number; readonly promise: Promise<T> } {
+    const op = this.takeNumber(kind, name)
+    if (scope.reason !== undefined)
+      return { op, promise: rejectedQuietly(new PerdureError('CANCELLED', scope.reason)) }
+    const { run, timeoutMs, command } = options
+    const promise = new Promise<unknown>((resolve, reject) => {
+      this.pending.set(op, { kind, name, scope, resolve, reject, run, timeoutMs })
+    })
+    if (command !== undefined) this.#commands.push(command(op))
+    // The one cast: what an operation resolves with was recorded by the same code.
+    return { op, promise: promise as Promise<T> }
+  }
+
+  takeNumber(kind: OperationKind, name: string): number {
+    this.assertActive(kind)
+    if (this.pending.size >= this.host.limits.pendingOperations) {
+      throw new PerdureError('TOO_MANY_OPERATIONS', `${this.pending.size} operations are pending`)
+    }
+    const op = this.#nextOp++
+    this.#replay?.issued(op, kind, name)
+    return op
+  }
+
+  command(command: WorkflowCommand): void {
+    this.#commands.push(command)
+  }
+
+  log(record: LogRecord): void {
+    if (this.#positionSeq <= this.#replayEndSeq && this.#replayEndSeq > 0) return
+    this.#logs ??= []
+    this.#logs.push(record)
+  }
+
+  assertActive(what: string): void {
+    if (this.#mode === 'active') return
+    if (this.#mode === 'reading') {
+      throw new PerdureError(
+        'NONDETERMINISTIC_CALL',
+        `ctx.${what} was called from a query handler or validator, which may only read`,
+      )
+    }
+    const error = new PerdureError(
+      'FOREIGN_PROMISE',
+      `ctx.${what} was called after workflow code awaited something that is not an operation of ctx`,
+    )
+    if (this.#mode === 'waiting') this.#parkNow(error)
+    throw error
+  }
+
+  waitFor(scope: Scope, name: string, timeoutMs: number | undefined): Promise<unknown> {
+    const buffered = scope.reason === undefined ? this.#buffered.get(name)?.shift() : undefined
+    if (buffered !== undefined) {
+      this.takeNumber('wait', name)
+      this.#commands.push({ kind: 'consume', seq: buffered.seq })
+      return Promise.resolve(decodePayload(buffered.payload))
+    }
+    const command =
+      timeoutMs === undefined
+        ? undefined
+        : (op: number) => ({ kind: 'wait' as const, op, signal: name, timeoutMs })
+    const { op, promise } = this.issue<unknown>(scope, 'wait', name, { command, timeoutMs })
+    if (!this.pending.has(op)) return promise
+    const waiters = this.#waiters.get(name)
+    if (waiters === undefined) this.#waiters.set(name, [op])
+    else waiters.push(op)
+    return promise
+  }
+
+  cancelScope(scope: Scope, reason: string): void {
+    const cancelled = new Set(scope.cancel(reason))
+    if (cancelled.size === 0) return
+    for (const [op, pending] of [...this.pending]) {
+      if (!cancelled.has(pending.scope)) continue
+      this.pending.delete(op)
+      if (pending.kind === 'child') this.#commands.push({ kind: 'cancel-child', op, reason })
+      else if (pending.kind !== 'wait' || pending.timeoutMs !== undefined)
+        this.#commands.push({ kind: 'drop', op })
+      this.#reject(pending, op, new PerdureError('CANCELLED', reason))
+    }
+  }
+
+  patched(id: string): boolean {
+    const known = this.#patches.get(id)
+    if (known !== undefined) return known
+    const isNew = this.#markers.has(id) || !this.isReplaying
+    this.#patches.set(id, isNew)
+    if (isNew && !this.#markers.has(id)) this.#commands.push({ kind: 'patch', id })
+    return isNew
+  }
+
+  query(name: string, input: Payload): CallResult {
+    const answer = this.queries.get(name)
+    if (answer === undefined)
+      return {
+        ok: false,
+        failure: platformFailure(
+          'QUERY_UNKNOWN',
+          `no query '${name}'; there are: ${[...this.queries.keys()].join(', ') || 'none'}`,
+        ),
+      }
+    try {
+      const result = this.read(() => answer(decodePayload(input)))
+      if (result instanceof Promise) {
+        result.catch(() => {})
+        throw new PerdureError(
+          'QUERY_FAILED',
+          `the handler of query '${name}' returned a promise; it must answer at once`,
+        )
+      }
+      return { ok: true, result: this.encode(result) }
+    } catch (error) {
+      return {
+        ok: false,
+        failure: platformFailure('QUERY_FAILED', `query '${name}' failed`, failureOf(error)),
+      }
+    }
+  }
+
+  /** Runs code that may only read. */
+  read<T>(call: () => T): T {
+    const mode = this.#mode
+    this.#mode = 'reading'
+    try {
+      return this.host.enter(this, call)
+    } finally {
+      this.#mode = mode
+    }
+  }
+
+  enter<T>(call: () => T): T {
+    return this.host.enter(this, call)
+  }
+
+  encode(value: unknown): Payload {
+    const payload = encodePayload(value)
+    const bytes = payloadBytes(payload, this.host.limits.payloadBytes)
+    if (bytes > this.host.limits.payloadBytes) {
+      throw new PerdureError(
+        'PAYLOAD_TOO_LARGE',
+        `a payload is larger than ${this.host.limits.payloadBytes} bytes`,
+      )
+    }
+    return payload
+  }
+
+  #deliver(seq: number, event: DeliveredEvent): void {
+    this.#nowMs = Math.max(this.#nowMs, event.at)
+    switch (event.type) {
+      case 'execution-started':
+        return this.#start(event)
+      case 'step-completed':
+      case 'child-completed':
+        return this.#settle(event.op, (pending) => pending.resolve(decodePayload(event.result)))
+      case 'step-failed':
+      case 'child-failed':
+        return this.#settle(event.op, (pending) => this.#reject(pending, event.op, errorOf(event.failure)))
+      case 'timer-fired':
+        return this.#settle(event.op, (pending) => pending.resolve(undefined))
+      case 'signal-received':
+        return this.#signal(seq, event.name, event.payload)
+      case 'update-accepted':
+        return this.updates.handle(event)
+      case 'cancel-requested':
+        return this.cancelScope(this.#root, event.reason)
+    }
+  }
+
+  #start(event: ExecutionStarted): void {
+    this.#nowMs = Math.max(event.at, event.notBefore ?? 0)
+    this.#started = true
+    const ctx = this.host.createContext(this, this.#root)
+    const run = async () => this.#definition.run(ctx, decodePayload(event.input))
+    this.host.enter(this, run).then(
+      (value) => this.#finish(() => this.#completion(value)),
+      (error) => this.#finish(() => this.#ending(error)),
+    )
+  }
+
+  #finish(command: () => WorkflowCommand): void {
+    if (this.#mode === 'ended') return
+    if (this.#mode !== 'active') {
+      this.#parkNow(
+        new PerdureError(
+          'FOREIGN_PROMISE',
+          'workflow code ended after it awaited something that is not an operation of ctx',
+        ),
+      )
+      return
+    }
+    try {
+      this.#commands.push(command())
+    } catch (error) {
+      this.#commands.push({ kind: 'fail', failure: failureOf(error) })
+    }
+    this.#started = false
+  }
+
+  #completion(value: unknown): WorkflowCommand {
+    const schema = this.#definition.outputSchema
+    const output =
+      schema === undefined
+        ? value
+        : validateSync(schema, value, 'OUTPUT_INVALID', `the result of workflow ${this.info.workflow}`)
+    return { kind: 'complete', result: this.encode(output) }
+  }
+
+  #ending(error: unknown): WorkflowCommand {
+    if (error instanceof ContinueAsNew) return { kind: 'continue', input: this.encode(error.input) }
+    const reason = this.#root.reason
+    if (reason !== undefined && error instanceof PerdureError && error.code === 'CANCELLED')
+      return { kind: 'cancelled', reason }
+    const failure = failureOf(error)
+    const origin = typeof error === 'object' && error !== null ? this.#errorOrigins.get(error) : undefined
+    if (origin === undefined) return { kind: 'fail', failure }
+    return { kind: 'fail', failure, op: origin.op, operationsAfter: this.#nextOp - origin.nextOp }
+  }
+
+  #settle(op: number, settle: (pending: PendingOperation) => void): void {
+    const pending = this.pending.get(op)
+    if (pending === undefined) {
+      // An operation that the code no longer waits for: its scope was cancelled before this event was delivered.
+      if (op < this.#nextOp) return
+      throw new PerdureError(
+        'NONDETERMINISM',
+        `an event settles operation ${op}, but the code made only ${this.#nextOp - 1}`,
+      )
+    }
+    this.pending.delete(op)
+    if (pending.kind === 'wait') this.#dropWaiter(pending.name, op)
+    settle(pending)
+  }
+
+  #reject(pending: PendingOperation, op: number, error: Error): void {
+    this.#errorOrigins.set(error, { op, nextOp: this.#nextOp })
+    pending.reject(error)
+  }
+
+  #signal(seq: number, name: string, payload: Payload): void {
+    const waiters = this.#waiters.get(name)
+    while (waiters !== undefined && waiters.length > 0) {
+      const op = waiters.shift() ?? 0
+      const pending = this.pending.get(op)
+      if (pending === undefined) continue
+      this.pending.delete(op)
+      this.#commands.push({ kind: 'consume', seq })
+      if (pending.timeoutMs !== undefined) this.#commands.push({ kind: 'drop', op })
+      pending.resolve(decodePayload(payload))
+      return
+    }
+    const buffered = this.#buffered.get(name)
+    if (buffered === undefined) this.#buffered.set(name, [{ seq, payload }])
+    else buffered.push({ seq, payload })
+  }
+
+  #dropWaiter(name: string, op: number): void {
+    const waiters = this.#waiters.get(name)
+    const place = waiters?.indexOf(op) ?? -1
+    if (place >= 0) waiters?.splice(place, 1)
+  }
+
+  #isStuck(): boolean {
+    if (!this.#started || this.pending.size > 0) return false
+    return !this.updates.canResolve && !this.#root.hasAbortSignal
+  }
+
+  #parkNow(error: PerdureError): void {
+    this.park(failureOf(error))
+    this.host.wake(this)
+  }
+}
+
+/** Code may look at this promise late or never: that is no unhandled rejection. */
+export function rejectedQuietly(error: Error): Promise<never> {
+  const promise = Promise.reject(error)
+  promise.catch(() => {})
+  return promise
+}

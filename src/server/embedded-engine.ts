@@ -1,0 +1,157 @@
+/** `createEngine`: puts store, worker, engine and client together in one process. */
+import { hostname } from 'node:os'
+import { ClientCalls } from '../engine/client-calls.ts'
+import { Engine, type EngineCounters } from '../engine/engine.ts'
+import { Retention } from '../engine/retention.ts'
+import { type Clock, systemClock } from '../platform/clock.ts'
+import { jsonLogger, type Logger } from '../platform/logger.ts'
+import { type Randomness, systemRandomness } from '../platform/randomness.ts'
+import { checkedName } from '../protocol/checked-text.ts'
+import { type Duration, durationMs } from '../protocol/duration.ts'
+import { PerdureError } from '../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
+import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
+import { Client } from '../sdk/client.ts'
+import type { Workflow } from '../sdk/definition.ts'
+import { EmbeddedWorker, type EmbeddedWorkerOptions } from '../sdk/runtime/embedded-worker.ts'
+import type { Store } from '../store/contract/store.ts'
+import { openStore } from './open-store.ts'
+
+export interface EngineSettings {
+  /** `'memory'`, `'sqlite:PATH'`, or a store. */
+  readonly store: string | Store
+  readonly workflows: readonly Workflow[]
+  /** Default `'default'`. */
+  readonly namespace?: string
+  /** Default: JSON lines on standard error, warnings and errors. */
+  readonly logger?: Logger
+  readonly limits?: Partial<Limits>
+  /** Idle executions kept in memory; others are read from the store when they wake. Default 2,000. */
+  readonly idleExecutions?: number
+  /** Closed executions are deleted this long after their end. Default: never. */
+  readonly retention?: Duration
+  /** How long `close` waits for running steps. Default `'10s'`. */
+  readonly shutdownGrace?: Duration
+  /** Called once if the engine stops by itself (for example: the disk is full). Default: the error is logged. */
+  readonly onFailed?: (error: Error) => void
+}
+
+/** Seams for tests and simulation. */
+export interface EngineSeams {
+  readonly clock?: Clock
+  readonly random?: Randomness
+  readonly enter?: EmbeddedWorkerOptions['enter']
+  readonly timerLookaheadMs?: number
+  readonly timerPageRows?: number
+}
+
+const DEFAULT_SHARDS = 256
+const DEFAULT_IDLE_EXECUTIONS = 2000
+
+/** An engine in this process: starts and runs executions, and answers for them. */
+export class EmbeddedEngine extends Client implements AsyncDisposable {
+  readonly #engine: Engine
+  readonly #retention: Retention | undefined
+  readonly #graceMs: number
+
+  constructor(engine: Engine, calls: ClientCalls, settings: EngineSettings, limits: Limits) {
+    super(calls, {
+      namespace: checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace'),
+      limits,
+      knows: (workflow, version) => engine.options.worker.supports(workflow, version),
+    })
+    this.#engine = engine
+    this.#graceMs = durationMs(settings.shutdownGrace ?? '10s')
+    this.#retention =
+      settings.retention === undefined
+        ? undefined
+        : new Retention(engine, calls, durationMs(settings.retention))
+    this.#retention?.start()
+  }
+
+  /** Counts since the start, for benchmarks and tests. */
+  get counters(): Readonly<EngineCounters> {
+    return this.#engine.counters
+  }
+
+  /** Nothing runs and nothing is to be committed. */
+  get isQuiet(): boolean {
+    return this.#engine.isQuiet
+  }
+
+  get isFailed(): boolean {
+    return this.#engine.isFailed
+  }
+
+  /** Takes no more calls, lets running steps finish (up to `shutdownGrace`), commits, and closes the store. */
+  async close(): Promise<void> {
+    this.#retention?.stop()
+    await this.#engine.close(this.#graceMs)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+export async function createEngine(settings: EngineSettings): Promise<EmbeddedEngine> {
+  return assembleEngine(settings, {})
+}
+
+export async function assembleEngine(settings: EngineSettings, seams: EngineSeams): Promise<EmbeddedEngine> {
+  const limits = checkedLimits(settings.limits)
+  const clock = seams.clock ?? systemClock
+  const logger = settings.logger ?? jsonLogger()
+  if (!Array.isArray(settings.workflows))
+    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ workflows }) is not a list')
+  for (const workflow of settings.workflows) {
+    if (workflow?.kind !== 'workflow')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'createEngine({ workflows }) has an item that workflow() did not make',
+      )
+  }
+  const worker = new EmbeddedWorker({
+    workflows: settings.workflows,
+    clock,
+    logger,
+    limits,
+    ...(seams.enter === undefined ? {} : { enter: seams.enter }),
+  })
+  const store = await openStore(settings.store)
+  const { timerLookaheadMs, timerPageRows } = seams
+  const engine = new Engine({
+    store,
+    worker,
+    clock,
+    logger,
+    limits,
+    random: seams.random ?? systemRandomness,
+    node: `${hostname()}:${process.pid}`,
+    shards: DEFAULT_SHARDS,
+    idleLimit: settings.idleExecutions ?? DEFAULT_IDLE_EXECUTIONS,
+    ...(timerLookaheadMs === undefined ? {} : { timerLookaheadMs }),
+    ...(timerPageRows === undefined ? {} : { timerPageRows }),
+    ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
+  })
+  worker.connect(engine)
+  try {
+    await engine.open()
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  return new EmbeddedEngine(engine, new ClientCalls(engine), settings, limits)
+}
+
+function checkedLimits(given: Partial<Limits> | undefined): Limits {
+  const limits = { ...DEFAULT_LIMITS, ...given }
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `limits.${name} is ${value}, not a whole number of 1 or more`,
+      )
+  }
+  return limits
+}
