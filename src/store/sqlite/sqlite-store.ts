@@ -7,25 +7,13 @@
  * 3. After a failure of the disk or of the file everything is refused with that failure: whether the commit it hit took
  *    effect shows only when the file is opened again.
  */
-import type { DatabaseSync } from 'node:sqlite'
-import { PerdureError } from '../../protocol/errors.ts'
-import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
-import type {
-  ExecutionRow,
-  JournalEntry,
-  NodeIdentity,
-  OutboxRow,
-  Session,
-  TimerRow,
-} from '../contract/rows.ts'
-import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
+import type { NodeIdentity, Session } from '../contract/rows.ts'
+import type { Store } from '../contract/store.ts'
 import { encodeBatch } from './batch-message.ts'
 import type { FileLock } from './file-lock.ts'
-import { storeError } from './sqlite-error.ts'
-import { listExecutions } from './sqlite-list.ts'
-import { SqliteReads } from './sqlite-reads.ts'
-import { attempt, openStoreFile } from './store-file.ts'
+import { FileReads } from './file-reads.ts'
+import { attempt, type OpenFile, openStoreFile } from './store-file.ts'
 import { WriterLink } from './writer-link.ts'
 import type { Registration } from './writer-message.ts'
 
@@ -49,33 +37,28 @@ export interface SqliteStore extends Store {
  * `STORE_NEWER`, `STORE_CORRUPT`, `STORE_FAILED`. None of them changes the file.
  */
 export function createSqliteStore(path: string, options: SqliteStoreOptions = {}): SqliteStore {
-  return new FileStore(path, options)
+  const { shards = 256, synchronous = 'full' } = options
+  const opened = openStoreFile(path, shards)
+  try {
+    return attempt(opened.file, () => new FileStore(opened, synchronous))
+  } catch (error) {
+    opened.reading.close()
+    opened.lock.release()
+    throw error
+  }
 }
 
-class FileStore implements SqliteStore {
-  readonly file: string
+class FileStore extends FileReads implements SqliteStore {
   readonly shards: number
   private readonly lock: FileLock
-  private readonly reading: DatabaseSync
-  private readonly reads: SqliteReads
   private readonly writer: WriterLink
-  private readFailure: PerdureError | undefined
   private closed: Promise<void> | undefined
 
-  constructor(path: string, { shards = 256, synchronous = 'full' }: SqliteStoreOptions) {
-    const { file, lock, reading } = openStoreFile(path, shards)
-    this.file = file
+  constructor({ file, lock, reading, shards }: OpenFile, synchronous: 'full' | 'normal') {
+    super(file, reading)
     this.lock = lock
-    this.reading = reading
-    try {
-      this.reads = attempt(file, () => new SqliteReads(reading))
-      this.shards = attempt(file, () => Number(reading.prepare('select count(*) as n from shard').get()?.n))
-      this.writer = new WriterLink({ file, synchronous })
-    } catch (error) {
-      reading.close()
-      lock.release()
-      throw error
-    }
+    this.shards = shards
+    this.writer = new WriterLink({ file, synchronous })
   }
 
   async register(node: NodeIdentity): Promise<Registration> {
@@ -93,45 +76,18 @@ class FileStore implements SqliteStore {
     await this.writer.request({ kind: 'fence', session, atMs: Date.now() })
   }
 
-  async hasCommitted(session: Session, seq: number): Promise<boolean> {
-    return this.read((reads) => reads.hasCommitted(session, seq))
-  }
-
-  async currents(keys: readonly WorkflowKey[]): Promise<readonly (RunId | undefined)[]> {
-    return this.read((reads) => reads.currents(keys))
-  }
-
-  async executions(runIds: readonly RunId[]): Promise<readonly (ExecutionRow | undefined)[]> {
-    return this.read((reads) => reads.executions(runIds))
-  }
-
-  async journal(runId: RunId, afterSeq: number, limit: number): Promise<readonly JournalEntry[]> {
-    return this.read((reads) => reads.journal(runId, afterSeq, limit))
-  }
-
-  async lastEntry(runId: RunId): Promise<JournalEntry | undefined> {
-    return this.read((reads) => reads.lastEntry(runId))
-  }
-
-  async recoverable(after: RunId | undefined, limit: number): Promise<readonly ExecutionRow[]> {
-    return this.read((reads) => reads.recoverable(after, limit))
-  }
-
-  async timers(page: TimerPage): Promise<readonly TimerRow[]> {
-    return this.read((reads) => reads.timers(page))
-  }
-
-  async outbox(limit: number): Promise<readonly OutboxRow[]> {
-    return this.read((reads) => reads.outbox(limit))
-  }
-
-  async list(query: StoreListQuery): Promise<readonly ExecutionRow[]> {
-    return listExecutions((read) => this.read(() => read(this.reading)), query)
-  }
-
   close(): Promise<void> {
     this.closed ??= this.closeAll()
     return this.closed
+  }
+
+  protected override isClosed(): boolean {
+    return this.closed !== undefined
+  }
+
+  protected override requireOpen(): void {
+    if (this.writer.failure !== undefined) throw this.writer.failure
+    super.requireOpen()
   }
 
   private async closeAll(): Promise<void> {
@@ -142,21 +98,5 @@ class FileStore implements SqliteStore {
     await this.writer.close()
     if (failed) this.reading.close()
     this.lock.release()
-  }
-
-  private read<T>(read: (reads: SqliteReads) => T): T {
-    this.requireOpen()
-    try {
-      return read(this.reads)
-    } catch (error) {
-      this.readFailure = storeError(error, this.file)
-      throw this.readFailure
-    }
-  }
-
-  private requireOpen(): void {
-    const failure = this.writer.failure ?? this.readFailure
-    if (failure !== undefined) throw failure
-    if (this.closed !== undefined) throw new PerdureError('ENGINE_CLOSED', `The store ${this.file} is closed`)
   }
 }

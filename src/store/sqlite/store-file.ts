@@ -12,6 +12,7 @@ export interface OpenFile {
   readonly file: string
   readonly lock: FileLock
   readonly reading: DatabaseSync
+  readonly shards: number
 }
 
 /**
@@ -37,7 +38,8 @@ export function openStoreFile(path: string, shards: number): OpenFile {
   requireWritable(file)
   const lock = attempt(file, () => new FileLock(file))
   try {
-    return { file, lock, reading: attempt(file, () => prepareFile(file, shards)) }
+    const reading = attempt(file, () => prepareFile(file, shards))
+    return { file, lock, reading, shards: attempt(file, () => shardsOf(reading)) }
   } catch (error) {
     lock.release()
     throw error
@@ -71,6 +73,10 @@ function prepareFile(file: string, shards: number): DatabaseSync {
   } finally {
     writing.close()
   }
+}
+
+function shardsOf(reading: DatabaseSync): number {
+  return Number(reading.prepare("select value from meta where key = 'shards'").get()?.value)
 }
 
 /** SQLite reports a directory that cannot be written as a file that cannot be opened; this tells them apart. */

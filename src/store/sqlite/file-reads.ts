@@ -1,0 +1,84 @@
+/**
+ * The read methods of the Store contract on a file, for the store and for tools.
+ *
+ * 1. Each read sees the newest commit, and holds no snapshot after it has answered: it never keeps the log from being
+ *    copied into the file.
+ * 2. After a failed read everything is refused with that failure.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
+import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
+import { storeError } from './sqlite-error.ts'
+import { listExecutions } from './sqlite-list.ts'
+import { SqliteReads } from './sqlite-reads.ts'
+
+export type ReadMethods = Omit<Store, 'register' | 'commit' | 'fence' | 'close'>
+
+export abstract class FileReads implements ReadMethods {
+  /** The file, absolute, links resolved. */
+  readonly file: string
+  protected readonly reading: DatabaseSync
+  private readonly reads: SqliteReads
+  private readFailure: PerdureError | undefined
+
+  constructor(file: string, reading: DatabaseSync) {
+    this.file = file
+    this.reading = reading
+    this.reads = new SqliteReads(reading)
+  }
+
+  async hasCommitted(session: Session, seq: number): Promise<boolean> {
+    return this.read(() => this.reads.hasCommitted(session, seq))
+  }
+
+  async currents(keys: readonly WorkflowKey[]): Promise<readonly (RunId | undefined)[]> {
+    return this.read(() => this.reads.currents(keys))
+  }
+
+  async executions(runIds: readonly RunId[]): Promise<readonly (ExecutionRow | undefined)[]> {
+    return this.read(() => this.reads.executions(runIds))
+  }
+
+  async journal(runId: RunId, afterSeq: number, limit: number): Promise<readonly JournalEntry[]> {
+    return this.read(() => this.reads.journal(runId, afterSeq, limit))
+  }
+
+  async lastEntry(runId: RunId): Promise<JournalEntry | undefined> {
+    return this.read(() => this.reads.lastEntry(runId))
+  }
+
+  async recoverable(after: RunId | undefined, limit: number): Promise<readonly ExecutionRow[]> {
+    return this.read(() => this.reads.recoverable(after, limit))
+  }
+
+  async timers(page: TimerPage): Promise<readonly TimerRow[]> {
+    return this.read(() => this.reads.timers(page))
+  }
+
+  async outbox(limit: number): Promise<readonly OutboxRow[]> {
+    return this.read(() => this.reads.outbox(limit))
+  }
+
+  async list(query: StoreListQuery): Promise<readonly ExecutionRow[]> {
+    return listExecutions((read) => this.read(() => read(this.reading)), query)
+  }
+
+  protected read<T>(read: () => T): T {
+    this.requireOpen()
+    try {
+      return read()
+    } catch (error) {
+      this.readFailure = storeError(error, this.file)
+      throw this.readFailure
+    }
+  }
+
+  protected requireOpen(): void {
+    if (this.readFailure !== undefined) throw this.readFailure
+    if (this.isClosed()) throw new PerdureError('ENGINE_CLOSED', `The store ${this.file} is closed`)
+  }
+
+  protected abstract isClosed(): boolean
+}

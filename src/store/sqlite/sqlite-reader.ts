@@ -1,0 +1,95 @@
+/**
+ * Reads a store file for tools, also while an engine runs on it: no lock is taken, nothing is written, and the engine
+ * never waits for it.
+ */
+import { existsSync } from 'node:fs'
+import type { DatabaseSync } from 'node:sqlite'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { RunId } from '../../protocol/ids.ts'
+import type { ExecutionRow } from '../contract/rows.ts'
+import { openReading } from './connection.ts'
+import { FileReads, type ReadMethods } from './file-reads.ts'
+import { schemaVersionOf } from './migrate.ts'
+import { EXECUTION_COLUMNS, executionOf } from './sqlite-reads.ts'
+import { attempt, resolveFile } from './store-file.ts'
+
+export interface SqliteReader extends ReadMethods {
+  readonly file: string
+  readonly schemaVersion: number
+  /** What SQLite finds wrong with the file, at most 100 lines; empty if it is sound. Reads the whole file. */
+  integrityCheck(): readonly string[]
+  /** All summaries in order of run id, read page by page: later pages see later commits. */
+  runs(): IterableIterator<ExecutionRow>
+  /** Runs that have journal entries and no summary, which is never so in a sound file. */
+  runsWithoutSummary(limit: number): readonly RunId[]
+  close(): void
+}
+
+const PAGE_ROWS = 500
+
+/** Errors: `STORE_INVALID` (no file, or not a store), `STORE_NEWER`, `STORE_CORRUPT`, `STORE_FAILED`. */
+export function openSqliteReader(path: string): SqliteReader {
+  const file = resolveFile(path)
+  if (!existsSync(file)) throw new PerdureError('STORE_INVALID', `There is no file ${file}`)
+  return attempt(file, () => {
+    const reading = openReading(file)
+    try {
+      const schemaVersion = schemaVersionOf(reading, file)
+      if (schemaVersion === 0) throw new PerdureError('STORE_INVALID', `${file} is empty`)
+      return new FileReader(file, reading, schemaVersion)
+    } catch (error) {
+      reading.close()
+      throw error
+    }
+  })
+}
+
+class FileReader extends FileReads implements SqliteReader {
+  readonly schemaVersion: number
+  private closed = false
+
+  constructor(file: string, reading: DatabaseSync, schemaVersion: number) {
+    super(file, reading)
+    this.schemaVersion = schemaVersion
+  }
+
+  integrityCheck(): readonly string[] {
+    const rows = this.read(() => this.reading.prepare('pragma integrity_check(100)').all())
+    const lines = rows.map((row) => String(row.integrity_check))
+    return lines.length === 1 && lines[0] === 'ok' ? [] : lines
+  }
+
+  *runs(): IterableIterator<ExecutionRow> {
+    const page = this.reading.prepare(`
+      select day, ${EXECUTION_COLUMNS} from execution where (day, run_id) > (?, ?) order by day, run_id limit ?`)
+    let day = Number.MIN_SAFE_INTEGER
+    let runId = ''
+    while (true) {
+      const rows = this.read(() => page.all(day, runId, PAGE_ROWS))
+      for (const row of rows) {
+        day = Number(row.day)
+        runId = String(row.run_id)
+        yield executionOf(row)
+      }
+      if (rows.length < PAGE_ROWS) return
+    }
+  }
+
+  runsWithoutSummary(limit: number): readonly RunId[] {
+    const sql = `
+      select distinct day, run_id from journal
+      where not exists (select 1 from execution where execution.day = journal.day and execution.run_id = journal.run_id)
+      order by day, run_id limit ?`
+    return this.read(() => this.reading.prepare(sql).all(limit)).map((row) => row.run_id as RunId)
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.reading.close()
+  }
+
+  protected override isClosed(): boolean {
+    return this.closed
+  }
+}

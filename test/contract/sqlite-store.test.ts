@@ -1,0 +1,4 @@
+import { describeStore } from './store.contract.ts'
+import { sqliteFixture } from './store-fixtures.ts'
+
+describeStore('SQLite store', sqliteFixture)

@@ -1,0 +1,125 @@
+/** Small rows for store tests: everything that a test does not say has a plain value. */
+import type { Attributes } from '../../src/protocol/event.ts'
+import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
+import { type RunId, runIdOf, type WorkflowKey } from '../../src/protocol/ids.ts'
+import type { Batch } from '../../src/store/contract/batch.ts'
+import type {
+  ExecutionChange,
+  ExecutionRow,
+  JournalEntry,
+  OutboxRow,
+  Session,
+  TimerRow,
+} from '../../src/store/contract/rows.ts'
+import type { Store } from '../../src/store/contract/store.ts'
+
+const DAY_MS = 86_400_000
+const FIRST_MS = 20_000 * DAY_MS
+
+/** The run ids of 0, 1, 2, … rise; every fourth one begins another day. */
+export function runIdAt(index: number): RunId {
+  const random = Array.from({ length: 16 }, (_, i) => (index * 7 + i) % 32)
+  return runIdOf(FIRST_MS + Math.floor(index / 4) * DAY_MS + (index % 4) * 1000, random)
+}
+
+export function keyAt(index: number): WorkflowKey {
+  return { namespace: index % 2 === 0 ? 'default' : 'other', workflowId: `order-${index >> 1}` }
+}
+
+export function executionRow(runId: RunId, row: Partial<ExecutionRow> = {}): ExecutionRow {
+  return {
+    runId,
+    key: { namespace: 'default', workflowId: `of-${runId}` },
+    shard: 7,
+    workflow: 'fulfil-order',
+    version: '1',
+    status: 'running',
+    active: true,
+    startedAt: 1_000,
+    closedAt: null,
+    attributes: null,
+    ...row,
+  }
+}
+
+export function change(status: ExecutionStatus, more: Partial<ExecutionChange> = {}): ExecutionChange {
+  const closedAt = status === 'running' || status === 'parked' ? null : 2_000
+  return { status, active: closedAt === null, closedAt, attributes: null, ...more }
+}
+
+export function journalEntry(runId: RunId, seq: number, count = 1, text = 'event'): JournalEntry {
+  const events = JSON.stringify(Array.from({ length: count }, (_, i) => ({ type: text, at: seq + i })))
+  return { runId, seq, epoch: 1, count, events }
+}
+
+export function timerRow(runId: RunId, timer: number, dueAt: number, shard = 7): TimerRow {
+  return { runId, timer, shard, dueAt }
+}
+
+export function outboxRow(fromShard: number, toShard: number, seq: number): OutboxRow {
+  return { fromShard, toShard, seq, message: JSON.stringify({ text: `${fromShard} to ${toShard}` }) }
+}
+
+export type BatchRows = Partial<Omit<Batch, 'session' | 'seq' | 'atMs'>>
+
+export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atMs = seq): Batch {
+  return {
+    session,
+    seq,
+    atMs,
+    journal: [],
+    executionsInserted: [],
+    executionsUpdated: [],
+    currents: [],
+    currentsDropped: [],
+    timersArmed: [],
+    timersDropped: [],
+    outboxAdded: [],
+    outboxDropped: [],
+    deleted: [],
+    ...rows,
+  }
+}
+
+/** One row in every table, and one change of each kind, for run ids `index` and following. */
+export function rowsOfEveryKind(index: number): BatchRows {
+  const runId = runIdAt(index)
+  return {
+    journal: [journalEntry(runId, 1)],
+    executionsInserted: [executionRow(runId, { key: keyAt(index) })],
+    currents: [{ key: keyAt(index), runId }],
+    timersArmed: [timerRow(runId, 1, 500)],
+    outboxAdded: [outboxRow(1, 2, index)],
+  }
+}
+
+export const EVERYTHING_DUE = {
+  after: { dueAt: Number.NEGATIVE_INFINITY, runId: '', timer: 0 },
+  upToMs: Number.POSITIVE_INFINITY,
+  limit: 1_000,
+} as const
+
+/** All that a store holds about these runs and keys. */
+export async function contentOf(store: Store, runIds: readonly RunId[], keys: readonly WorkflowKey[]) {
+  const journals: [RunId, readonly JournalEntry[]][] = []
+  for (const runId of runIds) {
+    const entries = await store.journal(runId, 0, 1_000)
+    if (entries.length > 0) journals.push([runId, entries])
+  }
+  return {
+    executions: await store.list({ limit: 1_000, oldestFirst: true }),
+    found: await store.executions(runIds),
+    recoverable: await store.recoverable(undefined, 1_000),
+    currents: await store.currents(keys),
+    journals,
+    timers: await store.timers(EVERYTHING_DUE),
+    outbox: await store.outbox(1_000),
+  }
+}
+
+export function attributesOf(attributes: Attributes): Partial<ExecutionRow> {
+  return { attributes }
+}
+
+export const SOME_RUNS = Array.from({ length: 12 }, (_, i) => runIdAt(i))
+export const SOME_KEYS = Array.from({ length: 12 }, (_, i) => keyAt(i))
