@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
 export const root = dirname(import.meta.dirname)
 
@@ -12,8 +13,11 @@ export const root = dirname(import.meta.dirname)
 const testProcessesMin = 2
 const testProcessesMax = 8
 
-// A test file that hangs fails after this, instead of holding the whole run.
-const testTimeoutMs = 10 * 60_000
+// One test; a whole file has a little more, see test/watchdog.ts.
+const testTimeoutMs = 8 * 60_000
+
+// Beyond this a part is stuck in a way that its own limits do not see, such as an endless loop.
+const partLimitMs = 40 * 60_000
 
 export interface Part {
   readonly name: string
@@ -44,6 +48,7 @@ export function testFilesOf(patterns: readonly string[]): string[] {
 export function testPart(name: string, files: readonly string[], options: readonly string[] = []): Part {
   const processes = Math.min(Math.max(availableParallelism(), testProcessesMin), testProcessesMax)
   const own = [`--test-concurrency=${processes}`, `--test-timeout=${testTimeoutMs}`, '--test-reporter=spec']
+  own.push('--import', pathToFileURL(join(root, 'test', 'watchdog.ts')).href)
   return { name, args: ['--test', ...own, ...options, ...files] }
 }
 
@@ -65,7 +70,7 @@ export async function runParts(
   try {
     for (const part of parts) {
       const startedAtMs = performance.now()
-      current = spawn(process.execPath, part.args, { cwd: root, env, stdio: 'inherit' })
+      current = spawn(process.execPath, part.args, { cwd: root, env, stdio: 'inherit', timeout: partLimitMs })
       const [code]: (number | null)[] = await once(current, 'exit')
       results.push({
         name: part.name,

@@ -188,6 +188,8 @@ function writeStamp(pinned) {
   if (fault !== undefined) {
     stamp.runtime = 'host'
     stamp.reason = `the pinned Node cannot be used (${fault})`
+    // No stamp when nothing can run: the next command tries again from the start.
+    requireHostNode(stamp.reason)
   }
   writeFileSync(stampPath, `${JSON.stringify(stamp)}\n`)
   return stamp
