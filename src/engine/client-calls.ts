@@ -15,7 +15,13 @@ import type {
   StartRequest,
 } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
-import type { Event, ExecutionStarted, SequencedEvent } from '../protocol/event.ts'
+import {
+  type Event,
+  type ExecutionStarted,
+  isTerminal,
+  type SequencedEvent,
+  type TerminalEvent,
+} from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId } from '../protocol/ids.ts'
@@ -227,23 +233,11 @@ export class ClientCalls implements ClientPort {
   }
 
   async outcome(target: ExecutionTarget): Promise<Outcome> {
-    let runId = await this.#runOf(target)
+    let runId = this.#liveRun(target) ?? (await this.#runOf(target))
     for (;;) {
-      this.#engine.assertOpen()
-      // Registered before the look at the store, so that an end in between is not missed.
-      const ended = this.#engine.watchers.next(runId)
-      ended.catch(() => {})
-      const entry = await this.#terminalEntry(runId)
-      if (entry === undefined) {
-        await ended
-        continue
-      }
-      const terminal = lastEventOf(entry)
-      if (terminal.type === 'execution-continued') {
-        runId = terminal.newRunId
-        continue
-      }
-      return outcomeFrom(terminal, runId)
+      const terminal = await this.#end(runId)
+      if (terminal.type !== 'execution-continued') return outcomeFrom(terminal, runId)
+      runId = terminal.newRunId
     }
   }
 
@@ -395,15 +389,43 @@ export class ClientCalls implements ClientPort {
     if (isClosed(execution.state.status) && execution.isCommitted) this.#engine.table.remove(execution)
   }
 
-  async #terminalEntry(runId: RunId): Promise<JournalEntry | undefined> {
+  #liveRun(target: ExecutionTarget): RunId | undefined {
+    const live =
+      target.runId === undefined
+        ? this.#engine.table.current(target.key)
+        : this.#engine.table.get(target.runId)
+    return live?.state.runId
+  }
+
+  /** The event that ends a run, when it is durable. A run in memory tells it; for others the store is asked first. */
+  async #end(runId: RunId): Promise<TerminalEvent> {
+    for (;;) {
+      this.#engine.assertOpen()
+      // Registered before the look at the store, so that an end in between is not missed.
+      const told = this.#engine.watchers.next(runId)
+      const live = this.#engine.table.get(runId)
+      if (live === undefined || live.state.closedAt !== null) {
+        told.catch(() => {})
+        const terminal = await this.#storedEnd(runId, live !== undefined)
+        if (terminal !== undefined) return terminal
+      }
+      const terminal = await told
+      if (terminal !== undefined) return terminal
+    }
+  }
+
+  async #storedEnd(runId: RunId, isLive: boolean): Promise<TerminalEvent | undefined> {
     const { store } = this.#engine.options
     const [row] = await store.executions([runId])
     if (row === undefined) {
-      const live = this.#engine.table.get(runId)
-      if (live === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
-      return undefined
+      if (isLive || this.#engine.table.get(runId) !== undefined) return undefined
+      throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
     }
-    return isClosed(row.status) ? store.lastEntry(runId) : undefined
+    const entry = isClosed(row.status) ? await store.lastEntry(runId) : undefined
+    if (entry === undefined) return undefined
+    const last = lastEventOf(entry)
+    // Reopened in between: its end is still to come.
+    return isTerminal(last) ? last : undefined
   }
 }
 
@@ -433,23 +455,17 @@ function lastEventOf(entry: JournalEntry): Event {
   return event
 }
 
-function outcomeFrom(event: Event, runId: RunId): Outcome {
-  switch (event.type) {
-    case 'execution-completed':
-      return { status: 'completed', result: event.result }
-    case 'execution-failed':
-    case 'execution-cancelled':
-    case 'execution-terminated':
-    case 'execution-timed-out': {
-      const outcome = outcomeOf(event)
-      if (outcome === undefined || outcome.ok) break
-      const status = event.type.slice('execution-'.length) as
-        | 'failed'
-        | 'cancelled'
-        | 'terminated'
-        | 'timed-out'
-      return { status, failure: outcome.failure }
-    }
-  }
-  throw new Error(`invariant: the last event of closed run ${runId} is ${event.type}`)
+function outcomeFrom(event: Exclude<TerminalEvent, { type: 'execution-continued' }>, runId: RunId): Outcome {
+  if (event.type === 'execution-completed') return { status: 'completed', result: event.result }
+  const outcome = outcomeOf(event)
+  if (outcome === undefined || outcome.ok)
+    throw new Error(`invariant: run ${runId} ended with ${event.type} and has no failure`)
+  return { status: STATUS_OF[event.type], failure: outcome.failure }
 }
+
+const STATUS_OF = {
+  'execution-failed': 'failed',
+  'execution-cancelled': 'cancelled',
+  'execution-terminated': 'terminated',
+  'execution-timed-out': 'timed-out',
+} as const

@@ -383,16 +383,12 @@ export class Engine implements WorkerHost {
 
   #onCommitted(batch: OpenBatch): void {
     for (const timer of batch.timers) this.#timers?.armed(timer)
-    if (this.watchers.size > 0) for (const runId of batch.builder.runs()) this.watchers.tell(runId)
-    for (const runId of batch.builder.runs()) {
-      const execution = this.table.get(runId)
-      if (
-        execution !== undefined &&
-        isClosed(execution.state.status) &&
-        execution.isCommitted &&
-        execution.pins === 0
-      )
-        this.table.remove(execution)
+    const { watchers, table } = this
+    for (const runId of batch.builder.runIds()) {
+      const execution = table.get(runId)
+      const isKnown = execution?.isCommitted === true
+      if (watchers.size > 0) watchers.tell(runId, isKnown ? execution.state.terminal : undefined)
+      if (isKnown && execution.state.closedAt !== null && execution.pins === 0) table.remove(execution)
     }
     this.table.trim()
   }

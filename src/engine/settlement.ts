@@ -102,7 +102,7 @@ async function settleRefused(engine: SettlingEngine, batch: OpenBatch, reason: s
   const error = new PerdureError('STORE_FAILED', `the store refuses what the execution wrote: ${reason}`)
   batch.releases.length = 0
   for (const { release } of lost) release(error)
-  for (const runId of batch.builder.runs()) engine.watchers.tell(runId)
+  for (const runId of batch.builder.runs()) engine.watchers.tell(runId, undefined)
   await engine.startOver(new PerdureError('UNCOMMITTED', 'a batch was refused by the store'))
   for (const { release } of answers) release(undefined)
   for (const runId of guilty) await parkGuilty(engine, runId, reason)

@@ -85,6 +85,7 @@ export class UpdateDesk {
 
   /** The execution has ended: what was not answered never will be. */
   closed(execution: LiveExecution): void {
+    if (execution.updateRequests === undefined && execution.updateWaiters === undefined) return
     const error = new PerdureError(
       'EXECUTION_CLOSED',
       `execution ${execution.state.key.workflowId} ended before it answered the update`,

@@ -54,6 +54,11 @@ export class BatchBuilder {
     return this.byRun.size === 0
   }
 
+  /** Runs that this batch touches, without a copy. */
+  runIds(): Iterable<RunId> {
+    return this.byRun.keys()
+  }
+
   /** Runs that this batch touches. */
   runs(): RunId[] {
     return [...this.byRun.keys()]
