@@ -1,0 +1,253 @@
+/** The stores give the same answers to the same random operations; the memory store is the simple one of them. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
+import { keyText, type RunId } from '../../src/protocol/ids.ts'
+import type { Batch, CommitOutcome } from '../../src/store/contract/batch.ts'
+import type { OutboxKey, Session } from '../../src/store/contract/rows.ts'
+import type { Store, StoreListQuery, TimerPage } from '../../src/store/contract/store.ts'
+import { memoryFixture, sqliteFixture } from './store-fixtures.ts'
+import {
+  type BatchRows,
+  batchOf,
+  change,
+  contentOf,
+  executionRow,
+  journalEntry,
+  keyAt,
+  outboxRow,
+  runIdAt,
+  timerRow,
+} from './store-rows.ts'
+import type { StoreFixture } from './store-test.ts'
+
+const RUNS = 6
+const RUN_IDS = Array.from({ length: RUNS }, (_, i) => runIdAt(i))
+const KEYS = Array.from({ length: 3 }, (_, i) => keyAt(i))
+
+const small = (most: number) => fc.nat(most)
+const run = small(RUNS - 1).map(runIdAt)
+const key = fc.constantFrom(...KEYS)
+const few = <T>(item: fc.Arbitrary<T>) => fc.array(item, { maxLength: 2 })
+const timer = fc.constantFrom(-2, -1, 1, 2)
+const shard = small(2)
+const status = fc.constantFrom<ExecutionStatus>('running', 'parked', 'completed', 'timed-out')
+const attributes = fc.constantFrom(null, {}, { paid: true }, { paid: 1, note: null }, { note: 'ä' })
+const changeOf = fc.record({ status, active: fc.boolean(), attributes }).map((it) => change(it.status, it))
+
+const execution = fc
+  .record({ runId: run, key, change: changeOf, startedAt: small(3), workflow: fc.constantFrom('a', 'b') })
+  .map(({ runId, change: changed, ...row }) => executionRow(runId, { ...row, ...changed }))
+
+/** Few runs and numbers, so that keys meet: some batches are refused. */
+const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record({
+  journal: few(fc.tuple(run, small(40), fc.integer({ min: 1, max: 3 })).map((it) => journalEntry(...it))),
+  executionsInserted: few(execution),
+  executionsUpdated: few(fc.record({ runId: run, change: changeOf })),
+  currents: few(fc.record({ key, runId: run })),
+  currentsDropped: few(key),
+  timersArmed: few(fc.tuple(run, timer, small(4), shard).map((it) => timerRow(...it))),
+  timersDropped: few(fc.record({ runId: run, timer })),
+  outboxAdded: few(fc.tuple(shard, shard, small(30)).map((it) => outboxRow(...it))),
+  outboxDropped: few(fc.record({ fromShard: shard, toShard: shard, seq: small(30) })),
+  deleted: fc.array(fc.record({ runId: run, key }), { maxLength: 1 }),
+})
+
+/** As folding leaves it: one write per key. Inserts may still meet each other, and are refused then. */
+const rows: fc.Arbitrary<BatchRows> = anyRows.map((it) => {
+  const deleted = new Set(it.deleted.map(({ runId }) => runId))
+  const inserted = new Set(it.executionsInserted.map(({ runId }) => runId))
+  const taken = new Set<string>()
+  const isFirst = (...parts: readonly unknown[]): boolean => taken.size < taken.add(parts.join(' ')).size
+  const isKept = ({ runId }: { readonly runId: RunId }): boolean => !deleted.has(runId)
+  const messageKey = ({ fromShard, toShard, seq }: OutboxKey) => ['outbox', fromShard, toShard, seq]
+  for (const row of it.outboxAdded) isFirst(...messageKey(row))
+  return {
+    journal: it.journal.filter(isKept),
+    executionsInserted: it.executionsInserted.filter(isKept),
+    executionsUpdated: it.executionsUpdated.filter(
+      (row) => isKept(row) && !inserted.has(row.runId) && isFirst('execution', row.runId),
+    ),
+    currents: it.currents.filter((row) => isKept(row) && isFirst('current', keyText(row.key))),
+    currentsDropped: it.currentsDropped.filter((dropped) => isFirst('current', keyText(dropped))),
+    timersArmed: it.timersArmed.filter((row) => isKept(row) && isFirst('timer', row.runId, row.timer)),
+    timersDropped: it.timersDropped.filter((row) => isKept(row) && isFirst('timer', row.runId, row.timer)),
+    outboxAdded: it.outboxAdded,
+    outboxDropped: it.outboxDropped.filter((row) => isFirst(...messageKey(row))),
+    deleted: it.deleted,
+  }
+})
+
+type Operation =
+  | { readonly kind: 'commit'; readonly rows: BatchRows; readonly session: number; readonly seqBack: number }
+  | { readonly kind: 'fence' | 'check'; readonly session: number }
+  | { readonly kind: 'register' | 'restart' }
+  | { readonly kind: 'timers'; readonly page: TimerPage }
+  | { readonly kind: 'list'; readonly query: StoreListQuery }
+  | { readonly kind: 'journal'; readonly runId: RunId; readonly after: number; readonly limit: number }
+  | { readonly kind: 'recoverable'; readonly after: RunId | undefined; readonly limit: number }
+
+const limit = fc.constantFrom(1, 1, 2, 100)
+const optional = <T>(item: fc.Arbitrary<T>) => fc.option(item, { nil: undefined })
+const position = fc.record({ dueAt: small(4), runId: fc.oneof(run, fc.constant('')), timer })
+
+const query: fc.Arbitrary<StoreListQuery> = fc
+  .record({
+    limit,
+    before: optional(run),
+    oldestFirst: optional(fc.boolean()),
+    namespace: optional(fc.constantFrom('default', 'other')),
+    status: optional(fc.subarray<ExecutionStatus>(['running', 'parked', 'completed', 'timed-out'])),
+    workflow: optional(fc.constantFrom('a', 'b')),
+    startedFrom: optional(small(3)),
+    startedTo: optional(small(3)),
+    closedBefore: optional(fc.constantFrom(2_000, 2_001)),
+    attributes: optional(fc.constantFrom({}, { paid: true }, { paid: 1 }, { note: null })),
+  })
+  .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
+
+/** 0 is the newest session, 1 the one before, 2 an imposter of the newest. */
+const session = fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2)
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 24,
+    arbitrary: fc.record({
+      kind: fc.constant('commit' as const),
+      rows,
+      session,
+      seqBack: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('fence' as const, 'check' as const), session }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('register' as const, 'restart' as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('timers' as const),
+      page: fc.record({ after: position, upToMs: small(4), limit }),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('list' as const), query }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('journal' as const), runId: run, after: small(40), limit }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('recoverable' as const), after: optional(run), limit }),
+  },
+)
+
+/** One store under the operations. What it answers is all that is compared. */
+class Subject {
+  private readonly fixture: StoreFixture
+  private store: Store
+  private readonly sessions: Session[] = []
+  private seq = 0
+
+  constructor(fixture: StoreFixture) {
+    this.fixture = fixture
+    this.store = fixture.open()
+  }
+
+  async answer(it: Operation): Promise<unknown> {
+    switch (it.kind) {
+      case 'commit':
+        return this.commit(it.rows, this.sessionAt(it.session), it.seqBack)
+      case 'fence':
+        return this.fence(this.sessionAt(it.session))
+      case 'check':
+        return this.store.hasCommitted(this.sessionAt(it.session), this.seq)
+      case 'register':
+        return this.register()
+      case 'restart':
+        await this.store.close()
+        this.store = this.fixture.open()
+        return undefined
+      case 'timers':
+        return this.store.timers(it.page)
+      case 'list':
+        return this.store.list(it.query)
+      case 'journal':
+        return this.store.journal(it.runId, it.after, it.limit)
+      case 'recoverable':
+        return this.store.recoverable(it.after, it.limit)
+    }
+  }
+
+  async content(): Promise<unknown> {
+    const last = await Promise.all(RUN_IDS.map((runId) => this.store.lastEntry(runId)))
+    return { ...(await contentOf(this.store, RUN_IDS, KEYS)), last }
+  }
+
+  async register(): Promise<unknown> {
+    const incarnation = `incarnation ${this.sessions.length}`
+    const registered = await this.store.register({ node: 'host:1', incarnation, nowMs: 1 })
+    this.sessions.unshift(registered.session)
+    return registered
+  }
+
+  /** As a node does whose commit has an unknown outcome. */
+  private async fence(of: Session): Promise<unknown> {
+    await this.store.fence(of)
+    const answers = [await this.store.hasCommitted(of, this.seq), await this.commit({}, of, -1)]
+    return [...answers, await this.register()]
+  }
+
+  async remove(): Promise<void> {
+    await this.store.close()
+    this.fixture.remove()
+  }
+
+  private sessionAt(index: number): Session {
+    const newest = this.sessions[0] ?? { id: 0, incarnation: '' }
+    if (index === 2) return { ...newest, incarnation: 'imposter' }
+    return this.sessions[index] ?? newest
+  }
+
+  /** Each store has its own words for the reason of a refusal. */
+  private async commit(
+    batchRows: BatchRows,
+    of: Session,
+    seqBack: number,
+  ): Promise<CommitOutcome['outcome']> {
+    this.seq++
+    const { outcome } = await this.store.commit(
+      batchOf(of, this.seq - seqBack, batchRows, (this.seq * 7) % 50),
+    )
+    return outcome
+  }
+}
+
+describe('stores under the same random operations', () => {
+  test('memory and SQLite agree', async () => {
+    const outcomes = new Map<unknown, number>()
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(operation, { minLength: 20, maxLength: 100, size: 'max' }),
+        async (operations) => {
+          const memory = new Subject(memoryFixture())
+          const sqlite = new Subject(sqliteFixture())
+          try {
+            assert.deepEqual(await sqlite.register(), await memory.register())
+            for (const each of operations) {
+              const expected = await memory.answer(each)
+              assert.deepEqual(await sqlite.answer(each), expected)
+              if (each.kind === 'commit') outcomes.set(expected, (outcomes.get(expected) ?? 0) + 1)
+            }
+            assert.deepEqual(await sqlite.content(), await memory.content())
+          } finally {
+            await memory.remove()
+            await sqlite.remove()
+          }
+        },
+      ),
+      { numRuns: 25 },
+    )
+    for (const outcome of ['committed', 'refused', 'fenced']) {
+      assert.ok((outcomes.get(outcome) ?? 0) > 50, `${outcome}: ${outcomes.get(outcome)}`)
+    }
+  })
+})
