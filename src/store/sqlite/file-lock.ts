@@ -7,10 +7,14 @@
  * 2. The lock file is opened by SQLite alone, and never deleted: closing any other descriptor of it in this process would
  *    drop the lock (POSIX), and deleting it would let two engines lock two files of one name.
  */
+import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
 import { openReading } from './connection.ts'
 import { isBusy } from './sqlite-error.ts'
+
+/** A tool that looks whether the file is in use holds a shared lock for an instant: that must not turn an engine away. */
+const LOOK_MS = 200
 
 export class FileLock {
   private readonly database: DatabaseSync
@@ -19,7 +23,7 @@ export class FileLock {
   constructor(file: string) {
     this.database = new DatabaseSync(`${file}.lock`)
     try {
-      this.database.exec('pragma busy_timeout = 0; begin exclusive')
+      this.database.exec(`pragma busy_timeout = ${LOOK_MS}; begin exclusive`)
     } catch (error) {
       this.database.close()
       if (!isBusy(error)) throw error
@@ -29,6 +33,22 @@ export class FileLock {
 
   release(): void {
     this.database.close()
+  }
+}
+
+/** Whether an engine has the file, without taking the lock. A lock file that is not there was never taken. */
+export function isFileLocked(file: string): boolean {
+  if (!existsSync(`${file}.lock`)) return false
+  const database = new DatabaseSync(`${file}.lock`, { readOnly: true })
+  try {
+    database.exec('pragma busy_timeout = 0')
+    database.prepare('select count(*) from sqlite_schema').get()
+    return false
+  } catch (error) {
+    if (isBusy(error)) return true
+    throw error
+  } finally {
+    database.close()
   }
 }
 

@@ -4,6 +4,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 const SQLITE_BUSY = 5
 const SQLITE_READONLY = 8
 const SQLITE_CORRUPT = 11
+const SQLITE_CANTOPEN = 14
 const SQLITE_TOOBIG = 18
 const SQLITE_CONSTRAINT = 19
 const SQLITE_MISMATCH = 20
@@ -24,6 +25,10 @@ function resultCode(error: unknown): number | undefined {
 
 export function isBusy(error: unknown): boolean {
   return resultCode(error) === SQLITE_BUSY
+}
+
+export function isCannotOpen(error: unknown): boolean {
+  return resultCode(error) === SQLITE_CANTOPEN
 }
 
 /** A batch with a text that cannot be transferred. */

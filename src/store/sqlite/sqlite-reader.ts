@@ -3,15 +3,14 @@
  * never waits for it.
  */
 import { existsSync } from 'node:fs'
-import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
-import type { RunId } from '../../protocol/ids.ts'
-import type { ExecutionRow } from '../contract/rows.ts'
-import { openReading } from './connection.ts'
+import { type RunId, runDay } from '../../protocol/ids.ts'
+import type { ExecutionRow, TimerKey, TimerRow } from '../contract/rows.ts'
 import { FileReads, type ReadMethods } from './file-reads.ts'
 import { schemaVersionOf } from './migrate.ts'
 import { EXECUTION_COLUMNS, executionOf } from './sqlite-reads.ts'
 import { attempt, resolveFile } from './store-file.ts'
+import { openForTool, type ToolConnection } from './tool-connection.ts'
 
 export interface SqliteReader extends ReadMethods {
   readonly file: string
@@ -22,6 +21,8 @@ export interface SqliteReader extends ReadMethods {
   runs(): IterableIterator<ExecutionRow>
   /** Runs that have journal entries and no summary, which is never so in a sound file. */
   runsWithoutSummary(limit: number): readonly RunId[]
+  /** Timers of one run, in order of their ids. */
+  timersOf(runId: RunId): readonly (TimerKey & Pick<TimerRow, 'dueAt'>)[]
   close(): void
 }
 
@@ -32,13 +33,13 @@ export function openSqliteReader(path: string): SqliteReader {
   const file = resolveFile(path)
   if (!existsSync(file)) throw new PerdureError('STORE_INVALID', `There is no file ${file}`)
   return attempt(file, () => {
-    const reading = openReading(file)
+    const connection = openForTool(file)
     try {
-      const schemaVersion = schemaVersionOf(reading, file)
+      const schemaVersion = schemaVersionOf(connection.database, file)
       if (schemaVersion === 0) throw new PerdureError('STORE_INVALID', `${file} is empty`)
-      return new FileReader(file, reading, schemaVersion)
+      return new FileReader(file, connection, schemaVersion)
     } catch (error) {
-      reading.close()
+      connection.close()
       throw error
     }
   })
@@ -46,10 +47,12 @@ export function openSqliteReader(path: string): SqliteReader {
 
 class FileReader extends FileReads implements SqliteReader {
   readonly schemaVersion: number
+  private readonly connection: ToolConnection
   private closed = false
 
-  constructor(file: string, reading: DatabaseSync, schemaVersion: number) {
-    super(file, reading)
+  constructor(file: string, connection: ToolConnection, schemaVersion: number) {
+    super(file, connection.database)
+    this.connection = connection
     this.schemaVersion = schemaVersion
   }
 
@@ -83,10 +86,16 @@ class FileReader extends FileReads implements SqliteReader {
     return this.read(() => this.reading.prepare(sql).all(limit)).map((row) => row.run_id as RunId)
   }
 
+  timersOf(runId: RunId): readonly (TimerKey & Pick<TimerRow, 'dueAt'>)[] {
+    const sql = 'select timer, due_at from timer where day = ? and run_id = ? order by timer'
+    const rows = this.read(() => this.reading.prepare(sql).all(runDay(runId), runId))
+    return rows.map((row) => ({ runId, timer: Number(row.timer), dueAt: Number(row.due_at) }))
+  }
+
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.reading.close()
+    this.connection.close()
   }
 
   protected override isClosed(): boolean {
