@@ -30,6 +30,7 @@ const parentWatchMs = 500
 
 const commands = {
   demo: 'examples/upload/demo.ts',
+  example: 'examples/run.ts',
   test: 'test/run.ts',
   check: 'scripts/check.ts',
   bench: 'bench/bench.ts',
