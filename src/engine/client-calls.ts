@@ -404,7 +404,7 @@ export class ClientCalls implements ClientPort {
       // Registered before the look at the store, so that an end in between is not missed.
       const told = this.#engine.watchers.next(runId)
       const live = this.#engine.table.get(runId)
-      if (live === undefined || live.state.closedAt !== null) {
+      if (live === undefined || (live.state.closedAt !== null && live.isCommitted)) {
         told.catch(() => {})
         const terminal = await this.#storedEnd(runId, live !== undefined)
         if (terminal !== undefined) return terminal

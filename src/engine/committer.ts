@@ -19,6 +19,8 @@ export const BATCH_BYTES_LIMIT = 8 * 1024 * 1024
 export const UNCOMMITTED_ROWS_LIMIT = 100_000
 
 const FLUSH_ROWS = 256
+/** Effects released in one macrotask. */
+const RELEASE_SLICE = 128
 /** Turns that a batch waits for code that runs, so that a step's result and what follows from it share a commit. */
 const FLUSH_TURNS = 3
 
@@ -31,6 +33,8 @@ export interface CommitterHost {
   onCommitted(batch: OpenBatch): void
   /** Anything but `committed`: the host settles it, and calls `resolve` or `drop`. */
   onTrouble(batch: OpenBatch, outcome: CommitOutcome | { readonly error: unknown }): void
+  /** Something is broken that must not be. */
+  fail(error: unknown): void
 }
 
 export class Committer {
@@ -41,7 +45,10 @@ export class Committer {
   #inFlight: OpenBatch | undefined
   #checkAsked = false
   #isHalted = false
+  /** Releases of durable batches that have not run yet, in order. */
   #due: { readonly release: Release }[] = []
+  #dueHead = 0
+  #isReleasing = false
   #idleWaiters: (() => void)[] = []
 
   constructor(host: CommitterHost) {
@@ -120,13 +127,16 @@ export class Committer {
     if (batch === undefined) return
     this.#sealedRows -= batch.builder.rows
     this.#inFlight = batch
-    this.#host.commit(batch.builder).then(
-      (outcome) => {
-        if (outcome.outcome === 'committed') this.resolve(batch)
-        else this.#host.onTrouble(batch, outcome)
-      },
-      (error) => this.#host.onTrouble(batch, { error }),
-    )
+    this.#host
+      .commit(batch.builder)
+      .then(
+        (outcome) => {
+          if (outcome.outcome === 'committed') this.resolve(batch)
+          else this.#host.onTrouble(batch, outcome)
+        },
+        (error) => this.#host.onTrouble(batch, { error }),
+      )
+      .catch((error) => this.#host.fail(error))
   }
 
   /** The batch is durable. */
@@ -134,11 +144,10 @@ export class Committer {
     batch.isDone = true
     this.#inFlight = undefined
     this.#host.onCommitted(batch)
-    // The next batch is on its way before the effects of this one take their time.
-    if (this.#sealed.length > 0) this.check()
-    for (const { release } of batch.releases) release(undefined)
-    if (this.#inFlight === undefined) this.#askCheck()
-    this.#tellIdle()
+    for (const each of batch.releases) this.#due.push(each)
+    batch.releases.length = 0
+    this.check()
+    if (!this.#isReleasing) this.#release()
   }
 
   /** The batch in flight never became durable, and neither will any that was built on it. */
@@ -182,13 +191,29 @@ export class Committer {
 
   #releaseSoon(release: Release): void {
     this.#due.push({ release })
-    if (this.#due.length > 1) return
-    this.#host.defer(() => {
-      const due = this.#due
-      this.#due = []
-      for (const each of due) each.release(undefined)
-      this.#tellIdle()
-    })
+    if (this.#isReleasing) return
+    this.#isReleasing = true
+    this.#host.defer(() => this.#release())
+  }
+
+  /** A slice at a time, so that what the first effects lead to is committed while the last ones still run. */
+  #release(): void {
+    this.#isReleasing = true
+    for (let i = 0; i < RELEASE_SLICE; i++) {
+      const next = this.#due[this.#dueHead]
+      if (next === undefined) break
+      this.#dueHead += 1
+      next.release(undefined)
+    }
+    if (this.#dueHead < this.#due.length) {
+      this.#host.defer(() => this.#release())
+      return
+    }
+    this.#due = []
+    this.#dueHead = 0
+    this.#isReleasing = false
+    if (this.#inFlight === undefined) this.#askCheck()
+    this.#tellIdle()
   }
 
   #tellIdle(): void {

@@ -114,6 +114,7 @@ export class Engine implements WorkerHost {
       onTrouble: (batch, outcome) => {
         settleBatch(this, batch, outcome).catch(onError)
       },
+      fail: onError,
     })
     this.table = new LiveTable({
       store,
@@ -387,6 +388,8 @@ export class Engine implements WorkerHost {
     for (const runId of batch.builder.runIds()) {
       const execution = table.get(runId)
       const isKnown = execution?.isCommitted === true
+      // What was written is not kept alive by who wrote it.
+      if (isKnown) execution.forgetBatch()
       if (watchers.size > 0) watchers.tell(runId, isKnown ? execution.state.terminal : undefined)
       if (isKnown && execution.state.closedAt !== null && execution.pins === 0) table.remove(execution)
     }

@@ -49,6 +49,11 @@ export class LiveExecution {
     return this.batch === undefined || this.batch.isDone
   }
 
+  forgetBatch(): void {
+    this.batch = undefined
+    this.writes = undefined
+  }
+
   /** Nothing can happen to it but by an event from outside. */
   get isIdle(): boolean {
     return (

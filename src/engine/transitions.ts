@@ -187,7 +187,7 @@ export class Transitions {
   }
 
   #perform(execution: LiveExecution, effect: Effect): void {
-    const { committer, worker } = this.#options
+    const { committer, table, worker } = this.#options
     const { state } = execution
     switch (effect.kind) {
       case 'run-step': {
@@ -196,7 +196,9 @@ export class Transitions {
         committer.release(
           execution,
           (dropped) => {
-            if (dropped === undefined && !this.#options.isDraining()) worker.runStep({ runId, op, attempt })
+            // An execution that was loaded anew has asked for its steps again.
+            if (dropped !== undefined || this.#options.isDraining() || table.get(runId) !== execution) return
+            worker.runStep({ runId, op, attempt })
           },
           true,
         )

@@ -127,7 +127,7 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
     if (live === undefined) return
     this.#live.delete(runId)
     live.run.end()
-    if (live.steps === undefined) return
+    if (live.steps === undefined || live.steps.size === 0) return
     const reason = new PerdureError('CANCELLED', 'the result of the step is no longer waited for')
     for (const attempt of live.steps.values()) {
       attempt.cancelTimeout?.()

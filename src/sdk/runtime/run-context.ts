@@ -200,7 +200,7 @@ export class RunContext implements WorkflowContext {
 
   onQuery<In, Out>(query: Query<In, Out>, answer: (input: In) => Out): void {
     this.#run.assertActive('onQuery')
-    this.#run.queries.set(query.name, (input) => answer(input as In))
+    this.#run.onQuery(query.name, (input) => answer(input as In))
   }
 
   onUpdate<In, Out>(

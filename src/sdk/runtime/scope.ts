@@ -3,7 +3,7 @@
 export class Scope {
   readonly #parent: Scope | undefined
   readonly #uncancellable: boolean
-  readonly #children: Scope[] = []
+  #children: Scope[] | undefined
   #reason: string | undefined
   #controller: AbortController | undefined
 
@@ -11,6 +11,7 @@ export class Scope {
     this.#parent = parent
     this.#uncancellable = uncancellable
     if (parent === undefined) return
+    parent.#children ??= []
     parent.#children.push(this)
     if (!uncancellable) this.#reason = parent.#reason
   }
@@ -29,7 +30,7 @@ export class Scope {
   }
 
   get hasAbortSignal(): boolean {
-    return this.#controller !== undefined || this.#children.some((child) => child.hasAbortSignal)
+    return this.#controller !== undefined || this.#children?.some((child) => child.hasAbortSignal) === true
   }
 
   /** The scopes that became cancelled by this call, this one first. */
@@ -37,15 +38,16 @@ export class Scope {
     if (this.#reason !== undefined) return []
     this.#reason = reason
     const cancelled: Scope[] = [this]
-    for (const child of this.#children) if (!child.#uncancellable) cancelled.push(...child.cancel(reason))
+    for (const child of this.#children ?? [])
+      if (!child.#uncancellable) cancelled.push(...child.cancel(reason))
     this.#controller?.abort(reason)
     return cancelled
   }
 
   /** Forgets a scope that has ended, so that loops over scopes do not grow the tree. */
   leave(): void {
-    if (this.#parent === undefined || this.#children.length > 0) return
-    const siblings = this.#parent.#children
+    if (this.#parent === undefined || (this.#children?.length ?? 0) > 0) return
+    const siblings = this.#parent.#children ?? []
     const place = siblings.indexOf(this)
     if (place >= 0) siblings.splice(place, 1)
   }

@@ -47,12 +47,13 @@ interface BufferedSignal {
   readonly payload: Payload
 }
 
+/** Which operation an error came from, and how many operations its run had made then. */
+const errorOrigins = new WeakMap<object, { readonly op: number; readonly nextOp: number }>()
+
 export class WorkflowRun {
   readonly info: RunInfo
   readonly host: RunHost
   readonly pending = new Map<number, PendingOperation>()
-  readonly updates: UpdateHandlers
-  readonly queries = new Map<string, (input: unknown) => unknown>()
   readonly #definition: Workflow
   readonly #root = new Scope()
   readonly #queue: SequencedEvent[]
@@ -67,22 +68,26 @@ export class WorkflowRun {
   #mode: 'active' | 'waiting' | 'reading' | 'ended' = 'waiting'
   #parked: Failure | undefined
   #started = false
-  readonly #buffered = new Map<string, BufferedSignal[]>()
-  readonly #waiters = new Map<string, number[]>()
-  readonly #markers = new Set<string>()
-  readonly #patches = new Map<string, boolean>()
-  /** Which operation an error came from, and how many operations there were then. */
-  readonly #errorOrigins = new WeakMap<object, { readonly op: number; readonly nextOp: number }>()
+  // Most runs need none of these: they are made on first use.
+  #updates: UpdateHandlers | undefined
+  #queries: Map<string, (input: unknown) => unknown> | undefined
+  #buffered: Map<string, BufferedSignal[]> | undefined
+  #waiters: Map<string, number[]> | undefined
+  #markers: Set<string> | undefined
+  #patches: Map<string, boolean> | undefined
 
   constructor(definition: Workflow, info: RunInfo, history: readonly SequencedEvent[], host: RunHost) {
     this.#definition = definition
     this.info = info
     this.host = host
-    this.updates = new UpdateHandlers(this)
-    this.#queue = [...history]
+    this.#queue = history.length === 0 ? [] : [...history]
     this.#replayEndSeq = history.at(-1)?.seq ?? 0
     if (history.length > 0) this.#replay = new ReplayCheck()
-    for (const { event } of history) if (event.type === 'patch-marked') this.#markers.add(event.id)
+    for (const { event } of history) {
+      if (event.type !== 'patch-marked') continue
+      this.#markers ??= new Set()
+      this.#markers.add(event.id)
+    }
   }
 
   get hasWork(): boolean {
@@ -91,6 +96,11 @@ export class WorkflowRun {
 
   get isReplaying(): boolean {
     return this.#positionSeq < this.#replayEndSeq
+  }
+
+  get updates(): UpdateHandlers {
+    this.#updates ??= new UpdateHandlers(this)
+    return this.#updates
   }
 
   get nowMs(): number {
@@ -219,7 +229,7 @@ export class WorkflowRun {
   }
 
   waitFor(scope: Scope, name: string, timeoutMs: number | undefined): Promise<unknown> {
-    const buffered = scope.reason === undefined ? this.#buffered.get(name)?.shift() : undefined
+    const buffered = scope.reason === undefined ? this.#buffered?.get(name)?.shift() : undefined
     if (buffered !== undefined) {
       this.takeNumber('wait', name)
       this.#commands.push({ kind: 'consume', seq: buffered.seq })
@@ -231,6 +241,7 @@ export class WorkflowRun {
         : (op: number) => ({ kind: 'wait' as const, op, signal: name, timeoutMs })
     const { op, promise } = this.issue<unknown>(scope, 'wait', name, { command, timeoutMs })
     if (!this.pending.has(op)) return promise
+    this.#waiters ??= new Map()
     const waiters = this.#waiters.get(name)
     if (waiters === undefined) this.#waiters.set(name, [op])
     else waiters.push(op)
@@ -250,23 +261,30 @@ export class WorkflowRun {
     }
   }
 
+  onQuery(name: string, answer: (input: unknown) => unknown): void {
+    this.#queries ??= new Map()
+    this.#queries.set(name, answer)
+  }
+
   patched(id: string): boolean {
+    this.#patches ??= new Map()
     const known = this.#patches.get(id)
     if (known !== undefined) return known
-    const isNew = this.#markers.has(id) || !this.isReplaying
+    const isMarked = this.#markers?.has(id) === true
+    const isNew = isMarked || !this.isReplaying
     this.#patches.set(id, isNew)
-    if (isNew && !this.#markers.has(id)) this.#commands.push({ kind: 'patch', id })
+    if (isNew && !isMarked) this.#commands.push({ kind: 'patch', id })
     return isNew
   }
 
   query(name: string, input: Payload): CallResult {
-    const answer = this.queries.get(name)
+    const answer = this.#queries?.get(name)
     if (answer === undefined)
       return {
         ok: false,
         failure: platformFailure(
           'QUERY_UNKNOWN',
-          `no query '${name}'; there are: ${[...this.queries.keys()].join(', ') || 'none'}`,
+          `no query '${name}'; there are: ${[...(this.#queries?.keys() ?? [])].join(', ') || 'none'}`,
         ),
       }
     try {
@@ -340,11 +358,16 @@ export class WorkflowRun {
     this.#nowMs = Math.max(event.at, event.notBefore ?? 0)
     this.#started = true
     const ctx = this.host.createContext(this, this.#root)
-    const run = async () => this.#definition.run(ctx, decodePayload(event.input))
-    this.host.enter(this, run).then(
-      (value) => this.#finish(() => this.#completion(value)),
-      (error) => this.#finish(() => this.#ending(error)),
-    )
+    const input = decodePayload(event.input)
+    const failed = (error: unknown): void => this.#finish(() => this.#ending(error))
+    let result: unknown
+    try {
+      result = this.host.enter(this, () => this.#definition.run(ctx, input))
+    } catch (error) {
+      failed(error)
+      return
+    }
+    Promise.resolve(result).then((value) => this.#finish(() => this.#completion(value)), failed)
   }
 
   #finish(command: () => WorkflowCommand): void {
@@ -381,7 +404,7 @@ export class WorkflowRun {
     if (reason !== undefined && error instanceof PerdureError && error.code === 'CANCELLED')
       return { kind: 'cancelled', reason }
     const failure = failureOf(error)
-    const origin = typeof error === 'object' && error !== null ? this.#errorOrigins.get(error) : undefined
+    const origin = typeof error === 'object' && error !== null ? errorOrigins.get(error) : undefined
     if (origin === undefined) return { kind: 'fail', failure }
     return { kind: 'fail', failure, op: origin.op, operationsAfter: this.#nextOp - origin.nextOp }
   }
@@ -402,12 +425,12 @@ export class WorkflowRun {
   }
 
   #reject(pending: PendingOperation, op: number, error: Error): void {
-    this.#errorOrigins.set(error, { op, nextOp: this.#nextOp })
+    errorOrigins.set(error, { op, nextOp: this.#nextOp })
     pending.reject(error)
   }
 
   #signal(seq: number, name: string, payload: Payload): void {
-    const waiters = this.#waiters.get(name)
+    const waiters = this.#waiters?.get(name)
     while (waiters !== undefined && waiters.length > 0) {
       const op = waiters.shift() ?? 0
       const pending = this.pending.get(op)
@@ -418,20 +441,21 @@ export class WorkflowRun {
       pending.resolve(decodePayload(payload))
       return
     }
+    this.#buffered ??= new Map()
     const buffered = this.#buffered.get(name)
     if (buffered === undefined) this.#buffered.set(name, [{ seq, payload }])
     else buffered.push({ seq, payload })
   }
 
   #dropWaiter(name: string, op: number): void {
-    const waiters = this.#waiters.get(name)
+    const waiters = this.#waiters?.get(name)
     const place = waiters?.indexOf(op) ?? -1
     if (place >= 0) waiters?.splice(place, 1)
   }
 
   #isStuck(): boolean {
     if (!this.#started || this.pending.size > 0) return false
-    return !this.updates.canResolve && !this.#root.hasAbortSignal
+    return this.#updates?.canResolve !== true && !this.#root.hasAbortSignal
   }
 
   #parkNow(error: PerdureError): void {
