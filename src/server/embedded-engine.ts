@@ -7,13 +7,15 @@ import { type Clock, systemClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger } from '../platform/logger.ts'
 import { type Randomness, systemRandomness } from '../platform/randomness.ts'
 import { checkedName } from '../protocol/checked-text.ts'
-import { type Duration, durationMs } from '../protocol/duration.ts'
+import { type Duration, durationMs, optionalMs } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
-import { Client } from '../sdk/client.ts'
+import { Client, type ClientSettings } from '../sdk/client.ts'
 import type { Workflow } from '../sdk/definition.ts'
+import { installDeterminismGuards } from '../sdk/runtime/determinism-guards.ts'
 import { EmbeddedWorker, type EmbeddedWorkerOptions } from '../sdk/runtime/embedded-worker.ts'
+import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import type { Store } from '../store/contract/store.ts'
 import { openStore } from './open-store.ts'
 
@@ -34,6 +36,12 @@ export interface EngineSettings {
   readonly shutdownGrace?: Duration
   /** Called once if the engine stops by itself (for example: the disk is full). Default: the error is logged. */
   readonly onFailed?: (error: Error) => void
+  /**
+   * Answers calls of workflow code that replay could not repeat (`Date.now()`, `Math.random()`, timers, `fetch`, …) with
+   * `NONDETERMINISTIC_CALL` and parks the execution. It wraps these globals for the whole process. Default: false; always
+   * on in `perdure/testing`.
+   */
+  readonly determinismGuards?: boolean
 }
 
 /** Seams for tests and simulation. */
@@ -48,25 +56,24 @@ export interface EngineSeams {
 const DEFAULT_SHARDS = 256
 const DEFAULT_IDLE_EXECUTIONS = 2000
 
+/** The parts of an engine, put together and open. */
+export interface OpenedEngine {
+  readonly engine: Engine
+  readonly calls: ClientCalls
+  readonly worker: EmbeddedWorker
+  readonly client: ClientSettings
+  close(): Promise<void>
+}
+
 /** An engine in this process: starts and runs executions, and answers for them. */
 export class EmbeddedEngine extends Client implements AsyncDisposable {
   readonly #engine: Engine
-  readonly #retention: Retention | undefined
-  readonly #graceMs: number
+  readonly #opened: OpenedEngine
 
-  constructor(engine: Engine, calls: ClientCalls, settings: EngineSettings, limits: Limits) {
-    super(calls, {
-      namespace: checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace'),
-      limits,
-      knows: (workflow, version) => engine.options.worker.supports(workflow, version),
-    })
-    this.#engine = engine
-    this.#graceMs = durationMs(settings.shutdownGrace ?? '10s')
-    this.#retention =
-      settings.retention === undefined
-        ? undefined
-        : new Retention(engine, calls, durationMs(settings.retention))
-    this.#retention?.start()
+  constructor(opened: OpenedEngine) {
+    super(opened.calls, opened.client)
+    this.#engine = opened.engine
+    this.#opened = opened
   }
 
   /** Counts since the start, for benchmarks and tests. */
@@ -85,8 +92,7 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
 
   /** Takes no more calls, lets running steps finish (up to `shutdownGrace`), commits, and closes the store. */
   async close(): Promise<void> {
-    this.#retention?.stop()
-    await this.#engine.close(this.#graceMs)
+    await this.#opened.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -99,6 +105,10 @@ export async function createEngine(settings: EngineSettings): Promise<EmbeddedEn
 }
 
 export async function assembleEngine(settings: EngineSettings, seams: EngineSeams): Promise<EmbeddedEngine> {
+  return new EmbeddedEngine(await openEngine(settings, seams))
+}
+
+export async function openEngine(settings: EngineSettings, seams: EngineSeams): Promise<OpenedEngine> {
   const limits = checkedLimits(settings.limits)
   const clock = seams.clock ?? systemClock
   const logger = settings.logger ?? jsonLogger()
@@ -111,6 +121,9 @@ export async function assembleEngine(settings: EngineSettings, seams: EngineSeam
         'createEngine({ workflows }) has an item that workflow() did not make',
       )
   }
+  const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
+  const graceMs = durationMs(settings.shutdownGrace ?? '10s')
+  const retentionMs = optionalMs(settings.retention)
   const worker = new EmbeddedWorker({
     workflows: settings.workflows,
     clock,
@@ -141,7 +154,22 @@ export async function assembleEngine(settings: EngineSettings, seams: EngineSeam
     await store.close()
     throw error
   }
-  return new EmbeddedEngine(engine, new ClientCalls(engine), settings, limits)
+  const calls = new ClientCalls(engine)
+  const retention = retentionMs === undefined ? undefined : new Retention(engine, calls, retentionMs)
+  retention?.start()
+  const released = [keepFloatingRejections()]
+  if (settings.determinismGuards === true) released.push(installDeterminismGuards())
+  return {
+    engine,
+    calls,
+    worker,
+    client: { namespace, limits, knows: (workflow, version) => worker.supports(workflow, version) },
+    close: async () => {
+      retention?.stop()
+      await engine.close(graceMs)
+      for (const release of released) release()
+    },
+  }
 }
 
 function checkedLimits(given: Partial<Limits> | undefined): Limits {

@@ -24,6 +24,7 @@ import type {
 } from '../../protocol/worker-port.ts'
 import type { WorkflowContext } from '../context.ts'
 import type { Workflow } from '../definition.ts'
+import { withoutRun, withRun } from './current-run.ts'
 import { RunContext } from './run-context.ts'
 import type { Scope } from './scope.ts'
 import { StepAttempt } from './step-attempt.ts'
@@ -34,7 +35,7 @@ export interface EmbeddedWorkerOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly limits?: Limits
-  /** Runs user code inside the guards for forbidden globals. Default: just calls it. */
+  /** Enters workflow code. Default: with its run as the current one, see `current-run.ts`. */
   readonly enter?: <T>(run: WorkflowRun, call: () => T) => T
 }
 
@@ -59,10 +60,11 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
   #turned: Live[] = []
   #turnAsked = false
   #runningSteps = 0
+  #awaitedSteps = 0
 
   constructor(options: EmbeddedWorkerOptions) {
     this.limits = options.limits ?? DEFAULT_LIMITS
-    this.enter = options.enter ?? ((_run, call) => call())
+    this.enter = options.enter ?? withRun
     this.#clock = options.clock
     this.#logger = options.logger
     for (const workflow of options.workflows) {
@@ -98,6 +100,11 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
     return this.#runningSteps
   }
 
+  /** Running step attempts whose outcome still counts: not those that timed out or were dropped. */
+  get awaitedSteps(): number {
+    return this.#awaitedSteps
+  }
+
   activate({ info, history }: Activation): void {
     const definition = this.#workflows.get(codeId(info.workflow, info.version))
     if (definition === undefined) throw new Error(`invariant: run ${info.runId} was activated without code`)
@@ -119,7 +126,7 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
 
   wake(run: WorkflowRun): void {
     const live = this.#live.get(run.info.runId)
-    if (live?.run === run) this.#enqueue(live)
+    if (live?.run === run) withoutRun(() => this.#enqueue(live))
   }
 
   evict(runId: RunId): void {
@@ -133,6 +140,8 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
       attempt.cancelTimeout?.()
       attempt.abort(reason)
     }
+    this.#awaitedSteps -= live.steps.size
+    live.steps.clear()
   }
 
   query(runId: RunId, name: string, payload: Payload): CallResult {
@@ -149,16 +158,18 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
   runStep(dispatch: StepDispatch): void {
     const live = this.#live.get(dispatch.runId)
     const pending = live?.run.pending.get(dispatch.op)
+    const call = pending?.run
     // The run was evicted, or its code dropped the step, after the dispatch was decided.
-    if (live === undefined || pending?.run === undefined) return
+    if (live === undefined || pending === undefined || call === undefined) return
     const attempt = new StepAttempt(dispatch, pending.name, live.run.info, this.#logger)
     live.steps ??= new Map()
     live.steps.set(dispatch.op, attempt)
     this.#runningSteps += 1
+    this.#awaitedSteps += 1
     if (pending.timeoutMs !== undefined) this.#limit(live, attempt, pending.timeoutMs)
     let result: unknown
     try {
-      result = pending.run(attempt)
+      result = withoutRun(() => call(attempt))
     } catch (error) {
       this.#failed(live, attempt, failureOf(error))
       return
@@ -175,7 +186,7 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
     const live = this.#live.get(runId)
     const attempt = live?.steps?.get(op)
     if (live === undefined || attempt === undefined) return
-    attempt.cancelTimeout?.()
+    this.#forget(live, attempt)
     attempt.abort(new PerdureError('CANCELLED', 'the result of the step is no longer waited for'))
   }
 
@@ -212,9 +223,14 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
   #report(live: Live, attempt: StepAttempt, report: () => void): void {
     const { runId, op } = attempt.dispatch
     if (live.steps?.get(op) !== attempt || this.#live.get(runId) !== live) return
-    live.steps.delete(op)
-    attempt.cancelTimeout?.()
+    this.#forget(live, attempt)
     report()
+  }
+
+  #forget(live: Live, attempt: StepAttempt): void {
+    live.steps?.delete(attempt.dispatch.op)
+    this.#awaitedSteps -= 1
+    attempt.cancelTimeout?.()
   }
 
   #enqueue(live: Live): void {
@@ -255,7 +271,20 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
     }
     if (count === ready.length) this.#ready = []
     else ready.splice(0, count)
+    if (count > 0) this.#sealAfterMicrotasks()
     if (this.busyRuns > 0) this.#askTurn()
+  }
+
+  /** A tick asked for by a microtask runs when all microtasks have drained, before any other macrotask. */
+  #sealAfterMicrotasks(): void {
+    const turned = this.#turned
+    queueMicrotask(() =>
+      process.nextTick(() => {
+        // Already ended, where a simulation makes its own turns.
+        if (this.#turned !== turned) return
+        for (const { run } of turned) run.seal()
+      }),
+    )
   }
 }
 

@@ -22,6 +22,7 @@ import type { WorkflowContext } from '../context.ts'
 import type { Workflow } from '../definition.ts'
 import { validateSync } from '../standard-schema.ts'
 import { ContinueAsNew } from './continue-as-new.ts'
+import { floatingRecord, takeFloating } from './floating-rejections.ts'
 import type { OperationKind, PendingOperation, StepFunction } from './operation.ts'
 import { ReplayCheck } from './replay-check.ts'
 import { Scope } from './scope.ts'
@@ -111,6 +112,11 @@ export class WorkflowRun {
     return this.#mode === 'ended'
   }
 
+  /** A query handler or validator runs: it is never replayed. */
+  get isReading(): boolean {
+    return this.#mode === 'reading'
+  }
+
   push(seq: number, event: DeliveredEvent): void {
     this.#queue.push({ seq, event })
   }
@@ -138,6 +144,11 @@ export class WorkflowRun {
     }
   }
 
+  /** The microtasks of the turn have drained: code that goes on before the next turn awaited something foreign. */
+  seal(): void {
+    if (this.#mode === 'active') this.#mode = 'waiting'
+  }
+
   /** After the microtasks of a turn. Undefined while history is still being replayed. */
   endTurn(): TurnReport | undefined {
     if (this.#mode === 'active') this.#mode = 'waiting'
@@ -152,11 +163,13 @@ export class WorkflowRun {
     if (idle && this.#isStuck()) {
       const parked = platformFailure(
         'FOREIGN_PROMISE',
-        'workflow code awaits a promise that is not an operation of ctx',
+        `workflow ${this.info.workflow} awaits a promise that no operation of ctx settles, so nothing recorded can wake it`,
       )
       this.park(parked)
       return { runId, commands: [], parked, idle }
     }
+    // The code has ended; by now Node has told which floating rejections were awaited after all.
+    if (!this.#started) for (const error of takeFloating(this)) this.log(floatingRecord(error))
     const commands = this.#commands
     if (commands.length > 0) this.#commands = []
     const logs = this.#logs
@@ -426,7 +439,8 @@ export class WorkflowRun {
 
   #reject(pending: PendingOperation, op: number, error: Error): void {
     errorOrigins.set(error, { op, nextOp: this.#nextOp })
-    pending.reject(error)
+    // Inside the run: if nobody awaits it yet, the rejection is known to be the run's.
+    this.host.enter(this, () => pending.reject(error))
   }
 
   #signal(seq: number, name: string, payload: Payload): void {
@@ -456,6 +470,12 @@ export class WorkflowRun {
   #isStuck(): boolean {
     if (!this.#started || this.pending.size > 0) return false
     return this.#updates?.canResolve !== true && !this.#root.hasAbortSignal
+  }
+
+  /** Parks the run for something that its code must not do; the error is for the code. */
+  refuse(error: PerdureError): PerdureError {
+    if (this.#mode !== 'ended') this.#parkNow(error)
+    return error
   }
 
   #parkNow(error: PerdureError): void {
