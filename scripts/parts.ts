@@ -19,6 +19,9 @@ const testTimeoutMs = 8 * 60_000
 // Beyond this a part is stuck in a way that its own limits do not see, such as an endless loop.
 const partLimitMs = 40 * 60_000
 
+// `import … from 'perdure'`, as in the examples, finds src/ and not what `npm run build` made of it.
+const sourcesCondition = '--conditions=perdure-source'
+
 export interface Part {
   readonly name: string
   readonly args: readonly string[]
@@ -49,7 +52,7 @@ export function testPart(name: string, files: readonly string[], options: readon
   const processes = Math.min(Math.max(availableParallelism(), testProcessesMin), testProcessesMax)
   const own = [`--test-concurrency=${processes}`, `--test-timeout=${testTimeoutMs}`, '--test-reporter=spec']
   own.push('--import', pathToFileURL(join(root, 'test', 'watchdog.ts')).href)
-  return { name, args: ['--test', ...own, ...options, ...files] }
+  return { name, args: [sourcesCondition, '--test', ...own, ...options, ...files] }
 }
 
 /** Runs parts one after the other; what they print goes to the terminal. A signal ends the current part and the run. */

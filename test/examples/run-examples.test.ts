@@ -1,0 +1,37 @@
+// Each example runs as a user runs it, and says what it is meant to say.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { describe, test } from 'node:test'
+
+const root = dirname(dirname(import.meta.dirname))
+
+function runExample(...args: string[]) {
+  return spawnSync(process.execPath, [join(root, 'examples', 'run.ts'), ...args], { encoding: 'utf8' })
+}
+
+const said: Record<string, RegExp[]> = {
+  'order-fulfilment': [/order 1: \{[^}]*shipped/, /order 2: \{[^}]*shipped/, /order 3: \{[^}]*expired/],
+  'expense-approval': [/approved by director/, /a yacht: refused by the rules/],
+  'money-transfer': [/status: 'done'/, /status: 'compensated'/, /status: 'refused'/, /in all 150\n/],
+}
+
+describe('npm run example', () => {
+  for (const [name, patterns] of Object.entries(said)) {
+    test(name, () => {
+      const { status, stdout, stderr } = runExample(name)
+      assert.equal(status, 0, stderr)
+      for (const pattern of patterns) assert.match(stdout, pattern)
+    })
+  }
+
+  test('names the examples that there are', () => {
+    const help = runExample('--help')
+    assert.equal(help.status, 0)
+    for (const name of Object.keys(said)) assert.ok(help.stdout.includes(name), name)
+    const unknown = runExample('order-fulfillment')
+    assert.equal(unknown.status, 2)
+    assert.match(unknown.stderr, /There is no example "order-fulfillment"/)
+  })
+})
