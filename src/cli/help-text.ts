@@ -1,0 +1,84 @@
+/** `--help`: usage, what it does, options, examples. */
+import type { Command, OptionSpec } from './command.ts'
+import { padTo, wrap } from './display-width.ts'
+
+const HELP_WIDTH_LIMIT = 100
+
+export function commandHelp(command: Command, width: number): string {
+  const text = Math.min(width, HELP_WIDTH_LIMIT)
+  return [
+    `Usage: perdure ${[command.name, ...command.operands].join(' ')} [options]`,
+    '',
+    ...wrap(command.summary, text),
+    '',
+    'Options:',
+    ...twoColumns(Object.entries(command.options).map(optionRow), text),
+    '',
+    'Examples:',
+    ...command.examples.flatMap(({ line, says }) => [`  ${line}`, ...indented(says, text)]),
+  ].join('\n')
+}
+
+export function programHelp(commands: readonly Command[], width: number): string {
+  const text = Math.min(width, HELP_WIDTH_LIMIT)
+  return [
+    'Usage: perdure COMMAND [options]',
+    '',
+    ...wrap(
+      'Looks into the SQLite file of an engine, also while the engine runs. Nothing is ever written.',
+      text,
+    ),
+    '',
+    'Commands:',
+    ...twoColumns(
+      commands.map(({ name, operands, summary }) => [[name, ...operands].join(' '), summary]),
+      text,
+    ),
+    '',
+    'Options:',
+    ...twoColumns(
+      [
+        ['-h, --help', 'this help; after a command: the help of that command'],
+        ['--version', 'the version of perdure'],
+      ],
+      text,
+    ),
+    '',
+    'Environment:',
+    ...twoColumns(
+      [
+        ['PERDURE_STORE', 'the store, if --store is not given'],
+        ['PERDURE_DEBUG', '1: errors are shown with their stack'],
+        ['NO_COLOR', 'no colour, also on a terminal'],
+      ],
+      text,
+    ),
+    '',
+    'Examples:',
+    '  perdure list --store sqlite:./orders.db --status failed',
+    '  perdure show order-17',
+    '  perdure history order-17 --json',
+    '  perdure doctor ./orders.db',
+    '',
+    'Exit code: 0 fine, 1 error or problem found, 2 the command line is wrong.',
+  ].join('\n')
+}
+
+function optionRow([name, { value, short, says, multiple }]: [string, OptionSpec]): [string, string] {
+  const long = `--${name}${value === undefined ? '' : ` ${value}`}`
+  const repeats = multiple === true ? '; may be repeated' : ''
+  return [short === undefined ? long : `-${short}, ${long}`, says + repeats]
+}
+
+function indented(text: string, width: number): string[] {
+  return wrap(text, width - 6).map((line) => `      ${line}`)
+}
+
+function twoColumns(rows: readonly (readonly [string, string])[], width: number): string[] {
+  const left = Math.max(...rows.map(([name]) => name.length)) + 2
+  return rows.flatMap(([name, says]) =>
+    wrap(says, Math.max(20, width - left - 2)).map(
+      (line, i) => `  ${padTo(i === 0 ? name : '', left)}${line}`,
+    ),
+  )
+}

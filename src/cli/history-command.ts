@@ -1,0 +1,89 @@
+/** `perdure history ID`: the events of a run, in order. */
+import type { SequencedEvent } from '../protocol/event.ts'
+import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
+import { eventDetails } from './event-text.ts'
+import { EXECUTION_OPTIONS, eventPages, findExecution } from './execution-rows.ts'
+import { openStoreReader } from './store-option.ts'
+import { type Column, Table } from './table.ts'
+import { durationText, timeText } from './time-text.ts'
+
+export const historyCommand: Command = {
+  name: 'history',
+  summary: 'Shows the events of an execution in order: when, how long after the one before, and what.',
+  operands: ['ID'],
+  options: {
+    ...STORE_OPTIONS,
+    ...EXECUTION_OPTIONS,
+    after: { value: 'SEQ', says: 'only events after this number' },
+    ...COMMON_OPTIONS,
+  },
+  examples: [
+    { line: 'perdure history order-17', says: 'the newest run' },
+    { line: 'perdure history order-17 --after 100', says: 'from event 101 on' },
+    { line: 'perdure history order-17 --json | jq .event.type', says: 'full events, one per line' },
+  ],
+  run: runHistory,
+}
+
+async function runHistory(call: CommandCall): Promise<number> {
+  const { options, output } = call
+  const after = options.count('after', 0) ?? 0
+  const reader = await openStoreReader(call)
+  try {
+    const row = await findExecution(reader, call)
+    const print = options.flag('json') ? jsonPrinter(call) : tablePrinter(call)
+    // The event before the first one shown, for its time.
+    for await (const page of eventPages(reader, row, Math.max(0, after - 1))) {
+      print(page, after)
+      await output.flushed()
+    }
+    return 0
+  } finally {
+    reader.close()
+  }
+}
+
+type Printer = (events: readonly SequencedEvent[], after: number) => void
+
+function jsonPrinter({ output }: CommandCall): Printer {
+  return (events, after) => {
+    for (const each of events) if (each.seq > after) output.line(JSON.stringify(each))
+  }
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'SEQ', align: 'right' },
+  { title: 'TIME' },
+  { title: '+', align: 'right' },
+  { title: 'EVENT' },
+  { title: 'DETAILS', leastWidth: 10 },
+]
+/** The longest of each column but the first, so that no later page is wider. */
+const LONGEST = ['', '00:00:00.000', '59m 59s', 'execution-terminated', ' '.repeat(1000)]
+const DAY_TEXT = 'yyyy-mm-dd'.length
+
+/** Days are told by a line of their own, which leaves more room for the details. */
+function tablePrinter({ output }: CommandCall): Printer {
+  let table: Table | undefined
+  let beforeMs: number | undefined
+  let day = ''
+  return (events, after) => {
+    for (const { seq, event } of events) {
+      const delta = beforeMs === undefined ? '' : durationText(event.at - beforeMs)
+      beforeMs = event.at
+      if (seq <= after) continue
+      if (table === undefined) {
+        const lastSeq = String(events.at(-1)?.seq)
+        table = new Table(COLUMNS, [[lastSeq, ...LONGEST.slice(1)]], output)
+        output.line(table.header())
+      }
+      const time = timeText(event.at, 'ms')
+      if (time.slice(0, DAY_TEXT) !== day) {
+        day = time.slice(0, DAY_TEXT)
+        output.line(output.paint('dim', day))
+      }
+      const clock = time.slice(DAY_TEXT + 1)
+      output.line(table.row([String(seq), clock, delta, event.type, eventDetails(event)]))
+    }
+  }
+}
