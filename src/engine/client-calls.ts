@@ -232,8 +232,26 @@ export class ClientCalls implements ClientPort {
     return answer
   }
 
-  async outcome(target: ExecutionTarget): Promise<Outcome> {
-    let runId = this.#liveRun(target) ?? (await this.#runOf(target))
+  outcome(target: ExecutionTarget): Promise<Outcome> {
+    const { table, watchers } = this.#engine
+    const live = target.runId === undefined ? table.current(target.key) : table.get(target.runId)
+    if (live === undefined || live.isCommitted) return this.#outcome(target)
+    // The common case, without a look at the store: the commit of its end is still to come.
+    const { runId } = live.state
+    return new Promise((resolve, reject) => {
+      watchers.add(runId, {
+        reject,
+        resolve: (terminal) => {
+          if (terminal === undefined || terminal.type === 'execution-continued')
+            resolve(this.#outcome({ key: target.key, runId }))
+          else resolve(outcomeFrom(terminal, runId))
+        },
+      })
+    })
+  }
+
+  async #outcome(target: ExecutionTarget): Promise<Outcome> {
+    let runId = await this.#runOf(target)
     for (;;) {
       const terminal = await this.#end(runId)
       if (terminal.type !== 'execution-continued') return outcomeFrom(terminal, runId)
@@ -387,14 +405,6 @@ export class ClientCalls implements ClientPort {
     this.#engine.table.refresh(execution)
     this.#engine.table.trim()
     if (isClosed(execution.state.status) && execution.isCommitted) this.#engine.table.remove(execution)
-  }
-
-  #liveRun(target: ExecutionTarget): RunId | undefined {
-    const live =
-      target.runId === undefined
-        ? this.#engine.table.current(target.key)
-        : this.#engine.table.get(target.runId)
-    return live?.state.runId
   }
 
   /** The event that ends a run, when it is durable. A run in memory tells it; for others the store is asked first. */

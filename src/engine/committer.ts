@@ -11,7 +11,7 @@ import type { RunId } from '../protocol/ids.ts'
 import type { CommitOutcome } from '../store/contract/batch.ts'
 import type { BatchBuilder, RunWrites } from '../store/contract/batch-builder.ts'
 import type { LiveExecution } from './live-execution.ts'
-import { OpenBatch, type Release } from './open-batch.ts'
+import { OpenBatch, type Release, type WaitingRelease } from './open-batch.ts'
 
 export const BATCH_ROWS_LIMIT = 10_000
 export const BATCH_BYTES_LIMIT = 8 * 1024 * 1024
@@ -46,7 +46,7 @@ export class Committer {
   #checkAsked = false
   #isHalted = false
   /** Releases of durable batches that have not run yet, in order. */
-  #due: { readonly release: Release }[] = []
+  #due: WaitingRelease[] = []
   #dueHead = 0
   #isReleasing = false
   #idleWaiters: (() => void)[] = []
@@ -93,12 +93,15 @@ export class Committer {
     return new Promise((resolve) => void this.#idleWaiters.push(resolve))
   }
 
-  /** Runs `release` when everything known of the execution is durable. `isStep`: it starts a step, and answers nobody. */
-  release(execution: LiveExecution, release: Release, isStep = false): void {
+  /** Runs `release` when everything known of the execution is durable. */
+  release(execution: LiveExecution, release: Release): void {
+    this.wait(execution, { runId: execution.state.runId, isStep: false, release })
+  }
+
+  wait(execution: LiveExecution, waiting: WaitingRelease): void {
     const { batch } = execution
-    if (batch !== undefined && !batch.isDone)
-      batch.releases.push({ runId: execution.state.runId, isStep, release })
-    else this.#releaseSoon(release)
+    if (batch !== undefined && !batch.isDone) batch.releases.push(waiting)
+    else this.#releaseSoon(waiting)
   }
 
   /** Something was appended. */
@@ -159,7 +162,7 @@ export class Committer {
     this.#open = new OpenBatch()
     for (const batch of dropped) {
       if (batch === undefined) continue
-      for (const { release } of batch.releases) release(error)
+      for (const each of batch.releases) each.release(error)
     }
     this.#tellIdle()
   }
@@ -189,8 +192,8 @@ export class Committer {
     })
   }
 
-  #releaseSoon(release: Release): void {
-    this.#due.push({ release })
+  #releaseSoon(waiting: WaitingRelease): void {
+    this.#due.push(waiting)
     if (this.#isReleasing) return
     this.#isReleasing = true
     this.#host.defer(() => this.#release())

@@ -6,10 +6,18 @@ import { BatchBuilder } from '../store/contract/batch-builder.ts'
 /** Called once: without an error when the batch is durable, with one when it never will be. */
 export type Release = (dropped: Error | undefined) => void
 
+/** What waits for the commit of a batch. */
+export interface WaitingRelease {
+  readonly runId: RunId
+  /** It starts a step, and answers nobody. */
+  readonly isStep: boolean
+  release(dropped: Error | undefined): void
+}
+
 export class OpenBatch {
   builder = new BatchBuilder()
   /** In order; effects of a batch leave the process in this order after its commit. */
-  readonly releases: { readonly runId: RunId; readonly isStep: boolean; readonly release: Release }[] = []
+  readonly releases: WaitingRelease[] = []
   /** Timers armed in it: compared with the horizon when it is committed. */
   readonly timers: { readonly runId: RunId; readonly timer: number; readonly dueAt: number }[] = []
   /** Runs whose changes belong together: they stay in one commit even if the batch has to be split. */

@@ -2,27 +2,35 @@
 import type { TerminalEvent } from '../protocol/event.ts'
 import type { RunId } from '../protocol/ids.ts'
 
-interface Waiter {
-  readonly resolve: (terminal: TerminalEvent | undefined) => void
-  readonly reject: (error: Error) => void
+export interface RunWaiter {
+  resolve(terminal: TerminalEvent | undefined): void
+  reject(error: Error): void
 }
 
 export class RunWaiters {
-  readonly #waiters = new Map<RunId, Waiter[]>()
+  readonly #waiters = new Map<RunId, RunWaiter[]>()
   #failure: Error | undefined
 
   get size(): number {
     return this.#waiters.size
   }
 
-  /** Resolves at the next `tell` of this run, with its end if it has ended; rejects when the engine stops. */
+  /** Tells the waiter once: at the next commit of this run, with its end if it has ended, or when the engine stops. */
+  add(runId: RunId, waiter: RunWaiter): void {
+    if (this.#failure !== undefined) {
+      waiter.reject(this.#failure)
+      return
+    }
+    const waiters = this.#waiters.get(runId)
+    if (waiters === undefined) this.#waiters.set(runId, [waiter])
+    else waiters.push(waiter)
+  }
+
+  /** The same as a promise. */
   next(runId: RunId, signal?: AbortSignal): Promise<TerminalEvent | undefined> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       const waiter = { resolve, reject }
-      const waiters = this.#waiters.get(runId)
-      if (waiters === undefined) this.#waiters.set(runId, [waiter])
-      else waiters.push(waiter)
+      this.add(runId, waiter)
       signal?.addEventListener('abort', () => {
         this.#forget(runId, waiter)
         resolve(undefined)
@@ -34,17 +42,17 @@ export class RunWaiters {
     const waiters = this.#waiters.get(runId)
     if (waiters === undefined) return
     this.#waiters.delete(runId)
-    for (const { resolve } of waiters) resolve(terminal)
+    for (const waiter of waiters) waiter.resolve(terminal)
   }
 
   failAll(error: Error): void {
     this.#failure = error
     const all = [...this.#waiters.values()].flat()
     this.#waiters.clear()
-    for (const { reject } of all) reject(error)
+    for (const waiter of all) waiter.reject(error)
   }
 
-  #forget(runId: RunId, waiter: Waiter): void {
+  #forget(runId: RunId, waiter: RunWaiter): void {
     const left = this.#waiters.get(runId)?.filter((each) => each !== waiter) ?? []
     if (left.length === 0) this.#waiters.delete(runId)
     else this.#waiters.set(runId, left)

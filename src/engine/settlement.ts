@@ -101,10 +101,10 @@ async function settleRefused(engine: SettlingEngine, batch: OpenBatch, reason: s
   const lost = batch.releases.filter(({ runId }) => guilty.has(runId))
   const error = new PerdureError('STORE_FAILED', `the store refuses what the execution wrote: ${reason}`)
   batch.releases.length = 0
-  for (const { release } of lost) release(error)
+  for (const each of lost) each.release(error)
   for (const runId of batch.builder.runs()) engine.watchers.tell(runId, undefined)
   await engine.startOver(new PerdureError('UNCOMMITTED', 'a batch was refused by the store'))
-  for (const { release } of answers) release(undefined)
+  for (const each of answers) each.release(undefined)
   for (const runId of guilty) await parkGuilty(engine, runId, reason)
 }
 

@@ -28,6 +28,7 @@ import type { WorkerPort } from '../protocol/worker-port.ts'
 import type { Committer } from './committer.ts'
 import { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
+import type { WaitingRelease } from './open-batch.ts'
 import type { TimerWindow } from './timer-window.ts'
 
 export interface TransitionsOptions {
@@ -44,6 +45,28 @@ export interface TransitionsOptions {
   readonly isDraining: () => boolean
   readonly onTerminal: (execution: LiveExecution) => void
   readonly onUpdateCompleted: (execution: LiveExecution, updateId: string) => void
+}
+
+/** One object per step instead of a closure: this is the hottest path. */
+class StepRelease implements WaitingRelease {
+  readonly isStep = true
+  readonly runId: RunId
+  readonly #transitions: Transitions
+  readonly #execution: LiveExecution
+  readonly #op: number
+  readonly #attempt: number
+
+  constructor(transitions: Transitions, execution: LiveExecution, op: number, attempt: number) {
+    this.runId = execution.state.runId
+    this.#transitions = transitions
+    this.#execution = execution
+    this.#op = op
+    this.#attempt = attempt
+  }
+
+  release(dropped: Error | undefined): void {
+    if (dropped === undefined) this.#transitions.runStep(this.#execution, this.#op, this.#attempt)
+  }
 }
 
 type Started = Omit<ExecutionStarted, 'at' | 'type'>
@@ -170,6 +193,14 @@ export class Transitions {
     this.#options.worker.evict(execution.state.runId)
   }
 
+  /** The commit that a step had to wait for has happened. */
+  runStep(execution: LiveExecution, op: number, attempt: number): void {
+    const { runId } = execution.state
+    // An execution that was loaded anew has asked for its steps again.
+    if (this.#options.isDraining() || this.#options.table.get(runId) !== execution) return
+    this.#options.worker.runStep({ runId, op, attempt })
+  }
+
   #append(execution: LiveExecution, event: Event): void {
     const { committer, worker } = this.#options
     const { state } = execution
@@ -187,21 +218,11 @@ export class Transitions {
   }
 
   #perform(execution: LiveExecution, effect: Effect): void {
-    const { committer, table, worker } = this.#options
+    const { committer, worker } = this.#options
     const { state } = execution
     switch (effect.kind) {
       case 'run-step': {
-        const { op, attempt } = effect
-        const { runId } = state
-        committer.release(
-          execution,
-          (dropped) => {
-            // An execution that was loaded anew has asked for its steps again.
-            if (dropped !== undefined || this.#options.isDraining() || table.get(runId) !== execution) return
-            worker.runStep({ runId, op, attempt })
-          },
-          true,
-        )
+        committer.wait(execution, new StepRelease(this, execution, effect.op, effect.attempt))
         return
       }
       case 'abort-step':

@@ -4,7 +4,46 @@ import type { Logger } from '../platform/logger.ts'
 import type { Duration } from '../protocol/duration.ts'
 import type { Attributes, ParentClosePolicy } from '../protocol/event.ts'
 import type { RunId } from '../protocol/ids.ts'
-import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './definition.ts'
+import type { StandardSchema } from './standard-schema.ts'
+
+/**
+ * A named, versioned definition: a function over `ctx`. `In` is what callers pass, `Out` what they get.
+ * Several versions stand side by side; an open execution keeps its own.
+ */
+export interface Workflow<In = unknown, Out = unknown> {
+  readonly kind: 'workflow'
+  readonly name: string
+  readonly version: string
+  readonly inputSchema: StandardSchema | undefined
+  readonly outputSchema: StandardSchema | undefined
+  run(ctx: WorkflowContext, input: unknown): unknown
+  /** Only for the type checker. */
+  readonly types?: { readonly input: In; readonly output: Out }
+}
+
+export type InputOf<W> = W extends Workflow<infer In, infer _Out> ? In : never
+export type OutputOf<W> = W extends Workflow<infer _In, infer Out> ? Out : never
+
+/** A message that an execution receives, in order, each once. */
+export interface Signal<T = unknown> {
+  readonly kind: 'signal'
+  readonly name: string
+  readonly types?: { readonly payload: T }
+}
+
+/** A read-only question to an execution. */
+export interface Query<In = unknown, Out = unknown> {
+  readonly kind: 'query'
+  readonly name: string
+  readonly types?: { readonly input: In; readonly output: Out }
+}
+
+/** A request that an execution validates, accepts durably, and answers. */
+export interface Update<In = unknown, Out = unknown> {
+  readonly kind: 'update'
+  readonly name: string
+  readonly types?: { readonly input: In; readonly output: Out }
+}
 
 export interface RetryOptions {
   /** Attempts in all, the first included. Default 5; 1 means no retry. */

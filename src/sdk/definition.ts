@@ -1,26 +1,10 @@
 /** What users define: workflows, signals, queries, updates. All are plain values, shared by workflow code and callers. */
 import { checkedName } from '../protocol/checked-text.ts'
 import { PerdureError } from '../protocol/errors.ts'
-import type { WorkflowContext } from './context.ts'
+import type { Query, Signal, Update, Workflow, WorkflowContext } from './context.ts'
 import type { InferInput, InferOutput, StandardSchema } from './standard-schema.ts'
 
-/**
- * A named, versioned definition: a function over `ctx`. `In` is what callers pass, `Out` what they get.
- * Several versions stand side by side; an open execution keeps its own.
- */
-export interface Workflow<In = unknown, Out = unknown> {
-  readonly kind: 'workflow'
-  readonly name: string
-  readonly version: string
-  readonly inputSchema: StandardSchema | undefined
-  readonly outputSchema: StandardSchema | undefined
-  run(ctx: WorkflowContext, input: unknown): unknown
-  /** Only for the type checker. */
-  readonly types?: { readonly input: In; readonly output: Out }
-}
-
-export type InputOf<W> = W extends Workflow<infer In, infer _Out> ? In : never
-export type OutputOf<W> = W extends Workflow<infer _In, infer Out> ? Out : never
+export type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './context.ts'
 
 type Awaitable<T> = T | PromiseLike<T>
 
@@ -82,27 +66,6 @@ export function workflow<In>(
     // The input was validated, or its type was promised by the caller's: this is the one place that says so.
     run: (ctx: WorkflowContext, input: unknown) => run(ctx, input as In),
   })
-}
-
-/** A message that an execution receives, in order, each once. */
-export interface Signal<T = unknown> {
-  readonly kind: 'signal'
-  readonly name: string
-  readonly types?: { readonly payload: T }
-}
-
-/** A read-only question to an execution. */
-export interface Query<In = unknown, Out = unknown> {
-  readonly kind: 'query'
-  readonly name: string
-  readonly types?: { readonly input: In; readonly output: Out }
-}
-
-/** A request that an execution validates, accepts durably, and answers. */
-export interface Update<In = unknown, Out = unknown> {
-  readonly kind: 'update'
-  readonly name: string
-  readonly types?: { readonly input: In; readonly output: Out }
 }
 
 export function signal<T = void>(name: string): Signal<T> {

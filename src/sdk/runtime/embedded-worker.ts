@@ -45,7 +45,6 @@ const TURN_RUNS = 256
 interface Live {
   readonly run: WorkflowRun
   queued: boolean
-  steps: Map<number, StepAttempt> | undefined
 }
 
 export class EmbeddedWorker implements WorkerPort, RunHost {
@@ -61,6 +60,9 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
   #turnAsked = false
   #runningSteps = 0
   #awaitedSteps = 0
+  readonly #onStepSettled = (): void => {
+    this.#awaitedSteps -= 1
+  }
 
   constructor(options: EmbeddedWorkerOptions) {
     this.limits = options.limits ?? DEFAULT_LIMITS
@@ -111,7 +113,6 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
     const live: Live = {
       run: new WorkflowRun(definition, info, history, this),
       queued: false,
-      steps: undefined,
     }
     this.#live.set(info.runId, live)
     if (history.length > 0) this.#enqueue(live)
@@ -134,14 +135,7 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
     if (live === undefined) return
     this.#live.delete(runId)
     live.run.end()
-    if (live.steps === undefined || live.steps.size === 0) return
-    const reason = new PerdureError('CANCELLED', 'the result of the step is no longer waited for')
-    for (const attempt of live.steps.values()) {
-      attempt.cancelTimeout?.()
-      attempt.abort(reason)
-    }
-    this.#awaitedSteps -= live.steps.size
-    live.steps.clear()
+    for (const { attempt } of live.run.pending.values()) attempt?.abort(noLongerWaitedFor())
   }
 
   query(runId: RunId, name: string, payload: Payload): CallResult {
@@ -161,43 +155,39 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
     const call = pending?.run
     // The run was evicted, or its code dropped the step, after the dispatch was decided.
     if (live === undefined || pending === undefined || call === undefined) return
-    const attempt = new StepAttempt(dispatch, pending.name, live.run.info, this.#logger)
-    live.steps ??= new Map()
-    live.steps.set(dispatch.op, attempt)
+    const attempt = new StepAttempt(dispatch, pending.name, live.run.info, this.#logger, this.#onStepSettled)
+    pending.attempt = attempt
     this.#runningSteps += 1
     this.#awaitedSteps += 1
-    if (pending.timeoutMs !== undefined) this.#limit(live, attempt, pending.timeoutMs)
+    if (pending.timeoutMs !== undefined) this.#limit(attempt, pending.timeoutMs)
     let result: unknown
     try {
       result = withoutRun(() => call(attempt))
     } catch (error) {
-      this.#failed(live, attempt, failureOf(error))
+      this.#failed(attempt, failureOf(error))
       return
     }
     if (isThenable(result)) {
       result.then(
         (value) => this.#completed(live, attempt, value),
-        (error) => this.#failed(live, attempt, failureOf(error)),
+        (error) => this.#failed(attempt, failureOf(error)),
       )
     } else this.#completed(live, attempt, result)
   }
 
   abortStep(runId: RunId, op: number): void {
-    const live = this.#live.get(runId)
-    const attempt = live?.steps?.get(op)
-    if (live === undefined || attempt === undefined) return
-    this.#forget(live, attempt)
-    attempt.abort(new PerdureError('CANCELLED', 'the result of the step is no longer waited for'))
+    this.#live.get(runId)?.run.pending.get(op)?.attempt?.abort(noLongerWaitedFor())
   }
 
-  #limit(live: Live, attempt: StepAttempt, timeoutMs: number): void {
+  #limit(attempt: StepAttempt, timeoutMs: number): void {
     attempt.cancelTimeout = this.#clock.after(timeoutMs, () => {
       const error = new PerdureError(
         'STEP_TIMEOUT',
         `step '${attempt.name}' took longer than ${timeoutMs} ms`,
       )
-      this.#report(live, attempt, () => this.#host?.onStepFailed(attempt.dispatch, failureOf(error)))
+      if (!attempt.settle()) return
       attempt.abort(error)
+      this.#host?.onStepFailed(attempt.dispatch, failureOf(error))
     })
   }
 
@@ -208,29 +198,15 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
       payload = live.run.encode(value)
     } catch (error) {
       const failure: Failure = { ...failureOf(error), nonRetryable: true }
-      this.#report(live, attempt, () => this.#host?.onStepFailed(attempt.dispatch, failure))
+      if (attempt.settle()) this.#host?.onStepFailed(attempt.dispatch, failure)
       return
     }
-    this.#report(live, attempt, () => this.#host?.onStepCompleted(attempt.dispatch, payload))
+    if (attempt.settle()) this.#host?.onStepCompleted(attempt.dispatch, payload)
   }
 
-  #failed(live: Live, attempt: StepAttempt, failure: Failure): void {
+  #failed(attempt: StepAttempt, failure: Failure): void {
     this.#runningSteps -= 1
-    this.#report(live, attempt, () => this.#host?.onStepFailed(attempt.dispatch, failure))
-  }
-
-  /** Reports the first outcome of an attempt; what comes after a timeout or an eviction is ignored. */
-  #report(live: Live, attempt: StepAttempt, report: () => void): void {
-    const { runId, op } = attempt.dispatch
-    if (live.steps?.get(op) !== attempt || this.#live.get(runId) !== live) return
-    this.#forget(live, attempt)
-    report()
-  }
-
-  #forget(live: Live, attempt: StepAttempt): void {
-    live.steps?.delete(attempt.dispatch.op)
-    this.#awaitedSteps -= 1
-    attempt.cancelTimeout?.()
+    if (attempt.settle()) this.#host?.onStepFailed(attempt.dispatch, failure)
   }
 
   #enqueue(live: Live): void {
@@ -286,6 +262,10 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
       }),
     )
   }
+}
+
+function noLongerWaitedFor(): PerdureError {
+  return new PerdureError('CANCELLED', 'the result of the step is no longer waited for')
 }
 
 function codeId(workflow: string, version: string): string {

@@ -1,6 +1,7 @@
 /** Operations that workflow code has made and that are not settled yet. */
 import type { StepContext } from '../context.ts'
 import type { Scope } from './scope.ts'
+import type { StepAttempt } from './step-attempt.ts'
 
 export type OperationKind = 'step' | 'sleep' | 'wait' | 'child' | 'attributes' | 'signal-child'
 
@@ -15,4 +16,6 @@ export interface PendingOperation {
   readonly run: StepFunction | undefined
   /** Of a step: limit of one attempt. Of a wait: it has a timer. */
   readonly timeoutMs: number | undefined
+  /** Of a step: the attempt that runs. */
+  attempt: StepAttempt | undefined
 }

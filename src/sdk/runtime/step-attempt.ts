@@ -10,15 +10,18 @@ export class StepAttempt implements StepContext {
   readonly name: string
   readonly log: Logger
   readonly #info: RunInfo
+  readonly #onSettled: () => void
+  #isSettled = false
   #controller: AbortController | undefined
   #abortReason: Error | undefined
   cancelTimeout: (() => void) | undefined
 
-  constructor(dispatch: StepDispatch, name: string, info: RunInfo, log: Logger) {
+  constructor(dispatch: StepDispatch, name: string, info: RunInfo, log: Logger, onSettled: () => void) {
     this.dispatch = dispatch
     this.name = name
     this.#info = info
     this.log = log
+    this.#onSettled = onSettled
   }
 
   get idempotencyKey(): string {
@@ -45,7 +48,18 @@ export class StepAttempt implements StepContext {
     return this.#controller.signal
   }
 
+  /** True for the first outcome, the only one that counts: what comes after a timeout or an abort is ignored. */
+  settle(): boolean {
+    if (this.#isSettled) return false
+    this.#isSettled = true
+    this.cancelTimeout?.()
+    this.#onSettled()
+    return true
+  }
+
+  /** Its outcome no longer counts. */
   abort(reason: Error): void {
+    this.settle()
     this.#abortReason ??= reason
     this.#controller?.abort(reason)
   }

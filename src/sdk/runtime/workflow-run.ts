@@ -198,7 +198,7 @@ export class WorkflowRun {
       return { op, promise: rejectedQuietly(new PerdureError('CANCELLED', scope.reason)) }
     const { run, timeoutMs, command } = options
     const promise = new Promise<unknown>((resolve, reject) => {
-      this.pending.set(op, { kind, name, scope, resolve, reject, run, timeoutMs })
+      this.pending.set(op, { kind, name, scope, resolve, reject, run, timeoutMs, attempt: undefined })
     })
     if (command !== undefined) this.#commands.push(command(op))
     // The one cast: what an operation resolves with was recorded by the same code.
@@ -270,7 +270,9 @@ export class WorkflowRun {
       if (pending.kind === 'child') this.#commands.push({ kind: 'cancel-child', op, reason })
       else if (pending.kind !== 'wait' || pending.timeoutMs !== undefined)
         this.#commands.push({ kind: 'drop', op })
-      this.#reject(pending, op, new PerdureError('CANCELLED', reason))
+      const error = new PerdureError('CANCELLED', reason)
+      pending.attempt?.abort(error)
+      this.#reject(pending, op, error)
     }
   }
 
