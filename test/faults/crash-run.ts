@@ -2,7 +2,7 @@
  * Runs the mixed workload through many lives of its process, each ended by a crash, lets the last one finish, and collects
  * the evidence. What a crash is, and what it does to the files, is given by the caller.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -19,11 +19,17 @@ export interface CrashOptions {
   readonly inFlight?: number
   readonly synchronous?: 'full' | 'normal'
   readonly finishMs?: number
-  /** Environment of the life of this number. */
-  readonly environment?: (life: number) => NodeJS.ProcessEnv
-  /** Called between two lives: what the crash did to the files. */
-  readonly afterCrash?: (directory: string, life: number, random: Randomness) => void
-  readonly beforeLife?: (directory: string, life: number) => void
+  /** Cases that the last life starts, beside those it goes on with. Default 0. */
+  readonly lastCases?: number
+  /** Environment of the life of this number; the last one is not ended by a crash. */
+  readonly environment?: (file: string, life: number) => NodeJS.ProcessEnv
+  /** A life may end by itself: it is killed only after this time. Default: it is killed at a random instant soon. */
+  readonly endsItselfWithinMs?: number
+  /** What a crash does to the files, beside what the system does. */
+  readonly disk?: {
+    begin(file: string): void
+    cut(file: string, random: Randomness): void
+  }
   readonly onProgress?: (crashes: number) => void
 }
 
@@ -44,7 +50,7 @@ const OPENING_MS = 60
 const OPENING_SHARE = 0.04
 
 export async function crashRun(options: CrashOptions): Promise<CrashResult> {
-  const directory = mkdtempSync(join(tmpdir(), 'perdure-crash-'))
+  const directory = mkdtempSync(join(realpathSync(tmpdir()), 'perdure-crash-'))
   try {
     return await new CrashRun(options, directory).run()
   } finally {
@@ -55,6 +61,7 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
 class CrashRun {
   readonly #options: CrashOptions
   readonly #directory: string
+  readonly #file: string
   readonly #random: Randomness
   readonly #log = new ClientLog()
   readonly #lives = new Lives()
@@ -64,6 +71,7 @@ class CrashRun {
   constructor(options: CrashOptions, directory: string) {
     this.#options = options
     this.#directory = directory
+    this.#file = join(directory, 'store.db')
     this.#random = seededRandomness(options.seed)
   }
 
@@ -73,11 +81,11 @@ class CrashRun {
     for (let life = 0; life < crashes; life++) {
       // The next process loads its code while this one works.
       const next = this.#spawn(life + 1)
-      await this.#live(worker, life)
+      await this.#live(worker)
       worker = next
       onProgress?.(life + 1)
     }
-    const unfinished = await this.#finish(worker, crashes)
+    const unfinished = await this.#finish(worker)
     return {
       crashes,
       inFlight: this.#inFlight,
@@ -86,41 +94,53 @@ class CrashRun {
       log: this.#log,
       lives: this.#lives,
       ledger: readLedger(this.#directory),
-      contents: readStoreFile(join(this.#directory, 'store.db')),
+      contents: readStoreFile(this.#file),
     }
   }
 
   #spawn(life: number): WorkerProcess {
     const cache = { NODE_COMPILE_CACHE: join(tmpdir(), 'perdure-compile-cache') }
-    return new WorkerProcess({ ...cache, ...this.#options.environment?.(life) })
+    return new WorkerProcess({ ...cache, ...this.#options.environment?.(this.#file, life) })
   }
 
-  async #begin(worker: WorkerProcess, life: number, nextCase: number | undefined): Promise<void> {
-    const { inFlight = 10, synchronous = 'full', beforeLife } = this.#options
+  async #begin(
+    worker: WorkerProcess,
+    nextCase: number | undefined,
+    newCases: readonly number[] = [],
+  ): Promise<void> {
+    const { inFlight = 10, synchronous = 'full', disk } = this.#options
     await worker.next('loaded')
-    beforeLife?.(this.#directory, life)
+    disk?.begin(this.#file)
     const round = this.#lives.begin(Date.now())
-    const cases = this.#log.unfinished
+    const cases = [...this.#log.unfinished, ...newCases]
     const order = { directory: this.#directory, round, cases, nextCase, inFlight, synchronous }
     worker.begin(order, (report) => this.#log.add(report, round))
   }
 
-  async #live(worker: WorkerProcess, life: number): Promise<void> {
+  async #live(worker: WorkerProcess): Promise<void> {
+    await this.#begin(worker, Math.max(-1, ...this.#log.driven) + 1)
+    await this.#untilCrash(worker)
+    await worker.kill()
+    if (!worker.has('ready')) this.#whileOpening += 1
+    else if (this.#log.openStarts > 0) this.#inFlight += 1
+    this.#options.disk?.cut(this.#file, this.#random)
+  }
+
+  async #untilCrash(worker: WorkerProcess): Promise<void> {
     const random = this.#random
-    await this.#begin(worker, life, Math.max(-1, ...this.#log.driven) + 1)
-    if (random() < OPENING_SHARE) await delay(random() * OPENING_MS)
+    const { endsItselfWithinMs } = this.#options
+    if (endsItselfWithinMs !== undefined) await Promise.race([worker.ended(), delay(endsItselfWithinMs)])
+    else if (random() < OPENING_SHARE) await delay(random() * OPENING_MS)
     else {
       await worker.next('ready')
       await delay(random() * CRASH_WITHIN_MS)
     }
-    await worker.kill()
-    if (!worker.has('ready')) this.#whileOpening += 1
-    else if (this.#log.openStarts > 0) this.#inFlight += 1
-    this.#options.afterCrash?.(this.#directory, life, random)
   }
 
-  async #finish(worker: WorkerProcess, life: number): Promise<string | undefined> {
-    await this.#begin(worker, life, undefined)
+  async #finish(worker: WorkerProcess): Promise<string | undefined> {
+    const from = Math.max(-1, ...this.#log.driven) + 1
+    const cases = Array.from({ length: this.#options.lastCases ?? 0 }, (_, i) => from + i)
+    await this.#begin(worker, undefined, cases)
     const timer = new AbortController()
     const late = delay(this.#options.finishMs ?? 30_000, 'late', { signal: timer.signal }).catch(() => '')
     const end = await Promise.race([worker.next('done'), late])
