@@ -24,7 +24,7 @@ import {
 } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
-import { isRunId, type RunId } from '../protocol/ids.ts'
+import { isRunId, keyText, type RunId } from '../protocol/ids.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { ExecutionRow, JournalEntry } from '../store/contract/rows.ts'
 import { descriptionOf, summaryOf } from './description.ts'
@@ -37,6 +37,8 @@ const HISTORY_LIMIT = 10_000
 
 interface PendingStart {
   readonly request: StartRequest
+  /** The text of its key. */
+  readonly text: string
   readonly resolve: (reply: StartReply) => void
   readonly reject: (error: unknown) => void
 }
@@ -57,7 +59,7 @@ export class ClientCalls implements ClientPort {
   start(request: StartRequest): Promise<StartReply> {
     return new Promise((resolve, reject) => {
       this.#engine.assertIntake()
-      this.#starts.push({ request, resolve, reject })
+      this.#starts.push({ request, text: keyText(request.key), resolve, reject })
       if (this.#starts.length > 1) return
       queueMicrotask(() => {
         const starts = this.#starts
@@ -71,11 +73,16 @@ export class ClientCalls implements ClientPort {
 
   async #startAll(starts: readonly PendingStart[]): Promise<void> {
     const { table } = this.#engine
-    const found = await table.currentRuns(starts.map(({ request }) => request.key))
-    for (const [i, start] of starts.entries()) {
-      const { key } = start.request
+    const unknown = starts.filter(({ text }) => table.currentByText(text) === undefined)
+    const found = await this.#engine.options.store.currents(unknown.map(({ request }) => request.key))
+    const stored = new Map<string, RunId>()
+    for (const [i, { text }] of unknown.entries()) {
+      const runId = found[i]
+      if (runId !== undefined) stored.set(text, runId)
+    }
+    for (const start of starts) {
       // An earlier one of this group may have started it.
-      const runId = table.current(key)?.state.runId ?? found[i]
+      const runId = table.currentByText(start.text)?.state.runId ?? stored.get(start.text)
       if (runId === undefined) this.#startNew(start)
       else this.#startOver(start, runId).catch(start.reject)
     }
@@ -235,7 +242,7 @@ export class ClientCalls implements ClientPort {
   outcome(target: ExecutionTarget): Promise<Outcome> {
     const { table, watchers } = this.#engine
     const live = target.runId === undefined ? table.current(target.key) : table.get(target.runId)
-    if (live === undefined || live.isCommitted) return this.#outcome(target)
+    if (live === undefined || (live.state.closedAt !== null && live.isCommitted)) return this.#outcome(target)
     // The common case, without a look at the store: the commit of its end is still to come.
     const { runId } = live.state
     return new Promise((resolve, reject) => {

@@ -3,6 +3,7 @@ import type { ExecutionState } from '../core/execution/state.ts'
 import type { Attributes } from '../protocol/event.ts'
 import type { ExecutionStatus } from '../protocol/execution-status.ts'
 import type { Failure } from '../protocol/failure.ts'
+import { keyText } from '../protocol/ids.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { RunWrites } from '../store/contract/batch-builder.ts'
 import type { OpenBatch } from './open-batch.ts'
@@ -37,11 +38,18 @@ export class LiveExecution {
   updateRequests: UpdateRequest[] | undefined
   updateWaiters: Map<string, UpdateRequest[]> | undefined
   isLimitWarned = false
+  #keyText: string | undefined
 
   constructor(state: ExecutionState, shard: number, rowActive: boolean) {
     this.state = state
     this.shard = shard
     this.rowActive = rowActive
+  }
+
+  /** The text of its key, made once. */
+  get keyText(): string {
+    this.#keyText ??= keyText(this.state.key)
+    return this.#keyText
   }
 
   /** Everything known of it is in the store. */

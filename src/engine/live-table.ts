@@ -56,6 +56,10 @@ export class LiveTable {
     return this.#byKey.get(keyText(key))
   }
 
+  currentByText(text: string): LiveExecution | undefined {
+    return this.#byKey.get(text)
+  }
+
   shardOf(key: WorkflowKey): number {
     return shardOf(key, this.#options.shards)
   }
@@ -63,7 +67,7 @@ export class LiveTable {
   /** Adds a run that has just been started: the newest of its key. */
   add(execution: LiveExecution): void {
     this.#byRun.set(execution.state.runId, execution)
-    this.#byKey.set(keyText(execution.state.key), execution)
+    this.#byKey.set(execution.keyText, execution)
   }
 
   /** An execution may have become idle, or busy again. */
@@ -89,11 +93,11 @@ export class LiveTable {
   }
 
   remove(execution: LiveExecution): void {
-    const { runId, key } = execution.state
+    const { runId } = execution.state
     if (this.#byRun.get(runId) !== execution) return
     this.#byRun.delete(runId)
     this.#idle.delete(runId)
-    const text = keyText(key)
+    const text = execution.keyText
     if (this.#byKey.get(text) === execution) this.#byKey.delete(text)
   }
 
@@ -151,7 +155,7 @@ export class LiveTable {
     execution.rowStatus = row.status
     execution.rowAttributes = state.attributes
     this.#byRun.set(runId, execution)
-    const text = keyText(state.key)
+    const text = execution.keyText
     const known = this.#byKey.get(text)
     if (known === undefined || known.state.runId < runId) this.#byKey.set(text, execution)
     this.#options.onLoaded({ execution, history: withoutWithdrawn(events) })

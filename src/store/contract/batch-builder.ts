@@ -16,6 +16,7 @@
 import type { Event } from '../../protocol/event.ts'
 import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch } from './batch.ts'
+import { eventText } from './event-text.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
@@ -151,7 +152,7 @@ export class RunWrites {
 
   /** The event is written as it is now: later changes of the object are not seen. */
   appendEvent(seq: number, epoch: number, event: Event): void {
-    const text = JSON.stringify(event)
+    const text = eventText(event)
     if (this.entryCount > 0 && seq === this.entrySeq + this.entryCount && epoch === this.entryEpoch) {
       this.entryText += `,${text}`
       this.entryCount++
