@@ -1,0 +1,122 @@
+/** One simulation: its time, its database, its faults, and what is written down for the checker. */
+import type { Randomness } from '../../src/platform/randomness.ts'
+import type { RunId } from '../../src/protocol/ids.ts'
+import { MemoryState } from '../../src/store/memory/memory-state.ts'
+import { DurableView } from './durable-view.ts'
+import type { Acknowledgement, HistoryRead, Outage, StepCall } from './facts.ts'
+import { type CrashSite, type FaultPlan, faultPlan, randomFor } from './fault-plan.ts'
+import type { Instance } from './instance.ts'
+import { Scheduler } from './scheduler.ts'
+import { Trace } from './trace.ts'
+
+export const START_MS = 1_750_000_000_000
+
+export interface Counters {
+  crashes: number
+  crashesInFlight: number
+  closes: number
+  lateAcks: number
+  stalls: number
+  lostAcks: number
+  lostAcksSettled: number
+  overtaken: number
+  arrivedAfterFence: number
+  lostCommits: number
+  fences: number
+  failedCommits: number
+  refusals: number
+  commits: number
+  stepCalls: number
+  acknowledgements: number
+}
+
+const NO_COUNTS: Counters = {
+  crashes: 0,
+  crashesInFlight: 0,
+  closes: 0,
+  lateAcks: 0,
+  stalls: 0,
+  lostAcks: 0,
+  lostAcksSettled: 0,
+  overtaken: 0,
+  arrivedAfterFence: 0,
+  lostCommits: 0,
+  fences: 0,
+  failedCommits: 0,
+  refusals: 0,
+  commits: 0,
+  stepCalls: 0,
+  acknowledgements: 0,
+}
+
+export class World {
+  readonly seed: number
+  readonly plan: FaultPlan
+  readonly trace: Trace
+  readonly scheduler: Scheduler
+  readonly state = new MemoryState()
+  readonly durable = new DurableView()
+  readonly counters: Counters = { ...NO_COUNTS }
+  readonly crashesBySite: Partial<Record<CrashSite, number>> = {}
+  readonly storeRandom: Randomness
+  readonly crashRandom: Randomness
+  readonly workloadRandom: Randomness
+  readonly engineRandom: Randomness
+  readonly ledger: StepCall[] = []
+  readonly acknowledgements: Acknowledgement[] = []
+  readonly reads: HistoryRead[] = []
+  readonly outages: Outage[] = []
+  /** What went wrong while the simulation ran. */
+  readonly faults: string[] = []
+  readonly stepCallsByKey = new Map<string, number>()
+  isFaulty = true
+  instance: Instance | undefined
+  #markers = 0
+
+  constructor(seed: number, print?: (line: string) => void) {
+    this.seed = seed
+    this.plan = faultPlan(seed)
+    this.trace = new Trace(print)
+    this.scheduler = new Scheduler(START_MS, randomFor(seed, 'schedule'), this.plan.tickShare)
+    this.storeRandom = randomFor(seed, 'store')
+    this.crashRandom = randomFor(seed, 'crash')
+    this.workloadRandom = randomFor(seed, 'workload')
+    this.engineRandom = randomFor(seed, 'engine')
+  }
+
+  get nowMs(): number {
+    return this.scheduler.clock.nowMs()
+  }
+
+  newMarker(): string {
+    this.#markers += 1
+    return `m${this.#markers}`
+  }
+
+  note(line: string): void {
+    this.trace.add(`${this.nowMs - START_MS} ${line}`)
+  }
+
+  /** Whether a crash happens here, to an instance that is alive. */
+  drawCrash(site: CrashSite): boolean {
+    const rate = this.plan.rates.crash[site]
+    return this.isFaulty && rate > 0 && this.crashRandom() < rate
+  }
+
+  /** Whether a fault of this rate happens now. */
+  draw(rate: number): boolean {
+    return this.isFaulty && rate > 0 && this.storeRandom() < rate
+  }
+
+  outage(fromMs: number, toMs: number): void {
+    this.outages.push({ fromMs, toMs })
+  }
+
+  isDurableMarker(marker: string): boolean {
+    return this.durable.markers.has(marker)
+  }
+
+  seqOf(runId: RunId): number {
+    return this.durable.seqOf(runId)
+  }
+}
