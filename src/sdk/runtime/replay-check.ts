@@ -5,7 +5,7 @@
  * each operation is kept while replaying (an unformatted stack), so that a mismatch can say where.
  */
 import { PerdureError } from '../../protocol/errors.ts'
-import type { Event } from '../../protocol/event.ts'
+import type { Event, SequencedEvent } from '../../protocol/event.ts'
 import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
 import type { OperationKind } from './operation.ts'
 
@@ -131,4 +131,12 @@ function siteOf(issued: Issued): string {
       return ` at ${line.trim().replace(/^at /, '')}`
   }
   return ''
+}
+
+/** A delayed start whose time had not come when the last of this happened: no code has seen it. */
+export function isBeforeStart(history: readonly SequencedEvent[]): boolean {
+  const first = history[0]?.event
+  const last = history.at(-1)?.event
+  if (first?.type !== 'execution-started' || last === undefined) return false
+  return first.notBefore !== undefined && last.at < first.notBefore
 }

@@ -24,7 +24,7 @@ import { validateSync } from '../standard-schema.ts'
 import { ContinueAsNew } from './continue-as-new.ts'
 import { floatingRecord, takeFloating } from './floating-rejections.ts'
 import type { OperationKind, PendingOperation, StepFunction } from './operation.ts'
-import { ReplayCheck } from './replay-check.ts'
+import { isBeforeStart, ReplayCheck } from './replay-check.ts'
 import { Scope } from './scope.ts'
 import { UpdateHandlers } from './update-handlers.ts'
 
@@ -61,6 +61,8 @@ export class WorkflowRun {
   #queueHead = 0
   #replay: ReplayCheck | undefined
   readonly #replayEndSeq: number
+  /** Code may have run up to here before. */
+  readonly #ranToSeq: number
   #commands: WorkflowCommand[] = []
   #logs: LogRecord[] | undefined
   #nextOp = 1
@@ -83,6 +85,7 @@ export class WorkflowRun {
     this.host = host
     this.#queue = history.length === 0 ? [] : [...history]
     this.#replayEndSeq = history.at(-1)?.seq ?? 0
+    this.#ranToSeq = isBeforeStart(history) ? 0 : this.#replayEndSeq
     if (history.length > 0) this.#replay = new ReplayCheck()
     for (const { event } of history) {
       if (event.type !== 'patch-marked') continue
@@ -96,7 +99,7 @@ export class WorkflowRun {
   }
 
   get isReplaying(): boolean {
-    return this.#positionSeq < this.#replayEndSeq
+    return this.#positionSeq < this.#ranToSeq
   }
 
   get updates(): UpdateHandlers {
@@ -220,7 +223,7 @@ export class WorkflowRun {
   }
 
   log(record: LogRecord): void {
-    if (this.#positionSeq <= this.#replayEndSeq && this.#replayEndSeq > 0) return
+    if (this.#positionSeq <= this.#ranToSeq) return
     this.#logs ??= []
     this.#logs.push(record)
   }

@@ -1,0 +1,147 @@
+/**
+ * What a crash may not change.
+ *
+ * 1. Whatever happened to the execution happens again in the same order, and code makes the same events.
+ * 2. Where things happened only while the code waited, the whole journal is the same, event by event.
+ * 3. Only times may differ, since they are inputs.
+ */
+import assert from 'node:assert/strict'
+import { evolve, forgetIssued } from '../../src/core/execution/evolve.ts'
+import { type ExecutionState, emptyState } from '../../src/core/execution/state.ts'
+import type { Event } from '../../src/protocol/event.ts'
+import { isClosed } from '../../src/protocol/execution-status.ts'
+import { KernelHarness } from './harness.ts'
+import { applyInput, isInput } from './inputs.ts'
+import type { Mode } from './random-run.ts'
+
+/** The run after a crash did not make the marker that `patched` made before it. */
+export class UnmarkedPatch extends Error {
+  readonly recovered: KernelHarness
+
+  constructor(recovered: KernelHarness) {
+    super('a marker of ctx.patched was not made again')
+    this.recovered = recovered
+  }
+}
+
+/** Dies after `crashSeq` events of the run, goes on from there, and must end in the same way. */
+export async function crashAndFollow(
+  reference: KernelHarness,
+  crashSeq: number,
+  mode: Mode,
+): Promise<KernelHarness> {
+  const recovered = KernelHarness.recover(reference.workflow, reference.journal.slice(0, crashSeq))
+  if (mode === 'quiet') await followExactly(recovered, reference)
+  else await followInputs(recovered, reference)
+  assert.equal(recovered.nondeterminism, undefined, 'unchanged code matches its history')
+  assert.deepEqual(timeless(codeEvents(recovered)), timeless(codeEvents(reference)))
+  assert.deepEqual(endOf(recovered.state), endOf(reference.state))
+  assertJournalMakesState(recovered)
+  return recovered
+}
+
+async function followExactly(recovered: KernelHarness, reference: KernelHarness): Promise<void> {
+  const { journal } = recovered
+  for (;;) {
+    const next = reference.journal[journal.length]
+    if (next === undefined) break
+    const before = journal.length
+    if (isInput(next) && applyInput(recovered, next)) continue
+    if (!(await recovered.turn())) fail(next, recovered, reference)
+    for (let i = before; i < journal.length; i++) {
+      const expected = reference.journal[i]
+      if (expected !== undefined && !sameEvent(journal[i], expected)) fail(expected, recovered, reference)
+    }
+  }
+  await recovered.untilQuiet()
+  assert.deepEqual(timeless(journal), timeless(reference.journal))
+}
+
+async function followInputs(recovered: KernelHarness, reference: KernelHarness): Promise<void> {
+  const dropped = new Set<number>()
+  for (const command of reference.commands) if (command.kind === 'drop') dropped.add(command.op)
+  const crashSeq = recovered.journal.length
+  for (const next of reference.journal.slice(crashSeq).filter(isInput)) {
+    while (!applyInput(recovered, next)) {
+      if (await recovered.turn()) continue
+      // The same event came after the end of the code before the crash too, or was no longer waited for.
+      if (recovered.isClosed || ('op' in next && next.op !== undefined && dropped.has(next.op))) break
+      fail(next, recovered, reference)
+    }
+  }
+  await recovered.untilQuiet()
+  const made = codeEvents(recovered)
+  for (const [i, expected] of codeEvents(reference).entries()) {
+    if (!sameEvent(made[i], expected)) fail(expected, recovered, reference)
+  }
+}
+
+function fail(expected: Event, recovered: KernelHarness, reference: KernelHarness): never {
+  const { nondeterminism } = recovered
+  const made = codeEvents(recovered)
+  const missing = codeEvents(reference).find((event, i) => !sameEvent(made[i], event))
+  if (missing?.type === 'patch-marked' && nondeterminism === undefined) throw new UnmarkedPatch(recovered)
+  const show = (journal: readonly Event[]): string =>
+    journal.map((event, i) => `${i + 1} ${JSON.stringify(timelessEvent(event))}`).join('\n')
+  throw new Error(
+    `after a crash ${expected.type} does not come: ${nondeterminism?.message ?? 'the code waits'}\n` +
+      `before:\n${show(reference.journal)}\nafter:\n${show(recovered.journal)}`,
+  )
+}
+
+function codeEvents(harness: KernelHarness): Event[] {
+  return harness.journal.filter((event) => !isInput(event))
+}
+
+/** The state that the journal makes is the live state, but for what replay asks for again. */
+export function assertJournalMakesState(harness: KernelHarness): void {
+  const rebuilt = emptyState(harness.state.runId)
+  for (const event of harness.journal) evolve(rebuilt, event)
+  const live = structuredClone(harness.state)
+  for (const op of harness.droppedOps) rebuilt.ops.delete(op)
+  for (const seq of harness.consumedSignals) rebuilt.signals?.delete(seq)
+  // The signals of a run that is replayed are known to be consumed only once its code has said so again.
+  assert.deepEqual(durable(live), durable(rebuilt))
+}
+
+function durable(state: ExecutionState): unknown {
+  forgetIssued(state)
+  for (const pending of state.ops.values()) {
+    if (pending.kind !== 'step') continue
+    pending.retry = undefined
+    pending.issued = false
+  }
+  const { ops, signals, ...rest } = state
+  const sorted = [...ops].sort(([a], [b]) => a - b)
+  return JSON.parse(JSON.stringify({ ...rest, ops: sorted, signals: [...(signals ?? [])], ...idsOf(state) }))
+}
+
+function idsOf({ requestIds, updates }: ExecutionState): object {
+  return { requestIds: [...(requestIds ?? [])], updates: [...(updates ?? [])] }
+}
+
+function endOf({ status, terminal, attributes }: ExecutionState): unknown {
+  return { status, attributes, terminal: terminal === undefined ? null : timelessEvent(terminal) }
+}
+
+function sameEvent(a: Event | undefined, b: Event): boolean {
+  return a !== undefined && JSON.stringify(timelessEvent(a)) === JSON.stringify(timelessEvent(b))
+}
+
+function timeless(events: readonly Event[]): unknown[] {
+  return events.map(timelessEvent)
+}
+
+function timelessEvent(event: Event): unknown {
+  const { at: _at, ...rest } = event
+  const text = JSON.stringify(rest, (key, value: unknown) => {
+    // Stacks name lines of the program's interpreter: the same code, but other frames above it.
+    if (key === 'dueAt' || key === 'retryAt' || key === 'failedSeq' || key === 'stack') return undefined
+    return value
+  })
+  return JSON.parse(text)
+}
+
+export function isFinished(harness: KernelHarness): boolean {
+  return isClosed(harness.state.status)
+}

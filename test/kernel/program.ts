@@ -1,0 +1,169 @@
+/** A small language of workflow programs, and the workflow that interprets it. */
+import type { WorkflowContext } from '../../src/sdk/context.ts'
+import { query, signal, update, type Workflow, workflow } from '../../src/sdk/definition.ts'
+
+export type Op =
+  | { readonly do: 'step'; readonly name: string; readonly retries: number }
+  | { readonly do: 'sleep'; readonly ms: number }
+  | { readonly do: 'wait'; readonly signal: string; readonly timeoutMs?: number }
+  | { readonly do: 'child'; readonly use: 'await' | 'keep' | 'signal' | 'cancel' }
+  | { readonly do: 'all' | 'race' | 'any' | 'allSettled'; readonly branches: readonly (readonly Op[])[] }
+  | { readonly do: 'map'; readonly items: number; readonly concurrency: number; readonly body: readonly Op[] }
+  | { readonly do: 'scope'; readonly body: readonly Op[]; readonly beforeCancel?: readonly Op[] }
+  | { readonly do: 'uncancellable'; readonly body: readonly Op[] }
+  | { readonly do: 'try'; readonly body: readonly Op[] }
+  | { readonly do: 'loop'; readonly times: number; readonly body: readonly Op[] }
+  | {
+      readonly do: 'patched'
+      readonly id: string
+      readonly body: readonly Op[]
+      readonly before: readonly Op[]
+    }
+  | { readonly do: 'attributes'; readonly name: string; readonly value: number }
+  /** A step whose name depends on `ctx.random`. */
+  | { readonly do: 'random' }
+  | { readonly do: 'throw' }
+  | { readonly do: 'continue' }
+
+export interface Program {
+  readonly body: readonly Op[]
+  /** What the handler of the update does; without it there is no handler. */
+  readonly onUpdate?: readonly Op[]
+}
+
+export const UPDATE = update<number>('nudge')
+export const TRACE = query<readonly string[]>('trace')
+
+const childWorkflow = workflow({ name: 'child', run: () => undefined })
+
+export function programWorkflow(program: Program): Workflow {
+  return workflow({
+    name: 'program',
+    run: async (ctx) => {
+      const trace: string[] = []
+      ctx.onQuery(TRACE, () => trace)
+      const { onUpdate } = program
+      if (onUpdate !== undefined) {
+        ctx.onUpdate(UPDATE, async () => {
+          await runAll(ctx, onUpdate, trace)
+          return trace.length
+        })
+      }
+      await runAll(ctx, program.body, trace)
+      return trace
+    },
+  })
+}
+
+async function runAll(ctx: WorkflowContext, ops: readonly Op[], trace: string[]): Promise<void> {
+  for (const op of ops) await runOp(ctx, op, trace)
+}
+
+async function runOp(ctx: WorkflowContext, op: Op, trace: string[]): Promise<void> {
+  const run = (body: readonly Op[], within = ctx) => runAll(within, body, trace)
+  switch (op.do) {
+    case 'step':
+    case 'random': {
+      const name = op.do === 'step' ? op.name : `random-${Math.floor(ctx.random() * 1000)}`
+      const retry = { maxAttempts: op.do === 'step' ? op.retries + 1 : 1, initialInterval: 10 }
+      trace.push(`${name}=${await ctx.step(name, () => undefined, { retry })}`)
+      return
+    }
+    case 'sleep':
+      await ctx.sleep(op.ms)
+      trace.push('slept')
+      return
+    case 'wait': {
+      const of = signal<string>(op.signal)
+      const payload =
+        op.timeoutMs === undefined ? await ctx.waitFor(of) : await ctx.waitFor(of, { timeout: op.timeoutMs })
+      trace.push(`${op.signal}=${payload}`)
+      return
+    }
+    case 'child':
+      return runChild(ctx, op.use, trace)
+    case 'all':
+    case 'race':
+    case 'any':
+    case 'allSettled':
+      return join(op.do, op.branches, run)
+    case 'map':
+      await ctx.map([...Array(op.items).keys()], () => run(op.body), { concurrency: op.concurrency })
+      return
+    case 'attributes':
+      ctx.setAttributes({ [op.name]: op.value })
+      return
+    case 'throw':
+      throw new Error('thrown by the program')
+    case 'continue':
+      return ctx.continueAsNew(trace)
+    default:
+      return runNested(ctx, op, trace)
+  }
+}
+
+type Nested = Extract<Op, { do: 'scope' | 'uncancellable' | 'try' | 'loop' | 'patched' }>
+
+async function runNested(ctx: WorkflowContext, op: Nested, trace: string[]): Promise<void> {
+  const run = (body: readonly Op[], within = ctx) => runAll(within, body, trace)
+  switch (op.do) {
+    case 'scope': {
+      const scope = ctx.scope((inner) => run(op.body, inner))
+      if (op.beforeCancel !== undefined) {
+        await run(op.beforeCancel)
+        scope.cancel('enough')
+      }
+      try {
+        await scope
+      } catch (error) {
+        trace.push(`scope: ${kindOf(error)}`)
+      }
+      return
+    }
+    case 'uncancellable':
+      return ctx.uncancellable((inner) => run(op.body, inner))
+    case 'try':
+      try {
+        await run(op.body)
+      } catch (error) {
+        trace.push(`caught: ${kindOf(error)}`)
+      }
+      return
+    case 'loop':
+      for (let i = 0; i < op.times; i++) await run(op.body)
+      return
+    case 'patched': {
+      const isNew = ctx.patched(op.id)
+      trace.push(`${op.id}: ${isNew}`)
+      return run(isNew ? op.body : op.before)
+    }
+  }
+}
+
+async function runChild(ctx: WorkflowContext, use: string, trace: string[]): Promise<void> {
+  const child = ctx.child(childWorkflow, undefined)
+  if (use === 'keep') return
+  if (use === 'signal') await child.signal(signal<string>('poke'), 'hello')
+  if (use === 'cancel') child.cancel('not needed')
+  trace.push(`child=${await child}`)
+}
+
+function join(
+  how: 'all' | 'race' | 'any' | 'allSettled',
+  branches: readonly (readonly Op[])[],
+  run: (body: readonly Op[]) => Promise<void>,
+): Promise<void> {
+  const running = branches.map((branch) => run(branch))
+  const none = (): void => {}
+  if (how === 'all') return Promise.all(running).then(none)
+  if (how === 'race') return Promise.race(running)
+  if (how === 'any') return Promise.any(running)
+  return Promise.allSettled(running).then(none)
+}
+
+/** Messages hold ids and times; the kind of an error is enough to tell one path from another. */
+function kindOf(error: unknown): string {
+  if (!(error instanceof Error)) return `not an error: ${String(error)}`
+  const code = (error as { code?: unknown }).code
+  return typeof code === 'string' ? code : error.name
+}
