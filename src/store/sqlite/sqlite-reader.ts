@@ -1,6 +1,6 @@
 /**
- * Reads a store file for tools, also while an engine runs on it: no lock is taken, nothing is written, and the engine
- * never waits for it.
+ * Reads a store file for tools, also while an engine runs on it: no lock is taken, nothing is written into it, and the
+ * engine never waits for it. SQLite may leave its `-wal` and `-shm` files behind, which the next engine takes over.
  */
 import { existsSync } from 'node:fs'
 import { PerdureError } from '../../protocol/errors.ts'

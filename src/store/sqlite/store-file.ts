@@ -8,6 +8,9 @@ import { FileLock } from './file-lock.ts'
 import { migrate, schemaVersionOf } from './migrate.ts'
 import { storeError } from './sqlite-error.ts'
 
+/** One page of the smallest size. */
+const SMALLEST_DATABASE_BYTES = 512
+
 export interface OpenFile {
   readonly file: string
   readonly lock: FileLock
@@ -57,10 +60,12 @@ export function attempt<T>(file: string, open: () => T): T {
 
 function prepareFile(file: string, shards: number): DatabaseSync {
   // A file that is not ours must stay as it is, so it is read before anything is set in it.
-  if (existsSync(file) && statSync(file).size > 0) {
+  if (sizeOf(file) > 0) {
+    requireWhole(file)
     const found = openReading(file)
     try {
       schemaVersionOf(found, file)
+      requireAllPages(found, file)
     } finally {
       found.close()
     }
@@ -73,6 +78,25 @@ function prepareFile(file: string, shards: number): DatabaseSync {
   } finally {
     writing.close()
   }
+}
+
+/** The size is all that is asked of the system: to open and close the file here would drop SQLite's locks on it (POSIX). */
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** SQLite takes a file of a few bytes for an empty database, and would write over it. */
+function requireWhole(file: string): void {
+  if (sizeOf(file) >= SMALLEST_DATABASE_BYTES) return
+  throw new PerdureError('STORE_CORRUPT', `${file} is not a SQLite database: it has ${sizeOf(file)} bytes`)
+}
+
+/** SQLite does not miss a part of the last page. While there is a log, pages may be in it alone. */
+function requireAllPages(found: DatabaseSync, file: string): void {
+  const value = (name: string): number => Number(found.prepare(`pragma ${name}`).get()?.[name])
+  const bytes = value('page_count') * value('page_size')
+  if (sizeOf(`${file}-wal`) > 0 || sizeOf(file) >= bytes) return
+  throw new PerdureError('STORE_CORRUPT', `${file} is cut off: it has ${sizeOf(file)} bytes of ${bytes}`)
 }
 
 function shardsOf(reading: DatabaseSync): number {

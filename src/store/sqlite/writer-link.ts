@@ -40,7 +40,6 @@ export class WriterLink {
       workerData: data,
       execArgv: process.execArgv.filter((option) => INHERITED_OPTION.test(option)),
     })
-    this.worker.unref()
     this.worker.on('message', (reply: WriterReply) => this.receive(reply))
     this.worker.on('error', (error) => this.fail(this.stopped(error)))
     this.exited = new Promise((resolve) => {
@@ -49,6 +48,8 @@ export class WriterLink {
         resolve()
       })
     })
+    // After the listeners, which would hold the process again.
+    this.worker.unref()
   }
 
   get failure(): PerdureError | undefined {
