@@ -1,5 +1,5 @@
 /** Text on a terminal: how many cells it takes, cutting it to fit, and taking the teeth out of control characters. */
-import type { styleText } from 'node:util'
+import { stripVTControlCharacters, type styleText } from 'node:util'
 
 export type Style = Parameters<typeof styleText>[0]
 
@@ -13,11 +13,12 @@ const ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
-/** Terminal cells of one line of text. */
+/** Terminal cells of one line of text; colours take none. */
 export function widthOf(text: string): number {
   if (ASCII.test(text)) return text.length
   let width = 0
-  for (const { segment } of segmenter.segment(text)) width += widthOfSegment(segment)
+  for (const { segment } of segmenter.segment(stripVTControlCharacters(text)))
+    width += widthOfSegment(segment)
   return width
 }
 

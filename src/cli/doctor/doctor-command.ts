@@ -1,0 +1,201 @@
+/** `perdure doctor`: is everything in order, and what to do where it is not. */
+import { resolve } from 'node:path'
+import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from '../command.ts'
+import { type Style, wrap } from '../display-width.ts'
+import { storeFileOf } from '../store-option.ts'
+import { UsageError } from '../usage-error.ts'
+import { AuditProgress } from './audit-progress.ts'
+import { type Check, note, ok, problem } from './check.ts'
+import { fileChecks, nodeCheck, sqliteCheck } from './environment-checks.ts'
+import type { FileAudit } from './file-audit.ts'
+import { FINDING_ADVICE, type Finding, type FindingCode } from './finding.ts'
+
+export const doctorCommand: Command = {
+  name: 'doctor',
+  summary:
+    'Checks Node, the file, its schema and every journal in it, and says what to do. Reads only, also while an engine runs. Exit code 1 if it finds a problem.',
+  operands: ['[FILE]'],
+  options: {
+    ...STORE_OPTIONS,
+    quick: { says: "SQLite's quick_check instead of integrity_check, which also reads the indexes" },
+    ...COMMON_OPTIONS,
+  },
+  examples: [
+    { line: 'perdure doctor ./orders.db', says: 'the file is named' },
+    { line: 'perdure doctor --store sqlite:./orders.db --quick', says: 'faster on a large file' },
+    { line: 'perdure doctor --json | jq .findings', says: 'for programs' },
+  ],
+  run: runDoctor,
+}
+
+interface Diagnosis {
+  readonly file: string
+  readonly checks: readonly Check[]
+  readonly audit: FileAudit | undefined
+}
+
+async function runDoctor(call: CommandCall): Promise<number> {
+  const file = fileOf(call)
+  const checks: Check[] = [nodeCheck(process.versions.node), await sqliteCheck(), ...fileChecks(file)]
+  const isReadable = checks.every(({ name, level }) => level !== 'problem' || name === 'disk')
+  const audit = isReadable ? await examineStore(call, file, checks) : undefined
+  const diagnosis = { file, checks, audit }
+  if (call.options.flag('json')) call.output.line(JSON.stringify(jsonOf(diagnosis)))
+  else print(call, diagnosis)
+  await call.output.flushed()
+  return isFine(diagnosis) ? 0 : 1
+}
+
+function fileOf(call: CommandCall): string {
+  const [operand] = call.operands
+  if (operand === undefined) return storeFileOf(call)
+  if (call.options.text('store') !== undefined)
+    throw new UsageError('the file is named twice', 'Use either FILE or --store.')
+  return resolve(call.directory, operand.startsWith('sqlite:') ? operand.slice('sqlite:'.length) : operand)
+}
+
+/** Adds its checks to the list; the audit is undefined if the file cannot be read as a store. */
+async function examineStore(
+  call: CommandCall,
+  file: string,
+  checks: Check[],
+): Promise<FileAudit | undefined> {
+  const { openForTool } = await import('../../store/sqlite/tool-connection.ts')
+  const store = await import('./store-checks.ts')
+  const { auditStore } = await import('./file-audit.ts')
+  const { StoreRows } = await import('./store-rows.ts')
+  const { nowMs, output, options } = call
+  const interruption = new AbortController()
+  const interrupt = (): void => interruption.abort(new Error('interrupted'))
+  let connection: ReturnType<typeof openForTool> | undefined
+  const progress = new AuditProgress(output)
+  try {
+    connection = openForTool(file)
+    const { database } = connection
+    const schema = store.schemaCheck(database, file)
+    checks.push(schema)
+    if (schema.level === 'problem') return undefined
+    checks.push(store.journalModeCheck(database))
+    const rows = new StoreRows(database)
+    const session = rows.sessions().at(-1)
+    checks.push(store.engineCheck(file, session, nowMs))
+    checks.push(store.clockCheck(rows.clockFloor(), nowMs))
+    checks.push(store.integrityCheck(database, options.flag('quick')))
+    // From here on an interruption is heard soon; before, SQLite may read for minutes, and the default ends it at once.
+    process.once('SIGINT', interrupt)
+    const isRunning = checks.some(({ name, level }) => name === 'engine' && level === 'ok')
+    const since = isRunning && session !== undefined ? { engineSinceMs: session.heartbeatAt } : {}
+    const onProgress = progress.update
+    return await auditStore(rows, { onProgress, nowMs, signal: interruption.signal, ...since })
+  } catch (error) {
+    if (interruption.signal.aborted) throw error
+    checks.push(store.unreadable('store', error))
+    return undefined
+  } finally {
+    progress.clear()
+    process.off('SIGINT', interrupt)
+    connection?.close()
+  }
+}
+
+function isFine({ checks, audit }: Diagnosis): boolean {
+  return checks.every(({ level }) => level !== 'problem') && audit?.findingCount === 0
+}
+
+const STYLES: Readonly<Record<Check['level'], Style>> = { ok: 'green', note: 'yellow', problem: 'red' }
+
+function print(call: CommandCall, diagnosis: Diagnosis): void {
+  const { output } = call
+  const { checks, audit } = diagnosis
+  const all = audit === undefined ? checks : [...checks, ...auditChecks(audit)]
+  const nameWidth = Math.max(...all.map(({ name }) => name.length))
+  for (const { name, level, says, advice } of all) {
+    const indent = ' '.repeat('problem'.length + nameWidth + 4)
+    const [first = '', ...rest] = wrap(says, Math.max(20, output.width - indent.length))
+    output.line(
+      `${output.paint(STYLES[level], level.padEnd('problem'.length))}  ${name.padEnd(nameWidth)}  ${first}`,
+    )
+    for (const line of rest) output.line(indent + line)
+    if (advice !== undefined) output.paragraph(advice, `${indent.slice(2)}→ `)
+  }
+  if (audit !== undefined) for (const group of groupsOf(audit.findings)) printFindings(call, group)
+  output.line('')
+  const problems = all.filter(({ level }) => level === 'problem').length
+  output.line(
+    problems === 0 ? 'Everything is in order.' : `${problems} problem${problems === 1 ? '' : 's'} found.`,
+  )
+}
+
+type Group = readonly [code: FindingCode, findings: readonly Finding[]]
+
+function groupsOf(findings: readonly Finding[]): Group[] {
+  const groups = new Map<FindingCode, Finding[]>()
+  for (const finding of findings) {
+    const group = groups.get(finding.code)
+    if (group === undefined) groups.set(finding.code, [finding])
+    else group.push(finding)
+  }
+  return [...groups]
+}
+
+function printFindings({ output }: CommandCall, [code, findings]: Group): void {
+  output.line('')
+  output.line(output.paint('bold', code))
+  for (const { workflowId, runId, seq, detail } of findings) {
+    const place = [
+      workflowId,
+      runId === undefined ? undefined : `run ${runId}`,
+      seq === undefined ? undefined : `event ${seq}`,
+    ]
+    const where = place.filter((each) => each !== undefined).join(', ')
+    output.paragraph(where === '' ? detail : `${where}: ${detail}`, '  ')
+  }
+  output.paragraph(FINDING_ADVICE[code], '  → ')
+}
+
+function auditChecks({ counts, findingCount, findings }: FileAudit): Check[] {
+  const { executions, byStatus, events, entries, timers, messages } = counts
+  const statuses = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`)
+  const total = `${executions} executions${statuses.length === 0 ? '' : ` (${statuses.join(', ')})`}`
+  const size = `${events} events in ${entries} journal entries, ${timers} timers`
+  const checks: Check[] = [ok('contents', `${total}, ${size}`)]
+  if (findingCount === 0) {
+    checks.push(ok('journals', 'every journal is whole, and gives its summary when it is replayed'))
+  } else {
+    const kept = findingCount > findings.length ? `, of which ${findings.length} are shown` : ''
+    checks.push(problem('journals', `${findingCount} findings${kept}`, 'See below.'))
+  }
+  if (messages > 0)
+    checks.push(
+      note(
+        'messages',
+        `${messages} messages between executions wait`,
+        'The engine delivers them when it runs.',
+      ),
+    )
+  const parked = byStatus.parked ?? 0
+  if (parked > 0)
+    checks.push(
+      note(
+        'parked',
+        `${parked} executions are parked`,
+        'perdure list --status parked, then perdure show ID, says why.',
+      ),
+    )
+  return checks
+}
+
+function jsonOf(diagnosis: Diagnosis): Record<string, unknown> {
+  const { file, checks, audit } = diagnosis
+  return {
+    ok: isFine(diagnosis),
+    file,
+    checks,
+    counts: audit?.counts ?? null,
+    findingCount: audit?.findingCount ?? null,
+    findings: (audit?.findings ?? []).map((finding) => ({
+      ...finding,
+      advice: FINDING_ADVICE[finding.code],
+    })),
+  }
+}

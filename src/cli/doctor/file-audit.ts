@@ -1,0 +1,299 @@
+/**
+ * The audit of a whole store: every run by `auditRun`, and what must hold between the tables.
+ *
+ * 1. Each run is read from one commit, so the audit is right while an engine runs. A snapshot is held for moments only:
+ *    it would keep the log of the engine from being copied into the file.
+ * 2. Memory does not grow with the store: one run is read at a time, and of findings the first of each kind are kept.
+ */
+import { setImmediate } from 'node:timers/promises'
+import { EXECUTION_STATUSES, isClosed } from '../../protocol/execution-status.ts'
+import { isRunId, type RunId, runDay, shardOf, type WorkflowKey } from '../../protocol/ids.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { OutboxRow } from '../../store/contract/rows.ts'
+import { type Finding, FindingLog } from './finding.ts'
+import { auditRun } from './journal-audit.ts'
+import { type RunPosition, type StoredExecution, StoreRows } from './store-rows.ts'
+
+export interface AuditCounts {
+  executions: number
+  byStatus: Record<string, number>
+  events: number
+  entries: number
+  timers: number
+  messages: number
+}
+
+export interface FileAudit {
+  readonly counts: AuditCounts
+  /** The first of each kind. */
+  readonly findings: readonly Finding[]
+  /** Of all kinds, those not kept included. */
+  readonly findingCount: number
+  readonly clockFloorMs: number
+}
+
+export interface AuditOptions {
+  /** Findings kept of each kind. Default 10. */
+  readonly keptPerCode?: number
+  /** Told at least every 200 ms of work. */
+  readonly onProgress?: (done: number, total: number) => void
+  /** Aborts between two snapshots. */
+  readonly signal?: AbortSignal
+  /** An engine that is running, by the time of its start: messages it has not delivered for a minute are stuck. */
+  readonly engineSinceMs?: number
+  /** Default: the system's clock. */
+  readonly nowMs?: number
+}
+
+const KEPT_PER_CODE = 10
+const SNAPSHOT_MS = 200
+const STUCK_MS = 60_000
+/** Numbers of messages begin with that of the session that sent them. */
+const MESSAGES_PER_SESSION = 2 ** 32
+const JOURNAL_FORMAT = 1
+const BEFORE_ALL: RunPosition = { day: Number.MIN_SAFE_INTEGER, runId: '' }
+
+/** Opens the file for reading, audits it, and closes it. For tests, and for tools. */
+export async function auditFile(file: string, options: AuditOptions = {}): Promise<FileAudit> {
+  const { openForTool } = await import('../../store/sqlite/tool-connection.ts')
+  const connection = openForTool(file)
+  try {
+    return await auditStore(new StoreRows(connection.database), options)
+  } finally {
+    connection.close()
+  }
+}
+
+export async function auditStore(rows: StoreRows, options: AuditOptions = {}): Promise<FileAudit> {
+  const auditor = new StoreAuditor(rows, options)
+  await auditor.auditAll()
+  return auditor.result()
+}
+
+class StoreAuditor {
+  readonly #rows: StoreRows
+  readonly #options: AuditOptions
+  readonly #log: FindingLog
+  readonly #shards: number
+  readonly #counts: AuditCounts = {
+    executions: 0,
+    byStatus: {},
+    events: 0,
+    entries: 0,
+    timers: 0,
+    messages: 0,
+  }
+
+  constructor(rows: StoreRows, options: AuditOptions) {
+    this.#rows = rows
+    this.#options = options
+    this.#log = new FindingLog(options.keptPerCode ?? KEPT_PER_CODE)
+    this.#shards = rows.meta('shards') ?? 0
+  }
+
+  result(): FileAudit {
+    return {
+      counts: this.#counts,
+      findings: this.#log.kept,
+      findingCount: this.#log.total,
+      clockFloorMs: this.#rows.clockFloor(),
+    }
+  }
+
+  async auditAll(): Promise<void> {
+    this.#guarded(() => this.#rows.snapshot(() => this.#auditSessions()))
+    await this.#auditRuns()
+    this.#guarded(() => this.#rows.snapshot(() => this.#auditOutbox()))
+    for (const table of ['journal', 'timer'] as const) this.#guarded(() => this.#auditOrphans(table))
+    this.#guarded(() => this.#auditCurrents())
+  }
+
+  /** A damaged page ends the reading of its table, not the audit. */
+  #guarded(read: () => void): boolean {
+    try {
+      read()
+      return true
+    } catch (error) {
+      if (!(error instanceof Error) || !('errcode' in error)) throw error
+      this.#log.add({ code: 'rows-unreadable', detail: error.message })
+      return false
+    }
+  }
+
+  async #auditRuns(): Promise<void> {
+    const { onProgress, signal } = this.#options
+    let position: RunPosition | undefined = BEFORE_ALL
+    let total = 0
+    if (!this.#guarded(() => (total = this.#rows.executionCount()))) return
+    while (position !== undefined) {
+      const after: RunPosition = position
+      if (!this.#guarded(() => (position = this.#rows.snapshot(() => this.#auditSome(after))))) return
+      onProgress?.(this.#counts.executions, total)
+      await setImmediate()
+      signal?.throwIfAborted()
+    }
+  }
+
+  /** Runs after a position for some time; where it stopped, or undefined at the end. */
+  #auditSome(after: RunPosition): RunPosition | undefined {
+    const endMs = performance.now() + SNAPSHOT_MS
+    for (const execution of this.#rows.executions(after)) {
+      this.#auditExecution(execution)
+      if (performance.now() > endMs) return execution
+    }
+    return undefined
+  }
+
+  #auditExecution(row: StoredExecution): void {
+    const counts = this.#counts
+    const { runId, key, status } = row
+    counts.executions += 1
+    counts.byStatus[status] = (counts.byStatus[status] ?? 0) + 1
+    const about = { runId, workflowId: key.workflowId }
+    if (!isRunId(runId) || runDay(runId) !== row.day)
+      this.#log.add({ code: 'summary-differs', detail: `its run id is not of day ${row.day}`, ...about })
+    if (!EXECUTION_STATUSES.includes(status))
+      this.#log.add({ code: 'summary-differs', detail: `its status is '${status}'`, ...about })
+    const audit = auditRun({
+      runId,
+      row,
+      entries: this.#entries(row),
+      timers: this.#rows.timers(row),
+      ...(this.#shards > 0 ? { shards: this.#shards } : {}),
+    })
+    counts.events += audit.events
+    counts.entries += audit.entries
+    counts.timers += audit.timers
+    for (const finding of audit.findings) this.#log.add(finding)
+    if (isClosed(status)) return
+    if (this.#rows.current(key)?.runId !== runId)
+      this.#log.add({
+        code: 'current-missing',
+        detail: `${status}, and not the current run of its id`,
+        ...about,
+      })
+    for (const [op, pending] of audit.state?.ops ?? []) {
+      if (pending.kind === 'child') this.#auditChild(row, { op, ...pending })
+    }
+  }
+
+  *#entries(row: StoredExecution): ReturnType<StoreRows['entries']> {
+    for (const entry of this.#rows.entries(row)) {
+      if (entry.format !== JOURNAL_FORMAT) {
+        const detail = `the entry has format ${entry.format}`
+        const about = { runId: row.runId, workflowId: row.key.workflowId, seq: entry.seq }
+        this.#log.add({ code: 'event-newer', detail, ...about })
+      }
+      yield entry
+    }
+  }
+
+  /** A child that its parent waits for is open, or a message between the two is on its way. */
+  #auditChild(
+    parent: StoredExecution,
+    child: { readonly op: number; readonly key: WorkflowKey; readonly runId: RunId },
+  ): void {
+    const { key, op } = child
+    let row = this.#rows.execution({ day: runDay(child.runId), runId: child.runId })
+    if (row?.status === 'continued') {
+      const current = this.#rows.current(key)
+      row = current === undefined ? undefined : this.#rows.execution(current)
+    }
+    if (row !== undefined && !isClosed(row.status)) return
+    for (const { message } of this.#rows.outbox()) {
+      const to = messageOf(message)?.to
+      if (to !== undefined && (isSameKey(to, key) || isSameKey(to, parent.key))) return
+    }
+    const fate = row === undefined ? 'is not there' : `is ${row.status}, and its parent was not told`
+    this.#log.add({
+      code: 'child-lost',
+      detail: `it waits for the child ${key.workflowId} of operation ${op}, which ${fate}`,
+      runId: parent.runId,
+      workflowId: parent.key.workflowId,
+    })
+  }
+
+  #auditOutbox(): void {
+    for (const row of this.#rows.outbox()) {
+      this.#counts.messages += 1
+      const problem = this.#messageProblem(row)
+      const place = `from shard ${row.fromShard} to ${row.toShard}, number ${row.seq}`
+      if (problem !== undefined)
+        this.#log.add({ code: 'message-unreadable', detail: `message ${place} ${problem}` })
+      else if (this.#isStuck(row))
+        this.#log.add({
+          code: 'message-stuck',
+          detail: `message ${place} is not delivered, though an engine runs`,
+        })
+    }
+  }
+
+  #messageProblem({ message, toShard }: OutboxRow): string | undefined {
+    const parsed = messageOf(message)
+    if (parsed === undefined) return 'is unreadable'
+    if (this.#shards > 0 && shardOf(parsed.to, this.#shards) !== toShard) return 'is for another shard'
+    return undefined
+  }
+
+  /** Messages of earlier sessions are the first thing that an engine delivers. */
+  #isStuck({ seq }: OutboxRow): boolean {
+    const { engineSinceMs, nowMs = Date.now() } = this.#options
+    if (engineSinceMs === undefined || nowMs < engineSinceMs + STUCK_MS) return false
+    const newest = this.#rows.sessions().at(-1)?.id ?? 0
+    return seq < newest * MESSAGES_PER_SESSION
+  }
+
+  #auditOrphans(table: 'journal' | 'timer'): void {
+    const what = table === 'journal' ? 'journal entries' : 'timers'
+    for (const { runId } of this.#rows.withoutSummary(table))
+      this.#log.add({
+        code: 'summary-missing',
+        detail: `there are ${what} of run ${runId}, and no summary`,
+        runId: runId as RunId,
+      })
+  }
+
+  #auditCurrents(): void {
+    for (const { workflowId, runId } of this.#rows.danglingCurrents()) {
+      const detail = `the current run of the id is ${runId}, which is not there`
+      this.#log.add({ code: 'current-dangling', detail, runId, workflowId })
+    }
+  }
+
+  #auditSessions(): void {
+    const sessions = this.#rows.sessions()
+    const open = sessions.filter(({ isFenced }) => !isFenced)
+    if (open.length > 1)
+      this.#log.add({
+        code: 'sessions-wrong',
+        detail: `${open.length} sessions are not fenced: ${open.map(({ id }) => id).join(', ')}`,
+      })
+    const shards = this.#rows.shards()
+    if (shards.length !== this.#shards || shards.some(({ id }, i) => id !== i))
+      this.#log.add({
+        code: 'shards-wrong',
+        detail: `there are ${shards.length} shards, and the file was made with ${this.#shards}`,
+      })
+    const newest = sessions.at(-1)?.id
+    const foreign = shards.filter(({ sessionId }) => sessionId !== newest)
+    if (foreign.length > 0)
+      this.#log.add({
+        code: 'shards-wrong',
+        detail: `${foreign.length} shards do not belong to the newest session, ${newest ?? 'of which there is none'}`,
+      })
+  }
+}
+
+function messageOf(text: string): Message | undefined {
+  try {
+    const message: unknown = JSON.parse(text)
+    if (typeof message !== 'object' || message === null || !('to' in message)) return undefined
+    return message as Message
+  } catch {
+    return undefined
+  }
+}
+
+function isSameKey(a: WorkflowKey, b: WorkflowKey): boolean {
+  return a.namespace === b.namespace && a.workflowId === b.workflowId
+}

@@ -1,0 +1,207 @@
+/**
+ * The rows of a SQLite store as doctor reads them: its own statements, so that an error in those of the engine shows.
+ * Column types are checked by SQLite (strict tables) unless the file is damaged.
+ */
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { Attributes } from '../../protocol/event.ts'
+import type { ExecutionStatus } from '../../protocol/execution-status.ts'
+import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../../store/contract/rows.ts'
+
+export interface RunPosition {
+  readonly day: number
+  readonly runId: string
+}
+
+export interface StoredExecution extends ExecutionRow {
+  readonly day: number
+}
+
+export interface StoredSession {
+  readonly id: number
+  readonly node: string
+  readonly heartbeatAt: number
+  readonly isFenced: boolean
+}
+
+type Columns = Record<string, SQLOutputValue>
+
+export class StoreRows {
+  readonly database: DatabaseSync
+  readonly #statements: ReturnType<typeof prepareStatements>
+
+  constructor(database: DatabaseSync) {
+    this.database = database
+    this.#statements = prepareStatements(database)
+  }
+
+  /** Everything read in `read` is of one commit. */
+  snapshot<T>(read: () => T): T {
+    this.database.exec('begin')
+    let isDone = false
+    try {
+      const result = read()
+      isDone = true
+      return result
+    } finally {
+      this.#end(isDone)
+    }
+  }
+
+  #end(isDone: boolean): void {
+    try {
+      this.database.exec('commit')
+    } catch (error) {
+      // After a failed read SQLite may have ended the transaction itself; the failure of the read is what matters.
+      if (isDone) throw error
+    }
+  }
+
+  *executions({ day, runId }: RunPosition): Generator<StoredExecution> {
+    for (const row of this.#statements.executions.iterate(day, runId)) yield executionOf(row)
+  }
+
+  execution({ day, runId }: RunPosition): StoredExecution | undefined {
+    const row = this.#statements.execution.get(day, runId)
+    return row === undefined ? undefined : executionOf(row)
+  }
+
+  *entries({
+    day,
+    runId,
+  }: RunPosition): Generator<Omit<JournalEntry, 'runId'> & { readonly format: number }> {
+    for (const row of this.#statements.entries.iterate(day, runId)) {
+      const { seq, epoch, count, format, events } = row
+      yield {
+        seq: Number(seq),
+        epoch: Number(epoch),
+        count: Number(count),
+        format: Number(format),
+        events: String(events),
+      }
+    }
+  }
+
+  timers({ day, runId }: RunPosition): Pick<TimerRow, 'timer' | 'dueAt'>[] {
+    const rows = this.#statements.timers.all(day, runId)
+    return rows.map((row) => ({ timer: Number(row.timer), dueAt: Number(row.due_at) }))
+  }
+
+  /** The newest run of a key. */
+  current({ namespace, workflowId }: WorkflowKey): RunPosition | undefined {
+    const row = this.#statements.current.get(namespace, workflowId)
+    return row === undefined ? undefined : { day: Number(row.day), runId: String(row.run_id) }
+  }
+
+  *outbox(): Generator<OutboxRow> {
+    for (const row of this.#statements.outbox.iterate()) {
+      const { from_shard, to_shard, seq, message } = row
+      yield {
+        fromShard: Number(from_shard),
+        toShard: Number(to_shard),
+        seq: Number(seq),
+        message: String(message),
+      }
+    }
+  }
+
+  /** Runs that have rows in `table` and no summary. */
+  *withoutSummary(table: 'journal' | 'timer'): Generator<RunPosition> {
+    for (const row of this.#statements.withoutSummary[table].iterate())
+      yield { day: Number(row.day), runId: String(row.run_id) }
+  }
+
+  *danglingCurrents(): Generator<{ readonly workflowId: string; readonly runId: RunId }> {
+    for (const row of this.#statements.danglingCurrents.iterate())
+      yield { workflowId: String(row.workflow_id), runId: String(row.run_id) as RunId }
+  }
+
+  sessions(): StoredSession[] {
+    return this.#statements.sessions.all().map((row) => ({
+      id: Number(row.id),
+      node: String(row.node),
+      heartbeatAt: Number(row.heartbeat_at),
+      isFenced: row.fenced_at !== null,
+    }))
+  }
+
+  shards(): { readonly id: number; readonly sessionId: number | undefined; readonly epoch: number }[] {
+    return this.#statements.shards.all().map((row) => ({
+      id: Number(row.id),
+      sessionId: row.session_id === null ? undefined : Number(row.session_id),
+      epoch: Number(row.epoch),
+    }))
+  }
+
+  meta(key: string): number | undefined {
+    const row = this.#statements.meta.get(key)
+    return row === undefined ? undefined : Number(row.value)
+  }
+
+  /** The highest time of any commit. */
+  clockFloor(): number {
+    return Math.max(this.meta('clock_floor') ?? 0, Number(this.#statements.lastCommit.get()?.at ?? 0))
+  }
+
+  executionCount(): number {
+    return Number(this.#statements.executionCount.get()?.n)
+  }
+}
+
+function prepareStatements(database: DatabaseSync) {
+  const prepare = (sql: string): StatementSync => database.prepare(sql)
+  const columns = `day, run_id, namespace, workflow_id, shard, workflow, version, status, active, started_at, closed_at,
+    attributes`
+  const orphans = (table: string): StatementSync =>
+    prepare(`
+      select distinct day, run_id from ${table} as own
+      where not exists (select 1 from execution where execution.day = own.day and execution.run_id = own.run_id)`)
+  return {
+    executions: prepare(`select ${columns} from execution where (day, run_id) > (?, ?) order by day, run_id`),
+    execution: prepare(`select ${columns} from execution where day = ? and run_id = ?`),
+    entries: prepare(
+      'select seq, epoch, count, format, events from journal where day = ? and run_id = ? order by seq',
+    ),
+    timers: prepare('select timer, due_at from timer where day = ? and run_id = ? order by timer'),
+    current: prepare('select day, run_id from current where namespace = ? and workflow_id = ?'),
+    outbox: prepare(
+      'select from_shard, to_shard, seq, message from outbox order by from_shard, to_shard, seq',
+    ),
+    withoutSummary: { journal: orphans('journal'), timer: orphans('timer') },
+    danglingCurrents: prepare(`
+      select current.workflow_id, current.run_id from current
+      left join execution on execution.day = current.day and execution.run_id = current.run_id
+      where execution.workflow_id is not current.workflow_id or execution.namespace is not current.namespace`),
+    sessions: prepare('select id, node, heartbeat_at, fenced_at from session order by id'),
+    shards: prepare('select id, session_id, epoch from shard order by id'),
+    meta: prepare('select value from meta where key = ?'),
+    lastCommit: prepare('select max(at) as at from "commit"'),
+    executionCount: prepare('select count(*) as n from execution'),
+  }
+}
+
+function executionOf(row: Columns): StoredExecution {
+  return {
+    day: Number(row.day),
+    runId: String(row.run_id) as RunId,
+    key: { namespace: String(row.namespace), workflowId: String(row.workflow_id) },
+    shard: Number(row.shard),
+    workflow: String(row.workflow),
+    version: String(row.version),
+    status: String(row.status) as ExecutionStatus,
+    active: row.active === 1,
+    startedAt: Number(row.started_at),
+    closedAt: row.closed_at === null ? null : Number(row.closed_at),
+    attributes: attributesOf(row.attributes ?? null),
+  }
+}
+
+/** Attributes that are no JSON differ from those of any journal. */
+function attributesOf(text: SQLOutputValue): Attributes | null {
+  if (text === null) return null
+  try {
+    return JSON.parse(String(text)) as Attributes
+  } catch {
+    return { unreadable: String(text) }
+  }
+}
