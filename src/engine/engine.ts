@@ -158,7 +158,13 @@ export class Engine implements WorkerHost {
     const { session, clockFloorMs } = await store.register({ node, incarnation, nowMs: clock.nowMs() })
     this.session = session
     this.#batchSeq = 0
-    this.clock = monotonicClock(clock, Math.max(clockFloorMs, this.clock.nowMs()))
+    const floorMs = Math.max(clockFloorMs, this.clock.nowMs())
+    this.clock = monotonicClock(clock, floorMs, (behindMs) => {
+      this.options.logger.warn(
+        'the clock of the machine is behind the last commit: time goes on from there',
+        { behindMs },
+      )
+    })
     this.newRunId = runIdSource(this.clock, random)
   }
 
@@ -304,7 +310,12 @@ export class Engine implements WorkerHost {
         return
       }
       this.table.remove(execution)
-      this.table.load(execution.state.runId).catch((error) => this.fail(error))
+      this.table.load(execution.state.runId).then(
+        (loaded) => {
+          if (loaded !== undefined) this.updates.handOver(execution, loaded)
+        },
+        (error) => this.fail(error),
+      )
     }
     this.committer.release(execution, again)
   }

@@ -73,7 +73,7 @@ export class LiveTable {
   /** An execution may have become idle, or busy again. */
   refresh(execution: LiveExecution): void {
     const { runId } = execution.state
-    if (!execution.isIdle || isClosed(execution.state.status)) {
+    if (!execution.isIdle || (isClosed(execution.state.status) && !execution.isCommitted)) {
       if (this.#idle.size > 0) this.#idle.delete(runId)
       return
     }

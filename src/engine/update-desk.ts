@@ -93,6 +93,15 @@ export class UpdateDesk {
     this.#options.committer.release(execution, (dropped) => this.dropped(execution, dropped ?? error))
   }
 
+  /** The execution was loaded anew: who waits for it waits for the new object. */
+  handOver(from: LiveExecution, to: LiveExecution): void {
+    if (from === to) return
+    to.updateRequests = from.updateRequests
+    to.updateWaiters = from.updateWaiters
+    from.updateRequests = undefined
+    from.updateWaiters = undefined
+  }
+
   dropped(execution: LiveExecution, error: Error): void {
     const requests = [
       ...(execution.updateRequests ?? []),

@@ -5,6 +5,8 @@ export type Cancel = () => void
 export interface Clock {
   /** ms since 1970. */
   nowMs(): number
+  /** ms since some moment, never set by anybody: for what has passed. Default: `nowMs`. */
+  tickMs?(): number
   /** Calls once, not before `delayMs` ms have passed. */
   after(delayMs: number, call: () => void): Cancel
   /** Calls once in a later macrotask: all microtasks of this one have run by then. */
@@ -16,6 +18,7 @@ const LONGEST_DELAY_MS = 2_147_483_647
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  tickMs: () => performance.now(),
   after: (delayMs, call) => {
     let timer: NodeJS.Timeout
     const wait = (restMs: number): void => {
@@ -33,17 +36,36 @@ export const systemClock: Clock = {
 
 /**
  * A clock that never runs backwards: not when the system's clock is set back, and not across a restart, since `floorMs` is
- * the highest time of any commit before.
+ * the highest time of any commit before. It does not stand still either: while the system's clock is behind, time goes on
+ * from the highest value at the pace of what has really passed.
  */
-export function monotonicClock(clock: Clock, floorMs: number): Clock {
-  let highest = floorMs
+export function monotonicClock(clock: Clock, floorMs: number, onBehind?: (behindMs: number) => void): Clock {
+  const tickMs = clock.tickMs === undefined ? clock.nowMs : clock.tickMs
+  let baseMs = Math.max(floorMs, clock.nowMs())
+  let baseTickMs = tickMs()
+  let isBehind = false
   return {
     nowMs: () => {
       const now = clock.nowMs()
-      if (now > highest) highest = now
-      return highest
+      const tick = tickMs()
+      const steady = Math.floor(baseMs + Math.max(0, tick - baseTickMs))
+      if (now >= steady) {
+        baseMs = now
+        baseTickMs = tick
+        isBehind = false
+        return now
+      }
+      if (!isBehind && steady - now >= BEHIND_MS) {
+        isBehind = true
+        onBehind?.(steady - now)
+      }
+      return steady
     },
+    tickMs,
     after: clock.after,
     defer: clock.defer,
   }
 }
+
+/** A clock set back by less is nobody's business. */
+const BEHIND_MS = 1000

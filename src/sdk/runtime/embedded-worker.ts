@@ -236,7 +236,8 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
       if (live.run.hasWork) this.#ready.push(live)
       else live.queued = false
     }
-    if (reports.length > 0) this.#host?.onTurn(reports)
+    // Also without reports: while code replays, what others have appended must not wait for it.
+    this.#host?.onTurn(reports)
     const ready = this.#ready
     const count = Math.min(ready.length, TURN_RUNS)
     for (let i = 0; i < count; i++) {
