@@ -240,13 +240,13 @@ export class ClientCalls implements ClientPort {
   }
 
   outcome(target: ExecutionTarget): Promise<Outcome> {
-    const { table, watchers } = this.#engine
+    const { table, ends } = this.#engine
     const live = target.runId === undefined ? table.current(target.key) : table.get(target.runId)
     if (live === undefined || (live.state.closedAt !== null && live.isCommitted)) return this.#outcome(target)
     // The common case, without a look at the store: the commit of its end is still to come.
     const { runId } = live.state
     return new Promise((resolve, reject) => {
-      watchers.add(runId, {
+      ends.add(runId, {
         reject,
         resolve: (terminal) => {
           if (terminal === undefined || terminal.type === 'execution-continued')
@@ -419,7 +419,7 @@ export class ClientCalls implements ClientPort {
     for (;;) {
       this.#engine.assertOpen()
       // Registered before the look at the store, so that an end in between is not missed.
-      const told = this.#engine.watchers.next(runId)
+      const told = this.#engine.ends.next(runId)
       const live = this.#engine.table.get(runId)
       if (live === undefined || (live.state.closedAt !== null && live.isCommitted)) {
         told.catch(() => {})

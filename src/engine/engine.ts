@@ -89,6 +89,8 @@ export class Engine implements WorkerHost {
   readonly updates: UpdateDesk
   /** Told when events of a run were committed. */
   readonly watchers = new RunWaiters()
+  /** Told when the end of a run was committed. */
+  readonly ends = new RunWaiters()
   clock: Clock
   newRunId: () => RunId
   session: Session = { id: 0, incarnation: '' }
@@ -241,6 +243,7 @@ export class Engine implements WorkerHost {
     const error = new PerdureError('ENGINE_CLOSED', 'the engine is closed')
     this.committer.dropAll(error)
     this.watchers.failAll(error)
+    this.ends.failAll(error)
     await store.close()
   }
 
@@ -261,6 +264,7 @@ export class Engine implements WorkerHost {
     }
     this.committer.dropAll(error)
     this.watchers.failAll(error)
+    this.ends.failAll(error)
     this.options.onFailed?.(error)
   }
 
@@ -395,14 +399,16 @@ export class Engine implements WorkerHost {
 
   #onCommitted(batch: OpenBatch): void {
     for (const timer of batch.timers) this.#timers?.armed(timer)
-    const { watchers, table } = this
+    const { watchers, ends, table } = this
     for (const runId of batch.builder.runIds()) {
       const execution = table.get(runId)
       const isKnown = execution?.isCommitted === true
       // What was written is not kept alive by who wrote it.
       if (isKnown) execution.forgetBatch()
-      if (watchers.size > 0) watchers.tell(runId, isKnown ? execution.state.terminal : undefined)
-      if (isKnown && execution.state.closedAt !== null && execution.pins === 0) table.remove(execution)
+      if (watchers.size > 0) watchers.tell(runId, undefined)
+      if (!isKnown || execution.state.terminal === undefined) continue
+      ends.tell(runId, execution.state.terminal)
+      if (execution.pins === 0) table.remove(execution)
     }
     this.table.trim()
   }

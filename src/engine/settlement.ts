@@ -40,6 +40,7 @@ export interface SettlingEngine {
   readonly table: LiveTable
   readonly transitions: Transitions
   readonly watchers: RunWaiters
+  readonly ends: RunWaiters
   readonly session: Session
   readonly batchSeq: number
   register(): Promise<void>
@@ -102,7 +103,10 @@ async function settleRefused(engine: SettlingEngine, batch: OpenBatch, reason: s
   const error = new PerdureError('STORE_FAILED', `the store refuses what the execution wrote: ${reason}`)
   batch.releases.length = 0
   for (const each of lost) each.release(error)
-  for (const runId of batch.builder.runs()) engine.watchers.tell(runId, undefined)
+  for (const runId of batch.builder.runs()) {
+    engine.watchers.tell(runId, undefined)
+    engine.ends.tell(runId, undefined)
+  }
   await engine.startOver(new PerdureError('UNCOMMITTED', 'a batch was refused by the store'))
   for (const each of answers) each.release(undefined)
   for (const runId of guilty) await parkGuilty(engine, runId, reason)
