@@ -75,6 +75,8 @@ function decideClosed(state: ExecutionState, command: Command): Decision {
   if (command.type === 'cancel' || command.type === 'terminate') {
     return rejected('EXECUTION_CLOSED', `execution ${state.key.workflowId} is ${state.status}`)
   }
+  // Such as the timer of a delayed start that was due, but had not fired, when the execution ended.
+  if (command.type === 'timer-due') return decided([], [{ kind: 'drop-timer', timer: command.timer }])
   return NOTHING
 }
 
