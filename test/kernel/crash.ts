@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { evolve, forgetIssued } from '../../src/core/execution/evolve.ts'
 import { type ExecutionState, emptyState } from '../../src/core/execution/state.ts'
+import { DEADLINE_TIMER } from '../../src/core/execution/timer-ids.ts'
 import type { Event } from '../../src/protocol/event.ts'
 import { isClosed } from '../../src/protocol/execution-status.ts'
 import { KernelHarness } from './harness.ts'
@@ -37,6 +38,7 @@ export async function crashAndFollow(
   assert.deepEqual(timeless(codeEvents(recovered)), timeless(codeEvents(reference)))
   assert.deepEqual(endOf(recovered.state), endOf(reference.state))
   assertJournalMakesState(recovered)
+  assertShellMatchesState(recovered)
   return recovered
 }
 
@@ -112,8 +114,9 @@ function durable(state: ExecutionState): unknown {
     pending.issued = false
   }
   const { ops, signals, ...rest } = state
-  const sorted = [...ops].sort(([a], [b]) => a - b)
-  return JSON.parse(JSON.stringify({ ...rest, ops: sorted, signals: [...(signals ?? [])], ...idsOf(state) }))
+  return JSON.parse(
+    JSON.stringify({ ...rest, ops: sorted(ops), signals: [...(signals ?? [])], ...idsOf(state) }),
+  )
 }
 
 function idsOf({ requestIds, updates }: ExecutionState): object {
@@ -142,6 +145,23 @@ function timelessEvent(event: Event): unknown {
   return JSON.parse(text)
 }
 
-export function isFinished(harness: KernelHarness): boolean {
-  return isClosed(harness.state.status)
+/** What the shell was told to arm and to run is what the state waits for: nothing is forgotten, nothing left behind. */
+export function assertShellMatchesState({ state, timers, runningSteps }: KernelHarness): void {
+  const armed = new Map<number, number>()
+  const running = new Map<number, number>()
+  if (!isClosed(state.status)) {
+    if (state.deadlineAt !== undefined) armed.set(DEADLINE_TIMER, state.deadlineAt)
+    for (const [op, pending] of state.ops) {
+      if (pending.kind === 'sleep' || pending.kind === 'wait') armed.set(op, pending.dueAt)
+      if (pending.kind === 'step' && pending.running) running.set(op, pending.attempt)
+      if (pending.kind === 'step' && !pending.running) armed.set(op, pending.retryAt)
+    }
+  }
+  assert.deepEqual(sorted(timers), sorted(armed), 'timers of the store')
+  assert.deepEqual(sorted(runningSteps), sorted(running), 'running steps')
+  if (!isClosed(state.status)) assert.equal(state.runnableSteps, running.size)
+}
+
+function sorted<T>(entries: Iterable<readonly [number, T]>): (readonly [number, T])[] {
+  return [...entries].sort(([a], [b]) => a - b)
 }

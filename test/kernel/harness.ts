@@ -57,6 +57,8 @@ export class KernelHarness {
   readonly droppedOps = new Set<number>()
   readonly consumedSignals = new Set<number>()
   readonly timers = new Map<number, number>()
+  /** Step functions that run now, by operation: the attempt. */
+  readonly runningSteps = new Map<number, number>()
   readonly logged: string[] = []
   nowMs = START_MS
   /** Set when the code does not match the history. */
@@ -151,6 +153,8 @@ export class KernelHarness {
       this.journal.push(event)
       if (isDelivered(event) && this.#isActivated) this.#worker.deliver(RUN_ID, this.state.seq, event)
       if (event.type === 'execution-parked') this.#evict()
+      if ('op' in event && event.op !== undefined && event.type.startsWith('step-'))
+        this.runningSteps.delete(event.op)
     }
     for (const effect of decision.effects) this.#perform(effect)
     if (this.isClosed) this.#evict()
@@ -224,6 +228,7 @@ export class KernelHarness {
   #evict(): void {
     if (!this.#isActivated) return
     this.#isActivated = false
+    this.runningSteps.clear()
     this.#worker.evict(RUN_ID)
   }
 
@@ -244,6 +249,8 @@ export class KernelHarness {
 
   #perform(effect: Effect): void {
     this.effects.push(effect)
+    if (effect.kind === 'run-step') this.runningSteps.set(effect.op, effect.attempt)
+    if (effect.kind === 'abort-step') this.runningSteps.delete(effect.op)
     if (effect.kind === 'arm-timer') this.timers.set(effect.timer, effect.dueAt)
     if (effect.kind === 'drop-timer') this.timers.delete(effect.timer)
     if (effect.kind === 'send') this.sent.push(effect.message)

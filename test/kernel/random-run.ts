@@ -71,7 +71,7 @@ class RandomRun {
     if (harness.isClosed) return this.#mode === 'quiet' && this.#random() < 0.7 ? this.#retry() : undefined
     const inputs = this.#completions()
     const rare = this.#rare()
-    if (rare !== undefined && this.#random() < 0.06) return rare
+    if (rare !== undefined && this.#random() < 0.08) return rare
     const messages = this.#messages()
     if (inputs.length > 0 && (messages.length === 0 || this.#random() < 0.75)) return this.#one(inputs)
     // Code may still have something to ask for: what is left over comes after that.

@@ -1,0 +1,96 @@
+/**
+ * Does code fit a history? Told without the replay check of the runtime: the code runs live on the events that the history
+ * delivers, and what it asks for is compared with what the history says was asked for.
+ */
+import { silentLogger } from '../../src/platform/logger.ts'
+import { type Event, isDelivered, type SequencedEvent } from '../../src/protocol/event.ts'
+import type { WorkflowCommand } from '../../src/protocol/workflow-command.ts'
+import type { Workflow } from '../../src/sdk/definition.ts'
+import { EmbeddedWorker } from '../../src/sdk/runtime/embedded-worker.ts'
+import { KEY, runIdFor, START_MS } from './harness.ts'
+
+export async function fitsHistory(code: Workflow, history: readonly SequencedEvent[]): Promise<boolean> {
+  const runId = runIdFor(0)
+  const asked = new Map<number, string>()
+  let isParked = false
+  let deferred: (() => void) | undefined
+  const worker = new EmbeddedWorker({
+    workflows: [code],
+    logger: silentLogger,
+    clock: {
+      nowMs: () => START_MS,
+      after: () => () => {},
+      defer: (call) => {
+        deferred = call
+      },
+    },
+  })
+  worker.connect({
+    onTurn: (reports) => {
+      for (const { commands, parked } of reports) {
+        if (parked !== undefined) isParked = true
+        for (const command of commands) note(asked, command)
+      }
+      if (isParked) worker.evict(runId)
+    },
+    onStepCompleted: () => {},
+    onStepFailed: () => {},
+  })
+  worker.activate({ info: { key: KEY, runId, workflow: code.name, version: code.version }, history: [] })
+  for (const { seq, event } of history) {
+    const recorded = recordedOperation(event)
+    if (recorded !== undefined && asked.get(recorded[0]) !== recorded[1]) return false
+    if (!isDelivered(event)) continue
+    worker.deliver(runId, seq, event)
+    while (deferred !== undefined) {
+      const call = deferred
+      deferred = undefined
+      call()
+      await new Promise<void>((resolve) => void setImmediate(resolve))
+    }
+    if (isParked) return false
+  }
+  return true
+}
+
+function note(asked: Map<number, string>, command: WorkflowCommand): void {
+  switch (command.kind) {
+    case 'step':
+      asked.set(command.op, `step ${command.name}`)
+      return
+    case 'sleep':
+      asked.set(command.op, 'sleep sleep')
+      return
+    case 'wait':
+      asked.set(command.op, `wait ${command.signal}`)
+      return
+    case 'child':
+      asked.set(command.op, `child ${command.workflow}`)
+      return
+    case 'signal-child':
+      asked.set(command.op, `signal-child ${command.signal}`)
+      return
+    case 'attributes':
+      asked.set(command.op, 'attributes')
+  }
+}
+
+/** The operation that an event says was asked for. */
+function recordedOperation(event: Event): readonly [op: number, what: string] | undefined {
+  switch (event.type) {
+    case 'step-completed':
+    case 'step-failed':
+    case 'step-attempt-failed':
+      return [event.op, `step ${event.name}`]
+    case 'timer-started':
+      return [event.op, `${event.kind} ${event.name}`]
+    case 'child-started':
+      return [event.op, `child ${event.name}`]
+    case 'child-signalled':
+      return [event.op, `signal-child ${event.name}`]
+    case 'attributes-set':
+      return [event.op, 'attributes']
+    default:
+      return undefined
+  }
+}
