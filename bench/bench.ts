@@ -1,0 +1,71 @@
+/** `npm run bench`: measures the engine beside a bare loop that writes the same rows. See `--help`. */
+import { statfsSync } from 'node:fs'
+import { helpText, parseCommandLine, UsageError } from './command-line.ts'
+import { tableOf } from './report.ts'
+import type { BenchResult } from './result.ts'
+import { killTasks } from './task-process.ts'
+import { steps } from './workloads/steps.ts'
+import type { BenchOptions, Workload } from './workloads/workload.ts'
+
+const WORKLOADS: readonly Workload[] = [steps]
+
+const ROUND_MS = 6000
+const QUICK_ROUND_MS = 600
+/** `statfs` of a file system in memory: tmpfs, ramfs. */
+const MEMORY_FILE_SYSTEMS = [0x01021994, 0x858458f6]
+
+async function main(): Promise<number> {
+  const given = parseCommandLine(process.argv.slice(2))
+  if (given.isHelp) {
+    process.stdout.write(helpText(WORKLOADS))
+    return 0
+  }
+  const chosen =
+    given.workload === 'all' ? WORKLOADS : WORKLOADS.filter(({ name }) => name === given.workload)
+  if (chosen.length === 0) throw new UsageError(`no workload is called '${given.workload}'`)
+  if (given.store !== 'memory' && MEMORY_FILE_SYSTEMS.includes(statfsSync(given.directory).type))
+    process.stderr.write(`${given.directory} is in memory: fsync costs nothing there, see --directory\n`)
+  const options: Omit<BenchOptions, 'store'> = {
+    inFlight: given.inFlight,
+    executions: given.executions,
+    roundMs: given.isQuick ? QUICK_ROUND_MS : ROUND_MS,
+    isQuick: given.isQuick,
+    rounds: given.rounds,
+    nodeFlags: given.nodeFlags,
+    directory: given.directory,
+    progress: (text) => process.stderr.write(`${text}\n`),
+  }
+  const results: BenchResult[] = []
+  let broken = 0
+  for (const workload of chosen) {
+    try {
+      for await (const result of workload.run({ ...options, store: storeFor(workload, given.store) })) {
+        results.push(result)
+        if (given.isJson) process.stdout.write(`${JSON.stringify(result)}\n`)
+      }
+    } catch (error) {
+      broken += 1
+      process.stderr.write(
+        `${workload.name} could not be run: ${error instanceof Error ? error.message : error}\n`,
+      )
+    }
+  }
+  if (!given.isJson && results.length > 0) process.stdout.write(`${tableOf(results)}\n`)
+  return broken > 0 ? 1 : 0
+}
+
+function storeFor(workload: Workload, asked: BenchOptions['store'] | undefined): BenchOptions['store'] {
+  const store = asked ?? 'sqlite'
+  if (!workload.stores.includes(store))
+    throw new UsageError(`${workload.name} needs a file: it does not run with --store ${store}`)
+  return store
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, killTasks)
+try {
+  process.exitCode = await main()
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error
+  process.stderr.write(`${error.message}\nTry: npm run bench -- --help\n`)
+  process.exitCode = 2
+}

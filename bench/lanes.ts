@@ -1,0 +1,85 @@
+/** Executions that end one after the other in each of many lanes: on the engine, and bare. */
+import { join } from 'node:path'
+import { createEngine } from '../src/index.ts'
+import { type BareExecution, type BareProgram, bareMemory, bareSqlite, runBareLoop } from './bare-loop.ts'
+import { FANOUT_STEPS, fanOut, threeSteps } from './bench-workflows.ts'
+import { fsyncsOf } from './fsync-count.ts'
+import { type Extent, type LoopMeasures, Meter } from './meter.ts'
+
+export type StoreName = 'sqlite' | 'memory'
+
+export interface LanesOrder {
+  readonly workflow: 'steps' | 'fanout'
+  readonly store: StoreName
+  readonly directory: string
+  readonly inFlight: number
+  readonly extent: Extent
+}
+
+const WORKFLOWS = {
+  steps: { workflow: threeSteps, steps: 3, phases: [0, 1, 1, 1] },
+  // All results in one commit, and the end in one of its own, as the engine has it: the join is a turn of the code.
+  fanout: { workflow: fanOut, steps: FANOUT_STEPS, phases: [0, FANOUT_STEPS, 0] },
+} as const
+
+export function storeFile(directory: string): string {
+  return join(directory, 'bench.db')
+}
+
+export async function runEngineLanes(order: LanesOrder): Promise<LoopMeasures> {
+  const { store, directory, inFlight } = order
+  const { workflow, steps } = WORKFLOWS[order.workflow]
+  const file = storeFile(directory)
+  await using engine = await createEngine({
+    store: store === 'memory' ? 'memory' : `sqlite:${file}`,
+    workflows: [workflow],
+  })
+  const { counters } = engine
+  const meter = new Meter(order.extent, steps, () => ({
+    commits: counters.commits,
+    rows: counters.rows + counters.commits,
+    fsyncs: store === 'memory' ? 0 : fsyncsOf(file, counters.commits),
+  }))
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (meter.isOn) {
+      const id = `order-${next++}`
+      const startedAtMs = performance.now()
+      const execution = await engine.start(workflow, { orderId: id }, { id })
+      await execution.result()
+      meter.finished(performance.now() - startedAtMs)
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, lane))
+  return meter.measures()
+}
+
+export async function runBareLanes(order: LanesOrder): Promise<LoopMeasures> {
+  const { steps, phases } = WORKFLOWS[order.workflow]
+  const program: BareProgram = { workflow: order.workflow, steps: phases }
+  const tables = order.store === 'memory' ? bareMemory() : bareSqlite(storeFile(order.directory))
+  const counts = { commits: 0, rows: 0 }
+  const meter = new Meter(order.extent, steps, () => ({ ...counts, fsyncs: tables.fsyncs(counts.commits) }))
+  const executions = bareExecutions()
+  await runBareLoop({
+    tables,
+    program,
+    inFlight: order.inFlight,
+    counts,
+    next: () => (meter.isOn ? executions() : undefined),
+    onDurable: ({ phase, startedAtMs }) => {
+      if (phase === phases.length) meter.finished(performance.now() - startedAtMs)
+    },
+  })
+  return meter.measures()
+}
+
+/** Run ids of the length and order of the engine's. */
+export function bareExecutions(): () => BareExecution {
+  let next = 0
+  return () => {
+    const id = next++
+    const runId = `01M7YENP34${id.toString(32).toUpperCase().padStart(16, '0')}`
+    return { runId, workflowId: `order-${id}`, startedAtMs: performance.now(), phase: 0, seq: 1 }
+  }
+}

@@ -1,0 +1,55 @@
+/** Three no-op steps, one after the other: with 1, 64 and 1,000 executions in flight. */
+
+import type { LanesOrder } from '../lanes.ts'
+import type { LoopMeasures } from '../meter.ts'
+import { type BenchResult, NOTHING_ASKED, type Round, resultOf, rounded } from '../result.ts'
+import { type BenchOptions, inDirectory, taskAnswer, type Workload } from './workload.ts'
+
+const IN_FLIGHT = [1, 64, 1000]
+const RATIO_MIN = 0.5
+const LATENCY_RATIO_MAX = 1.5
+
+export const steps: Workload = {
+  name: 'steps',
+  about: 'three no-op steps, one after the other; 1, 64 and 1,000 executions in flight unless given',
+  stores: ['sqlite', 'memory'],
+  run: async function* (options) {
+    for (const inFlight of options.inFlight === undefined ? IN_FLIGHT : [options.inFlight])
+      yield await measureSteps(options, inFlight)
+  },
+}
+
+async function measureSteps(options: BenchOptions, inFlight: number): Promise<BenchResult> {
+  const { store } = options
+  const rounds: Round[] = []
+  for (let round = 1; round <= options.rounds; round++) {
+    const about = `steps, ${store}, ${inFlight} in flight, round ${round} of ${options.rounds}`
+    const engine = await runLanes(options, 'engine-lanes', { workflow: 'steps', inFlight }, about)
+    const bare = await runLanes(options, 'bare-lanes', { workflow: 'steps', inFlight }, about)
+    rounds.push({ engine, bare })
+  }
+  return resultOf({ workload: 'steps', store, inFlight }, rounds, ({ latencyMs, bare, ratio }) => {
+    if (store === 'memory') return NOTHING_ASKED
+    const latencyRatio = latencyMs.p50 / bare.latencyMs.p50
+    return inFlight === 1
+      ? { target: `p50 <= ${LATENCY_RATIO_MAX} x bare p50`, met: latencyRatio <= LATENCY_RATIO_MAX }
+      : { target: `ratio >= ${RATIO_MIN}`, met: ratio >= RATIO_MIN }
+  })
+}
+
+/** One round of lanes on an empty store. */
+export function runLanes(
+  options: BenchOptions,
+  task: 'engine-lanes' | 'bare-lanes',
+  load: Pick<LanesOrder, 'workflow' | 'inFlight'>,
+  about: string,
+): Promise<LoopMeasures> {
+  const { store, executions, roundMs } = options
+  const extent = executions === undefined ? { durationMs: roundMs } : { executions }
+  options.progress(`${about}: ${task === 'engine-lanes' ? 'engine' : 'bare loop'}`)
+  return inDirectory(options.directory, async (directory) => {
+    const measures = await taskAnswer(options, task, { ...load, store, directory, extent })
+    options.progress(`${about}: ${rounded(measures.stepsPerSecond)} steps/s`)
+    return measures
+  })
+}
