@@ -25,15 +25,19 @@ export function widthOf(text: string): number {
 /** At most `width` cells; what was cut off shows as an ellipsis. */
 export function clip(text: string, width: number): string {
   if (widthOf(text) <= width) return text
-  if (width < 1) return ''
-  let clipped = ''
-  let left = width - 1
+  return width < 1 ? '' : `${headOf(text, width - 1)}…`
+}
+
+/** As many whole characters as fit. */
+function headOf(text: string, width: number): string {
+  let head = ''
+  let left = width
   for (const { segment } of segmenter.segment(text)) {
     left -= widthOfSegment(segment)
     if (left < 0) break
-    clipped += segment
+    head += segment
   }
-  return `${clipped}…`
+  return head
 }
 
 export function padTo(text: string, width: number, align: 'left' | 'right' = 'left'): string {
@@ -53,7 +57,7 @@ export function printable(text: string): string {
 
 /** Breaks text between words into lines of at most `width` cells, all indented like the first; a longer word is cut. */
 export function wrap(text: string, width: number): string[] {
-  const indent = /^ */.exec(text)?.[0] ?? ''
+  const indent = (/^ */.exec(text)?.[0] ?? '').slice(0, width >> 1)
   if (indent !== '') return wrap(text.trimStart(), width - indent.length).map((line) => indent + line)
   const lines: string[] = []
   let line = ''
@@ -64,7 +68,7 @@ export function wrap(text: string, width: number): string[] {
     }
     if (line !== '') lines.push(line)
     while (widthOf(word) > width) {
-      const head = clip(word, width + 1).slice(0, -1)
+      const head = headOf(word, width)
       if (head === '') break
       lines.push(head)
       word = word.slice(head.length)

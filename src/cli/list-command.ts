@@ -192,12 +192,12 @@ export function summaryJson(row: ExecutionRow): Record<string, unknown> {
 const COLUMNS: readonly Column[] = [
   { title: 'ID', leastWidth: 12 },
   { title: 'WORKFLOW', leastWidth: 10 },
-  { title: 'VERSION', leastWidth: 4, optional: true },
+  { title: 'VERSION', leastWidth: 4, optional: 3 },
   { title: 'STATUS' },
-  { title: 'STARTED' },
-  { title: 'TOOK', align: 'right' },
-  { title: 'ATTRIBUTES', leastWidth: 16, optional: true },
-  { title: 'RUN', optional: true },
+  { title: 'STARTED', optional: 1 },
+  { title: 'TOOK', align: 'right', optional: 2 },
+  { title: 'ATTRIBUTES', leastWidth: 16, optional: 4 },
+  { title: 'RUN', optional: 5 },
 ]
 const NAMESPACE: Column = { title: 'NAMESPACE', leastWidth: 8 }
 

@@ -3,7 +3,8 @@ export function nearestWord(typed: string, words: readonly string[]): string | u
   const most = Math.max(1, Math.floor(typed.length / 3))
   let nearest: { readonly word: string; readonly mistakes: number } | undefined
   for (const word of words) {
-    const mistakes = word.startsWith(typed) && typed.length > 1 ? 1 : mistakesBetween(typed, word)
+    // An unfinished word is likelier than any mistake.
+    const mistakes = word.startsWith(typed) && typed.length > 1 ? 0 : mistakesBetween(typed, word)
     if (mistakes <= most && (nearest === undefined || mistakes < nearest.mistakes))
       nearest = { word, mistakes }
   }

@@ -10,8 +10,8 @@ export interface Column {
   readonly align?: 'left' | 'right'
   /** It is not made narrower than this while another can give way. Default: its content is never cut. */
   readonly leastWidth?: number
-  /** It is left out where there is no room. */
-  readonly optional?: true
+  /** It is left out where there is no room, the highest number first. */
+  readonly optional?: number
 }
 
 export type Cell = string | { readonly text: string; readonly style: Style }
@@ -84,9 +84,11 @@ function fittedWidths(
     return shown.reduce((sum, each) => sum + each, 0) + GAP * Math.max(0, shown.length - 1)
   }
   const leastTotal = (): number => total(widths.map((each, i) => (each === undefined ? undefined : least[i])))
-  for (let i = columns.length - 1; i >= 0 && leastTotal() > width; i--) {
-    if (columns[i]?.optional === true) widths[i] = undefined
-  }
+  const leavable = columns
+    .map(({ optional = 0 }, i) => ({ optional, i }))
+    .filter(({ optional }) => optional > 0)
+    .sort((a, b) => b.optional - a.optional)
+  for (const { i } of leavable) if (leastTotal() > width) widths[i] = undefined
   for (let excess = total(widths) - width; excess > 0; excess--) {
     const widest = widestShrinkable(widths, least)
     if (widest === undefined) break

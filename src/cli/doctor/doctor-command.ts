@@ -39,7 +39,7 @@ async function runDoctor(call: CommandCall): Promise<number> {
   const checks: Check[] = [nodeCheck(process.versions.node), await sqliteCheck(), ...fileChecks(file)]
   const isReadable = checks.every(({ name, level }) => level !== 'problem' || name === 'disk')
   const audit = isReadable ? await examineStore(call, file, checks) : undefined
-  const diagnosis = { file, checks, audit }
+  const diagnosis = { file, checks: audit === undefined ? checks : [...checks, ...auditChecks(audit)], audit }
   if (call.options.flag('json')) call.output.line(JSON.stringify(jsonOf(diagnosis)))
   else print(call, diagnosis)
   await call.output.flushed()
@@ -75,11 +75,12 @@ async function examineStore(
     const schema = store.schemaCheck(database, file)
     checks.push(schema)
     if (schema.level === 'problem') return undefined
-    checks.push(store.journalModeCheck(database))
+    if (!connection.isUnchanging) checks.push(store.journalModeCheck(database))
     const rows = new StoreRows(database)
     const session = rows.sessions().at(-1)
     checks.push(store.engineCheck(file, session, nowMs))
     checks.push(store.clockCheck(rows.clockFloor(), nowMs))
+    checks.push(...store.sizeCheck(database, file))
     checks.push(store.integrityCheck(database, options.flag('quick')))
     // From here on an interruption is heard soon; before, SQLite may read for minutes, and the default ends it at once.
     process.once('SIGINT', interrupt)
@@ -99,7 +100,7 @@ async function examineStore(
 }
 
 function isFine({ checks, audit }: Diagnosis): boolean {
-  return checks.every(({ level }) => level !== 'problem') && audit?.findingCount === 0
+  return audit !== undefined && checks.every(({ level }) => level !== 'problem')
 }
 
 const STYLES: Readonly<Record<Check['level'], Style>> = { ok: 'green', note: 'yellow', problem: 'red' }
@@ -107,9 +108,8 @@ const STYLES: Readonly<Record<Check['level'], Style>> = { ok: 'green', note: 'ye
 function print(call: CommandCall, diagnosis: Diagnosis): void {
   const { output } = call
   const { checks, audit } = diagnosis
-  const all = audit === undefined ? checks : [...checks, ...auditChecks(audit)]
-  const nameWidth = Math.max(...all.map(({ name }) => name.length))
-  for (const { name, level, says, advice } of all) {
+  const nameWidth = Math.max(...checks.map(({ name }) => name.length))
+  for (const { name, level, says, advice } of checks) {
     const indent = ' '.repeat('problem'.length + nameWidth + 4)
     const [first = '', ...rest] = wrap(says, Math.max(20, output.width - indent.length))
     output.line(
@@ -120,10 +120,8 @@ function print(call: CommandCall, diagnosis: Diagnosis): void {
   }
   if (audit !== undefined) for (const group of groupsOf(audit.findings)) printFindings(call, group)
   output.line('')
-  const problems = all.filter(({ level }) => level === 'problem').length
-  output.line(
-    problems === 0 ? 'Everything is in order.' : `${problems} problem${problems === 1 ? '' : 's'} found.`,
-  )
+  const problems = checks.filter(({ level }) => level === 'problem').length
+  output.line(problems === 0 ? 'Everything is in order.' : `${counted(problems, 'problem')} found.`)
 }
 
 type Group = readonly [code: FindingCode, findings: readonly Finding[]]
@@ -156,20 +154,20 @@ function printFindings({ output }: CommandCall, [code, findings]: Group): void {
 function auditChecks({ counts, findingCount, findings }: FileAudit): Check[] {
   const { executions, byStatus, events, entries, timers, messages } = counts
   const statuses = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`)
-  const total = `${executions} executions${statuses.length === 0 ? '' : ` (${statuses.join(', ')})`}`
-  const size = `${events} events in ${entries} journal entries, ${timers} timers`
+  const total = `${counted(executions, 'execution')}${statuses.length === 0 ? '' : ` (${statuses.join(', ')})`}`
+  const size = `${counted(events, 'event')} in ${counted(entries, 'journal row')}, ${counted(timers, 'timer')}`
   const checks: Check[] = [ok('contents', `${total}, ${size}`)]
   if (findingCount === 0) {
     checks.push(ok('journals', 'every journal is whole, and gives its summary when it is replayed'))
   } else {
     const kept = findingCount > findings.length ? `, of which ${findings.length} are shown` : ''
-    checks.push(problem('journals', `${findingCount} findings${kept}`, 'See below.'))
+    checks.push(problem('journals', `${counted(findingCount, 'finding')}${kept}`, 'See the findings below.'))
   }
   if (messages > 0)
     checks.push(
       note(
         'messages',
-        `${messages} messages between executions wait`,
+        `messages between executions that wait: ${messages}`,
         'The engine delivers them when it runs.',
       ),
     )
@@ -178,7 +176,7 @@ function auditChecks({ counts, findingCount, findings }: FileAudit): Check[] {
     checks.push(
       note(
         'parked',
-        `${parked} executions are parked`,
+        `${counted(parked, 'execution')} parked`,
         'perdure list --status parked, then perdure show ID, says why.',
       ),
     )
@@ -198,4 +196,8 @@ function jsonOf(diagnosis: Diagnosis): Record<string, unknown> {
       advice: FINDING_ADVICE[finding.code],
     })),
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }

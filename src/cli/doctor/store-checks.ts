@@ -1,4 +1,5 @@
 /** What doctor asks SQLite: soundness of the file, schema, journal mode, the engine that has it, the clock. */
+import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
 import { isFileLocked } from '../../store/sqlite/file-lock.ts'
@@ -24,6 +25,14 @@ export function integrityCheck(database: DatabaseSync, isQuick: boolean): Check 
   } catch (error) {
     return unreadable('integrity', error)
   }
+}
+
+/** SQLite reads what is missing of the last page as zeroes. While an engine writes, a page may be half there. */
+export function sizeCheck(database: DatabaseSync, file: string): Check[] {
+  const pageBytes = Number(database.prepare('pragma page_size').get()?.page_size)
+  const { size } = statSync(file)
+  if (size % pageBytes === 0 || isFileLocked(file)) return []
+  return [problem('size', `the file ends within a page: it was cut off after ${size} bytes`, RESTORE)]
 }
 
 export function unreadable(name: string, error: unknown): Check {

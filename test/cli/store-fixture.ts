@@ -1,0 +1,123 @@
+/** A real store file with executions in every state, and the program run on it. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { runProgram } from '../../src/cli/program.ts'
+import { createEngine, silentLogger } from '../../src/index.ts'
+import { approved, fulfilOrder, retired, workflows } from './order-workflows.ts'
+
+export const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
+
+/** A directory that is removed when the test file ends. */
+export function temporaryDirectory(): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'perdure-cli-'))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 3 }) }
+}
+
+/** Makes `orders.db` in the directory, and closes it. */
+export async function makeOrders(directory: string): Promise<string> {
+  const file = join(directory, 'orders.db')
+  const settings = { store: `sqlite:${file}`, logger: silentLogger, shutdownGrace: 0 }
+  const before = await createEngine({ ...settings, workflows: [retired] })
+  await before.start(retired, undefined, { id: 'order-parked' })
+  await until(async () => before.isQuiet)
+  await before.close()
+  const engine = await createEngine({ ...settings, workflows })
+  for (const [i, customer] of ['ada', 'bob', 'ada'].entries()) {
+    await (await engine.start(fulfilOrder, { customer, total: i * 10 }, { id: `order-${i}` })).result()
+  }
+  const failing = await engine.start(
+    fulfilOrder,
+    { customer: 'eve', total: 7, fate: 'fail' },
+    { id: 'order-fail' },
+  )
+  await failing.result().catch(() => {})
+  await engine.start(fulfilOrder, { customer: 'ada', total: 8, fate: 'wait' }, { id: 'order-wait' })
+  const signalled = { customer: 'ada', total: 8, fate: 'wait' } as const
+  const handle = await engine.start(fulfilOrder, signalled, { id: 'order-signalled' })
+  await handle.signal(approved, { by: 'bob' })
+  await engine.start(
+    fulfilOrder,
+    { customer: 'ada', total: 8, fate: 'ship' },
+    { id: 'order-ship', executionTimeout: '3d' },
+  )
+  await engine.start(fulfilOrder, { customer: 'ada', total: 8, fate: 'flaky' }, { id: 'order-flaky' })
+  await engine.start(fulfilOrder, { customer: 'ada', total: 9 }, { id: 'order-later', delay: '3h' })
+  await engine.execution(retired, 'order-parked').signal(approved, { by: 'bob' })
+  await until(async () => engine.isQuiet)
+  await until(async () => (await engine.execution(fulfilOrder, 'order-flaky').history()).length >= 4)
+  await engine.close()
+  return file
+}
+
+/** A copy of a closed store file, for one test to damage. */
+export function copyOf(file: string, name: string): string {
+  const copy = join(file, '..', `${name}.db`)
+  copyFileSync(file, copy)
+  return copy
+}
+
+/** Changes rows behind the back of the engine. */
+export function damage(file: string, sql: string): void {
+  const database = new DatabaseSync(file)
+  try {
+    database.exec(sql)
+  } finally {
+    database.close()
+  }
+}
+
+export interface ProgramResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface ProgramSettings {
+  readonly directory?: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly columns?: number
+  readonly isTTY?: boolean
+  readonly nowMs?: number
+}
+
+/** Runs a command line in this process. */
+export async function perdure(
+  args: readonly string[],
+  { directory = tmpdir(), env = {}, columns, isTTY, nowMs = Date.now() }: ProgramSettings = {},
+): Promise<ProgramResult> {
+  const stdout = Object.assign(new PassThrough(), { columns, isTTY })
+  const stderr = new PassThrough()
+  const written = Promise.all([text(stdout), text(stderr)])
+  const code = await runProgram(args, { stdout, stderr, env, directory, nowMs })
+  stdout.end()
+  stderr.end()
+  const [out, error] = await written
+  return { code, stdout: out, stderr: error }
+}
+
+/** Runs a command line in a process of its own. */
+export async function perdureProcess(
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<ProgramResult> {
+  const env = { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR, ...options.env }
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    ...options,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const exit = once(child, 'close')
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
+  await exit
+  return { code: child.exitCode, stdout, stderr }
+}
+
+export async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 5))
+}
