@@ -20,21 +20,24 @@ import { isCannotOpen } from './sqlite-error.ts'
 
 export interface ToolConnection {
   readonly database: DatabaseSync
+  /** Read as a file that nobody writes; SQLite then does not tell its journal mode. */
+  readonly isUnchanging: boolean
   close(): void
 }
 
 export function openForTool(file: string): ToolConnection {
   const hasLog = (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
   if (!hasLog && !isWritable(file)) return openUnchanging(file)
-  const database = openReading(file)
+  let database: DatabaseSync | undefined
   const close = (): void => {
-    database.close()
+    database?.close()
     if (!hasLog && existsSync(`${file}-wal`)) removeSideFiles(file)
   }
   try {
+    database = openReading(file)
     // The side files are opened with the first read.
     database.prepare('select count(*) from sqlite_schema').get()
-    return { database, close }
+    return { database, isUnchanging: false, close }
   } catch (error) {
     close()
     if (!hasLog || !isCannotOpen(error)) throw error
@@ -60,7 +63,7 @@ function openUnchanging(file: string): ToolConnection {
   uri.searchParams.set('immutable', '1')
   try {
     const database = new DatabaseSync(uri.href, { readOnly: true })
-    return { database, close: () => database.close() }
+    return { database, isUnchanging: true, close: () => database.close() }
   } catch (error) {
     if (!isCannotOpen(error)) throw error
     const why = `${file} is in a read-only directory, which Node ${process.versions.node} cannot read from`
