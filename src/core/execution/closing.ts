@@ -14,7 +14,7 @@ export function closing(state: ExecutionState, event: TerminalEvent): Decision {
     else effects.push({ kind: 'abort-step', op })
   }
   if (state.deadlineAt !== undefined) effects.push({ kind: 'drop-timer', timer: DEADLINE_TIMER })
-  if (state.notBefore > event.at) effects.push({ kind: 'drop-timer', timer: START_TIMER })
+  if (state.notBefore > state.startedAt) effects.push({ kind: 'drop-timer', timer: START_TIMER })
   const outcome = outcomeOf(event)
   if (state.parent !== undefined && outcome !== undefined) {
     const { key: to, runId: parentRunId, op } = state.parent
