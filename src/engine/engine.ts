@@ -230,17 +230,20 @@ export class Engine implements WorkerHost {
   async close(graceMs: number): Promise<void> {
     if (this.#state === 'closed' || this.#state === 'closing') return
     const { worker, store, clock } = this.options
+    const error = new PerdureError('ENGINE_CLOSED', 'the engine is closed')
     if (this.#state === 'running') {
       this.#state = 'closing'
       const endMs = clock.nowMs() + graceMs
       while (!this.isQuiet && clock.nowMs() < endMs && this.#failure === undefined)
         await new Promise<void>((resolve) => void clock.after(2, resolve))
       this.#timers?.stop()
-      for (const execution of this.table.clear()) this.transitions.deactivate(execution)
+      for (const execution of this.table.clear()) {
+        this.transitions.deactivate(execution)
+        this.updates.dropped(execution, error)
+      }
       if (this.#failure === undefined && worker.busyRuns === 0) await this.committer.whenIdle()
     }
     this.#state = 'closed'
-    const error = new PerdureError('ENGINE_CLOSED', 'the engine is closed')
     this.committer.dropAll(error)
     this.watchers.failAll(error)
     this.ends.failAll(error)
