@@ -35,7 +35,17 @@ export class NonRetryableError extends Error {
   readonly nonRetryable = true
 }
 
+/** Never throws, whatever was thrown. */
 export function failureOf(thrown: unknown, depth = 0): Failure {
+  try {
+    return readFailure(thrown, depth)
+  } catch {
+    // A getter or a proxy that throws itself.
+    return { kind: 'application', name: 'NonError', message: 'an error that cannot be read was thrown' }
+  }
+}
+
+function readFailure(thrown: unknown, depth: number): Failure {
   if (!(thrown instanceof Error)) {
     return { kind: 'application', name: 'NonError', message: clipped(describeThrown(thrown)) }
   }
@@ -81,6 +91,8 @@ function describeThrown(thrown: unknown): string {
   }
 }
 
-function clipped(text: string): string {
+/** Errors may carry anything under `name`, `message` and `stack`. */
+function clipped(value: unknown): string {
+  const text = typeof value === 'string' ? value : describeThrown(value)
   return text.length <= TEXT_LIMIT ? text : `${text.slice(0, TEXT_LIMIT)}…`
 }

@@ -159,15 +159,23 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   retention?.start()
   const released = [keepFloatingRejections()]
   if (settings.determinismGuards === true) released.push(installDeterminismGuards())
+  let closed: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    retention?.stop()
+    try {
+      await engine.close(graceMs)
+    } finally {
+      for (const release of released) release()
+    }
+  }
   return {
     engine,
     calls,
     worker,
     client: { namespace, limits, knows: (workflow, version) => worker.supports(workflow, version) },
-    close: async () => {
-      retention?.stop()
-      await engine.close(graceMs)
-      for (const release of released) release()
+    close: () => {
+      closed ??= close()
+      return closed
     },
   }
 }

@@ -140,6 +140,7 @@ export class TestHost implements TimedEngine {
     } finally {
       this.#isClosing = false
       this.#life = undefined
+      this.time.stop()
     }
   }
 

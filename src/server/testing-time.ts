@@ -49,6 +49,7 @@ export class TestTime {
   readonly #advances: Advance[] = []
   #waiting = 0
   #isLooping = false
+  #isStopped = false
   /** Real time at which running steps became the only thing that holds up time. */
   #stepsSinceMs: number | undefined
   #onError: (error: unknown) => void
@@ -100,6 +101,12 @@ export class TestTime {
     }
   }
 
+  /** Time stands still for good; who still waits for it is let go. */
+  stop(): void {
+    this.#isStopped = true
+    for (const { resolve } of this.#advances.splice(0)) resolve()
+  }
+
   /** Something may have changed. */
   poke(): void {
     if (this.#isLooping || !this.#isWanted) return
@@ -112,6 +119,7 @@ export class TestTime {
   }
 
   get #isWanted(): boolean {
+    if (this.#isStopped) return false
     return (
       this.#advances.length > 0 || this.#engine.isWaitingForClock || (this.#isSkipping && this.#waiting > 0)
     )

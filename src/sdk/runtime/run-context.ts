@@ -58,6 +58,7 @@ export class RunContext implements WorkflowContext {
   step<T>(name: string, run: (step: StepContext) => T | PromiseLike<T>, options?: StepOptions): Promise<T> {
     if (typeof name !== 'string' || name === '')
       throw new PerdureError('ARGUMENT_INVALID', 'ctx.step: the first argument is the name of the step')
+    checkedName(name, 'the name of a step', this.#run.host.limits.idBytes)
     if (typeof run !== 'function')
       throw new PerdureError('ARGUMENT_INVALID', `ctx.step('${name}'): the second argument is not a function`)
     if (options === undefined) {
@@ -83,11 +84,11 @@ export class RunContext implements WorkflowContext {
   }
 
   sleepUntil(time: Date | number): Promise<void> {
-    const untilMs = Math.ceil(typeof time === 'number' ? time : time.getTime())
-    if (!Number.isSafeInteger(untilMs))
+    const untilMs = typeof time === 'number' ? time : time instanceof Date ? time.getTime() : Number.NaN
+    if (!Number.isSafeInteger(Math.ceil(untilMs)))
       throw new PerdureError('ARGUMENT_INVALID', 'ctx.sleepUntil: not a valid time')
     return this.#run.issue<void>(this.#scope, 'sleep', 'sleep', {
-      command: (op) => ({ kind: 'sleep', op, untilMs }),
+      command: (op) => ({ kind: 'sleep', op, untilMs: Math.ceil(untilMs) }),
     }).promise
   }
 
@@ -143,8 +144,8 @@ export class RunContext implements WorkflowContext {
     options?: { readonly concurrency?: number },
   ): Promise<R[]> {
     const concurrency = options?.concurrency ?? DEFAULT_CONCURRENCY
-    if (!(concurrency >= 1))
-      throw new PerdureError('ARGUMENT_INVALID', 'ctx.map: concurrency must be 1 or more')
+    if (!(Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY) || concurrency < 1)
+      throw new PerdureError('ARGUMENT_INVALID', 'ctx.map: concurrency must be a whole number of 1 or more')
     const all = [...items]
     const results = new Array<R>(all.length)
     let next = 0
@@ -268,6 +269,13 @@ function retryPolicyOf(options: RetryOptions): RetryPolicy {
       `retry.maxAttempts is ${maxAttempts}, not a whole number of 1 or more`,
     )
   }
+  if (backoff !== 'full-jitter' && backoff !== 'decorrelated')
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `retry.backoff is ${JSON.stringify(backoff)}, not 'full-jitter' or 'decorrelated'`,
+    )
+  if (!Array.isArray(nonRetryable) || nonRetryable.some((name) => typeof name !== 'string'))
+    throw new PerdureError('ARGUMENT_INVALID', 'retry.nonRetryable is not a list of names of errors')
   const policy: RetryPolicy = {
     maxAttempts,
     backoff,

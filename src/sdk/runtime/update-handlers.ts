@@ -18,6 +18,8 @@ export interface UpdateRun {
   enter<T>(call: () => T): T
   encode(value: unknown): Payload
   command(command: WorkflowCommand): void
+  /** Whether code that ends now does so in its turn; if not, the run is parked. */
+  endsInTurn(what: string): boolean
 }
 
 export class UpdateHandlers {
@@ -60,21 +62,25 @@ export class UpdateHandlers {
   /** Runs the handler of a recorded update; its result goes back as a command, in the turn in which it settles. */
   handle(event: UpdateAccepted): void {
     const run = this.#run
-    const { updateId, name } = event
+    const { name } = event
     const handler = this.#handlers.get(name)
     const call = async () => {
       if (handler === undefined) throw new PerdureError('UPDATE_UNKNOWN', `no handler for update '${name}'`)
       return handler.handle(decodePayload(event.payload))
     }
     run.enter(call).then(
-      (value) => this.#answer(updateId, value),
-      (error) => run.command({ kind: 'update-result', updateId, failure: failureOf(error) }),
+      (value) => this.#answer(event, () => ({ result: run.encode(value) })),
+      (error) => this.#answer(event, () => ({ failure: failureOf(error) })),
     )
   }
 
-  #answer(updateId: string, value: unknown): void {
+  #answer(
+    { updateId, name }: UpdateAccepted,
+    outcome: () => { readonly result: Payload } | { readonly failure: Failure },
+  ): void {
+    if (!this.#run.endsInTurn(`the handler of update '${name}'`)) return
     try {
-      this.#run.command({ kind: 'update-result', updateId, result: this.#run.encode(value) })
+      this.#run.command({ kind: 'update-result', updateId, ...outcome() })
     } catch (error) {
       this.#run.command({ kind: 'update-result', updateId, failure: failureOf(error) })
     }

@@ -388,17 +388,20 @@ export class WorkflowRun {
     Promise.resolve(result).then((value) => this.#finish(() => this.#completion(value)), failed)
   }
 
-  #finish(command: () => WorkflowCommand): void {
-    if (this.#mode === 'ended') return
-    if (this.#mode !== 'active') {
+  /** Whether code that ends now does so in its turn; if not, it awaited something foreign, and the run is parked. */
+  endsInTurn(what: string): boolean {
+    if (this.#mode === 'waiting')
       this.#parkNow(
         new PerdureError(
           'FOREIGN_PROMISE',
-          'workflow code ended after it awaited something that is not an operation of ctx',
+          `${what} ended after it awaited something that is not an operation of ctx`,
         ),
       )
-      return
-    }
+    return this.#mode === 'active'
+  }
+
+  #finish(command: () => WorkflowCommand): void {
+    if (!this.endsInTurn('workflow code')) return
     try {
       this.#commands.push(command())
     } catch (error) {
