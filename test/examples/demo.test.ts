@@ -1,0 +1,149 @@
+// The demo, as `npm run demo` starts it: real processes, real files, a real kill. And its own checks: they can fail.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { describe, test } from 'node:test'
+import type { Report } from '../../examples/upload/upload-report.ts'
+
+const demo = join(dirname(dirname(import.meta.dirname)), 'examples', 'upload', 'demo.ts')
+
+interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** What is left in the temporary directory. */
+  readonly left: readonly string[]
+}
+
+interface RunOptions {
+  readonly damage?: string
+  /** Sends SIGINT when the demo has written a line that matches. */
+  readonly interruptAt?: RegExp
+}
+
+async function runDemo(args: readonly string[], { damage, interruptAt }: RunOptions = {}): Promise<Outcome> {
+  using temporary = mkdtempDisposableSync(join(tmpdir(), 'perdure-demo-test-'))
+  const env = { ...process.env, TMPDIR: temporary.path, TEMP: temporary.path, TMP: temporary.path }
+  if (damage !== undefined) Object.assign(env, { PERDURE_DEMO_DAMAGE: damage })
+  const child = spawn(process.execPath, [demo, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  try {
+    let written = ''
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      const before = written
+      written += chunk
+      if (interruptAt?.test(written) === true && !interruptAt.test(before)) child.kill('SIGINT')
+    })
+    const [stdout] = await Promise.all([text(child.stdout), once(child, 'close')])
+    const left = readdirSync(temporary.path).filter((name) => name.startsWith('perdure-'))
+    return { code: child.exitCode, stdout, stderr: written, left }
+  } finally {
+    child.kill('SIGKILL')
+  }
+}
+
+type JsonReport = Report & { readonly faults: readonly string[] }
+
+async function runForReport(args: readonly string[], options?: RunOptions) {
+  const { code, stdout, stderr, left } = await runDemo(['--json', ...args], options)
+  assert.deepEqual(left, [], 'temporary files')
+  assert.notEqual(stdout, '', stderr)
+  return { code, report: JSON.parse(stdout) as JsonReport }
+}
+
+/** Three files, one of them in mid-file for some time. */
+function fewFiles(folder: string): string {
+  mkdirSync(join(folder, 'a folder'))
+  writeFileSync(join(folder, 'a folder', 'ä #?%.txt'), 'some text')
+  writeFileSync(join(folder, 'empty'), '')
+  writeFileSync(join(folder, 'large.bin'), Buffer.alloc(3_000_001, 'perdure'))
+  return folder
+}
+
+const newFolder = () => mkdtempDisposableSync(join(tmpdir(), 'perdure-demo-files-'))
+
+describe('the demo', () => {
+  test('uploads more than 1,000 parts through a kill, and keeps what is promised', async () => {
+    const { code, report } = await runForReport([])
+    assert.deepEqual(report.faults, [])
+    assert.equal(code, 0)
+    assert.ok(report.files >= 100, `${report.files} files`)
+    assert.ok(report.parts >= 1000, `${report.parts} parts`)
+    assert.equal(report.kills, 1)
+    assert.ok(report.midFileAtKill >= 20, `${report.midFileAtKill} uploads in mid-file`)
+    assert.ok(
+      report.partsRecordedAtKill * 3 >= report.parts,
+      `${report.partsRecordedAtKill} recorded at the kill`,
+    )
+    assert.ok(report.partsRecordedAtKill < report.parts)
+    assert.ok(
+      report.answered503 > 0 && report.connectionsDropped > 0 && report.retries > 0,
+      'the store did fail',
+    )
+    assert.ok(report.puts >= report.parts + report.answered503 + report.connectionsDropped)
+    assert.equal(report.partsPutAgainAfterRecorded, 0)
+    assert.equal(report.recordedPartsLost, 0)
+    assert.equal(report.filesThatDiffer, 0)
+    assert.equal(report.uploadsFailed, 0)
+  })
+
+  test('cleans up after Ctrl-C', async () => {
+    const { code, stderr, left } = await runDemo([], { interruptAt: /The engine uploads/ })
+    assert.equal(code, 130, stderr)
+    assert.deepEqual(left, [])
+    const pids = [...stderr.matchAll(/\(process (\d+)\)/g)].map(([, pid]) => Number(pid))
+    assert.equal(pids.length, 2, stderr)
+    for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
+  })
+
+  test('says what is wrong with its arguments', async () => {
+    using folder = newFolder()
+    const cases: [args: string[], message: RegExp][] = [
+      [[join(folder.path, 'missing')], /there is no directory .*missing/],
+      [[demo], /demo\.ts is not a directory/],
+      [[folder.path], /there are no files in/],
+      [['--sede', '1'], /Unknown option '--sede'/],
+      [['--seed', 'x'], /--seed x is not a whole number/],
+      [['one', 'two'], /give one directory, or none/],
+    ]
+    const outcomes = await Promise.all(cases.map(([args]) => runDemo(args)))
+    for (const [number, [, message]] of cases.entries()) {
+      assert.equal(outcomes[number]?.code, 2)
+      assert.match(outcomes[number]?.stderr ?? '', message)
+      assert.doesNotMatch(outcomes[number]?.stderr ?? '', /\n {4}at /, 'no stack')
+      assert.deepEqual(outcomes[number]?.left, [])
+    }
+  })
+})
+
+describe('the demo with a directory of few files', { concurrency: true }, () => {
+  test('kills what there is when a directory has few large files', async () => {
+    using folder = newFolder()
+    const { code, stdout, stderr } = await runDemo([fewFiles(folder.path)])
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /^files +3$/m)
+    assert.match(stdout, /^parts +14$/m)
+    assert.match(stdout, /fewer than 20 files of 8 parts or more: the (kill hit|uploads ended)/)
+    assert.match(stdout, /All is as promised/)
+  })
+
+  test('finds a stored byte that was changed after the upload had been verified', async () => {
+    using folder = newFolder()
+    const { code, report } = await runForReport([fewFiles(folder.path)], { damage: 'after-read' })
+    assert.equal(code, 1)
+    assert.equal(report.filesThatDiffer, 1)
+    assert.equal(report.uploadsFailed, 0)
+  })
+
+  test('its workflow finds a stored byte that was changed before', async () => {
+    using folder = newFolder()
+    const { code, report } = await runForReport([fewFiles(folder.path)], { damage: 'when-complete' })
+    assert.equal(code, 1)
+    assert.equal(report.filesThatDiffer, 1)
+    assert.equal(report.uploadsFailed, 1)
+  })
+})
