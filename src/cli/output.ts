@@ -13,6 +13,7 @@ export interface OutputStream {
   once(event: 'drain' | 'close', listener: () => void): unknown
   off(event: 'drain' | 'close', listener: () => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
+  readonly writableNeedDrain: boolean
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
 }
@@ -35,7 +36,6 @@ export class Output {
   readonly #stderr: OutputStream
   readonly #env: OutputOptions['env']
   #failure: Error | undefined
-  #isFull = false
 
   constructor({ stdout, stderr, env }: OutputOptions) {
     this.#stdout = stdout
@@ -60,13 +60,13 @@ export class Output {
 
   line(text: string): void {
     if (this.#failure !== undefined) throw this.#failure
-    this.#isFull = !this.#stdout.write(`${text}\n`)
+    this.#stdout.write(`${text}\n`)
   }
 
   /** Waits until what was written has gone out, or the reader has gone. */
   async flushed(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#isFull && this.#failure === undefined) {
+    while (this.#stdout.writableNeedDrain && this.#failure === undefined) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           this.#stdout.off('drain', done)
@@ -76,7 +76,6 @@ export class Output {
         this.#stdout.once('drain', done)
         this.#stdout.once('close', done)
       })
-      this.#isFull = false
       await new Promise((resolve) => setImmediate(resolve))
     }
     if (this.#failure !== undefined) throw this.#failure

@@ -168,7 +168,7 @@ describe('the terminal', () => {
     assert.equal(await coloured({ isTTY: true, env: { TERM: 'dumb' } }), false)
   })
 
-  test('a reader that stops early ends the command quietly', async () => {
+  test('a long list goes through a pipe whole; a reader that stops early ends the command quietly', async () => {
     const copy = copyOf(file, 'many')
     damage(
       copy,
@@ -177,6 +177,8 @@ describe('the terminal', () => {
          workflow, version, 'completed', 0, started_at, closed_at, attributes
        from n, (select * from execution where workflow_id = 'order-1')`,
     )
+    const whole = await perdureProcess(['list', '--json', '--store', copy, '--limit', '30000'])
+    assert.deepEqual([whole.code, whole.stderr, whole.stdout.trim().split('\n').length], [0, '', 20_011])
     const args = [MAIN, 'list', '--store', copy, '--limit', '20000']
     for (const json of [[], ['--json']]) {
       const child = spawn(process.execPath, [...args, ...json], { stdio: ['ignore', 'pipe', 'pipe'] })
