@@ -68,7 +68,7 @@ export class ClientLog {
     if (known === undefined) this.starts.set(number, [runId])
     else if (known.at(-1) !== runId) {
       if (kindOf(number) !== 'rounds')
-        this.contradictions.push(`case ${number} ran as ${known}, then as ${runId}`)
+        this.contradictions.push(`I1: case ${number} ran as ${known}, then as ${runId}`)
       known.push(runId)
     }
   }
@@ -77,7 +77,7 @@ export class ClientLog {
     this.acknowledgements += 1
     const known = notes.get(key)
     if (known === undefined) notes.set(key, value)
-    else if (known !== value) this.contradictions.push(`the ${what} was ${known}, then ${value}`)
+    else if (known !== value) this.contradictions.push(`I2: the ${what} was ${known}, then ${value}`)
   }
 
   #end(number: number, end: AcknowledgedEnd): void {
@@ -86,7 +86,7 @@ export class ClientLog {
     if (known === undefined) this.ends.set(number, end)
     else if (known.status !== end.status || known.result !== end.result)
       this.contradictions.push(
-        `case ${number} ended as ${known.status} ${known.result}, then as ${end.status} ${end.result}`,
+        `I2: case ${number} ended as ${known.status} ${known.result}, then as ${end.status} ${end.result}`,
       )
   }
 }

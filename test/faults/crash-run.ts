@@ -9,8 +9,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Randomness, seededRandomness } from '../../src/platform/randomness.ts'
 import { ClientLog } from './client-log.ts'
 import type { Evidence } from './file-checker.ts'
-import { readStoreFile } from './file-reader.ts'
+import { type FileContents, readStoreFile } from './file-reader.ts'
 import { Lives, readLedger } from './ledger.ts'
+import type { Order } from './mixed-workload.ts'
 import { WorkerProcess } from './worker-process.ts'
 
 export interface CrashOptions {
@@ -23,7 +24,9 @@ export interface CrashOptions {
   readonly lastCases?: number
   /** Environment of the life of this number; the last one is not ended by a crash. */
   readonly environment?: (file: string, life: number) => NodeJS.ProcessEnv
-  /** A life may end by itself: it is killed only after this time. Default: it is killed at a random instant soon. */
+  /** The share of lives that close their engine in the middle of their work; the crash may come before, within or after. */
+  readonly closingShare?: number
+  /** A life may end by itself: it is killed only this long after it was ready. Default: it is killed at a random instant soon. */
   readonly endsItselfWithinMs?: number
   /** What a crash does to the files, beside what the system does. */
   readonly disk?: {
@@ -39,6 +42,8 @@ export interface CrashResult extends Evidence {
   readonly inFlight: number
   /** Crashes before the engine said that it was open. */
   readonly whileOpening: number
+  /** Lives that had closed their engine before the crash. */
+  readonly closed: number
   /** Why the last life did not finish. */
   readonly unfinished: string | undefined
 }
@@ -58,6 +63,16 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
   }
 }
 
+/** A file that cannot be read at all is damage too. */
+function readable(file: string): FileContents {
+  try {
+    return readStoreFile(file)
+  } catch (error) {
+    const damage = [`the file cannot be read: ${error instanceof Error ? error.message : error}`]
+    return { runs: new Map(), currents: new Map(), timers: [], outboxRows: 0, damage }
+  }
+}
+
 class CrashRun {
   readonly #options: CrashOptions
   readonly #directory: string
@@ -67,6 +82,7 @@ class CrashRun {
   readonly #lives = new Lives()
   #inFlight = 0
   #whileOpening = 0
+  #closed = 0
 
   constructor(options: CrashOptions, directory: string) {
     this.#options = options
@@ -90,11 +106,12 @@ class CrashRun {
       crashes,
       inFlight: this.#inFlight,
       whileOpening: this.#whileOpening,
+      closed: this.#closed,
       unfinished,
       log: this.#log,
       lives: this.#lives,
       ledger: readLedger(this.#directory),
-      contents: readStoreFile(this.#file),
+      contents: readable(this.#file),
     }
   }
 
@@ -103,24 +120,30 @@ class CrashRun {
     return new WorkerProcess({ ...cache, ...this.#options.environment?.(this.#file, life) })
   }
 
-  async #begin(
-    worker: WorkerProcess,
-    nextCase: number | undefined,
-    newCases: readonly number[] = [],
-  ): Promise<void> {
+  async #begin(worker: WorkerProcess, given: Partial<Order>): Promise<void> {
     const { inFlight = 10, synchronous = 'full', disk } = this.#options
     await worker.next('loaded')
     disk?.begin(this.#file)
     const round = this.#lives.begin(Date.now())
-    const cases = [...this.#log.unfinished, ...newCases]
-    const order = { directory: this.#directory, round, cases, nextCase, inFlight, synchronous }
+    const order: Order = {
+      directory: this.#directory,
+      round,
+      cases: [...this.#log.unfinished, ...(given.cases ?? [])],
+      nextCase: given.nextCase,
+      closeAfterMs: given.closeAfterMs,
+      inFlight,
+      synchronous,
+    }
     worker.begin(order, (report) => this.#log.add(report, round))
   }
 
   async #live(worker: WorkerProcess): Promise<void> {
-    await this.#begin(worker, Math.max(-1, ...this.#log.driven) + 1)
+    const { closingShare = 0.1 } = this.#options
+    const closeAfterMs = this.#random() < closingShare ? this.#random() * CRASH_WITHIN_MS : undefined
+    await this.#begin(worker, { nextCase: Math.max(-1, ...this.#log.driven) + 1, closeAfterMs })
     await this.#untilCrash(worker)
     await worker.kill()
+    if (worker.has('done')) this.#closed += 1
     if (!worker.has('ready')) this.#whileOpening += 1
     else if (this.#log.openStarts > 0) this.#inFlight += 1
     this.#options.disk?.cut(this.#file, this.#random)
@@ -129,8 +152,10 @@ class CrashRun {
   async #untilCrash(worker: WorkerProcess): Promise<void> {
     const random = this.#random
     const { endsItselfWithinMs } = this.#options
-    if (endsItselfWithinMs !== undefined) await Promise.race([worker.ended(), delay(endsItselfWithinMs)])
-    else if (random() < OPENING_SHARE) await delay(random() * OPENING_MS)
+    if (endsItselfWithinMs !== undefined) {
+      const late = worker.next('ready').then(() => delay(endsItselfWithinMs, undefined, { ref: false }))
+      await Promise.race([worker.ended(), late])
+    } else if (random() < OPENING_SHARE) await delay(random() * OPENING_MS)
     else {
       await worker.next('ready')
       await delay(random() * CRASH_WITHIN_MS)
@@ -140,7 +165,7 @@ class CrashRun {
   async #finish(worker: WorkerProcess): Promise<string | undefined> {
     const from = Math.max(-1, ...this.#log.driven) + 1
     const cases = Array.from({ length: this.#options.lastCases ?? 0 }, (_, i) => from + i)
-    await this.#begin(worker, undefined, cases)
+    await this.#begin(worker, { cases })
     const timer = new AbortController()
     const late = delay(this.#options.finishMs ?? 30_000, 'late', { signal: timer.signal }).catch(() => '')
     const end = await Promise.race([worker.next('done'), late])

@@ -7,6 +7,7 @@
 import { writeSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   createEngine,
   type Engine,
@@ -26,6 +27,8 @@ export interface Order {
   /** Further cases are started from this number on, to keep `inFlight` in flight; none if it is undefined. */
   readonly nextCase: number | undefined
   readonly inFlight: number
+  /** The engine is closed after this time, in the middle of its work. */
+  readonly closeAfterMs: number | undefined
   /** `normal` breaks the promise of durability: for the control. */
   readonly synchronous: 'full' | 'normal'
 }
@@ -126,6 +129,7 @@ async function obey(order: Order): Promise<void> {
   const engine = await createEngine({
     store: createSqliteStore(`${order.directory}/store.db`, { synchronous: order.synchronous }),
     workflows: workload.workflows,
+    shutdownGrace: 200,
     onFailed: (error) => report('failed', codeOf(error.cause), error.message),
   })
   report('ready')
@@ -134,6 +138,7 @@ async function obey(order: Order): Promise<void> {
   const driver = new Driver(engine, workload)
   const cases = [...order.cases]
   let { nextCase } = order
+  let isClosing = false
   const lane = async (): Promise<void> => {
     for (;;) {
       const number = cases.shift() ?? (nextCase === undefined ? undefined : nextCase++)
@@ -141,12 +146,19 @@ async function obey(order: Order): Promise<void> {
       try {
         await driver.drive(number)
       } catch (error) {
+        if (isClosing && codeOf(error) === 'ENGINE_CLOSED') return
         report('rejected', number, codeOf(error), error instanceof Error ? error.message : String(error))
         if (engine.isFailed) return
       }
     }
   }
-  await Promise.all(Array.from({ length: order.inFlight }, lane))
+  const lanes = Promise.all(Array.from({ length: order.inFlight }, lane))
+  if (order.closeAfterMs !== undefined) {
+    await delay(order.closeAfterMs)
+    isClosing = true
+    await engine.close()
+  }
+  await lanes
   await engine.close()
   report('done')
 }

@@ -32,14 +32,20 @@ export interface CutCounters {
 
 /** One file as it is on the disk for certain, and what has been done to it since. */
 class FileImage {
-  bytes: Buffer | undefined
+  #bytes: Buffer | undefined
+  #length: number
   pending: Change[] = []
   /** The directory knows it. */
   isNamed: boolean
 
   constructor(bytes: Buffer | undefined) {
-    this.bytes = bytes
+    this.#bytes = bytes
+    this.#length = bytes?.length ?? 0
     this.isNamed = bytes !== undefined
+  }
+
+  get bytes(): Buffer | undefined {
+    return this.#bytes?.subarray(0, this.#length)
   }
 
   add(change: Change): void {
@@ -49,6 +55,16 @@ class FileImage {
   sync(): void {
     for (const change of this.pending) this.#apply(change)
     this.pending = []
+  }
+
+  /** The directory was synced: a removal is durable, and so is the name of what is there. */
+  syncName(): void {
+    const removed = this.pending.findLastIndex((change) => change.kind === 'unlink')
+    if (removed >= 0) {
+      this.#remove()
+      this.pending = this.pending.slice(removed + 1)
+    }
+    this.isNamed = true
   }
 
   /** Keeps what chance keeps of the writes since the last sync. */
@@ -63,11 +79,10 @@ class FileImage {
       else this.#apply(change)
     }
     this.pending = []
-    if (!this.isNamed && this.bytes !== undefined && random() < 0.5) {
+    if (!this.isNamed && this.#bytes !== undefined && random() < 0.5) {
       counters.lostFiles += 1
-      this.bytes = undefined
+      this.#remove()
     }
-    this.isNamed = this.bytes !== undefined
   }
 
   #tear({ offset, data }: Change & { kind: 'write' }, random: Randomness, counters: CutCounters): void {
@@ -83,25 +98,37 @@ class FileImage {
 
   #apply(change: Change): void {
     if (change.kind === 'write') this.#write(change.offset, change.data)
-    else if (change.kind === 'unlink') {
-      this.bytes = undefined
-      this.isNamed = false
-    } else {
-      const bytes = Buffer.alloc(change.length)
-      this.bytes?.copy(bytes)
-      this.bytes = bytes
+    else if (change.kind === 'unlink') this.#remove()
+    else {
+      this.#grow(change.length)
+      if (change.length > this.#length) this.#bytes?.fill(0, this.#length, change.length)
+      this.#length = change.length
     }
+  }
+
+  #remove(): void {
+    this.#bytes = undefined
+    this.#length = 0
+    this.isNamed = false
   }
 
   #write(offset: number, data: Buffer): void {
     const end = offset + data.length
-    const bytes = this.bytes ?? Buffer.alloc(0)
-    if (end <= bytes.length) this.bytes = bytes
+    const bytes = this.#grow(end)
+    if (offset > this.#length) bytes.fill(0, this.#length, offset)
+    data.copy(bytes, offset)
+    this.#length = Math.max(this.#length, end)
+  }
+
+  /** Doubles, so that a file that grows by pages is not copied for each. */
+  #grow(length: number): Buffer {
+    const bytes = this.#bytes ?? Buffer.alloc(0)
+    if (length <= bytes.length) this.#bytes = bytes
     else {
-      this.bytes = Buffer.alloc(end)
-      bytes.copy(this.bytes)
+      this.#bytes = Buffer.alloc(Math.max(length, 2 * bytes.length))
+      bytes.copy(this.#bytes, 0, 0, this.#length)
     }
-    data.copy(this.bytes, offset)
+    return this.#bytes
   }
 }
 
@@ -116,6 +143,8 @@ export class PowerCuts {
   }
   /** For the control: nothing ever counts as synced, as with a disk that lies. */
   readonly #ignoresSyncs: boolean
+  /** What the last cut has left. */
+  readonly #base = new Map<string, Buffer | undefined>()
 
   constructor(options: { readonly ignoresSyncs: boolean } = { ignoresSyncs: false }) {
     this.#ignoresSyncs = options.ignoresSyncs
@@ -126,12 +155,11 @@ export class PowerCuts {
   }
 
   /** Before a life: what is on the disk now is there for certain. */
-  #base = new Map<string, Buffer | undefined>()
-
   begin(file: string): void {
     writeFileSync(this.logOf(file), '')
     for (const suffix of SUFFIXES)
-      this.#base.set(suffix, existsSync(file + suffix) ? readFileSync(file + suffix) : undefined)
+      if (!this.#base.has(suffix))
+        this.#base.set(suffix, existsSync(file + suffix) ? readFileSync(file + suffix) : undefined)
   }
 
   /** After the kill: takes away what chance takes. */
@@ -145,6 +173,7 @@ export class PowerCuts {
     for (const [i, image] of images.entries()) {
       image.cut(random, counters)
       const name = file + SUFFIXES[i]
+      this.#base.set(SUFFIXES[i] ?? '', image.bytes)
       if (image.bytes === undefined) rmSync(name, { force: true })
       else writeFileSync(name, image.bytes)
     }
@@ -169,7 +198,7 @@ export class PowerCuts {
       else if (type === 'U') image?.add({ kind: 'unlink' })
       else if (!this.#ignoresSyncs) {
         if (type === 'S') image?.sync()
-        else for (const each of images) each.isNamed = true
+        else for (const each of images) each.syncName()
       }
     }
   }
