@@ -22,8 +22,15 @@ export function storeFileOf({ options, env, directory }: CommandCall): string {
 /** Opens the store for reading. `node:sqlite` is loaded only here, so that help works where it is missing. */
 export async function openStoreReader(call: CommandCall): Promise<SqliteReader> {
   const file = storeFileOf(call)
-  const { openSqliteReader } = await import('../store/sqlite/sqlite-reader.ts')
-  return openSqliteReader(file)
+  try {
+    const { openSqliteReader } = await import('../store/sqlite/sqlite-reader.ts')
+    return openSqliteReader(file)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_UNKNOWN_BUILTIN_MODULE'))
+      throw error
+    const why = `Node ${process.versions.node} has no node:sqlite: perdure needs Node 22.13 or newer`
+    throw new Error(why, { cause: error })
+  }
 }
 
 function pathOf(store: string): string {

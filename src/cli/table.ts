@@ -1,7 +1,8 @@
 /**
  * Tables that fit the terminal: no line is longer than its width, and none wraps.
  *
- * Optional columns are left out while the others do not fit at their least width; then the widest columns give way first.
+ * Optional columns are left out where they are empty, or where the others would have no comfortable width; then the
+ * widest columns give way first, down to their least width.
  */
 import { clip, padTo, type Style, widthOf } from './display-width.ts'
 
@@ -18,6 +19,8 @@ export type Cell = string | { readonly text: string; readonly style: Style }
 export type Paint = (style: Style, text: string) => string
 
 const GAP = 2
+/** A wider column may be cut for an optional one. */
+const COMFORTABLE_WIDTH = 16
 
 export class Table {
   readonly #columns: readonly Column[]
@@ -32,9 +35,10 @@ export class Table {
     sample: readonly (readonly Cell[])[],
     { width, paint }: { readonly width: number; readonly paint: Paint },
   ) {
-    const natural = columns.map(({ title }, i) =>
-      sample.reduce((widest, row) => Math.max(widest, widthOf(textOf(row[i] ?? ''))), widthOf(title)),
-    )
+    const natural = columns.map(({ title, optional }, i) => {
+      const widest = sample.reduce((most, row) => Math.max(most, widthOf(textOf(row[i] ?? ''))), 0)
+      return widest === 0 && optional !== undefined ? undefined : Math.max(widest, widthOf(title))
+    })
     this.#columns = columns
     this.#widths = fittedWidths(columns, natural, width)
     this.#width = width
@@ -72,29 +76,38 @@ function textOf(cell: Cell): string {
 
 function fittedWidths(
   columns: readonly Column[],
-  natural: readonly number[],
+  natural: readonly (number | undefined)[],
   width: number,
 ): (number | undefined)[] {
-  const widths: (number | undefined)[] = [...natural]
-  const least = columns.map(({ leastWidth }, i) =>
-    Math.min(natural[i] ?? 0, leastWidth ?? Number.POSITIVE_INFINITY),
+  const widths = [...natural]
+  const least = columns.map(({ leastWidth = Number.POSITIVE_INFINITY }, i) =>
+    Math.min(natural[i] ?? 0, leastWidth),
   )
-  const total = (of: readonly (number | undefined)[]): number => {
-    const shown = of.filter((each) => each !== undefined)
-    return shown.reduce((sum, each) => sum + each, 0) + GAP * Math.max(0, shown.length - 1)
-  }
-  const leastTotal = (): number => total(widths.map((each, i) => (each === undefined ? undefined : least[i])))
   const leavable = columns
     .map(({ optional = 0 }, i) => ({ optional, i }))
     .filter(({ optional }) => optional > 0)
     .sort((a, b) => b.optional - a.optional)
-  for (const { i } of leavable) if (leastTotal() > width) widths[i] = undefined
-  for (let excess = total(widths) - width; excess > 0; excess--) {
+  for (const { i } of leavable) if (comfortableTotal(widths, columns) > width) widths[i] = undefined
+  for (let excess = totalOf(widths) - width; excess > 0; excess--) {
     const widest = widestShrinkable(widths, least)
     if (widest === undefined) break
     widths[widest] = (widths[widest] ?? 1) - 1
   }
   return widths
+}
+
+function comfortableTotal(widths: readonly (number | undefined)[], columns: readonly Column[]): number {
+  return totalOf(
+    widths.map((width, i) => {
+      if (width === undefined || columns[i]?.leastWidth === undefined) return width
+      return Math.min(width, Math.max(COMFORTABLE_WIDTH, columns[i].leastWidth))
+    }),
+  )
+}
+
+function totalOf(widths: readonly (number | undefined)[]): number {
+  const shown = widths.filter((width) => width !== undefined)
+  return shown.reduce((sum, width) => sum + width, 0) + GAP * Math.max(0, shown.length - 1)
 }
 
 function widestShrinkable(
