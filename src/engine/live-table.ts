@@ -187,6 +187,9 @@ function operationOf(event: Event): number | undefined {
     case 'child-started':
     case 'child-failed':
       return event.op
+    case 'child-signalled':
+      // The next child of the operation is another run: it gets its signals again.
+      return event.childOp
     default:
       return undefined
   }

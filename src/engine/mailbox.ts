@@ -8,6 +8,7 @@
  */
 import { outcomeOf } from '../core/execution/closing.ts'
 import type { Logger } from '../platform/logger.ts'
+import type { ParentLink } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { platformFailure } from '../protocol/failure.ts'
 import { keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
@@ -126,6 +127,10 @@ export class Mailbox {
 
   #applyTo(receiver: LiveExecution, message: Exclude<Message, { kind: 'start-child' }>): void {
     const { transitions, logger } = this.#options
+    if ('parent' in message && !isChild(receiver, message.parent)) {
+      this.#refuseStranger(receiver, message)
+      return
+    }
     switch (message.kind) {
       case 'child-closed':
         if (receiver.state.runId !== message.parentRunId) return
@@ -162,6 +167,20 @@ export class Mailbox {
     transitions.finish(receiver)
   }
 
+  /** The child is gone, or never was: another execution has its id. */
+  #refuseStranger(receiver: LiveExecution, message: Extract<Message, { readonly parent: ParentLink }>): void {
+    const { kind, to, parent } = message
+    if (kind !== 'report-outcome') {
+      this.#options.logger.debug('a message has no receiver', { kind, to: to.workflowId })
+      return
+    }
+    const failure = platformFailure(
+      'EXECUTION_NOT_FOUND',
+      `child ${to.workflowId} does not exist: another execution has its id`,
+    )
+    this.#answer(receiver, parent, to, { ok: false, failure })
+  }
+
   /** The child, or the parent that was told why there is none. */
   #startChild(
     message: Extract<Message, { kind: 'start-child' }>,
@@ -181,16 +200,7 @@ export class Mailbox {
     return transitions.start(message.runId, message.started)
   }
 
-  #answer(
-    from: LiveExecution,
-    parent: {
-      readonly key: WorkflowKey
-      readonly runId: LiveExecution['state']['runId']
-      readonly op: number
-    },
-    child: WorkflowKey,
-    outcome: ChildOutcome,
-  ): void {
+  #answer(from: LiveExecution, parent: ParentLink, child: WorkflowKey, outcome: ChildOutcome): void {
     this.send(from, {
       kind: 'child-closed',
       to: parent.key,
@@ -200,4 +210,9 @@ export class Mailbox {
       outcome,
     })
   }
+}
+
+/** Not so if the id was taken, or has been taken since. */
+function isChild({ state }: LiveExecution, { runId, op }: ParentLink): boolean {
+  return state.parent?.runId === runId && state.parent.op === op
 }

@@ -164,6 +164,7 @@ export class Transitions {
   /** After a group of changes: writes the summary if it has changed. */
   finish(execution: LiveExecution): void {
     const { state } = execution
+    if (isClosed(state.status)) this.deactivate(execution)
     const active = state.status === 'running' && (state.runnableSteps > 0 || !execution.isCodeIdle)
     if (
       active !== execution.rowActive ||

@@ -26,14 +26,26 @@ export type Message =
       readonly child: WorkflowKey
       readonly outcome: ChildOutcome
     }
+  /** These three are from a parent: only its child takes them, not another execution that has the id. */
   | {
       readonly kind: 'signal'
       readonly to: WorkflowKey
+      readonly parent: ParentLink
       readonly name: string
       readonly payload: Payload
       readonly requestId: string
     }
-  | { readonly kind: 'cancel'; readonly to: WorkflowKey; readonly reason: string }
-  | { readonly kind: 'terminate'; readonly to: WorkflowKey; readonly reason: string }
+  | {
+      readonly kind: 'cancel'
+      readonly to: WorkflowKey
+      readonly parent: ParentLink
+      readonly reason: string
+    }
+  | {
+      readonly kind: 'terminate'
+      readonly to: WorkflowKey
+      readonly parent: ParentLink
+      readonly reason: string
+    }
   /** Asks a child to report its outcome again, if it has ended. */
   | { readonly kind: 'report-outcome'; readonly to: WorkflowKey; readonly parent: ParentLink }

@@ -1,6 +1,9 @@
 /** Delay before the next attempt. Source: "Exponential Backoff And Jitter", AWS Architecture Blog (full, decorrelated). */
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
 
+/** Beyond any delay; a power without bound becomes infinite, and 0 times that is no number. */
+const DOUBLINGS_MAX = 64
+
 /**
  * @param failures failed attempts so far, 1 or more
  * @param previousMs the delay before the attempt that failed, 0 for the first
@@ -9,7 +12,9 @@ import type { RetryPolicy } from '../../protocol/retry-policy.ts'
  */
 export function backoffMs(policy: RetryPolicy, failures: number, previousMs: number, random: number): number {
   if (policy.backoff === 'full-jitter') {
-    return Math.round(random * Math.min(policy.maxMs, policy.initialMs * 2 ** (failures - 1)))
+    return Math.round(
+      random * Math.min(policy.maxMs, policy.initialMs * 2 ** Math.min(failures - 1, DOUBLINGS_MAX)),
+    )
   }
   const previous = previousMs === 0 ? policy.initialMs : previousMs
   const upper = Math.max(policy.initialMs, 3 * previous)

@@ -1,15 +1,15 @@
 /** The end of an execution: its terminal event, and what the world is told of it. */
-import type { TerminalEvent } from '../../protocol/event.ts'
+import type { Operation, TerminalEvent } from '../../protocol/event.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { ChildOutcome, Message } from '../../protocol/message.ts'
 import { type Decision, decided, type Effect } from './decision.ts'
-import type { ExecutionState, PendingChild } from './state.ts'
+import { type ExecutionState, type PendingChild, parentLink } from './state.ts'
 import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
 
 export function closing(state: ExecutionState, event: TerminalEvent): Decision {
   const effects: Effect[] = []
   for (const [op, pending] of state.ops) {
-    if (pending.kind === 'child') closeChild(state, pending, effects)
+    if (pending.kind === 'child') closeChild(state, op, pending, effects)
     else if (pending.kind !== 'step' || !pending.running) effects.push({ kind: 'drop-timer', timer: op })
     else effects.push({ kind: 'abort-step', op })
   }
@@ -48,9 +48,10 @@ export function failureOfTerminal(
   }
 }
 
-function closeChild(state: ExecutionState, child: PendingChild, effects: Effect[]): void {
+function closeChild(state: ExecutionState, op: Operation, child: PendingChild, effects: Effect[]): void {
   if (child.closePolicy === 'abandon') return
   const reason = `parent ${state.key.workflowId} has closed`
-  const message: Message = { kind: child.closePolicy, to: child.key, reason }
+  const parent = parentLink(state, op)
+  const message: Message = { kind: child.closePolicy, to: child.key, parent, reason }
   effects.push({ kind: 'send', message })
 }

@@ -6,10 +6,11 @@
  */
 import type { ExecutionStarted } from '../../protocol/event.ts'
 import { platformFailure } from '../../protocol/failure.ts'
+import type { Message } from '../../protocol/message.ts'
 import type { ChildCommand, WorkflowCommand } from '../../protocol/workflow-command.ts'
 import { closing } from './closing.ts'
 import { type Circumstances, type Decision, decided, type Effect, NOTHING } from './decision.ts'
-import type { ExecutionState, QueuedSignal } from './state.ts'
+import { type ExecutionState, parentLink, type QueuedSignal } from './state.ts'
 
 type CommandOf<K extends WorkflowCommand['kind']> = Extract<WorkflowCommand, { kind: K }>
 
@@ -133,7 +134,7 @@ function decideChild(
     workflowId: command.workflowId ?? `${state.key.workflowId}/${op}`,
   }
   const timeout = timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: at + timeoutMs }
-  const parent = { key: state.key, runId: state.runId, op }
+  const parent = parentLink(state, op)
   const started: Omit<ExecutionStarted, 'at' | 'type'> = {
     key,
     workflow,
@@ -170,17 +171,18 @@ function decideToChild(
   if (command.kind === 'cancel-child') {
     const child = state.ops.get(command.op)
     if (child?.kind !== 'child') return NOTHING
-    return decided([], [{ kind: 'send', message: { kind: 'cancel', to: child.key, reason: command.reason } }])
+    const { op, reason } = command
+    const message: Message = { kind: 'cancel', to: child.key, parent: parentLink(state, op), reason }
+    return decided([], [{ kind: 'send', message }])
   }
   const { op, childOp, signal: name, payload } = command
   const child = state.ops.get(childOp)
   const event = { type: 'child-signalled' as const, op, name, childOp, at }
   if (child?.kind !== 'child') return decided([event])
+  const parent = parentLink(state, childOp)
   const requestId = `${state.runId}/${op}`
-  return decided(
-    [event],
-    [{ kind: 'send', message: { kind: 'signal', to: child.key, name, payload, requestId } }],
-  )
+  const message: Message = { kind: 'signal', to: child.key, parent, name, payload, requestId }
+  return decided([event], [{ kind: 'send', message }])
 }
 
 function decideUpdateResult(

@@ -22,7 +22,7 @@ import {
   NOTHING,
   rejected,
 } from './decision.ts'
-import type { ExecutionState } from './state.ts'
+import { type ExecutionState, parentLink } from './state.ts'
 import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
 
 type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>
@@ -30,7 +30,8 @@ type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>
 export function decide(state: ExecutionState, command: Command, circumstances: Circumstances): Decision {
   switch (command.type) {
     case 'start':
-      return decideStart(command, circumstances)
+      // Only the first start counts: this run has begun.
+      return state.seq > 0 ? NOTHING : decideStart(command, circumstances)
     case 'retry':
       return decideRetry(state, circumstances)
     case 'update':
@@ -225,7 +226,7 @@ function decideRetry(state: ExecutionState, { now }: Circumstances): Decision {
     if (pending.kind === 'step' && pending.lastFailure !== undefined)
       effects.push({ kind: 'arm-timer', timer: op, dueAt: pending.retryAt })
     if (pending.kind === 'child') {
-      const parent = { key: state.key, runId: state.runId, op }
+      const parent = parentLink(state, op)
       effects.push({ kind: 'send', message: { kind: 'report-outcome', to: pending.key, parent } })
     }
   }

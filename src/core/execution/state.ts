@@ -116,3 +116,8 @@ export function emptyState(runId: RunId): ExecutionState {
     terminal: undefined,
   }
 }
+
+/** How the child of an operation knows its parent. */
+export function parentLink(state: ExecutionState, op: Operation): ParentLink {
+  return { key: state.key, runId: state.runId, op }
+}
