@@ -1,5 +1,5 @@
 /** What the errors of SQLite mean to the engine. Result codes: https://sqlite.org/rescode.html */
-import { PerdureError } from '../../protocol/errors.ts'
+import { type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 
 const SQLITE_BUSY = 5
 const SQLITE_READONLY = 8
@@ -43,24 +43,33 @@ export function isRefusal(error: unknown): boolean {
   return code === SQLITE_CONSTRAINT || code === SQLITE_MISMATCH || code === SQLITE_TOOBIG
 }
 
-/** The failure of the environment as an error of the catalogue; the original is its cause. */
+export interface StoreFailure {
+  readonly code: ErrorCode
+  readonly detail: string
+}
+
+/** What a failure of the environment is in words of the catalogue; it can be sent between threads. */
+export function failureOf(error: unknown, file: string): StoreFailure {
+  const said = error instanceof Error ? error.message : String(error)
+  switch (resultCode(error)) {
+    case SQLITE_NOTADB:
+      return { code: 'STORE_CORRUPT', detail: `${file} is not a SQLite database: ${said}` }
+    case SQLITE_CORRUPT:
+      return { code: 'STORE_CORRUPT', detail: `${file} is damaged: ${said}` }
+    case SQLITE_READONLY:
+      return { code: 'STORE_READ_ONLY', detail: `${file} cannot be written: ${said}` }
+    case SQLITE_BUSY:
+      return { code: 'STORE_FAILED', detail: `${file} is locked by another program for too long` }
+    default: {
+      const number = isSqliteError(error) ? ` (SQLite result ${error.errcode})` : ''
+      return { code: 'STORE_FAILED', detail: `${file} failed: ${said}${number}` }
+    }
+  }
+}
+
+/** The failure as an error, with the original as its cause; an error of the catalogue stays as it is. */
 export function storeError(error: unknown, file: string): PerdureError {
   if (error instanceof PerdureError) return error
-  const said = error instanceof Error ? error.message : String(error)
-  const code = resultCode(error)
-  if (code === SQLITE_NOTADB) {
-    return new PerdureError('STORE_CORRUPT', `${file} is not a SQLite database: ${said}`, { cause: error })
-  }
-  if (code === SQLITE_CORRUPT) {
-    return new PerdureError('STORE_CORRUPT', `${file} is damaged: ${said}`, { cause: error })
-  }
-  if (code === SQLITE_READONLY) {
-    return new PerdureError('STORE_READ_ONLY', `${file} cannot be written: ${said}`, { cause: error })
-  }
-  if (code === SQLITE_BUSY) {
-    const why = 'another program holds its write lock for too long'
-    return new PerdureError('STORE_FAILED', `${file} cannot be written: ${why}`, { cause: error })
-  }
-  const number = isSqliteError(error) ? ` (SQLite result ${error.errcode})` : ''
-  return new PerdureError('STORE_FAILED', `${file} failed: ${said}${number}`, { cause: error })
+  const { code, detail } = failureOf(error, file)
+  return new PerdureError(code, detail, { cause: error })
 }

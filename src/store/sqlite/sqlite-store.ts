@@ -1,6 +1,7 @@
 /**
  * The store on one SQLite file. Batches are written by a thread of their own, so that a commit, most of which is waiting
- * for the disk, overlaps with the work of the engine; reads run on the caller's thread.
+ * for the disk, overlaps with the work of the engine; only a batch of a few rows is written on the caller's thread, where
+ * reads run too.
  *
  * 1. One store per file, in one process: see `FileLock`.
  * 2. A commit is on the disk when it is acknowledged (`synchronous = full`).
@@ -13,6 +14,7 @@ import type { Store } from '../contract/store.ts'
 import { encodeBatch } from './batch-message.ts'
 import type { FileLock } from './file-lock.ts'
 import { FileReads } from './file-reads.ts'
+import { SmallBatchWriter } from './small-batch-writer.ts'
 import { attempt, type OpenFile, openStoreFile } from './store-file.ts'
 import { WriterLink } from './writer-link.ts'
 import type { Registration } from './writer-message.ts'
@@ -52,6 +54,7 @@ class FileStore extends FileReads implements SqliteStore {
   readonly shards: number
   private readonly lock: FileLock
   private readonly writer: WriterLink
+  private readonly small: SmallBatchWriter
   private closed: Promise<void> | undefined
 
   constructor({ file, lock, reading, shards }: OpenFile, synchronous: 'full' | 'normal') {
@@ -59,6 +62,7 @@ class FileStore extends FileReads implements SqliteStore {
     this.lock = lock
     this.shards = shards
     this.writer = new WriterLink({ file, synchronous })
+    this.small = new SmallBatchWriter({ file, synchronous })
   }
 
   async register(node: NodeIdentity): Promise<Registration> {
@@ -68,7 +72,15 @@ class FileStore extends FileReads implements SqliteStore {
 
   async commit(batch: Batch): Promise<CommitOutcome> {
     this.requireOpen()
-    return this.writer.request({ kind: 'commit', batch: encodeBatch(batch) })
+    const message = encodeBatch(batch)
+    if (!this.writer.isIdle || !this.small.takes(message)) {
+      return this.writer.request({ kind: 'commit', batch: message })
+    }
+    try {
+      return this.small.commit(message)
+    } catch (error) {
+      throw this.writer.stop(error)
+    }
   }
 
   async fence(session: Session): Promise<void> {
@@ -94,9 +106,15 @@ class FileStore extends FileReads implements SqliteStore {
     // The connection that closes last copies the log into the file. After a failure of the disk nothing more is written:
     // then the reading connection, which cannot, closes last.
     const failed = this.writer.failure !== undefined
-    if (!failed) this.reading.close()
+    if (!failed) {
+      this.reading.close()
+      this.small.close()
+    }
     await this.writer.close()
-    if (failed) this.reading.close()
+    if (failed) {
+      this.small.close()
+      this.reading.close()
+    }
     this.lock.release()
   }
 }

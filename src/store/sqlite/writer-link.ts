@@ -7,6 +7,7 @@
 import { Worker } from 'node:worker_threads'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { CommitOutcome } from '../contract/batch.ts'
+import { failureOf } from './sqlite-error.ts'
 import type { Registration, WriterData, WriterReply, WriterRequest } from './writer-message.ts'
 
 interface Waiting {
@@ -56,6 +57,18 @@ export class WriterLink {
     return this.failed
   }
 
+  /** No request waits for its reply. */
+  get isIdle(): boolean {
+    return this.waiting.length === 0
+  }
+
+  /** A write beside the thread has failed: from now on everything is refused. Returns the failure. */
+  stop(error: unknown): PerdureError {
+    const { code, detail } = failureOf(error, this.file)
+    this.failed ??= new PerdureError(code, detail, { cause: error })
+    return this.failed
+  }
+
   request<R extends WriterRequest>(request: R): Promise<ResultOf<R>> {
     if (this.failed !== undefined) return Promise.reject(this.failed)
     return new Promise((resolve, reject) => {
@@ -80,8 +93,8 @@ export class WriterLink {
       waiting?.resolve(reply.result)
       return
     }
-    const { message, cause } = reply.failure
-    this.failed ??= new PerdureError(reply.failure.code, message, { cause })
+    const { code, detail, cause } = reply.failure
+    this.failed ??= new PerdureError(code, detail, { cause })
     waiting?.reject(this.failed)
   }
 

@@ -1,8 +1,8 @@
 /** What goes between a store and its writer thread. Replies come in the order of the requests. */
-import type { ErrorCode } from '../../protocol/errors.ts'
 import type { CommitOutcome } from '../contract/batch.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import type { BatchMessage } from './batch-message.ts'
+import type { StoreFailure } from './sqlite-error.ts'
 
 export interface WriterData {
   readonly file: string
@@ -22,7 +22,5 @@ export type WriterRequest =
 
 export interface WriterReply {
   readonly result?: CommitOutcome | Registration | undefined
-  readonly failure?:
-    | { readonly code: ErrorCode; readonly message: string; readonly cause: unknown }
-    | undefined
+  readonly failure?: (StoreFailure & { readonly cause: unknown }) | undefined
 }

@@ -9,7 +9,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { BatchWriter } from './batch-writer.ts'
 import { openWriting } from './connection.ts'
-import { storeError } from './sqlite-error.ts'
+import { failureOf } from './sqlite-error.ts'
 import type { WriterData, WriterReply, WriterRequest } from './writer-message.ts'
 
 type Result = WriterReply['result']
@@ -47,8 +47,7 @@ function serve(port: MessagePort, data: WriterData): void {
     try {
       return { result: work() }
     } catch (error) {
-      const { code, message, cause } = storeError(error, data.file)
-      failure = { code, message, cause }
+      failure = { ...failureOf(error, data.file), cause: error }
       return { failure }
     }
   }

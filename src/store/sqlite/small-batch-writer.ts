@@ -1,0 +1,67 @@
+/**
+ * Writes small batches on the caller's thread.
+ *
+ * A hop to the writer thread and back takes longer than writing a few rows: with one execution in flight it would double
+ * the time of a step. But the caller waits for the disk here, so this is only for disks that are fast: when commits
+ * become slow, small batches go to the thread again for a while.
+ *
+ * Its connection and that of the thread never write at the same time: the store asks it only while the thread is idle.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import type { CommitOutcome } from '../contract/batch.ts'
+import type { BatchMessage } from './batch-message.ts'
+import { BatchWriter } from './batch-writer.ts'
+import { openWriting } from './connection.ts'
+import type { WriterData } from './writer-message.ts'
+
+/** About three transitions with their rows. */
+const SMALL_ROWS = 24
+/** Mean time of a commit beyond which the caller no longer waits for it. */
+const SLOW_MS = 2
+/** Weight of the newest commit in the mean. */
+const NEWEST = 0.1
+/** Small batches that go to the thread before this is tried again. */
+const PAUSE_BATCHES = 1000
+
+export class SmallBatchWriter {
+  private readonly data: WriterData
+  private opened: { readonly database: DatabaseSync; readonly batches: BatchWriter } | undefined
+  private meanMs = 0
+  private pause = 0
+
+  constructor(data: WriterData) {
+    this.data = data
+  }
+
+  takes(message: BatchMessage): boolean {
+    let rows = 0
+    for (const count of Object.values(message.counts)) rows += count
+    if (rows > SMALL_ROWS) return false
+    if (this.pause === 0) return true
+    this.pause -= 1
+    return false
+  }
+
+  /** Everything but a refusal is thrown, and leaves the connection fit only for closing. */
+  commit(message: BatchMessage): CommitOutcome {
+    const startMs = performance.now()
+    this.opened ??= this.open()
+    const outcome = this.opened.batches.commit(message)
+    this.meanMs += NEWEST * (performance.now() - startMs - this.meanMs)
+    if (this.meanMs > SLOW_MS) {
+      this.pause = PAUSE_BATCHES
+      this.meanMs = 0
+    }
+    return outcome
+  }
+
+  close(): void {
+    this.opened?.database.close()
+    this.opened = undefined
+  }
+
+  private open(): { database: DatabaseSync; batches: BatchWriter } {
+    const database = openWriting(this.data.file, { synchronous: this.data.synchronous })
+    return { database, batches: new BatchWriter(database) }
+  }
+}
