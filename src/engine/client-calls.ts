@@ -72,20 +72,15 @@ export class ClientCalls implements ClientPort {
   }
 
   async #startAll(starts: readonly PendingStart[]): Promise<void> {
-    const { table } = this.#engine
-    const unknown = starts.filter(({ text }) => table.currentByText(text) === undefined)
-    const found = await this.#engine.options.store.currents(unknown.map(({ request }) => request.key))
-    const stored = new Map<string, RunId>()
-    for (const [i, { text }] of unknown.entries()) {
-      const runId = found[i]
-      if (runId !== undefined) stored.set(text, runId)
-    }
-    for (const start of starts) {
-      // An earlier one of this group may have started it.
-      const runId = table.currentByText(start.text)?.state.runId ?? stored.get(start.text)
-      if (runId === undefined) this.#startNew(start)
-      else this.#startOver(start, runId).catch(start.reject)
-    }
+    const wanted = starts.map(({ request, text }) => ({ key: request.key, text }))
+    await this.#engine.table.withCurrentRuns(wanted, (runIdOf) => {
+      for (const start of starts) {
+        // An earlier one of this group may have started it.
+        const runId = runIdOf(start.text)
+        if (runId === undefined) this.#startNew(start)
+        else this.#startOver(start, runId).catch(start.reject)
+      }
+    })
   }
 
   #startNew({ request, resolve, reject }: PendingStart): void {
@@ -208,6 +203,11 @@ export class ClientCalls implements ClientPort {
     execution.pins += 1
     try {
       await this.#codeReady(execution)
+      // It ended, or was loaded anew, while its code caught up.
+      if (this.#engine.table.get(runId) !== execution || isClosed(execution.state.status))
+        return await this.query({ key, runId }, name, payload)
+      if (!execution.isActivated)
+        throw new PerdureError('QUERY_FAILED', `execution ${key.workflowId} has not started: it is delayed`)
       const answer = this.#engine.options.worker.query(runId, name, payload)
       await this.#durable(execution)
       if (!answer.ok) throw errorOf(answer.failure)

@@ -37,6 +37,8 @@ export class LiveTable {
   readonly #byKey = new Map<string, LiveExecution>()
   readonly #idle = new Map<RunId, LiveExecution>()
   readonly #loading = new Map<RunId, Promise<LiveExecution | undefined>>()
+  /** One map per lookup of newest runs that is on its way: runs that left memory meanwhile, by key. */
+  readonly #leaving = new Set<Map<string, RunId>>()
   #generation = 0
 
   constructor(options: LiveTableOptions) {
@@ -98,7 +100,9 @@ export class LiveTable {
     this.#byRun.delete(runId)
     this.#idle.delete(runId)
     const text = execution.keyText
-    if (this.#byKey.get(text) === execution) this.#byKey.delete(text)
+    if (this.#byKey.get(text) !== execution) return
+    this.#byKey.delete(text)
+    for (const left of this.#leaving) left.set(text, runId)
   }
 
   /** Forgets everything: another session starts from the store. */
@@ -127,8 +131,37 @@ export class LiveTable {
 
   /** Run id of the newest run of each key. */
   async currentRuns(keys: readonly WorkflowKey[]): Promise<readonly (RunId | undefined)[]> {
-    const found = await this.#options.store.currents(keys)
-    return keys.map((key, i) => this.current(key)?.state.runId ?? found[i])
+    const wanted = keys.map((key) => ({ key, text: keyText(key) }))
+    return this.withCurrentRuns(wanted, (runIdOf) => wanted.map(({ text }) => runIdOf(text)))
+  }
+
+  /**
+   * Finds newest runs, and calls `use` in the same turn, so that nothing changes in between. What the store answers may be
+   * older than a run that was started, committed and evicted while the store was asked.
+   */
+  async withCurrentRuns<T>(
+    wanted: readonly { readonly key: WorkflowKey; readonly text: string }[],
+    use: (runIdOf: (text: string) => RunId | undefined) => T,
+  ): Promise<T> {
+    for (;;) {
+      const generation = this.#generation
+      const unknown = wanted.filter(({ text }) => !this.#byKey.has(text))
+      const left = new Map<string, RunId>()
+      this.#leaving.add(left)
+      try {
+        const found = await this.#options.store.currents(unknown.map(({ key }) => key))
+        // Started over meanwhile: what has left memory since then is not known.
+        if (generation !== this.#generation) continue
+        const stored = new Map<string, RunId>()
+        for (const [i, { text }] of unknown.entries()) {
+          const runId = found[i]
+          if (runId !== undefined) stored.set(text, runId)
+        }
+        return use((text) => this.#byKey.get(text)?.state.runId ?? left.get(text) ?? stored.get(text))
+      } finally {
+        this.#leaving.delete(left)
+      }
+    }
   }
 
   async #read(runId: RunId, generation: number): Promise<LiveExecution | undefined> {
@@ -157,7 +190,9 @@ export class LiveTable {
     this.#byRun.set(runId, execution)
     const text = execution.keyText
     const known = this.#byKey.get(text)
-    if (known === undefined || known.state.runId < runId) this.#byKey.set(text, execution)
+    // A closed run may be an older one of its key: it must not hide the newest, which the store knows.
+    if (!isClosed(state.status) && (known === undefined || known.state.runId < runId))
+      this.#byKey.set(text, execution)
     this.#options.onLoaded({ execution, history: withoutWithdrawn(events) })
     this.refresh(execution)
     return execution

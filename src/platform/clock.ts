@@ -40,7 +40,7 @@ export const systemClock: Clock = {
  * from the highest value at the pace of what has really passed.
  */
 export function monotonicClock(clock: Clock, floorMs: number, onBehind?: (behindMs: number) => void): Clock {
-  const tickMs = clock.tickMs === undefined ? clock.nowMs : clock.tickMs
+  const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
   let baseMs = Math.max(floorMs, clock.nowMs())
   let baseTickMs = tickMs()
   let isBehind = false
@@ -62,8 +62,8 @@ export function monotonicClock(clock: Clock, floorMs: number, onBehind?: (behind
       return steady
     },
     tickMs,
-    after: clock.after,
-    defer: clock.defer,
+    after: (delayMs, call) => clock.after(delayMs, call),
+    defer: (call) => clock.defer(call),
   }
 }
 

@@ -29,6 +29,8 @@ export class Calls {
   /** Calls that wait for the end of an execution. */
   waitingForResults = 0
   readonly #world: World
+  /** Calls without an answer. */
+  readonly outstanding = new Set<string>()
   #readyWaiters: (() => void)[] = []
 
   constructor(world: World) {
@@ -233,22 +235,27 @@ export class Calls {
     for (;;) {
       const instance = await this.#ready()
       const limit = isBounded ? this.#limit(call, id, instance) : undefined
+      const shown = `${call} ${id}, asked at ${world.nowMs}`
+      this.outstanding.add(shown)
       try {
         return await instance.call((engine) => run(engine, instance.workflow), isBounded)
       } catch (error) {
         if (error instanceof ProcessGone) continue
         const code = error instanceof PerdureError ? error.code : undefined
-        if (code !== undefined && expected.includes(code)) {
+        const isDelayed = code === 'QUERY_FAILED' && /it is delayed/.test((error as Error).message)
+        if (isDelayed || (code !== undefined && expected.includes(code))) {
           world.note(`refused ${call} ${id}: ${code}`)
           return undefined
         }
         if (code === undefined || !REPEATED.has(code)) {
-          const shown = error instanceof Error ? `${error.message} ${error.stack}` : String(error)
-          world.faults.push(`${call} ${id} was answered with ${shown}`)
+          world.faults.push(
+            `${call} ${id} was answered with ${error instanceof Error ? error.stack : String(error)}`,
+          )
           return undefined
         }
       } finally {
         limit?.()
+        this.outstanding.delete(shown)
       }
       await this.pause(REPEAT_PAUSE_MS)
     }

@@ -42,7 +42,9 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const goal = options.events ?? EVENTS_PER_SEED
   const isEnough = (): boolean => world.durable.events + faultCount(world) >= goal
   const clients = workload.run(isEnough)
-  await runUntil(world, life, clients, PHASE_LIMIT_MS, 'the phase with faults')
+  const isPhaseOver = await runUntil(world, life, clients, PHASE_LIMIT_MS, 'the phase with faults')
+  if (isPhaseOver === undefined)
+    world.faults.push(...[...calls.outstanding].map((call) => `I14: ${call}, was never answered`))
   world.isFaulty = false
   world.note('faults stop')
   const drained = workload.drain()

@@ -28,9 +28,10 @@ export class Workload {
   }
 
   /** Runs clients until the goal is reached. */
-  async run(isEnough: () => boolean): Promise<void> {
+  async run(isEnough: () => boolean): Promise<true> {
     const { clients } = this.#world.plan
     await Promise.all(Array.from({ length: clients }, () => this.#client(isEnough)))
+    return true
   }
 
   /** Gives every open execution what it may wait for, one call after the other, until all have ended. */

@@ -1,0 +1,113 @@
+/** Faults that the simulation has found, each as the shortest scenario that shows it. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { seededRandomness } from '../../src/platform/randomness.ts'
+import { query, signal, workflow } from '../../src/sdk/definition.ts'
+import { assembleEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import type { Store } from '../../src/store/contract/store.ts'
+import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
+
+const go = signal<string>('go')
+const askedFor = query<string>('asked-for')
+
+const waiting = workflow({
+  name: 'waiting',
+  run: async (ctx) => {
+    ctx.onQuery(askedFor, () => 'go')
+    return ctx.waitFor(go)
+  },
+})
+
+interface Options {
+  readonly store?: Store
+  readonly idleExecutions?: number
+}
+
+async function withEngine(options: Options, use: (engine: EmbeddedEngine) => Promise<void>): Promise<void> {
+  const { store = createMemoryStore(), idleExecutions = 100 } = options
+  const engine = await assembleEngine(
+    { store, workflows: [waiting], logger: silentLogger, idleExecutions, shutdownGrace: 0 },
+    { random: seededRandomness(1) },
+  )
+  try {
+    await use(engine)
+  } finally {
+    await engine.close()
+  }
+}
+
+async function evict(engine: EmbeddedEngine, others: string): Promise<void> {
+  for (let i = 0; i < 4; i++) await engine.start(waiting, undefined, { id: `${others}-${i}` })
+}
+
+describe('what the simulation found', () => {
+  test('a start that looks for its id while the execution is evicted starts no second run', async () => {
+    const store = createMemoryStore()
+    let held: (() => void) | undefined
+    let isHolding = false
+    const currents: Store['currents'] = async (keys) => {
+      const found = await store.currents(keys)
+      if (isHolding && held === undefined)
+        await new Promise<void>((resolve) => {
+          held = resolve
+        })
+      return found
+    }
+    const slow: Store = Object.assign(Object.create(store), { currents })
+    await withEngine({ store: slow, idleExecutions: 1 }, async (engine) => {
+      const first = await engine.start(waiting, undefined, { id: 'one' })
+      isHolding = true
+      const repeated = engine.start(waiting, undefined, { id: 'one' })
+      while (held === undefined) await new Promise((resolve) => setImmediate(resolve))
+      await evict(engine, 'other')
+      held()
+      assert.equal((await repeated).runId, first.runId)
+    })
+  })
+
+  test('a start whose id is started, committed and evicted while it is looked for starts no second run', async () => {
+    const store = createMemoryStore()
+    let held: (() => void) | undefined
+    const currents: Store['currents'] = async (keys) => {
+      const found = await store.currents(keys)
+      if (held === undefined)
+        await new Promise<void>((resolve) => {
+          held = resolve
+        })
+      return found
+    }
+    const slow: Store = Object.assign(Object.create(store), { currents })
+    await withEngine({ store: slow, idleExecutions: 1 }, async (engine) => {
+      const slowStart = engine.start(waiting, undefined, { id: 'one' })
+      while (held === undefined) await new Promise((resolve) => setImmediate(resolve))
+      const first = await engine.start(waiting, undefined, { id: 'one' })
+      await evict(engine, 'other')
+      held()
+      assert.equal((await slowStart).runId, first.runId)
+    })
+  })
+
+  test('an older run that is read does not hide the newest of its id', async () => {
+    await withEngine({ idleExecutions: 1 }, async (engine) => {
+      const old = await engine.start(waiting, undefined, { id: 'one' })
+      await old.signal(go, 'end')
+      await old.result()
+      const newest = await engine.signalWithStart(waiting, undefined, signal<string>('other'), '', {
+        id: 'one',
+      })
+      assert.notEqual(newest.runId, old.runId)
+      await evict(engine, 'other')
+      await assert.rejects(old.cancel(), { code: 'EXECUTION_CLOSED' })
+      await engine.execution(waiting, 'one').signal(go, 'reached')
+      assert.equal(await newest.result(), 'reached')
+    })
+  })
+
+  test('a query to a delayed execution says that it has not started', async () => {
+    await withEngine({}, async (engine) => {
+      const delayed = await engine.start(waiting, undefined, { id: 'one', delay: '1h' })
+      await assert.rejects(delayed.query(askedFor), { code: 'QUERY_FAILED', message: /it is delayed/ })
+    })
+  })
+})
