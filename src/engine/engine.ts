@@ -349,6 +349,7 @@ export class Engine implements WorkerHost {
     for (const command of report.commands) {
       transitions.apply(execution, { type: 'workflow', command: this.#withIds(command) })
     }
+    execution.areSignalsKnown = true
     if (report.logs !== undefined) this.#log(execution, report.logs)
     if (isClosed(execution.state.status)) transitions.deactivate(execution)
     else if (execution.updateRequests !== undefined) this.updates.tryAll(execution)

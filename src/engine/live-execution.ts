@@ -28,6 +28,8 @@ export class LiveExecution {
   isActivated = false
   /** The code has had every event and waits. */
   isCodeIdle = true
+  /** False from when it is loaded until its code has said again which signals it consumed: the journal does not say. */
+  areSignalsKnown = true
   /** The summary as it was last written. */
   rowStatus: ExecutionStatus = 'running'
   rowActive: boolean

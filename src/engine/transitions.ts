@@ -74,10 +74,14 @@ type Started = Omit<ExecutionStarted, 'at' | 'type'>
 export class Transitions {
   readonly #options: TransitionsOptions
   readonly #circumstances: { now: number; readonly limits: Limits }
+  /** While consumed signals cannot be told from queued ones, only the length of the history limits them. */
+  readonly #withoutSignalLimit: { now: number; readonly limits: Limits }
 
   constructor(options: TransitionsOptions) {
     this.#options = options
-    this.#circumstances = { now: 0, limits: options.limits }
+    const { limits } = options
+    this.#circumstances = { now: 0, limits }
+    this.#withoutSignalLimit = { now: 0, limits: { ...limits, queuedSignals: Number.POSITIVE_INFINITY } }
   }
 
   /** Starts a run: the newest of its workflow id. */
@@ -124,6 +128,7 @@ export class Transitions {
   activate(execution: LiveExecution, history: readonly SequencedEvent[]): void {
     const { state } = execution
     const { key, runId, workflow, version } = state
+    execution.areSignalsKnown = state.signals === undefined
     if (isClosed(state.status) || state.notBefore > this.#options.clock.nowMs()) return
     if (this.#options.worker.supports(workflow, version)) {
       this.#options.worker.activate({ info: { key, runId, workflow, version }, history })
@@ -150,7 +155,7 @@ export class Transitions {
   }
 
   apply(execution: LiveExecution, command: Command): Rejection | undefined {
-    const circumstances = this.#circumstances
+    const circumstances = execution.areSignalsKnown ? this.#circumstances : this.#withoutSignalLimit
     circumstances.now = this.#options.clock.nowMs()
     const { events, transient, effects, rejected } = decide(execution.state, command, circumstances)
     if (rejected !== undefined) return rejected

@@ -1,34 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { silentLogger } from '../../src/platform/logger.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
 import { EMPTY_PAYLOAD } from '../../src/protocol/payload.ts'
-import { Client } from '../../src/sdk/client.ts'
-import { signal, type Workflow, workflow } from '../../src/sdk/definition.ts'
-import { type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
+import { signal, workflow } from '../../src/sdk/definition.ts'
+import type { OpenedEngine } from '../../src/server/embedded-engine.ts'
+import { quiet, withEngine } from './with-engine.ts'
 
 const GO = signal<string>('go')
 const DONE = signal('done')
 
 const waiting = workflow({ name: 'waiting', run: (ctx) => ctx.waitFor(GO) })
-
-async function withEngine(
-  workflows: Workflow[],
-  run: (client: Client, opened: OpenedEngine) => Promise<void>,
-  limits = {},
-): Promise<void> {
-  const opened = await openEngine({ store: 'memory', workflows, logger: silentLogger, limits }, {})
-  try {
-    await run(new Client(opened.calls, opened.client), opened)
-  } finally {
-    await opened.close()
-  }
-}
-
-async function quiet({ engine }: OpenedEngine): Promise<void> {
-  do await new Promise((resolve) => setImmediate(resolve))
-  while (!engine.isQuiet)
-}
 
 function isLive({ worker }: OpenedEngine, runId: RunId): boolean {
   const answer = worker.query(runId, 'any', EMPTY_PAYLOAD)
