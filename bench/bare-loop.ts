@@ -1,20 +1,19 @@
 /**
  * The bare loop: the rows of a workload, group-committed, and no engine. The ceiling that the engine is held against.
  *
- * Each lane takes its execution from phase to phase. A phase is what one commit records of it, as the engine's commits do,
- * and the next phase waits for that commit; all lanes that are ready share one. On SQLite: the engine's schema and settings
- * of the connection (WAL, `synchronous=FULL`), prepared statements of many rows. In memory: maps.
+ * Each lane takes its execution from phase to phase: a phase is what one commit records of it, and the next one waits for
+ * that commit. All lanes that are ready share a commit. On SQLite: the engine's schema and settings of the connection (WAL,
+ * synchronous=FULL), prepared statements of many rows. In memory: maps.
  */
 import type { SQLInputValue } from 'node:sqlite'
 import { openWriting } from '../src/store/sqlite/connection.ts'
 import { migrate } from '../src/store/sqlite/migrate.ts'
-import { fsyncsOf } from './fsync-count.ts'
 
 export interface BareProgram {
   readonly workflow: string
   /** Results of steps that each phase records. The first phase records the start, the last one the end. */
   readonly steps: readonly number[]
-  /** The execution does not end: it sleeps until then. */
+  /** There is no end: the execution sleeps until then. */
   readonly sleepsUntilMs?: number
 }
 
@@ -26,178 +25,126 @@ export interface BareExecution {
   seq: number
 }
 
-type Cells = SQLInputValue[]
-type Rows = Record<'journal' | 'executions' | 'currents' | 'timers' | 'ended', Cells>
-
-export interface BareTables {
-  /** Durable when it returns. */
-  commit(seq: number, atMs: number, rows: Rows): void
-  fsyncs(commits: number): number
-}
-
+/** Cells of a row: day and run id come first. Of executions that ended there is only the run id. */
+const CELLS = { journal: 5, execution: 7, current: 3, timer: 4, ended: 1 } as const
+type Rows = Record<keyof typeof CELLS, SQLInputValue[]>
+const TABLES = Object.keys(CELLS) as (keyof Rows)[]
+/** Durable when it returns. */
+export type BareCommit = (seq: number, atMs: number, rows: Rows) => void
 const DAY = Math.floor(Date.now() / 86_400_000)
-const ROWS_PER_STATEMENT = [100, 10, 1]
-
-export function bareSqlite(file: string): BareTables {
+const ROWS_PER_STATEMENT = [300, 30, 1]
+export function bareSqlite(file: string): BareCommit {
   const database = openWriting(file, { synchronous: 'full' })
   migrate(database, file, 256)
-  const many = (head: string, row: string, tail = '') => {
-    const columns = row.split('?').length - 1
+  const writer = (table: keyof Rows, head: string, row: string, tail = '') => {
     const statements = ROWS_PER_STATEMENT.map((count) => {
       const sql = `${head} ${Array(count).fill(row).join(', ')} ${tail}`
-      return { size: count * columns, statement: database.prepare(sql) }
+      return { size: count * CELLS[table], statement: database.prepare(sql) }
     })
-    return (cells: Cells, ...first: Cells): void => {
-      let start = 0
+    return (rows: Rows, ...first: SQLInputValue[]): void => {
+      const cells = rows[table]
+      let at = 0
       for (const { size, statement } of statements)
-        for (; cells.length - start >= size; start += size)
-          statement.run(...first, ...cells.slice(start, start + size))
+        for (; cells.length - at >= size; at += size) statement.run(...first, ...cells.slice(at, at + size))
     }
   }
-  const journal = many(
-    'insert into journal (day, run_id, seq, count, events, epoch, format) values',
-    '(?, ?, ?, ?, ?, 0, 1)',
-  )
-  const executions = many(
-    `insert into execution (day, run_id, workflow_id, workflow, shard, active, started_at, namespace, version, status)
-      values`,
-    "(?, ?, ?, ?, ?, ?, ?, 'default', '1', 'running')",
-  )
-  const currents = many(
-    'insert into current (workflow_id, day, run_id, namespace) values',
-    "(?, ?, ?, 'default')",
-  )
-  const timers = many('insert into timer (day, run_id, due_at, shard, timer) values', '(?, ?, ?, ?, 1)')
-  const ended = many(
-    `update execution set status = 'completed', active = 0, closed_at = ? where day = ? and run_id in (`,
-    '?',
-    ')',
-  )
+  // Without `or fail` a statement of many rows keeps a journal of its own, in a file: a third more time.
+  const insert = (table: keyof Rows, columns: string, values: string) =>
+    writer(table, `insert or fail into ${table} (day, run_id, ${columns}) values`, `(?, ?, ${values})`)
+  const summary = 'workflow_id, workflow, shard, active, started_at, namespace, version, status'
+  const inserters = [
+    insert('journal', 'seq, count, events, epoch, format', '?, ?, ?, 0, 1'),
+    insert('execution', summary, "?, ?, ?, ?, ?, 'default', '1', 'running'"),
+    insert('current', 'workflow_id, namespace', "?, 'default'"),
+    insert('timer', 'due_at, shard, timer', '?, ?, 1'),
+  ]
+  const change =
+    "update or fail execution set status = 'completed', active = 0, closed_at = ?, attributes = null"
+  const end = writer('ended', `${change} where day = ? and run_id in (`, '?', ')')
   const begin = database.prepare('begin immediate')
   const number = database.prepare('insert into "commit" (session_id, seq, at) values (1, ?, ?)')
-  const end = database.prepare('commit')
-  return {
-    fsyncs: (commits) => fsyncsOf(file, commits),
-    commit: (seq, atMs, rows) => {
-      begin.run()
-      number.run(seq, atMs)
-      journal(rows.journal)
-      executions(rows.executions)
-      currents(rows.currents)
-      timers(rows.timers)
-      ended(rows.ended, atMs, DAY)
-      end.run()
-    },
+  const commit = database.prepare('commit')
+  return (seq, atMs, rows) => {
+    begin.run()
+    number.run(seq, atMs)
+    for (const write of inserters) write(rows)
+    end(rows, atMs, DAY)
+    commit.run()
   }
 }
 
-export function bareMemory(): BareTables {
-  const tables = { journal: new Map(), executions: new Map(), currents: new Map(), timers: new Map() }
-  const commits = new Map<number, number>()
-  return {
-    fsyncs: () => 0,
-    commit: (seq, atMs, { journal, executions, currents, timers, ended }) => {
-      commits.set(seq, atMs)
-      commits.delete(seq - 1000)
-      for (let i = 0; i < journal.length; i += 5) {
-        const entry = { seq: journal[i + 2], count: journal[i + 3], events: journal[i + 4] }
-        const entries = tables.journal.get(journal[i + 1])
-        if (entries === undefined) tables.journal.set(journal[i + 1], [entry])
-        else entries.push(entry)
+export function bareMemory(): BareCommit {
+  const tables = { journal: new Map(), execution: new Map(), current: new Map(), timer: new Map() }
+  return (_seq, _atMs, rows) => {
+    for (const table of ['journal', 'execution', 'current', 'timer'] as const) {
+      const cells = rows[table]
+      for (let i = 0; i < cells.length; i += CELLS[table]) {
+        const key = table === 'journal' ? `${cells[i + 1]} ${cells[i + 2]}` : cells[i + 1]
+        tables[table].set(key, cells.slice(i, i + CELLS[table]))
       }
-      for (let i = 0; i < executions.length; i += 7)
-        tables.executions.set(executions[i + 1], { row: executions.slice(i, i + 7), status: 'running' })
-      for (let i = 0; i < currents.length; i += 3) tables.currents.set(currents[i], currents[i + 2])
-      for (let i = 0; i < timers.length; i += 4) tables.timers.set(timers[i + 1], timers.slice(i, i + 4))
-      for (const runId of ended) tables.executions.get(runId).status = 'completed'
-    },
+    }
+    for (const runId of rows.ended) tables.execution.get(runId)[5] = 0
   }
 }
 
 const payload = (value: unknown): string => `[1,"json",null,${JSON.stringify(value)}]`
 
-/** Appends what one phase of an execution records. The step functions give `{ ok: true }`. */
-function record(
-  { workflow, steps, sleepsUntilMs }: BareProgram,
-  execution: BareExecution,
-  at: number,
-  rows: Rows,
-) {
+/** What one phase of an execution records. */
+function record(program: BareProgram, execution: BareExecution, at: number, rows: Rows): void {
+  const { workflow, steps, sleepsUntilMs } = program
   const { runId, workflowId, phase, seq } = execution
-  let events = ''
-  let count = 0
-  const add = (event: string): void => {
-    events += count++ === 0 ? event : `,${event}`
-  }
+  const events: string[] = []
   if (phase === 0) {
-    const key = `{"namespace":"default","workflowId":"${workflowId}"}`
-    add(
-      `{"type":"execution-started","key":${key},"workflow":"${workflow}","version":"1","input":${payload({ orderId: workflowId })},"at":${at}}`,
-    )
-    rows.executions.push(DAY, runId, workflowId, workflow, 120, sleepsUntilMs === undefined ? 1 : 0, at)
-    rows.currents.push(workflowId, DAY, runId)
+    const key = `{"namespace":"default","workflowId":"${workflowId}"},"workflow":"${workflow}","version":"1"`
+    events.push(`"execution-started","key":${key},"input":${payload({ orderId: workflowId })}`)
+    rows.execution.push(DAY, runId, workflowId, workflow, 120, sleepsUntilMs === undefined ? 1 : 0, at)
+    rows.current.push(DAY, runId, workflowId)
   }
-  for (let op = seq - 1; op < seq - 1 + (steps[phase] ?? 0); op++)
-    add(`{"type":"step-completed","op":${op},"name":"step","result":${payload({ ok: true })},"at":${at}}`)
+  for (let op = seq - 1, end = op + (steps[phase] ?? 0); op < end; op++)
+    events.push(`"step-completed","op":${op},"name":"step","result":${payload({ ok: true })}`)
   if (sleepsUntilMs !== undefined) {
-    add(`{"type":"timer-started","op":1,"name":"sleep","kind":"sleep","dueAt":${sleepsUntilMs},"at":${at}}`)
-    rows.timers.push(DAY, runId, sleepsUntilMs, 120)
+    events.push(`"timer-started","op":1,"name":"sleep","kind":"sleep","dueAt":${sleepsUntilMs}`)
+    rows.timer.push(DAY, runId, sleepsUntilMs, 120)
   } else if (phase === steps.length - 1) {
-    add(`{"type":"execution-completed","result":${payload({ done: true })},"at":${at}}`)
+    events.push(`"execution-completed","result":${payload({ done: true })}`)
     rows.ended.push(runId)
   }
-  rows.journal.push(DAY, runId, seq, count, `[${events}]`)
-  execution.seq += count
+  const text = `[{"type":${events.join(`,"at":${at}},{"type":`)},"at":${at}}]`
+  rows.journal.push(DAY, runId, seq, events.length, text)
+  execution.seq += events.length
   execution.phase += 1
 }
 
-export interface BareLoad {
-  readonly tables: BareTables
+/** `goOn` takes an execution whose phase is durable, and gives what its lane goes on with, if anything. */
+export async function runBareLoop(load: {
+  readonly commit: BareCommit
   readonly program: BareProgram
-  readonly inFlight: number
-  /** How long a step takes. */
-  readonly stepMs?: number
-  /** The next execution of a lane; none: the lane ends. */
-  readonly next: () => BareExecution | undefined
-  /** A phase of the execution is durable. */
-  readonly onDurable: (execution: BareExecution) => void
   readonly counts: { commits: number; rows: number }
-}
-
-/** Resolves when all lanes have ended. */
-export async function runBareLoop(load: BareLoad): Promise<void> {
-  const { tables, program, counts, stepMs = 0 } = load
+  readonly lanes: readonly BareExecution[]
+  readonly stepMs?: number
+  readonly goOn: (execution: BareExecution) => BareExecution | undefined
+}): Promise<void> {
+  const { counts, program, stepMs } = load
   let ready: BareExecution[] = []
-  let running = 0
-  let wake = (): void => {}
-  const goOn = (execution: BareExecution | undefined): void => {
-    if (execution === undefined) return
-    if (stepMs === 0 || execution.phase === 0) ready.push(execution)
-    else {
-      running += 1
-      setTimeout(() => {
-        running -= 1
-        ready.push(execution)
-        wake()
-      }, stepMs)
-    }
+  let open = load.lanes.length
+  const queue = (execution: BareExecution): void => {
+    if (stepMs === undefined || execution.phase === 0) ready.push(execution)
+    else setTimeout(() => void ready.push(execution), stepMs)
   }
-  for (let i = 0; i < load.inFlight; i++) goOn(load.next())
-  while (ready.length + running > 0) {
-    if (ready.length === 0) await new Promise<void>((resolve) => (wake = resolve))
+  for (const execution of load.lanes) queue(execution)
+  for (; open > 0; await new Promise((resolve) => setImmediate(resolve))) {
     const batch = ready
+    if (batch.length === 0) continue
     ready = []
-    const rows: Rows = { journal: [], executions: [], currents: [], timers: [], ended: [] }
+    const rows: Rows = { journal: [], execution: [], current: [], timer: [], ended: [] }
     const at = Date.now()
     for (const execution of batch) record(program, execution, at, rows)
-    tables.commit(++counts.commits, at, rows)
-    const { journal, executions, currents, timers, ended } = rows
-    counts.rows +=
-      1 + journal.length / 5 + executions.length / 7 + currents.length / 3 + timers.length / 4 + ended.length
+    load.commit(++counts.commits, at, rows)
+    counts.rows += TABLES.reduce((sum, table) => sum + rows[table].length / CELLS[table], 1)
     for (const execution of batch) {
-      load.onDurable(execution)
-      goOn(execution.phase < program.steps.length ? execution : load.next())
+      const next = load.goOn(execution)
+      if (next === undefined) open -= 1
+      else queue(next)
     }
-    await new Promise((resolve) => setImmediate(resolve))
   }
 }

@@ -2,7 +2,7 @@
 import { statfsSync } from 'node:fs'
 import { helpText, parseCommandLine, UsageError } from './command-line.ts'
 import { tableOf } from './report.ts'
-import type { BenchResult } from './result.ts'
+import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
 import { steps } from './workloads/steps.ts'
 import type { BenchOptions, Workload } from './workloads/workload.ts'
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
     try {
       for await (const result of workload.run({ ...options, store: storeFor(workload, given.store) })) {
         results.push(result)
-        if (given.isJson) process.stdout.write(`${JSON.stringify(result)}\n`)
+        if (given.isJson) process.stdout.write(`${jsonLineOf(result)}\n`)
       }
     } catch (error) {
       broken += 1

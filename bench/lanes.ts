@@ -1,7 +1,7 @@
 /** Executions that end one after the other in each of many lanes: on the engine, and bare. */
 import { join } from 'node:path'
 import { createEngine } from '../src/index.ts'
-import { type BareExecution, type BareProgram, bareMemory, bareSqlite, runBareLoop } from './bare-loop.ts'
+import { type BareExecution, bareMemory, bareSqlite, runBareLoop } from './bare-loop.ts'
 import { FANOUT_STEPS, fanOut, threeSteps } from './bench-workflows.ts'
 import { fsyncsOf } from './fsync-count.ts'
 import { type Extent, type LoopMeasures, Meter } from './meter.ts'
@@ -35,7 +35,7 @@ export async function runEngineLanes(order: LanesOrder): Promise<LoopMeasures> {
     workflows: [workflow],
   })
   const { counters } = engine
-  const meter = new Meter(order.extent, steps, () => ({
+  const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({
     commits: counters.commits,
     rows: counters.rows + counters.commits,
     fsyncs: store === 'memory' ? 0 : fsyncsOf(file, counters.commits),
@@ -55,20 +55,25 @@ export async function runEngineLanes(order: LanesOrder): Promise<LoopMeasures> {
 }
 
 export async function runBareLanes(order: LanesOrder): Promise<LoopMeasures> {
+  const { store, inFlight } = order
   const { steps, phases } = WORKFLOWS[order.workflow]
-  const program: BareProgram = { workflow: order.workflow, steps: phases }
-  const tables = order.store === 'memory' ? bareMemory() : bareSqlite(storeFile(order.directory))
   const counts = { commits: 0, rows: 0 }
-  const meter = new Meter(order.extent, steps, () => ({ ...counts, fsyncs: tables.fsyncs(counts.commits) }))
-  const executions = bareExecutions()
+  const file = storeFile(order.directory)
+  const commit = store === 'memory' ? bareMemory() : bareSqlite(file)
+  const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({
+    ...counts,
+    fsyncs: store === 'memory' ? 0 : fsyncsOf(file, counts.commits),
+  }))
+  const next = bareExecutions()
   await runBareLoop({
-    tables,
-    program,
-    inFlight: order.inFlight,
+    commit,
+    program: { workflow: order.workflow, steps: phases },
     counts,
-    next: () => (meter.isOn ? executions() : undefined),
-    onDurable: ({ phase, startedAtMs }) => {
-      if (phase === phases.length) meter.finished(performance.now() - startedAtMs)
+    lanes: Array.from({ length: inFlight }, next),
+    goOn: (execution) => {
+      if (execution.phase < phases.length) return execution
+      meter.finished(performance.now() - execution.startedAtMs)
+      return meter.isOn ? next() : undefined
     },
   })
   return meter.measures()

@@ -27,10 +27,13 @@ export interface LoopMeasures {
 }
 
 const WARM_UP_SHARE = 0.1
+/** Executions end in groups, as they share commits: a time that is measured has at least this many groups. */
+const GROUPS_MIN = 4
 
 export class Meter {
   readonly #extent: Extent
   readonly #stepsPerExecution: number
+  readonly #inFlight: number
   readonly #counts: () => StoreCounts
   readonly #latency = new LatencyHistogram()
   readonly #startedAtMs = performance.now()
@@ -41,9 +44,13 @@ export class Meter {
   #after: StoreCounts = this.#before
   #rssBytes = 0
 
-  constructor(extent: Extent, stepsPerExecution: number, counts: () => StoreCounts) {
-    this.#extent = extent
-    this.#stepsPerExecution = stepsPerExecution
+  constructor(
+    load: { readonly extent: Extent; readonly stepsPerExecution: number; readonly inFlight: number },
+    counts: () => StoreCounts,
+  ) {
+    this.#extent = load.extent
+    this.#stepsPerExecution = load.stepsPerExecution
+    this.#inFlight = load.inFlight
     this.#counts = counts
   }
 
@@ -88,6 +95,8 @@ export class Meter {
 
   #isPast(nowMs: number, share: number): boolean {
     if ('executions' in this.#extent) return this.#finished >= Math.ceil(this.#extent.executions * share)
+    const groups = this.#beganAtMs === undefined ? 1 : 1 + GROUPS_MIN
+    if (this.#finished < groups * this.#inFlight) return false
     return nowMs - this.#startedAtMs >= this.#extent.durationMs * share
   }
 }

@@ -1,22 +1,6 @@
 /** Results as a table for people. */
 import type { BenchResult } from './result.ts'
 
-const KNOWN = new Set([
-  'workload',
-  'store',
-  'inFlight',
-  'executionsPerSecond',
-  'stepsPerSecond',
-  'latencyMs',
-  'bare',
-  'ratio',
-  'rssMiB',
-  'perExecution',
-  'roundRatios',
-  'target',
-  'met',
-])
-
 const number = (value: number): string =>
   value.toLocaleString('en', value >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 })
 
@@ -83,8 +67,8 @@ function rowsOf(result: BenchResult): string[][] {
 }
 
 /** What only this workload has. */
-function figuresOf(result: BenchResult): string[] {
-  return Object.entries(result)
-    .filter(([name]) => !KNOWN.has(name))
-    .map(([name, value]) => `${result.workload}, ${result.store}: ${name} ${JSON.stringify(value)}`)
+function figuresOf({ workload, store, figures = {} }: BenchResult): string[] {
+  return Object.entries(figures).map(
+    ([name, value]) => `${workload}, ${store}: ${name} ${JSON.stringify(value)}`,
+  )
 }

@@ -26,11 +26,11 @@ export interface BenchResult {
   readonly perExecution: { readonly engine: StoreCounts; readonly bare: StoreCounts }
   /** Each round's ratio. */
   readonly roundRatios: readonly number[]
+  /** What only this workload has, such as `readySeconds`; printed among the others. */
+  readonly figures?: { readonly [name: string]: unknown }
   /** What is asked for, in words; null if nothing is asked for with these options. */
   readonly target: string | null
   readonly met: boolean | null
-  /** Figures of this workload alone. */
-  readonly [figure: string]: unknown
 }
 
 export interface Round {
@@ -104,3 +104,8 @@ export function resultOf(
 }
 
 export const NOTHING_ASKED: Asked = { target: null, met: null }
+
+/** One line for programs. */
+export function jsonLineOf({ figures, ...common }: BenchResult): string {
+  return JSON.stringify({ ...common, ...figures })
+}
