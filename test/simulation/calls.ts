@@ -1,5 +1,4 @@
 /** Calls of clients: repeated with the same ids until they are answered, and every answer is written down. */
-import { isDeepStrictEqual } from 'node:util'
 import { PerdureError } from '../../src/protocol/errors.ts'
 import type { Event } from '../../src/protocol/event.ts'
 import { decodePayload } from '../../src/protocol/payload.ts'
@@ -9,6 +8,7 @@ import type { EmbeddedEngine } from '../../src/server/embedded-engine.ts'
 import type { Acknowledgement } from './facts.ts'
 import { type Instance, ProcessGone } from './instance.ts'
 import { addUpdate, type ProgramWorkflow, seenQuery, signals } from './interpreter.ts'
+import { isEnd } from './journals.ts'
 import type { Program, SignalName, StepSpec } from './program.ts'
 import type { World } from './world.ts'
 
@@ -26,15 +26,16 @@ export interface StartPlan {
 }
 
 export class Calls {
-  /** Calls that wait for the end of an execution. */
-  waitingForResults = 0
   readonly #world: World
+  readonly #current: () => Instance | undefined
   /** Calls without an answer. */
   readonly outstanding = new Set<string>()
   #readyWaiters: (() => void)[] = []
 
-  constructor(world: World) {
+  /** `current`: the instance that takes calls now. */
+  constructor(world: World, current: () => Instance | undefined) {
     this.#world = world
+    this.#current = current
   }
 
   /** An instance is open for calls. */
@@ -167,7 +168,6 @@ export class Calls {
 
   /** Waits for the end, through crashes. */
   async result(id: string): Promise<void> {
-    this.waitingForResults += 1
     const text = await this.#made(
       'result',
       id,
@@ -182,7 +182,6 @@ export class Calls {
       },
       false,
     )
-    this.waitingForResults -= 1
     if (text === undefined) return
     const isDurable = this.#world.durable.has(id, (event) => isEnd(event, text))
     this.#acknowledged('result', id, isDurable, { kind: 'result', runId: undefined, text })
@@ -270,15 +269,9 @@ export class Calls {
 
   async #ready(): Promise<Instance> {
     for (;;) {
-      const { instance } = this.#world
+      const instance = this.#current()
       if (instance?.isAlive === true && instance.engine !== undefined) return instance
       await new Promise<void>((resolve) => void this.#readyWaiters.push(resolve))
     }
   }
-}
-
-/** Whether a terminal event is what a client was told. */
-export function isEnd(event: Event, text: string): boolean {
-  if (event.type !== 'execution-completed') return event.type === `execution-${text}`
-  return text.startsWith('[') && isDeepStrictEqual(decodePayload(event.result), JSON.parse(text))
 }

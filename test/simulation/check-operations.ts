@@ -5,9 +5,6 @@ import type { Facts, Outage, StepCall } from './facts.ts'
 import { type Journal, type Journals, operationUpTo } from './journals.ts'
 import type { Replayed } from './replay-journals.ts'
 
-/** How late a timer may fire while process and store are well: reading an execution takes some calls. */
-const LATENESS_LIMIT_MS = 1000
-
 const COMPLETIONS: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'step-completed',
   'step-failed',
@@ -57,7 +54,7 @@ export function checkOperations({ runId, events }: Journal, report: Report): voi
 }
 
 /** I6. */
-export function checkTimers(journal: Journal, { outages, skewMs }: Facts, report: Report): void {
+export function checkTimers(journal: Journal, { outages, skewMs, latenessMs }: Facts, report: Report): void {
   const { runId, events, dump } = journal
   const due = new Map<number, number>()
   const first = events[0]
@@ -77,8 +74,7 @@ export function checkTimers(journal: Journal, { outages, skewMs }: Facts, report
     if (event.at < dueAt) report(`I6: ${place} is ${dueAt - event.at} ms early`)
     const from = Math.max(dueAt, aliveSince)
     const late = event.at - from - awayMs(outages, from - skewMs, event.at + skewMs) - 2 * skewMs
-    if (late > LATENESS_LIMIT_MS)
-      report(`I6: ${place} is ${event.at - from} ms late, ${late} without a reason`)
+    if (late > latenessMs) report(`I6: ${place} is ${event.at - from} ms late, ${late} without a reason`)
   }
   if (first?.type !== 'execution-started' || first.notBefore === undefined || dump.row === undefined) return
   const early = events.find((event) => event.type === 'step-completed' || event.type === 'timer-started')

@@ -9,12 +9,11 @@
  */
 
 import { decodePayload } from '../../src/protocol/payload.ts'
-import { isEnd } from './calls.ts'
 import { checkChildren, checkSignals } from './check-messages.ts'
 import { checkLedger, checkOperations, checkTimers } from './check-operations.ts'
 import { checkReplay } from './check-replay.ts'
 import type { Acknowledgement, Facts } from './facts.ts'
-import { type Journals, journalsOf } from './journals.ts'
+import { isEnd, type Journals, journalsOf } from './journals.ts'
 import { replayJournals } from './replay-journals.ts'
 
 /** A seed that goes wrong goes wrong often: so many violations are enough. */

@@ -1,6 +1,5 @@
 /** What a simulation writes down, and all that the checker judges by. */
-import type { Attributes, Event } from '../../src/protocol/event.ts'
-import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
+import type { Event } from '../../src/protocol/event.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../../src/store/contract/rows.ts'
 
@@ -67,9 +66,6 @@ export interface Facts {
   readonly dump: StoreDump
   /** Clocks of instances differ by at most this. */
   readonly skewMs: number
-}
-
-export interface Summary {
-  readonly status: ExecutionStatus
-  readonly attributes: Attributes | null
+  /** How late a timer may fire while process and store are well. */
+  readonly latenessMs: number
 }

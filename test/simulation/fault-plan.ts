@@ -68,9 +68,14 @@ export interface FaultPlan {
   readonly tickShare: number
   /** Clocks of later instances differ by up to this. */
   readonly skewMs: number
+  /** How late a timer may fire while all is well: timers come in pages, and executions are read one by one. */
+  readonly latenessMs: number
   readonly clients: number
   readonly thinkMs: number
 }
+
+/** Timers that are due at once, at most, after the engine was away. */
+const BACKLOG_ROWS = 200
 
 /** Macrotasks, code calls and so on happen this much more often than commits: their rates are lower. */
 const SITE_WEIGHT: Readonly<Record<CrashSite, number>> = {
@@ -97,6 +102,8 @@ export function faultPlan(seed: number): FaultPlan {
   const crash = {} as Record<CrashSite, number>
   for (const site of CRASH_SITES) crash[site] = random() < 0.6 ? crashScale * SITE_WEIGHT[site] : 0
   crash['commit-applied'] ||= crashScale / 2
+  const timerPageRows = pick([1, 2, 3, 10, 100])
+  const latencyMs = pick([0, 1, 2, 5, 20])
   return {
     rates: {
       crash,
@@ -115,9 +122,10 @@ export function faultPlan(seed: number): FaultPlan {
     engine: {
       idleExecutions: pick([1, 2, 3, 5, 10, 30, 100]),
       timerLookaheadMs: pick([20, 100, 500, 2000]),
-      timerPageRows: pick([1, 2, 3, 10, 100]),
+      timerPageRows,
     },
-    latencyMs: pick([0, 1, 2, 5, 20]),
+    latencyMs,
+    latenessMs: 1000 + Math.ceil((2 * (latencyMs + 1) * BACKLOG_ROWS) / timerPageRows),
     immediateShare: pick([0, 0, 0.2, 0.9]),
     groupReplies: random() < 0.4,
     tickShare: pick([0.005, 0.02, 0.2]),

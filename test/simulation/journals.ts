@@ -1,6 +1,8 @@
 /** The journals of a dump, read on their own: no code of the engine decides here what is right. */
+import { isDeepStrictEqual } from 'node:util'
 import { type Event, isTerminal, type TerminalEvent } from '../../src/protocol/event.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
+import { decodePayload } from '../../src/protocol/payload.ts'
 import type { RunDump, StoreDump } from './facts.ts'
 
 export interface Journal {
@@ -94,4 +96,10 @@ export function operationUpTo(journal: Journal, op: number, seq: number): Operat
     else if (event.type === 'step-completed' || event.type === 'step-failed') history.isCompleted = true
   }
   return history
+}
+
+/** Whether a terminal event is what a client was told. */
+export function isEnd(event: Event, text: string): boolean {
+  if (event.type !== 'execution-completed') return event.type === `execution-${text}`
+  return text.startsWith('[') && isDeepStrictEqual(decodePayload(event.result), JSON.parse(text))
 }

@@ -5,7 +5,7 @@
 import { Calls } from './calls.ts'
 import { check } from './checker.ts'
 import type { StoreDump } from './facts.ts'
-import { Instance } from './instance.ts'
+import { Life } from './life.ts'
 import { Workload } from './workload.ts'
 import { type Counters, START_MS, World } from './world.ts'
 
@@ -35,10 +35,10 @@ export interface SimulationOptions {
 
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationReport> {
   const world = new World(seed, options.print)
-  const calls = new Calls(world)
-  const life = new Life(world, calls)
+  const life = new Life(world)
+  const calls = new Calls(world, () => life.instance)
   const workload = new Workload(world, calls)
-  life.begin()
+  life.begin(calls)
   const goal = options.events ?? EVENTS_PER_SEED
   const isEnough = (): boolean => world.durable.events + faultCount(world) >= goal
   const clients = workload.run(isEnough)
@@ -50,8 +50,11 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const drained = workload.drain()
   const isDrained = await runUntil(world, life, drained, DRAIN_LIMIT_MS, 'the end of all work')
   if (isDrained === false) world.faults.push('I14: executions are open long after the faults have stopped')
-  await runUntil(world, life, life.finish(), QUIET_LIMIT_MS, 'the end of the engine')
-  const facts = { ...world, dump: dumpOf(world), skewMs: world.plan.skewMs }
+  await runUntil(world, life, life.finish(calls), QUIET_LIMIT_MS, 'the end of the engine')
+  const { acknowledgements, ledger, reads, outages, plan } = world
+  const { skewMs, latenessMs } = plan
+  const dump = dumpOf(world)
+  const facts = { acknowledgements, ledger, reads, outages, dump, skewMs, latenessMs }
   const violations = [...world.faults, ...(await check(facts))]
   for (const violation of violations) world.note(violation)
   return {
@@ -64,95 +67,6 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     simulatedMs: world.nowMs - START_MS,
     counters: world.counters,
     crashesBySite: world.crashesBySite,
-  }
-}
-
-/** Instances one after the other. */
-class Life {
-  readonly #world: World
-  readonly #calls: Calls
-  #number = 0
-  #isOver = false
-  #isClosing = false
-
-  constructor(world: World, calls: Calls) {
-    this.#world = world
-    this.#calls = calls
-  }
-
-  begin(): void {
-    const world = this.#world
-    this.#number += 1
-    const diedAtMs = world.nowMs
-    const instance = new Instance(world, this.#number, () => this.#died(world.nowMs))
-    world.instance = instance
-    this.#isClosing = false
-    instance.open().then(
-      () => {
-        world.outage(diedAtMs, world.nowMs)
-        this.#calls.becameReady()
-      },
-      (error) => {
-        if (!instance.isAlive) return
-        world.note(`instance ${instance.number} did not open: ${error}`)
-        if (!world.isFaulty) world.faults.push(`the engine did not open: ${error}`)
-        instance.kill('failed')
-      },
-    )
-  }
-
-  /** Between two macrotasks. */
-  disturb(): void {
-    const world = this.#world
-    const { instance, plan } = world
-    if (!world.isFaulty || instance === undefined || !instance.isAlive) return
-    if (world.drawCrash('between-tasks')) {
-      instance.kill('between-tasks')
-      return
-    }
-    const { session } = instance.store
-    if (session === undefined) return
-    // Once per macrotask is far more often than once per commit.
-    const share = world.crashRandom()
-    if (share < plan.rates.fenced * 0.05) {
-      world.counters.fences += 1
-      world.note(`session ${session.id} is fenced by another`)
-      const known = world.state.sessions.get(session.id)
-      if (known !== undefined) known.fenced = true
-    } else if (share > 1 - plan.rates.close * 0.05) this.#close(instance)
-  }
-
-  async finish(): Promise<void> {
-    const world = this.#world
-    const { instance } = world
-    while (instance?.engine?.isQuiet !== true) await this.#calls.pause(50)
-    await this.#calls.pause(1000)
-    if (this.#calls.waitingForResults > 0)
-      world.faults.push(`${this.#calls.waitingForResults} calls still wait for the result of an execution`)
-    if (instance.store.inFlight > 0) world.faults.push('a commit is in flight after all work has ended')
-    this.#isOver = true
-    await instance.engine.close()
-  }
-
-  #close(instance: Instance): void {
-    if (this.#isClosing || instance.engine === undefined) return
-    this.#isClosing = true
-    const world = this.#world
-    world.counters.closes += 1
-    world.note(`instance ${instance.number} closes`)
-    instance.engine.close().then(
-      // Its callers get their answers in microtasks; then the process ends.
-      () => world.scheduler.clock.after(1, () => instance.kill('closed')),
-      (error) => world.faults.push(`close failed: ${error}`),
-    )
-  }
-
-  #died(diedAtMs: number): void {
-    if (this.#isOver) return
-    const world = this.#world
-    const downMs = Math.floor(world.crashRandom() ** 3 * 3000)
-    world.outage(diedAtMs, diedAtMs + downMs)
-    world.scheduler.clock.after(downMs, () => this.begin())
   }
 }
 
@@ -184,11 +98,11 @@ async function runUntil<T>(
   return undefined
 }
 
-function faultCount({ counters, outages }: World): number {
+function faultCount({ counters }: World): number {
   const { crashes, closes, lateAcks, stalls, lostAcks, overtaken, lostCommits } = counters
   const { fences, failedCommits, refusals } = counters
-  const all = crashes + closes + lateAcks + stalls + lostAcks + overtaken + lostCommits
-  return outages.length === 0 ? 0 : all + fences + failedCommits + refusals
+  const ofCommits = lateAcks + lostAcks + overtaken + lostCommits + failedCommits + refusals
+  return crashes + closes + stalls + fences + ofCommits
 }
 
 function dumpOf({ state }: World): StoreDump {

@@ -16,13 +16,18 @@ import {
   UnknownCommitError,
 } from '../../src/store/contract/store.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
-import type { CommitFate } from './fault-plan.ts'
-import type { Instance } from './instance.ts'
+import type { CommitFate, CrashSite } from './fault-plan.ts'
 import type { World } from './world.ts'
 
 const LATE_MS = 4000
 const STALL_MS = 6000
 const ANSWER_LIMIT_MS = 1500
+
+/** The process that holds this link. */
+export interface LinkOwner {
+  readonly isAlive: boolean
+  kill(site: CrashSite): void
+}
 
 interface Reply {
   readonly atMs: number
@@ -34,15 +39,15 @@ export class SimulatedStore implements Store {
   inFlight = 0
   session: Session | undefined
   readonly #world: World
-  readonly #instance: Instance
+  readonly #owner: LinkOwner
   readonly #inner: Store
   #replies: Reply[] = []
   /** The journal entry that the store refuses. */
   #poison: string | undefined
 
-  constructor(world: World, instance: Instance) {
+  constructor(world: World, owner: LinkOwner) {
     this.#world = world
-    this.#instance = instance
+    this.#owner = owner
     this.#inner = createMemoryStore(world.state)
   }
 
@@ -227,19 +232,18 @@ export class SimulatedStore implements Store {
   }
 
   async #call<T>(name: string, effect: () => Promise<T>): Promise<T> {
-    const world = this.#world
-    if (!this.#instance.isAlive) return never()
+    if (!this.#owner.isAlive) return never()
     await this.#delay()
-    if (!this.#instance.isAlive && name !== 'fence') return never()
+    if (!this.#owner.isAlive && name !== 'fence') return never()
     const result = await effect()
     await this.#delay()
     return result
   }
 
   #diesAt(site: 'commit-sent' | 'commit-applied' | 'commit-acknowledged' | 'read-sent'): boolean {
-    if (!this.#instance.isAlive) return true
+    if (!this.#owner.isAlive) return true
     if (!this.#world.drawCrash(site)) return false
-    this.#instance.kill(site)
+    this.#owner.kill(site)
     return true
   }
 

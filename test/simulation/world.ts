@@ -5,7 +5,6 @@ import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { DurableView } from './durable-view.ts'
 import type { Acknowledgement, HistoryRead, Outage, StepCall } from './facts.ts'
 import { type CrashSite, type FaultPlan, faultPlan, randomFor } from './fault-plan.ts'
-import type { Instance } from './instance.ts'
 import { Scheduler } from './scheduler.ts'
 import { Trace } from './trace.ts'
 
@@ -70,7 +69,6 @@ export class World {
   readonly faults: string[] = []
   readonly stepCallsByKey = new Map<string, number>()
   isFaulty = true
-  instance: Instance | undefined
   #markers = 0
 
   constructor(seed: number, print?: (line: string) => void) {

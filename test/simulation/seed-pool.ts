@@ -1,0 +1,46 @@
+/** Simulates many seeds on several threads, each seed on one. */
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import type { SimulationReport } from './simulate.ts'
+
+export interface SeedsOptions {
+  readonly first: number
+  readonly count: number
+  /** Default: one per core. */
+  readonly threads?: number
+  /** Every so many seeds one is run twice, and its traces are compared. */
+  readonly repeatEvery?: number
+  readonly onReport: (report: SimulationReport) => void
+  /** No further seeds are begun. */
+  readonly isEnough?: () => boolean
+}
+
+export interface SeedRequest {
+  readonly seed: number
+  readonly isRepeated: boolean
+}
+
+export async function simulateSeeds(options: SeedsOptions): Promise<void> {
+  const { first, count, repeatEvery = 50, onReport, isEnough } = options
+  const threads = Math.min(options.threads ?? availableParallelism(), count)
+  let next = first
+  const lane = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(new URL('./seed-worker.ts', import.meta.url))
+      const give = (): void => {
+        if (next >= first + count || isEnough?.() === true) {
+          void worker.terminate().then(() => resolve())
+          return
+        }
+        const seed = next++
+        worker.postMessage({ seed, isRepeated: (seed - first) % repeatEvery === 0 } satisfies SeedRequest)
+      }
+      worker.on('message', (report: SimulationReport) => {
+        onReport(report)
+        give()
+      })
+      worker.on('error', reject)
+      give()
+    })
+  await Promise.all(Array.from({ length: threads }, lane))
+}
