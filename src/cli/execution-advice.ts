@@ -17,11 +17,9 @@ const LATE_MS = 60_000
 
 export function adviceFor({ state, pending, isEngineRunning, nowMs }: Situation): string[] {
   const advice: string[] = []
-  if (!isClosed(state.status) && !isEngineRunning)
-    advice.push('No engine runs on this file: the execution goes on when one is started.')
   if (state.status === 'parked') {
-    if (state.parkedFailure !== undefined) advice.push(...hintsOf(state.parkedFailure))
-    advice.push('It goes on by itself once an engine is started with the right code; nothing is lost.')
+    const hints = state.parkedFailure === undefined ? [] : hintsOf(state.parkedFailure)
+    advice.push(...hints, 'Nothing is lost while it is parked.')
   }
   if (state.status === 'failed') advice.push(...adviceForFailed(state))
   if (state.status === 'timed-out') advice.push(ERROR_CATALOGUE.EXECUTION_TIMED_OUT.hint)
@@ -30,6 +28,8 @@ export function adviceFor({ state, pending, isEngineRunning, nowMs }: Situation)
     if (late !== undefined)
       advice.push(`'${late.name}' is overdue although an engine runs: look at the log of the engine.`)
   }
+  if (!isClosed(state.status) && !isEngineRunning)
+    advice.push('No engine runs on this file: the execution goes on when one is started.')
   return advice
 }
 

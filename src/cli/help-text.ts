@@ -25,7 +25,7 @@ export function programHelp(commands: readonly Command[], width: number): string
     'Usage: perdure COMMAND [options]',
     '',
     ...wrap(
-      'Looks into the SQLite file of an engine, also while the engine runs. Nothing is ever written.',
+      'Looks into the SQLite file of an engine, also while the engine runs. The file is never written.',
       text,
     ),
     '',

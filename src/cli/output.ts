@@ -96,8 +96,10 @@ export class Output {
     return isColoured ? styleText(style, text, { validateStream: false }) : text
   }
 
-  /** Writes text in lines of the terminal's width, indented. */
-  paragraph(text: string, indent = ''): void {
-    for (const line of wrap(text, this.width - indent.length)) this.line(indent + line)
+  /** Writes text in lines of the terminal's width: all indented, and the mark before the first. */
+  paragraph(text: string, indent = '', mark = ''): void {
+    const lines = wrap(text, this.width - indent.length - mark.length)
+    for (const [i, line] of lines.entries())
+      this.line(indent + (i === 0 ? mark : ' '.repeat(mark.length)) + line)
   }
 }

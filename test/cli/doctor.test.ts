@@ -9,11 +9,13 @@ import type { Finding, FindingCode } from '../../src/cli/doctor/finding.ts'
 import { StoreRows } from '../../src/cli/doctor/store-rows.ts'
 import { openForTool } from '../../src/store/sqlite/tool-connection.ts'
 import {
+  appendEvent,
   copyOf,
   damage,
   makeOrders,
   type ProgramSettings,
   perdure,
+  runOf,
   temporaryDirectory,
 } from './store-fixture.ts'
 
@@ -43,9 +45,6 @@ async function doctor(
 
 const problemsOf = ({ checks }: Report): string[] =>
   checks.filter(({ level }) => level === 'problem').map(({ name }) => name)
-
-const runOf = (workflowId: string): string =>
-  `(select run_id from current where workflow_id = '${workflowId}')`
 
 describe('a sound file', () => {
   test('exit code 0, every check in order, and what it holds', async () => {
@@ -150,13 +149,6 @@ describe('a damaged file', () => {
   })
 })
 
-/** Appends an event to the journal of a run, behind its last one. */
-function append(workflowId: string, event: string): string {
-  return `insert into journal select day, run_id, max(seq + count), max(epoch), 1, 1,
-    '[' || json_set('${event}', '$.at', (select max(at) from "commit")) || ']'
-    from journal where run_id = ${runOf(workflowId)} group by run_id`
-}
-
 describe('a changed file', () => {
   const lastEntry = `(select max(seq) from journal where run_id = ${runOf('order-fail')})`
   const cases: [how: string, code: FindingCode, sql: string][] = [
@@ -208,8 +200,12 @@ describe('a changed file', () => {
       'event-newer',
       `update journal set format = 2 where run_id = ${runOf('order-0')}`,
     ],
-    ['an event of a newer version', 'event-newer', append('order-wait', '{"type":"step-completed","v":2}')],
-    ['an event of no known type', 'event-malformed', append('order-wait', '{"type":"step-exploded"}')],
+    [
+      'an event of a newer version',
+      'event-newer',
+      appendEvent('order-wait', '{"type":"step-completed","v":2}'),
+    ],
+    ['an event of no known type', 'event-malformed', appendEvent('order-wait', '{"type":"step-exploded"}')],
     [
       'an event without a time',
       'event-malformed',
@@ -218,43 +214,49 @@ describe('a changed file', () => {
     [
       'the terminal event twice',
       'after-the-end',
-      append('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'),
+      appendEvent('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'),
     ],
     [
       'another end after the end',
       'after-the-end',
-      append('order-fail', '{"type":"execution-terminated","reason":"x"}'),
+      appendEvent('order-fail', '{"type":"execution-terminated","reason":"x"}'),
     ],
     [
       'a step after the end',
       'after-the-end',
-      append('order-1', '{"type":"step-completed","op":9,"name":"x","result":[1,"json",null,1]}'),
+      appendEvent('order-1', '{"type":"step-completed","op":9,"name":"x","result":[1,"json",null,1]}'),
     ],
     [
       'a completed one is reopened',
       'reopened-wrongly',
-      append('order-1', '{"type":"execution-reopened","failedSeq":4}'),
+      appendEvent('order-1', '{"type":"execution-reopened","failedSeq":4}'),
     ],
     [
       'a step completes twice',
       'settled-twice',
-      append('order-wait', '{"type":"step-completed","op":2,"name":"charge","result":[1,"json",null,1]}'),
+      appendEvent(
+        'order-wait',
+        '{"type":"step-completed","op":2,"name":"charge","result":[1,"json",null,1]}',
+      ),
     ],
     [
       'a child completes that was not started',
       'settled-unasked',
-      append('order-wait', '{"type":"child-completed","op":7,"result":[1,"json",null,1]}'),
+      appendEvent('order-wait', '{"type":"child-completed","op":7,"result":[1,"json",null,1]}'),
     ],
-    ['a timer fires early', 'timer-early', append('order-wait', '{"type":"timer-fired","op":3}')],
+    ['a timer fires early', 'timer-early', appendEvent('order-wait', '{"type":"timer-fired","op":3}')],
     [
       'an update is answered that was not accepted',
       'settled-unasked',
-      append('order-wait', '{"type":"update-completed","updateId":"u"}'),
+      appendEvent('order-wait', '{"type":"update-completed","updateId":"u"}'),
     ],
     [
       'an attempt comes again',
       'attempt-repeated',
-      append('order-flaky', '{"type":"step-completed","op":3,"name":"invoice","result":[1,"json",null,1]}'),
+      appendEvent(
+        'order-flaky',
+        '{"type":"step-completed","op":3,"name":"invoice","result":[1,"json",null,1]}',
+      ),
     ],
     [
       'it starts in the middle',
@@ -359,7 +361,7 @@ describe('a changed file', () => {
 
   test('findings name the execution, the run and the event, in words too', async () => {
     const copy = copyOf(file, 'named')
-    damage(copy, append('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'))
+    damage(copy, appendEvent('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'))
     const { report } = await doctor(copy)
     assert.partialDeepStrictEqual(report.findings[0], {
       code: 'after-the-end',

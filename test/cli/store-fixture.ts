@@ -72,6 +72,18 @@ export function damage(file: string, sql: string): void {
   }
 }
 
+/** SQL of the run id of an execution. */
+export function runOf(workflowId: string): string {
+  return `(select run_id from current where workflow_id = '${workflowId}')`
+}
+
+/** Appends an event to the journal of a run, behind its last one. */
+export function appendEvent(workflowId: string, event: string): string {
+  return `insert into journal select day, run_id, max(seq + count), max(epoch), 1, 1,
+    '[' || json_set('${event}', '$.at', (select max(at) from "commit")) || ']'
+    from journal where run_id = ${runOf(workflowId)} group by run_id`
+}
+
 export interface ProgramResult {
   readonly code: number | null
   readonly stdout: string

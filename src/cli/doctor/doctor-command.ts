@@ -1,5 +1,5 @@
 /** `perdure doctor`: is everything in order, and what to do where it is not. */
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from '../command.ts'
 import { type Style, wrap } from '../display-width.ts'
 import { storeFileOf } from '../store-option.ts'
@@ -36,7 +36,9 @@ interface Diagnosis {
 
 async function runDoctor(call: CommandCall): Promise<number> {
   const file = fileOf(call)
-  const checks: Check[] = [nodeCheck(process.versions.node), await sqliteCheck(), ...fileChecks(file)]
+  const inside = relative(call.directory, file)
+  const shown = inside.startsWith('..') ? file : inside
+  const checks: Check[] = [nodeCheck(process.versions.node), await sqliteCheck(), ...fileChecks(file, shown)]
   const isReadable = checks.every(({ name, level }) => level !== 'problem' || name === 'disk')
   const audit = isReadable ? await examineStore(call, file, checks) : undefined
   const diagnosis = { file, checks: audit === undefined ? checks : [...checks, ...auditChecks(audit)], audit }
@@ -116,7 +118,7 @@ function print(call: CommandCall, diagnosis: Diagnosis): void {
       `${output.paint(STYLES[level], level.padEnd('problem'.length))}  ${name.padEnd(nameWidth)}  ${first}`,
     )
     for (const line of rest) output.line(indent + line)
-    if (advice !== undefined) output.paragraph(advice, `${indent.slice(2)}→ `)
+    if (advice !== undefined) output.paragraph(advice, indent, '→ ')
   }
   if (audit !== undefined) for (const group of groupsOf(audit.findings)) printFindings(call, group)
   output.line('')
@@ -148,7 +150,7 @@ function printFindings({ output }: CommandCall, [code, findings]: Group): void {
     const where = place.filter((each) => each !== undefined).join(', ')
     output.paragraph(where === '' ? detail : `${where}: ${detail}`, '  ')
   }
-  output.paragraph(FINDING_ADVICE[code], '  → ')
+  output.paragraph(FINDING_ADVICE[code], '  ', '→ ')
 }
 
 function auditChecks({ counts, findingCount, findings }: FileAudit): Check[] {

@@ -30,21 +30,22 @@ export async function sqliteCheck(): Promise<Check> {
   }
 }
 
-export function fileChecks(file: string): Check[] {
+/** `shown`: the file in the words of the user. */
+export function fileChecks(file: string, shown: string): Check[] {
   if (!existsSync(file))
     return [
       problem(
         'file',
-        `there is no file ${file}`,
+        `there is no file ${shown}`,
         'Correct the path; the engine makes the file when it starts.',
       ),
     ]
   const stat = statSync(file)
-  if (!stat.isFile()) return [problem('file', `${file} is not a file`, 'Correct the path.')]
+  if (!stat.isFile()) return [problem('file', `${shown} is not a file`, 'Correct the path.')]
   if (!isAllowed(file, constants.R_OK))
-    return [problem('file', `${file} cannot be read`, 'Run doctor as a user who may read the file.')]
+    return [problem('file', `${shown} cannot be read`, 'Run doctor as a user who may read the file.')]
   const log = existsSync(`${file}-wal`) ? `, its log ${sizeText(statSync(`${file}-wal`).size)}` : ''
-  return [ok('file', `${file}, ${sizeText(stat.size)}${log}`), directoryCheck(file), diskCheck(file)]
+  return [ok('file', `${shown}, ${sizeText(stat.size)}${log}`), directoryCheck(file), diskCheck(file)]
 }
 
 function directoryCheck(file: string): Check {
