@@ -12,7 +12,6 @@ export {
   Execution,
   type ExecutionInfo,
   type InputArgs,
-  type ListOptions,
   type SignalOptions,
   type StartOptions,
 } from './sdk/client.ts'
@@ -39,4 +38,5 @@ export {
   workflow,
 } from './sdk/definition.ts'
 export { ExecutionFailedError } from './sdk/execution-failed-error.ts'
+export type { ListOptions } from './sdk/list-options.ts'
 export { createEngine, type EmbeddedEngine as Engine, type EngineSettings } from './server/embedded-engine.ts'

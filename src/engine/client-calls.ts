@@ -2,7 +2,6 @@
  * The calls of clients, on the engine: every answer waits for the commit of what it says.
  */
 
-import { outcomeOf } from '../core/execution/closing.ts'
 import type { Rejection } from '../core/execution/decision.ts'
 import type {
   ClientPort,
@@ -24,12 +23,13 @@ import {
 } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
-import { isRunId, keyText, type RunId } from '../protocol/ids.ts'
+import { isRunId, keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { ExecutionRow, JournalEntry } from '../store/contract/rows.ts'
 import { descriptionOf, summaryOf } from './description.ts'
 import type { Engine } from './engine.ts'
 import type { LiveExecution } from './live-execution.ts'
+import { outcomeFrom } from './outcome.ts'
 
 const LIST_LIMIT = 1000
 const LIST_DEFAULT = 100
@@ -123,6 +123,11 @@ export class ClientCalls implements ClientPort {
       return
     }
     const execution = await this.#load(runId)
+    // This very call was made before, and only its answer was lost.
+    if (signal?.requestId !== undefined && execution.state.requestIds?.has(signal.requestId) === true) {
+      this.#answer(execution, () => resolve({ runId, started: false }), reject)
+      return
+    }
     const isOpen = !isClosed(execution.state.status)
     if (onConflict === 'fail' && (isOpen || signal === undefined)) {
       throw new PerdureError(
@@ -242,7 +247,11 @@ export class ClientCalls implements ClientPort {
   outcome(target: ExecutionTarget): Promise<Outcome> {
     const { table, ends } = this.#engine
     const live = target.runId === undefined ? table.current(target.key) : table.get(target.runId)
-    if (live === undefined || (live.state.closedAt !== null && live.isCommitted)) return this.#outcome(target)
+    const isOpen =
+      live !== undefined &&
+      isSame(live.state.key, target.key) &&
+      !(live.state.closedAt !== null && live.isCommitted)
+    if (!isOpen) return this.#outcome(target)
     // The common case, without a look at the store: the commit of its end is still to come.
     const { runId } = live.state
     return new Promise((resolve, reject) => {
@@ -363,12 +372,20 @@ export class ClientCalls implements ClientPort {
     this.#engine.assertOpen()
     const { key, runId } = target
     const live = runId === undefined ? this.#engine.table.current(key) : this.#engine.table.get(runId)
-    return live ?? this.#load(await this.#runOf(target))
+    if (live !== undefined && isSame(live.state.key, key)) return live
+    return this.#load(await this.#runOf(target))
   }
 
   async #runOf(target: ExecutionTarget): Promise<RunId> {
+    if (target.runId !== undefined) {
+      const live = this.#engine.table.get(target.runId)
+      const [row] = live === undefined ? await this.#engine.options.store.executions([target.runId]) : []
+      const key = live?.state.key ?? row?.key
+      // A run id alone gives no access to another id's or namespace's run.
+      if (key === undefined || !isSame(key, target.key)) throw notFound(target)
+      return target.runId
+    }
     const runId =
-      target.runId ??
       this.#engine.table.current(target.key)?.state.runId ??
       (await this.#engine.table.currentRuns([target.key]))[0]
     if (runId === undefined) throw notFound(target)
@@ -446,6 +463,10 @@ export class ClientCalls implements ClientPort {
   }
 }
 
+function isSame(a: WorkflowKey, b: WorkflowKey): boolean {
+  return a === b || (a.workflowId === b.workflowId && a.namespace === b.namespace)
+}
+
 function notFound(target: ExecutionTarget): PerdureError {
   return new PerdureError(
     'EXECUTION_NOT_FOUND',
@@ -471,18 +492,3 @@ function lastEventOf(entry: JournalEntry): Event {
     throw new Error(`invariant: journal entry ${entry.seq} of run ${entry.runId} is empty`)
   return event
 }
-
-function outcomeFrom(event: Exclude<TerminalEvent, { type: 'execution-continued' }>, runId: RunId): Outcome {
-  if (event.type === 'execution-completed') return { status: 'completed', result: event.result }
-  const outcome = outcomeOf(event)
-  if (outcome === undefined || outcome.ok)
-    throw new Error(`invariant: run ${runId} ended with ${event.type} and has no failure`)
-  return { status: STATUS_OF[event.type], failure: outcome.failure }
-}
-
-const STATUS_OF = {
-  'execution-failed': 'failed',
-  'execution-cancelled': 'cancelled',
-  'execution-terminated': 'terminated',
-  'execution-timed-out': 'timed-out',
-} as const

@@ -7,6 +7,8 @@ const ATTRIBUTES_LIMIT = 64
 const TEXT_LIMIT = 4096
 
 export function checkedAttributes(values: Attributes): Attributes {
+  if (typeof values !== 'object' || values === null)
+    throw new PerdureError('ARGUMENT_INVALID', 'the attributes are not an object of names and values')
   const checked: Record<string, string | number | boolean | null> = {}
   const entries = Object.entries(values)
   if (entries.length > ATTRIBUTES_LIMIT)

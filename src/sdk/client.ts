@@ -6,7 +6,6 @@ import type {
   ExecutionDescription,
   ExecutionSummary,
   ExecutionTarget,
-  ListQuery,
   StartRequest,
 } from '../protocol/client-port.ts'
 import { type Duration, durationMs } from '../protocol/duration.ts'
@@ -21,6 +20,7 @@ import { checkedAttributes } from './checked-attributes.ts'
 import type { PayloadArgs } from './context.ts'
 import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './definition.ts'
 import { ExecutionFailedError } from './execution-failed-error.ts'
+import { type ListOptions, listQuery } from './list-options.ts'
 import { validate } from './standard-schema.ts'
 
 export interface StartOptions {
@@ -47,13 +47,6 @@ export type InputArgs<In, Options> = undefined extends In
   ? [input?: In, options?: Options]
   : [input: In, options?: Options]
 
-export interface ListOptions extends Omit<ListQuery, 'namespace' | 'workflow' | 'startedFrom' | 'startedTo'> {
-  readonly workflow?: Workflow | string
-  /** Bounds of the start time: from inclusive, to exclusive. */
-  readonly startedFrom?: Date | number
-  readonly startedTo?: Date | number
-}
-
 export interface ExecutionInfo extends Omit<ExecutionSummary, 'key' | 'startedAt' | 'closedAt'> {
   readonly id: string
   readonly status: ExecutionStatus
@@ -71,6 +64,7 @@ export interface ClientSettings {
 /** Requests that were not recorded are repeated: their ids make that harmless. */
 const ATTEMPTS = 5
 const HISTORY_PAGE = 1000
+const CONFLICT_POLICIES: readonly ConflictPolicy[] = ['use-existing', 'fail', 'terminate-existing']
 
 export class Client {
   readonly #port: ClientPort
@@ -126,21 +120,15 @@ export class Client {
   async list(
     options: ListOptions = {},
   ): Promise<{ readonly executions: readonly ExecutionInfo[]; readonly cursor: string | undefined }> {
-    const { workflow, startedFrom, startedTo, ...rest } = options
-    const { executions, cursor } = await this.#port.list({
-      ...rest,
-      namespace: this.#settings.namespace,
-      ...(workflow === undefined
-        ? {}
-        : { workflow: typeof workflow === 'string' ? workflow : workflow.name }),
-      ...(startedFrom === undefined ? {} : { startedFrom: Number(startedFrom) }),
-      ...(startedTo === undefined ? {} : { startedTo: Number(startedTo) }),
-    })
+    const query = listQuery(options, this.#settings.namespace)
+    const { executions, cursor } = await this.#port.list(query)
     return { executions: executions.map(infoOf), cursor }
   }
 
   async #startRequest(workflow: Workflow, input: unknown, options: StartOptions): Promise<StartRequest> {
     const { namespace, limits, knows } = this.#settings
+    if (workflow?.kind !== 'workflow')
+      throw new PerdureError('ARGUMENT_INVALID', 'the first argument is not a workflow that workflow() made')
     const { name, version, inputSchema } = workflow
     if (!knows(name, version))
       throw new PerdureError(
@@ -152,6 +140,11 @@ export class Client {
         ? input
         : await validate(inputSchema, input, 'INPUT_INVALID', `the input of workflow ${name}`)
     const { id, onConflict = 'use-existing', delay, executionTimeout, attributes } = options
+    if (!CONFLICT_POLICIES.includes(onConflict))
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `onConflict is ${JSON.stringify(onConflict)}, not one of ${CONFLICT_POLICIES.join(', ')}`,
+      )
     const workflowId =
       id === undefined ? this.#port.newRequestId() : checkedName(id, 'the id of an execution', limits.idBytes)
     return {
