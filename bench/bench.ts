@@ -4,10 +4,12 @@ import { helpText, parseCommandLine, UsageError } from './command-line.ts'
 import { tableOf } from './report.ts'
 import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
+import { fanout } from './workloads/fanout.ts'
+import { history } from './workloads/history.ts'
 import { steps } from './workloads/steps.ts'
 import type { BenchOptions, Workload } from './workloads/workload.ts'
 
-const WORKLOADS: readonly Workload[] = [steps]
+const WORKLOADS: readonly Workload[] = [steps, fanout, history]
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600

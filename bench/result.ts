@@ -73,19 +73,16 @@ export function ratioOf(value: number, over: number): number {
   return over === 0 ? 0 : rounded(value / over)
 }
 
-type Asked = Pick<BenchResult, 'target' | 'met'>
-
-/** The common part of a result, from rounds of engine and bare loop. */
+/** A result without a target, from rounds of engine and bare loop. */
 export function resultOf(
   about: Pick<BenchResult, 'workload' | 'store' | 'inFlight'>,
   rounds: readonly Round[],
-  asked: (result: Omit<BenchResult, keyof Asked>) => Asked,
 ): BenchResult {
   const engine = medianMeasures(rounds.map((round) => round.engine))
   const bare = medianMeasures(rounds.map((round) => round.bare))
   const speed = (measures: LoopMeasures): number => measures.stepsPerSecond || measures.executionsPerSecond
   const { executionsPerSecond, stepsPerSecond, latencyMs, rssMiB } = engine
-  const result = {
+  return {
     ...about,
     executionsPerSecond,
     stepsPerSecond,
@@ -99,11 +96,10 @@ export function resultOf(
     rssMiB,
     perExecution: { engine: engine.perExecution, bare: bare.perExecution },
     roundRatios: rounds.map((round) => ratioOf(speed(round.engine), speed(round.bare))),
+    target: null,
+    met: null,
   }
-  return { ...result, ...asked(result) }
 }
-
-export const NOTHING_ASKED: Asked = { target: null, met: null }
 
 /** One line for programs. */
 export function jsonLineOf({ figures, ...common }: BenchResult): string {
