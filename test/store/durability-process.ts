@@ -14,10 +14,10 @@ const [path = '', control = '', mode = '', synchronous = ''] = process.argv.slic
 const store = createSqliteStore(path, { synchronous: synchronous === 'full' ? 'full' : 'normal' })
 const { session } = await store.register({ node: 'host:1', incarnation: 'i', nowMs: 1 })
 
-const codeOf = async (call: Promise<unknown>): Promise<string> =>
+const outcomeOf = async (call: Promise<unknown>): Promise<string> =>
   call.then(
     (answer) => `answered ${JSON.stringify(answer)}`,
-    (error) => (error instanceof PerdureError ? error.code : String(error)),
+    (error) => (error instanceof PerdureError ? error.message : String(error)),
   )
 
 const before = readControl(control).syncs
@@ -32,14 +32,14 @@ if (mode === 'count') {
 } else {
   if (mode === 'fail-sync') writeControl(control, { syncErrno: constants.errno.EIO })
   else writeControl(control, { writeErrno: constants.errno.ENOSPC })
-  const failed = await codeOf(store.commit(batchOf(session, COMMITS + 1, rowsOfEveryKind(COMMITS + 1))))
+  const failed = await outcomeOf(store.commit(batchOf(session, COMMITS + 1, rowsOfEveryKind(COMMITS + 1))))
   // The disk is well again: what failed stays failed.
   writeControl(control, {})
   const after = [
-    await codeOf(store.commit(batchOf(session, COMMITS + 2, rowsOfEveryKind(COMMITS + 2)))),
-    await codeOf(store.executions([runIdAt(1)])),
-    await codeOf(store.hasCommitted(session, 1)),
-    await codeOf(store.fence(session)),
+    await outcomeOf(store.commit(batchOf(session, COMMITS + 2, rowsOfEveryKind(COMMITS + 2)))),
+    await outcomeOf(store.executions([runIdAt(1)])),
+    await outcomeOf(store.hasCommitted(session, 1)),
+    await outcomeOf(store.fence(session)),
   ]
   console.log(JSON.stringify({ commits: COMMITS, failed, after }))
 }

@@ -64,8 +64,8 @@ if (obstacle === undefined) {
       test(`${fault} stops the store, and no acknowledged commit is lost`, () =>
         withDirectory(async (directory) => {
           const report = runWithShim(directory, mode)
-          assert.equal(report.failed, 'STORE_FAILED')
-          assert.deepEqual(report.after, Array(4).fill('STORE_FAILED'))
+          assert.match(report.failed, /store\.db failed: .* \(SQLite result \d+\) \(STORE_FAILED\)\. [^(]+$/)
+          assert.deepEqual(report.after, Array(4).fill(report.failed))
           await assertAllCommitted(directory, report.commits)
         }))
     }
