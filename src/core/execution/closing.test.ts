@@ -1,22 +1,100 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import type { RunId } from '../../protocol/ids.ts'
-import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
-import { EMPTY_PAYLOAD } from '../../protocol/payload.ts'
-import { decide } from './decide.ts'
-import { evolve } from './evolve.ts'
-import { emptyState } from './state.ts'
-import { START_TIMER } from './timer-ids.ts'
+import { describe, it } from 'node:test'
+import {
+  childCommand,
+  Execution,
+  executionThatIs,
+  FAILURE,
+  PAYLOAD,
+  T0,
+} from '../../../test/kernel/execution-examples.ts'
+import { KEY, runIdFor } from '../../../test/kernel/harness.ts'
+import type { ExecutionStatus } from '../../protocol/execution-status.ts'
+import { failureOfTerminal, outcomeOf } from './closing.ts'
+import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
 
-test('an execution that ends when its delayed start is due, and has not fired, leaves no start timer', () => {
-  const state = emptyState('01J0000000000000000000000A' as RunId)
-  const key = { namespace: 'default', workflowId: 'a' }
-  const started = { key, workflow: 'w', version: '1', input: EMPTY_PAYLOAD, notBefore: 100 }
-  const start = decide(state, { type: 'start', started }, { now: 50, limits: DEFAULT_LIMITS })
-  assert.deepEqual(start.effects, [{ kind: 'arm-timer', timer: START_TIMER, dueAt: 100 }])
-  for (const event of start.events) evolve(state, event)
-  for (const now of [60, 100, 150]) {
-    const end = decide(state, { type: 'terminate', reason: 'x' }, { now, limits: DEFAULT_LIMITS })
-    assert.deepEqual(end.effects, [{ kind: 'drop-timer', timer: START_TIMER }], `at ${now}`)
+const LINK = { key: KEY, runId: runIdFor(0) }
+const GRANDPARENT = { key: { namespace: 'default', workflowId: 'g' }, runId: runIdFor(7), op: 3 }
+
+describe('the end of an execution', () => {
+  it('leaves nothing running and no timer behind', () => {
+    const execution = executionThatIs('running')
+    const { effects } = execution.ask({ kind: 'complete', result: PAYLOAD })
+    const parent = { ...LINK, op: 5 }
+    const to = { namespace: 'default', workflowId: 'w/5' }
+    assert.deepEqual(effects, [
+      { kind: 'abort-step', op: 1 },
+      { kind: 'drop-timer', timer: 2 },
+      { kind: 'drop-timer', timer: 3 },
+      { kind: 'drop-timer', timer: 4 },
+      { kind: 'send', message: { kind: 'terminate', to, parent, reason: 'parent w has closed' } },
+      { kind: 'drop-timer', timer: DEADLINE_TIMER },
+    ])
+  })
+
+  it('drops the timer of a begin that had not come', () => {
+    const execution = Execution.started({ notBefore: T0 + 100 })
+    const { effects } = execution.apply({ type: 'terminate', reason: 'stop it' })
+    assert.deepEqual(effects, [{ kind: 'drop-timer', timer: START_TIMER }])
+  })
+
+  for (const policy of ['terminate', 'cancel'] as const) {
+    it(`tells a child with the policy ${policy} to ${policy}`, () => {
+      const execution = Execution.started()
+      execution.ask(childCommand(1, policy))
+      const [effect] = execution.ask({ kind: 'complete', result: PAYLOAD }).effects
+      assert.ok(effect?.kind === 'send' && effect.message.kind === policy)
+      assert.deepEqual(effect.message.parent, { ...LINK, op: 1 })
+    })
   }
+
+  it('leaves a child with the policy abandon alone', () => {
+    const execution = Execution.started()
+    execution.ask(childCommand(1, 'abandon'))
+    assert.deepEqual(execution.ask({ kind: 'complete', result: PAYLOAD }).effects, [])
+  })
+
+  it('is told to the parent', () => {
+    const execution = Execution.started({ parent: GRANDPARENT })
+    const outcome = { ok: false, failure: FAILURE }
+    const { key: to, runId: parentRunId, op } = GRANDPARENT
+    assert.deepEqual(execution.ask({ kind: 'fail', failure: FAILURE }).effects, [
+      { kind: 'send', message: { kind: 'child-closed', to, parentRunId, op, child: KEY, outcome } },
+    ])
+  })
+
+  it('is not told to the parent when the execution goes on in another run, which has the link', () => {
+    const execution = Execution.started({ parent: GRANDPARENT })
+    const { effects } = execution.ask({ kind: 'continue', input: PAYLOAD, newRunId: runIdFor(9) })
+    assert.deepEqual(
+      effects.map(({ kind }) => kind),
+      ['continue'],
+    )
+    const [effect] = effects
+    assert.deepEqual(effect?.kind === 'continue' && effect.started.parent, GRANDPARENT)
+  })
+})
+
+describe('the outcome of an execution', () => {
+  const codes: readonly (readonly [ExecutionStatus, string])[] = [
+    ['cancelled', 'CANCELLED'],
+    ['terminated', 'EXECUTION_TERMINATED'],
+    ['timed-out', 'EXECUTION_TIMED_OUT'],
+  ]
+  for (const [status, code] of codes) {
+    it(`that was ${status} is a failure with the code ${code}`, () => {
+      const { terminal } = executionThatIs(status).state
+      assert.ok(terminal !== undefined && terminal.type !== 'execution-completed')
+      assert.ok(terminal.type !== 'execution-continued')
+      assert.equal(failureOfTerminal(terminal).code, code)
+      assert.deepEqual(outcomeOf(terminal), { ok: false, failure: failureOfTerminal(terminal) })
+    })
+  }
+
+  it('that completed is its result, and there is none yet for one that was continued', () => {
+    const { terminal } = executionThatIs('completed').state
+    assert.deepEqual(terminal && outcomeOf(terminal), { ok: true, result: PAYLOAD })
+    const continued = executionThatIs('continued').state.terminal
+    assert.equal(continued && outcomeOf(continued), undefined)
+  })
 })
