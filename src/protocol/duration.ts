@@ -30,7 +30,9 @@ export function durationMs(duration: Duration): number {
     const shown = typeof duration === 'string' ? JSON.stringify(duration) : String(duration)
     throw new PerdureError('DURATION_INVALID', `${shown} is not a duration`)
   }
-  return Math.ceil(ms)
+  const nearest = Math.round(ms)
+  // '4.078s' is 4078.0000000000005: an error of the multiplication is no fraction.
+  return Math.abs(ms - nearest) <= 4 * Number.EPSILON * ms ? nearest : Math.ceil(ms)
 }
 
 export function optionalMs(duration: Duration | undefined): number | undefined {

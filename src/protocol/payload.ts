@@ -14,6 +14,8 @@ import type { Json } from './json.ts'
 export type Payload = readonly [format: 1, codec: string, keyId: string | null, data: Json]
 
 const DEPTH_LIMIT = 200
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
 
 /** The payload of `undefined`: shared, since it is so common. */
 export const EMPTY_PAYLOAD: Payload = [1, 'json', null, { $: 'undefined' }]
@@ -44,6 +46,7 @@ export function payloadBytes(payload: Payload, limitBytes = Number.MAX_SAFE_INTE
 
 function jsonBytes(value: Json, limitBytes: number): number {
   if (typeof value === 'string') return textBytes(value)
+  if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) < 1e7 ? 8 : 24
   if (typeof value !== 'object' || value === null) return 8
   let bytes = 2
   if (Array.isArray(value)) {
@@ -64,7 +67,13 @@ function textBytes(text: string): number {
   let bytes = 2
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    bytes += code < 0x20 ? 6 : code < 0x80 ? 1 : code < 0x800 ? 2 : 3
+    if (code < 0x80) bytes += code < 0x20 ? 6 : code === QUOTE || code === BACKSLASH ? 2 : 1
+    else if (code < 0x800) bytes += 2
+    else if (code < 0xd800 || code > 0xdfff) bytes += 3
+    else if (code < 0xdc00 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) {
+      bytes += 4
+      i++
+    } else bytes += 6
   }
   return bytes
 }
@@ -76,7 +85,8 @@ function encode(value: unknown, path: string, parents: object[]): Json {
       return value
     case 'number':
       if (!Number.isFinite(value)) throw unsupported(path, `the number ${value}`)
-      return value
+      // JSON has no minus zero: what code gets must not depend on whether it went through a store.
+      return value === 0 ? 0 : value
     case 'undefined':
       return { $: 'undefined' }
     case 'bigint':
@@ -101,7 +111,11 @@ function encodeObject(value: object, path: string, parents: object[]): Json {
 function encodeKind(value: object, path: string, parents: object[]): Json {
   if (Array.isArray(value)) {
     const items: Json[] = new Array(value.length)
-    for (let i = 0; i < value.length; i++) items[i] = encode(value[i], `${path}[${i}]`, parents)
+    for (let i = 0; i < value.length; i++) {
+      const item: unknown = value[i]
+      if (item === undefined && !(i in value)) throw unsupported(`${path}[${i}]`, 'a hole in an array')
+      items[i] = typeof item === 'string' ? item : encode(item, `${path}[${i}]`, parents)
+    }
     return items
   }
   const prototype = Object.getPrototypeOf(value)
