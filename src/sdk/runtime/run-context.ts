@@ -61,19 +61,10 @@ export class RunContext implements WorkflowContext {
     checkedName(name, 'the name of a step', this.#run.host.limits.idBytes)
     if (typeof run !== 'function')
       throw new PerdureError('ARGUMENT_INVALID', `ctx.step('${name}'): the second argument is not a function`)
-    if (options === undefined) {
-      return this.#run.issue<T>(this.#scope, 'step', name, {
-        run,
-        command: (op) => ({ kind: 'step', op, name }),
-      }).promise
-    }
-    const timeoutMs = optionalMs(options.timeout)
-    const retry = options.retry === undefined ? undefined : retryPolicyOf(options.retry)
-    return this.#run.issue<T>(this.#scope, 'step', name, {
-      run,
-      timeoutMs,
-      command: (op) => (retry === undefined ? { kind: 'step', op, name } : { kind: 'step', op, name, retry }),
-    }).promise
+    const timeoutMs = optionalMs(options?.timeout)
+    const retry = options?.retry === undefined ? undefined : retryPolicyOf(options.retry)
+    // The one cast: what the step resolves with was recorded from what its function returned.
+    return this.#run.issueStep(this.#scope, name, run, retry, timeoutMs) as Promise<T>
   }
 
   sleep(duration: Duration): Promise<void> {

@@ -16,6 +16,7 @@ import {
 import { errorOf, type Failure, failureOf, platformFailure } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { decodePayload, encodePayload, type Payload, payloadBytes } from '../../protocol/payload.ts'
+import type { RetryPolicy } from '../../protocol/retry-policy.ts'
 import type { CallResult, LogRecord, RunInfo, TurnReport } from '../../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
 import type { WorkflowContext } from '../context.ts'
@@ -26,6 +27,7 @@ import { floatingRecord, takeFloating } from './floating-rejections.ts'
 import type { OperationKind, PendingOperation, StepFunction } from './operation.ts'
 import { isBeforeStart, ReplayCheck } from './replay-check.ts'
 import { Scope } from './scope.ts'
+import { SignalInbox } from './signal-inbox.ts'
 import { UpdateHandlers } from './update-handlers.ts'
 
 export interface RunHost {
@@ -39,14 +41,11 @@ export interface RunHost {
 
 export interface IssueOptions {
   readonly command: ((op: number) => WorkflowCommand) | undefined
-  readonly run?: StepFunction
   readonly timeoutMs?: number | undefined
 }
 
-interface BufferedSignal {
-  readonly seq: number
-  readonly payload: Payload
-}
+/** Never pushed to: see `command`. */
+const NO_COMMANDS: WorkflowCommand[] = []
 
 /** Which operation an error came from, and how many operations its run had made then. */
 const errorOrigins = new WeakMap<object, { readonly op: number; readonly nextOp: number }>()
@@ -57,13 +56,13 @@ export class WorkflowRun {
   readonly pending = new Map<number, PendingOperation>()
   readonly #definition: Workflow
   readonly #root = new Scope()
-  readonly #queue: SequencedEvent[]
+  #queue: SequencedEvent[]
   #queueHead = 0
   #replay: ReplayCheck | undefined
   readonly #replayEndSeq: number
   /** Code may have run up to here before. */
   readonly #ranToSeq: number
-  #commands: WorkflowCommand[] = []
+  #commands: WorkflowCommand[] = NO_COMMANDS
   #logs: LogRecord[] | undefined
   #nextOp = 1
   #positionSeq = 0
@@ -74,8 +73,7 @@ export class WorkflowRun {
   // Most runs need none of these: they are made on first use.
   #updates: UpdateHandlers | undefined
   #queries: Map<string, (input: unknown) => unknown> | undefined
-  #buffered: Map<string, BufferedSignal[]> | undefined
-  #waiters: Map<string, number[]> | undefined
+  #signals: SignalInbox | undefined
   #markers: Set<string> | undefined
   #patches: Map<string, boolean> | undefined
 
@@ -83,7 +81,7 @@ export class WorkflowRun {
     this.#definition = definition
     this.info = info
     this.host = host
-    this.#queue = history.length === 0 ? [] : [...history]
+    this.#queue = [...history]
     this.#replayEndSeq = history.at(-1)?.seq ?? 0
     this.#ranToSeq = isBeforeStart(history) ? 0 : this.#replayEndSeq
     if (history.length > 0) this.#replay = new ReplayCheck()
@@ -121,7 +119,11 @@ export class WorkflowRun {
   }
 
   push(seq: number, event: DeliveredEvent): void {
-    this.#queue.push({ seq, event })
+    if (this.#queueHead < this.#queue.length) this.#queue.push({ seq, event })
+    else {
+      this.#queue = [{ seq, event }]
+      this.#queueHead = 0
+    }
   }
 
   /** Delivers the next event that settles something; history that only records is checked on the way. */
@@ -174,7 +176,7 @@ export class WorkflowRun {
     // The code has ended; by now Node has told which floating rejections were awaited after all.
     if (!this.#started) for (const error of takeFloating(this)) this.log(floatingRecord(error))
     const commands = this.#commands
-    if (commands.length > 0) this.#commands = []
+    if (commands.length > 0) this.#commands = NO_COMMANDS
     const logs = this.#logs
     if (logs === undefined) return { runId, commands, idle }
     this.#logs = undefined
@@ -190,6 +192,31 @@ export class WorkflowRun {
   }
 
   /** Makes an operation: gives it its number, asks the engine for it, and returns the promise of its completion. */
+  /** A step: `issue` without its closures, since this is the hottest path. */
+  issueStep(
+    scope: Scope,
+    name: string,
+    run: StepFunction,
+    retry: RetryPolicy | undefined,
+    timeoutMs: number | undefined,
+  ): Promise<unknown> {
+    const op = this.takeNumber('step', name)
+    if (scope.reason !== undefined) return rejectedQuietly(new PerdureError('CANCELLED', scope.reason))
+    this.command(retry === undefined ? { kind: 'step', op, name } : { kind: 'step', op, name, retry })
+    return new Promise((resolve, reject) => {
+      this.pending.set(op, {
+        kind: 'step',
+        name,
+        scope,
+        resolve,
+        reject,
+        run,
+        timeoutMs,
+        attempt: undefined,
+      })
+    })
+  }
+
   issue<T>(
     scope: Scope,
     kind: OperationKind,
@@ -199,11 +226,20 @@ export class WorkflowRun {
     const op = this.takeNumber(kind, name)
     if (scope.reason !== undefined)
       return { op, promise: rejectedQuietly(new PerdureError('CANCELLED', scope.reason)) }
-    const { run, timeoutMs, command } = options
+    const { timeoutMs, command } = options
     const promise = new Promise<unknown>((resolve, reject) => {
-      this.pending.set(op, { kind, name, scope, resolve, reject, run, timeoutMs, attempt: undefined })
+      this.pending.set(op, {
+        kind,
+        name,
+        scope,
+        resolve,
+        reject,
+        run: undefined,
+        timeoutMs,
+        attempt: undefined,
+      })
     })
-    if (command !== undefined) this.#commands.push(command(op))
+    if (command !== undefined) this.command(command(op))
     // The one cast: what an operation resolves with was recorded by the same code.
     return { op, promise: promise as Promise<T> }
   }
@@ -219,7 +255,9 @@ export class WorkflowRun {
   }
 
   command(command: WorkflowCommand): void {
-    this.#commands.push(command)
+    // A push to an empty array makes room for many: most turns ask for one thing.
+    if (this.#commands.length === 0) this.#commands = [command]
+    else this.#commands.push(command)
   }
 
   log(record: LogRecord): void {
@@ -245,10 +283,10 @@ export class WorkflowRun {
   }
 
   waitFor(scope: Scope, name: string, timeoutMs: number | undefined): Promise<unknown> {
-    const buffered = scope.reason === undefined ? this.#buffered?.get(name)?.shift() : undefined
+    const buffered = scope.reason === undefined ? this.#signals?.take(name) : undefined
     if (buffered !== undefined) {
       this.takeNumber('wait', name)
-      this.#commands.push({ kind: 'consume', seq: buffered.seq })
+      this.command({ kind: 'consume', seq: buffered.seq })
       return Promise.resolve(decodePayload(buffered.payload))
     }
     const command =
@@ -257,10 +295,8 @@ export class WorkflowRun {
         : (op: number) => ({ kind: 'wait' as const, op, signal: name, timeoutMs })
     const { op, promise } = this.issue<unknown>(scope, 'wait', name, { command, timeoutMs })
     if (!this.pending.has(op)) return promise
-    this.#waiters ??= new Map()
-    const waiters = this.#waiters.get(name)
-    if (waiters === undefined) this.#waiters.set(name, [op])
-    else waiters.push(op)
+    this.#signals ??= new SignalInbox()
+    this.#signals.wait(name, op)
     return promise
   }
 
@@ -270,9 +306,8 @@ export class WorkflowRun {
     for (const [op, pending] of [...this.pending]) {
       if (!cancelled.has(pending.scope)) continue
       this.pending.delete(op)
-      if (pending.kind === 'child') this.#commands.push({ kind: 'cancel-child', op, reason })
-      else if (pending.kind !== 'wait' || pending.timeoutMs !== undefined)
-        this.#commands.push({ kind: 'drop', op })
+      if (pending.kind === 'child') this.command({ kind: 'cancel-child', op, reason })
+      else if (pending.kind !== 'wait' || pending.timeoutMs !== undefined) this.command({ kind: 'drop', op })
       const error = new PerdureError('CANCELLED', reason)
       pending.attempt?.abort(error)
       this.#reject(pending, op, error)
@@ -291,36 +326,12 @@ export class WorkflowRun {
     const isMarked = this.#markers?.has(id) === true
     const isNew = isMarked || !this.isReplaying
     this.#patches.set(id, isNew)
-    if (isNew && !isMarked) this.#commands.push({ kind: 'patch', id })
+    if (isNew && !isMarked) this.command({ kind: 'patch', id })
     return isNew
   }
 
   query(name: string, input: Payload): CallResult {
-    const answer = this.#queries?.get(name)
-    if (answer === undefined)
-      return {
-        ok: false,
-        failure: platformFailure(
-          'QUERY_UNKNOWN',
-          `no query '${name}'; there are: ${[...(this.#queries?.keys() ?? [])].join(', ') || 'none'}`,
-        ),
-      }
-    try {
-      const result = this.read(() => answer(decodePayload(input)))
-      if (result instanceof Promise) {
-        result.catch(() => {})
-        throw new PerdureError(
-          'QUERY_FAILED',
-          `the handler of query '${name}' returned a promise; it must answer at once`,
-        )
-      }
-      return { ok: true, result: this.encode(result) }
-    } catch (error) {
-      return {
-        ok: false,
-        failure: platformFailure('QUERY_FAILED', `query '${name}' failed`, failureOf(error)),
-      }
-    }
+    return answerQuery(this, this.#queries, name, input)
   }
 
   /** Runs code that may only read. */
@@ -403,9 +414,9 @@ export class WorkflowRun {
   #finish(command: () => WorkflowCommand): void {
     if (!this.endsInTurn('workflow code')) return
     try {
-      this.#commands.push(command())
+      this.command(command())
     } catch (error) {
-      this.#commands.push({ kind: 'fail', failure: failureOf(error) })
+      this.command({ kind: 'fail', failure: failureOf(error) })
     }
     this.#started = false
   }
@@ -441,7 +452,7 @@ export class WorkflowRun {
       )
     }
     this.pending.delete(op)
-    if (pending.kind === 'wait') this.#dropWaiter(pending.name, op)
+    if (pending.kind === 'wait') this.#signals?.forget(pending.name, op)
     settle(pending)
   }
 
@@ -452,27 +463,19 @@ export class WorkflowRun {
   }
 
   #signal(seq: number, name: string, payload: Payload): void {
-    const waiters = this.#waiters?.get(name)
-    while (waiters !== undefined && waiters.length > 0) {
-      const op = waiters.shift() ?? 0
+    this.#signals ??= new SignalInbox()
+    for (;;) {
+      const op = this.#signals.nextWaiter(name)
+      if (op === undefined) break
       const pending = this.pending.get(op)
       if (pending === undefined) continue
       this.pending.delete(op)
-      this.#commands.push({ kind: 'consume', seq })
-      if (pending.timeoutMs !== undefined) this.#commands.push({ kind: 'drop', op })
+      this.command({ kind: 'consume', seq })
+      if (pending.timeoutMs !== undefined) this.command({ kind: 'drop', op })
       pending.resolve(decodePayload(payload))
       return
     }
-    this.#buffered ??= new Map()
-    const buffered = this.#buffered.get(name)
-    if (buffered === undefined) this.#buffered.set(name, [{ seq, payload }])
-    else buffered.push({ seq, payload })
-  }
-
-  #dropWaiter(name: string, op: number): void {
-    const waiters = this.#waiters?.get(name)
-    const place = waiters?.indexOf(op) ?? -1
-    if (place >= 0) waiters?.splice(place, 1)
+    this.#signals.keep(name, { seq, payload })
   }
 
   #isStuck(): boolean {
