@@ -1,0 +1,147 @@
+/** How the golden journals were made: one execution each, driven by hand. */
+import { DEADLINE_TIMER } from '../../src/core/execution/timer-ids.ts'
+import { encodePayload } from '../../src/protocol/payload.ts'
+import { KernelHarness, runIdFor, START_MS } from '../kernel/harness.ts'
+import { closeChild, failStep, fireTimer } from '../kernel/inputs.ts'
+import * as workflows from './workflows.ts'
+
+const FAILURE = { kind: 'application' as const, name: 'Error', message: 'it did not work', code: 'E_NO' }
+
+type Scenario = () => Promise<KernelHarness>
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  'order-completed': async () => {
+    const order = await begun(workflows.fulfilOrder, { id: 'o-1' })
+    failStep(order, 1, 1, FAILURE)
+    fireTimer(order, 1)
+    await later(order, () => order.completeStep(1, { paid: 12n }, 2))
+    await later(order, () => order.signal('approved', { by: 'kim' }, 'request-1'))
+    await later(order, () => order.completeStep(4, new Uint8Array([1, 2, 3])))
+    await later(order, () => order.completeStep(3, new Date(0)))
+    await later(order, () => fireTimer(order, 5))
+    return order
+  },
+  'order-not-approved': async () => {
+    const order = await begun(workflows.fulfilOrder, { id: 'o-2' })
+    await later(order, () => order.completeStep(1, 'paid'))
+    await later(order, () => fireTimer(order, 2))
+    await later(order, () => order.completeStep(3, 'label'))
+    return order
+  },
+  'order-failed': async () => {
+    const parent = { key: { namespace: 'default', workflowId: 'parent' }, runId: runIdFor(77), op: 3 }
+    const order = await begun(workflows.fulfilOrder, { id: 'o-3' }, { parent, depth: 1 })
+    await later(order, () => failStep(order, 1, 1, { ...FAILURE, nonRetryable: true, cause: FAILURE }))
+    return order
+  },
+  'order-terminated': async () => {
+    const order = await begun(workflows.fulfilOrder, { id: 'o-4' }, { attributes: { region: 'south' } })
+    await later(order, () => order.apply({ type: 'terminate', reason: 'a mistake' }))
+    return order
+  },
+  'order-timed-out': async () => {
+    const deadlineAt = START_MS + 60_000
+    const order = await begun(workflows.fulfilOrder, { id: 'o-5' }, { timeoutMs: 60_000, deadlineAt })
+    await later(order, () => order.completeStep(1, 'paid'))
+    order.nowMs = deadlineAt
+    order.apply({ type: 'timer-due', timer: DEADLINE_TIMER })
+    return order
+  },
+  'signals-queued': async () => {
+    const collecting = await begun(workflows.collect, 4)
+    for (const item of [1, 2, 3]) collecting.signal('item', item)
+    await later(collecting, () => collecting.signal('other', 'not waited for'))
+    return collecting
+  },
+  'children-completed': async () => {
+    const shipping = await begun(workflows.shipOrder)
+    await later(shipping, () => closeChild(shipping, 1, { ok: true, result: encodePayload([7]) }))
+    await later(shipping, () => closeChild(shipping, 3, { ok: true, result: encodePayload([1, 2]) }))
+    return shipping
+  },
+  'child-failed': async () => {
+    const shipping = await begun(workflows.shipOrder)
+    await later(shipping, () => closeChild(shipping, 1, { ok: false, failure: FAILURE }))
+    await later(shipping, () => shipping.completeStep(4))
+    return shipping
+  },
+  'updates-answered': async () => {
+    const open = await begun(workflows.account)
+    for (const [i, amount] of [5, -1, 7].entries()) {
+      const payload = encodePayload(amount)
+      await later(open, () => open.apply({ type: 'update', updateId: `update-${i}`, name: 'add', payload }))
+    }
+    await later(open, () => open.completeStep(2))
+    return open
+  },
+  'patched-and-attributes': async () => {
+    const running = await begun(workflows.changed)
+    await later(running, () => running.completeStep(2))
+    return running
+  },
+  'booking-cancelled': async () => {
+    const stay = await begun(workflows.booking)
+    await later(stay, () => stay.completeStep(1))
+    await later(stay, () => stay.apply({ type: 'cancel', reason: 'ill' }))
+    await later(stay, () => stay.completeStep(3))
+    return stay
+  },
+  'failed-and-retried': async () => {
+    const running = await begun(workflows.fragile)
+    await later(running, () => running.completeStep(1, 1))
+    failStep(running, 2, 1, FAILURE)
+    fireTimer(running, 2)
+    await later(running, () => failStep(running, 2, 2, FAILURE))
+    await later(running, () => running.retry())
+    await later(running, () => running.completeStep(2, 2))
+    return running
+  },
+  'parked-and-resumed': async () => {
+    const running = await begun(workflows.fragile)
+    await later(running, () => running.completeStep(1, 1))
+    await later(running, () => running.parkForMissingCode())
+    failStep(running, 2, 1, FAILURE)
+    return running
+  },
+  'joined-branches': async () => {
+    const running = await begun(workflows.fastest)
+    await later(running, () => fireTimer(running, 2))
+    await later(running, () => failStep(running, 4, 1, { ...FAILURE, nonRetryable: true }))
+    await later(running, () => running.completeStep(3))
+    await later(running, () => running.completeStep(6, 'd'))
+    for (const op of [8, 7, 9]) await later(running, () => running.completeStep(op, op))
+    return running
+  },
+  'pages-continued': async () => {
+    const paging = await begun(workflows.pages, 1)
+    await later(paging, () => paging.completeStep(1))
+    await later(paging, () => paging.signal('item', 1, 'request-1'))
+    return paging
+  },
+  'lottery-drawn': async () => {
+    const drawing = KernelHarness.start(workflows.lottery, undefined, {
+      started: { notBefore: START_MS + 500 },
+    })
+    drawing.nowMs = START_MS + 500
+    drawing.replay()
+    await drawing.untilQuiet()
+    await later(drawing, () => drawing.completeStep(1))
+    await later(drawing, () => drawing.completeStep(2))
+    return drawing
+  },
+}
+
+async function begun(
+  workflow: Parameters<typeof KernelHarness.start>[0],
+  input?: unknown,
+  started = {},
+): Promise<KernelHarness> {
+  return KernelHarness.start(workflow, input, { started }).untilQuiet()
+}
+
+/** Something happens a second later, and the code goes on. */
+async function later(harness: KernelHarness, happen: () => unknown): Promise<void> {
+  harness.nowMs += 1000
+  happen()
+  await harness.untilQuiet()
+}
