@@ -14,7 +14,7 @@ export interface BareProgram {
   /** Results of steps that each phase records. The first phase records the start, the last one the end. */
   readonly steps: readonly number[]
   /** There is no end: the execution sleeps until then. */
-  readonly sleepsUntilMs?: number
+  readonly dueAt?: number
 }
 
 export interface BareExecution {
@@ -91,20 +91,20 @@ const payload = (value: unknown): string => `[1,"json",null,${JSON.stringify(val
 
 /** What one phase of an execution records. */
 function record(program: BareProgram, execution: BareExecution, at: number, rows: Rows): void {
-  const { workflow, steps, sleepsUntilMs } = program
+  const { workflow, steps, dueAt } = program
   const { runId, workflowId, phase, seq } = execution
   const events: string[] = []
   if (phase === 0) {
     const key = `{"namespace":"default","workflowId":"${workflowId}"},"workflow":"${workflow}","version":"1"`
-    events.push(`"execution-started","key":${key},"input":${payload({ orderId: workflowId })}`)
-    rows.execution.push(DAY, runId, workflowId, workflow, 120, sleepsUntilMs === undefined ? 1 : 0, at)
+    events.push(`"execution-started","key":${key},"input":${payload({ orderId: workflowId, dueAt })}`)
+    rows.execution.push(DAY, runId, workflowId, workflow, 120, dueAt === undefined ? 1 : 0, at)
     rows.current.push(DAY, runId, workflowId)
   }
   for (let op = seq - 1, end = op + (steps[phase] ?? 0); op < end; op++)
     events.push(`"step-completed","op":${op},"name":"step","result":${payload({ ok: true })}`)
-  if (sleepsUntilMs !== undefined) {
-    events.push(`"timer-started","op":1,"name":"sleep","kind":"sleep","dueAt":${sleepsUntilMs}`)
-    rows.timer.push(DAY, runId, sleepsUntilMs, 120)
+  if (dueAt !== undefined) {
+    events.push(`"timer-started","op":1,"name":"sleep","kind":"sleep","dueAt":${dueAt}`)
+    rows.timer.push(DAY, runId, dueAt, 120)
   } else if (phase === steps.length - 1) {
     events.push(`"execution-completed","result":${payload({ done: true })}`)
     rows.ended.push(runId)

@@ -25,8 +25,8 @@ export interface HistoryMeasures extends LoopMeasures {
 
 const WARM_UP_STEPS = 1000
 const EXECUTION_ID = 'history'
-const progress = query<undefined, number>('progress')
-const enough = signal<null>('enough')
+const progress = query<number>('progress')
+const enough = signal('enough')
 
 /** Watches the steps of one execution pass by. */
 class StepTimes {

@@ -9,6 +9,8 @@ process.stdin.on('end', () => process.exit(1)).resume()
 const task: unknown = Object.hasOwn(tasks, name) ? tasks[name as keyof typeof tasks] : undefined
 if (typeof task !== 'function') throw new Error(`no task is called '${name}'`)
 const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n`)
-const answer: unknown = await task(JSON.parse(order), (note: string) => say({ note }))
+const answer: unknown = await task(JSON.parse(order), (note: string, content: object = {}) =>
+  say({ note, content }),
+)
 say({ answer })
 process.exit(0)

@@ -18,9 +18,8 @@ export class TaskProcess<Answer> {
   readonly startedAtMs = performance.now()
   readonly #child: ChildProcess
   readonly #closed: Promise<unknown>
-  readonly #notes = new Map<string, () => void>()
+  readonly #notes = new Map<string, (content: unknown) => void>()
   #answer: { readonly value: Answer } | undefined
-  #isKilled = false
 
   constructor(nodeFlags: readonly string[], name: TaskName, order: object) {
     const main = join(import.meta.dirname, 'task-main.ts')
@@ -49,27 +48,24 @@ export class TaskProcess<Answer> {
     throw new Error(`${spawnargs.slice(-2).join(' ')} ended with ${signalCode ?? exitCode} and no answer`)
   }
 
-  /** Waits until the task says this; throws if it ends before. */
-  async said(note: string): Promise<void> {
-    const heard = new Promise<void>((resolve) => void this.#notes.set(note, resolve))
-    await Promise.race([heard, this.#closed.then(() => this.#failUnlessAnswered(note))])
+  /** Waits until the task says this, and gives its content; throws if the task ends before. */
+  async said(note: string): Promise<unknown> {
+    const heard = new Promise<unknown>((resolve) => void this.#notes.set(note, resolve))
+    const ended = this.#closed.then(() => {
+      throw new Error(`${this.#child.spawnargs.slice(-2).join(' ')} ended before '${note}'`)
+    })
+    return Promise.race([heard, ended])
   }
 
   /** SIGKILL; resolves when all it wrote has been received. */
   async kill(): Promise<void> {
-    this.#isKilled = true
     this.#child.kill('SIGKILL')
     await this.#closed
   }
 
-  #failUnlessAnswered(note: string): void {
-    if (!this.#isKilled)
-      throw new Error(`${this.#child.spawnargs.slice(-2).join(' ')} ended before '${note}'`)
-  }
-
-  #receive(line: { note: string } | { answer: Answer }): void {
+  #receive(line: { note: string; content: unknown } | { answer: Answer }): void {
     if ('answer' in line) this.#answer = { value: line.answer }
-    else this.#notes.get(line.note)?.()
+    else this.#notes.get(line.note)?.(line.content)
   }
 }
 

@@ -1,6 +1,15 @@
 /** What a process of the benchmark can be told to do. */
 import { replayHistory, runBareHistory, runEngineHistory } from './history-run.ts'
 import { runBareLanes, runEngineLanes } from './lanes.ts'
+import { finishBare, finishOnEngine, workUntilKilled } from './recovery-run.ts'
+import {
+  becomeReady,
+  leaveSleepers,
+  measureBareStarts,
+  measureEmpty,
+  measureStarts,
+  wakeAll,
+} from './sleepers-run.ts'
 
 export const tasks = {
   'engine-lanes': runEngineLanes,
@@ -8,6 +17,15 @@ export const tasks = {
   'engine-history': runEngineHistory,
   'bare-history': runBareHistory,
   'replay-history': replayHistory,
+  'start-sleepers': measureStarts,
+  'bare-sleepers': measureBareStarts,
+  'empty-sleepers': measureEmpty,
+  'leave-sleepers': leaveSleepers,
+  'ready-sleepers': becomeReady,
+  'wake-sleepers': wakeAll,
+  'work-until-killed': workUntilKilled,
+  'finish-on-engine': finishOnEngine,
+  'finish-bare': finishBare,
 } as const
 
 export type Tasks = typeof tasks
