@@ -81,7 +81,7 @@ export class TestEngine extends Client implements AsyncDisposable {
     try {
       if (this.#options.replayOnClose !== false) await this.#replayAll()
     } finally {
-      await this.#host.store.inner.close()
+      await this.#host.release()
     }
   }
 

@@ -10,6 +10,8 @@ import type { ExecutionTarget } from '../protocol/client-port.ts'
 import { durationMs } from '../protocol/duration.ts'
 import type { RunId, WorkflowKey } from '../protocol/ids.ts'
 import type { Workflow } from '../sdk/definition.ts'
+import { installDeterminismGuards } from '../sdk/runtime/determinism-guards.ts'
+import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import type { Store } from '../store/contract/store.ts'
 import { type OpenedEngine, openEngine } from './embedded-engine.ts'
 import { openStore } from './open-store.ts'
@@ -46,6 +48,7 @@ export class TestHost implements TimedEngine {
   #life: Life | undefined
   #opening: Promise<Life>
   #isClosing = false
+  readonly #installed: (() => void)[] = []
   crashes = 0
 
   private constructor(options: TestEngineOptions, inner: Store) {
@@ -71,6 +74,9 @@ export class TestHost implements TimedEngine {
         (await this.store.inner.currents([key]))[0],
       parked: (target: ExecutionTarget) => this.parked.watch(target),
     })
+    // For the whole life, the replay at its end included.
+    this.#installed.push(keepFloatingRejections())
+    if (options.determinismGuards !== false) this.#installed.push(installDeterminismGuards())
     this.#opening = this.#open()
   }
 
@@ -80,10 +86,16 @@ export class TestHost implements TimedEngine {
       if (options.store !== undefined) await host.parked.load()
       await host.#opening
     } catch (error) {
-      await host.store.inner.close()
+      await host.release()
       throw error
     }
     return host
+  }
+
+  /** Gives up the store and what was installed in the process. */
+  async release(): Promise<void> {
+    for (const release of this.#installed.splice(0)) release()
+    await this.store.inner.close()
   }
 
   get isBusy(): boolean {
@@ -181,7 +193,7 @@ export class TestHost implements TimedEngine {
         store: view,
         workflows: this.#workflows,
         logger,
-        determinismGuards: this.#options.determinismGuards ?? true,
+        determinismGuards: false,
         onFailed: (error) => life?.isDead || onFailed?.(error),
       },
       { clock, random: this.#random, timerLookaheadMs: LOOKAHEAD_MS },

@@ -49,10 +49,11 @@ export class TestTime {
   readonly #advances: Advance[] = []
   #waiting = 0
   #isLooping = false
+  #pokes = 0
   #isStopped = false
   /** Real time at which running steps became the only thing that holds up time. */
   #stepsSinceMs: number | undefined
-  #onError: (error: unknown) => void
+  readonly #onError: (error: unknown) => void
 
   constructor(options: {
     readonly startMs: number
@@ -109,13 +110,13 @@ export class TestTime {
 
   /** Something may have changed. */
   poke(): void {
+    this.#pokes += 1
     if (this.#isLooping || !this.#isWanted) return
     this.#isLooping = true
-    this.#loop()
-      .catch(this.#onError)
-      .finally(() => {
-        this.#isLooping = false
-      })
+    this.#loop().catch((error) => {
+      this.#isLooping = false
+      this.#onError(error)
+    })
   }
 
   get #isWanted(): boolean {
@@ -147,9 +148,13 @@ export class TestTime {
       quiet += 1
       if (quiet < QUIET_TURNS) continue
       quiet = 0
+      const pokes = this.#pokes
       if (await this.#engine.onQuiet()) continue
-      if (!(await this.#move())) return
+      if (await this.#move()) continue
+      // Nothing to wait for; who pokes from now on starts the loop again.
+      if (pokes === this.#pokes) break
     }
+    this.#isLooping = false
   }
 
   /** Moves time by one timer, or to the end of an advance. False if there is nothing to wait for. */
