@@ -404,7 +404,7 @@ export class Engine implements WorkerHost {
   #onCommitted(batch: OpenBatch): void {
     for (const timer of batch.timers) this.#timers?.armed(timer)
     const { watchers, ends, table } = this
-    for (const runId of batch.builder.runIds()) {
+    for (const { runId } of batch.builder.writes()) {
       const execution = table.get(runId)
       const isKnown = execution?.isCommitted === true
       // What was written is not kept alive by who wrote it.

@@ -2,13 +2,13 @@
  * A batch on its way to the writer thread: all texts joined into one string, all numbers in one array.
  *
  * A structured clone of 1,000 row objects costs the sending thread 300 microseconds; one long string is copied as bytes,
- * and a batch costs 70. Texts end with NUL, which no id and no JSON text can contain.
+ * and a batch costs 70. Texts are separated by NUL, which no id and no JSON text can contain.
  */
 import type { RunId } from '../../protocol/ids.ts'
 import type { Batch } from '../contract/batch.ts'
 import { UnwritableTextError } from './sqlite-error.ts'
 
-const END = '\0'
+const SEPARATOR = '\0'
 
 /** How many texts a row of each table has, in the order of the message. */
 const TABLES = [
@@ -33,37 +33,33 @@ export interface BatchMessage {
   readonly atMs: number
   readonly counts: Readonly<Record<BatchTable, number>>
   readonly texts: string
-  readonly numbers: readonly number[]
+  readonly numbers: Float64Array
 }
 
 export function encodeBatch(batch: Batch): BatchMessage {
   const numbers: number[] = []
-  let texts = ''
+  const texts: string[] = []
   for (const { runId, seq, epoch, count, events } of batch.journal) {
-    texts += runId + END + events + END
+    texts.push(runId, events)
     numbers.push(seq, epoch, count)
   }
-  texts += encodeExecutions(batch, numbers)
-  for (const { key, runId } of batch.currents) {
-    texts += key.namespace + END + key.workflowId + END + runId + END
-  }
-  for (const key of batch.currentsDropped) texts += key.namespace + END + key.workflowId + END
+  encodeExecutions(batch, texts, numbers)
+  for (const { key, runId } of batch.currents) texts.push(key.namespace, key.workflowId, runId)
+  for (const key of batch.currentsDropped) texts.push(key.namespace, key.workflowId)
   for (const { runId, timer, dueAt, shard } of batch.timersArmed) {
-    texts += runId + END
+    texts.push(runId)
     numbers.push(timer, dueAt, shard)
   }
   for (const { runId, timer } of batch.timersDropped) {
-    texts += runId + END
+    texts.push(runId)
     numbers.push(timer)
   }
   for (const { fromShard, toShard, seq, message } of batch.outboxAdded) {
-    texts += message + END
+    texts.push(message)
     numbers.push(fromShard, toShard, seq)
   }
   for (const { fromShard, toShard, seq } of batch.outboxDropped) numbers.push(fromShard, toShard, seq)
-  for (const { runId, key } of batch.deleted) {
-    texts += runId + END + key.namespace + END + key.workflowId + END
-  }
+  for (const { runId, key } of batch.deleted) texts.push(runId, key.namespace, key.workflowId)
   const { session, seq, atMs } = batch
   return {
     sessionId: session.id,
@@ -71,25 +67,22 @@ export function encodeBatch(batch: Batch): BatchMessage {
     seq,
     atMs,
     counts: countsOf(batch),
-    texts,
-    numbers,
+    texts: texts.join(SEPARATOR),
+    numbers: Float64Array.from(numbers),
   }
 }
 
-function encodeExecutions(batch: Batch, numbers: number[]): string {
-  let texts = ''
+function encodeExecutions(batch: Batch, texts: string[], numbers: number[]): void {
   for (const row of batch.executionsInserted) {
     const attributes = row.attributes === null ? '' : JSON.stringify(row.attributes)
-    texts += row.runId + END + row.key.namespace + END + row.key.workflowId + END
-    texts += row.workflow + END + row.version + END + row.status + END + attributes + END
+    texts.push(row.runId, row.key.namespace, row.key.workflowId)
+    texts.push(row.workflow, row.version, row.status, attributes)
     numbers.push(row.shard, row.active ? 1 : 0, row.startedAt, row.closedAt ?? Number.NaN)
   }
   for (const { runId, change } of batch.executionsUpdated) {
-    const attributes = change.attributes === null ? '' : JSON.stringify(change.attributes)
-    texts += runId + END + change.status + END + attributes + END
+    texts.push(runId, change.status, change.attributes === null ? '' : JSON.stringify(change.attributes))
     numbers.push(change.active ? 1 : 0, change.closedAt ?? Number.NaN)
   }
-  return texts
 }
 
 function countsOf(batch: Batch): Record<BatchTable, number> {
@@ -110,17 +103,19 @@ function countsOf(batch: Batch): Record<BatchTable, number> {
 /** Reads a message from its start, row by row, in the order in which `encodeBatch` wrote it. */
 export class BatchCursor {
   private readonly texts: readonly string[]
-  private readonly numbers: readonly number[]
+  private readonly numbers: Float64Array
   private textIndex = 0
   private numberIndex = 0
 
   /** Throws if a text contains NUL: its row could not be told from the next. */
   constructor(message: BatchMessage) {
-    this.texts = message.texts.split(END)
+    this.texts = message.texts.split(SEPARATOR)
     this.numbers = message.numbers
-    let texts = 1
+    let texts = 0
     for (const { table, texts: perRow } of TABLES) texts += message.counts[table] * perRow
-    if (this.texts.length !== texts) throw new UnwritableTextError('A text of the batch contains NUL')
+    // No text at all joins to one empty text.
+    if (this.texts.length !== Math.max(texts, 1))
+      throw new UnwritableTextError('A text of the batch contains NUL')
   }
 
   text(): string {
