@@ -174,7 +174,10 @@ export class Engine implements WorkerHost {
   async start(): Promise<void> {
     const generation = this.#generation
     const { store, timerLookaheadMs, timerPageRows } = this.options
-    this.mailbox.reset(this.session.id, await store.outbox(Number.MAX_SAFE_INTEGER))
+    this.mailbox.reset(this.session.id)
+    const outbox = await store.outbox(Number.MAX_SAFE_INTEGER)
+    if (generation !== this.#generation) return
+    this.mailbox.load(outbox)
     this.#timers = new TimerWindow({
       clock: this.clock,
       timers: (page) => store.timers(page),

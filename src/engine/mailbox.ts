@@ -5,6 +5,7 @@
  *    outbox row of the sender's batch, and the batch that applies it drops the row. So none is lost and none applied twice.
  * 2. Messages to one execution are applied in the order in which they were sent.
  * 3. A message that cannot be applied is answered or dropped; it never holds up the next one.
+ * 4. After a new start nothing is delivered before what the store holds is queued: that was sent first.
  */
 import { outcomeOf } from '../core/execution/closing.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -41,6 +42,8 @@ export class Mailbox {
   readonly #options: MailboxOptions
   /** Messages that wait for their receiver to be read, by receiver. */
   readonly #queues = new Map<string, Waiting[]>()
+  /** Messages sent while the outbox is read; undefined when it is not. */
+  #held: Waiting[] | undefined
   #nextSeq = 0
   #generation = 0
 
@@ -49,21 +52,33 @@ export class Mailbox {
   }
 
   get isEmpty(): boolean {
-    return this.#queues.size === 0
+    return this.#queues.size === 0 && this.#held === undefined
   }
 
-  /** Starts over in a new session with what the store holds. Numbers of a later session are higher than all before. */
-  reset(sessionId: number, rows: readonly OutboxRow[]): void {
+  /**
+   * Starts over in a new session: everything is forgotten, and what is sent from now on is held until `load`. Numbers of a
+   * later session are higher than all before.
+   */
+  reset(sessionId: number): void {
     this.#generation += 1
     this.#queues.clear()
+    this.#held = []
     this.#nextSeq = sessionId * 2 ** 32
+  }
+
+  /** What the store held at the start of the session. */
+  load(rows: readonly OutboxRow[]): void {
+    const held = this.#held ?? []
+    this.#held = undefined
     for (const { message, ...outbox } of rows)
       this.#enqueue({ message: JSON.parse(message) as Message, outbox, from: undefined })
+    for (const waiting of held) this.#enqueue(waiting)
   }
 
   send(from: LiveExecution, message: Message): void {
     const { table, committer } = this.#options
-    const receiver = message.kind === 'start-child' ? undefined : table.current(message.to)
+    const isDirect = message.kind !== 'start-child' && this.#held === undefined
+    const receiver = isDirect ? table.current(message.to) : undefined
     if (message.kind !== 'start-child' && receiver !== undefined && !this.#queues.has(keyText(message.to))) {
       committer.batchFor(from)
       this.#applyTo(receiver, message)
@@ -77,6 +92,10 @@ export class Mailbox {
   }
 
   #enqueue(waiting: Waiting): void {
+    if (this.#held !== undefined) {
+      this.#held.push(waiting)
+      return
+    }
     const { to } = waiting.message
     const text = keyText(to)
     const queue = this.#queues.get(text)

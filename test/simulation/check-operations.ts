@@ -59,17 +59,19 @@ export function checkTimers(journal: Journal, { outages, skewMs, latenessMs }: F
   const due = new Map<number, number>()
   const first = events[0]
   let aliveSince = 0
+  let reopenedAt = 0
   for (const [i, event] of events.entries()) {
     const place = `${runId} (event ${i + 1}, ${event.type})`
     if (event.type === 'timer-started') due.set(event.op, event.dueAt)
     if (event.type === 'execution-reopened' || event.type === 'execution-resumed') aliveSince = event.at
+    if (event.type === 'execution-reopened') reopenedAt = event.at
     let dueAt: number | undefined
     if (event.type === 'timer-fired') {
       dueAt = due.get(event.op)
       if (dueAt === undefined) report(`I6: ${place} fires a timer that was never armed`)
     }
     if (event.type === 'execution-timed-out' && first?.type === 'execution-started')
-      dueAt = aliveSince === 0 ? first.deadlineAt : aliveSince + event.timeoutMs
+      dueAt = reopenedAt === 0 ? first.deadlineAt : reopenedAt + event.timeoutMs
     if (dueAt === undefined) continue
     if (event.at < dueAt) report(`I6: ${place} is ${dueAt - event.at} ms early`)
     const from = Math.max(dueAt, aliveSince)

@@ -6,6 +6,7 @@ import { seededRandomness } from '../../src/platform/randomness.ts'
 import { query, signal, workflow } from '../../src/sdk/definition.ts'
 import { assembleEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
 import type { Store } from '../../src/store/contract/store.ts'
+import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 
 const go = signal<string>('go')
@@ -19,6 +20,11 @@ const waiting = workflow({
   },
 })
 
+const parent = workflow({
+  name: 'parent',
+  run: async (ctx) => ctx.child(waiting, undefined, { id: 'the child' }),
+})
+
 interface Options {
   readonly store?: Store
   readonly idleExecutions?: number
@@ -27,7 +33,7 @@ interface Options {
 async function withEngine(options: Options, use: (engine: EmbeddedEngine) => Promise<void>): Promise<void> {
   const { store = createMemoryStore(), idleExecutions = 100 } = options
   const engine = await assembleEngine(
-    { store, workflows: [waiting], logger: silentLogger, idleExecutions, shutdownGrace: 0 },
+    { store, workflows: [waiting, parent], logger: silentLogger, idleExecutions, shutdownGrace: 0 },
     { random: seededRandomness(1) },
   )
   try {
@@ -101,6 +107,38 @@ describe('what the simulation found', () => {
       await assert.rejects(old.cancel(), { code: 'EXECUTION_CLOSED' })
       await engine.execution(waiting, 'one').signal(go, 'reached')
       assert.equal(await newest.result(), 'reached')
+    })
+  })
+
+  test('a message that is sent while the engine starts over is delivered', async () => {
+    const state = new MemoryState()
+    const store = createMemoryStore(state)
+    let held: (() => void) | undefined
+    const outbox: Store['outbox'] = async (limit) => {
+      const rows = await store.outbox(limit)
+      if (state.sessions.size > 1)
+        await new Promise<void>((resolve) => {
+          held = resolve
+        })
+      return rows
+    }
+    // The receiver is still being looked for when the outbox has been read.
+    const currents: Store['currents'] = async (keys) => {
+      for (let turn = 0; turn < 60 && keys[0]?.workflowId === 'the child'; turn++)
+        await new Promise((resolve) => setImmediate(resolve))
+      return store.currents(keys)
+    }
+    await withEngine({ store: Object.assign(Object.create(store), { outbox, currents }) }, async (engine) => {
+      for (const session of state.sessions.values()) session.fenced = true
+      const refused = engine.start(waiting, undefined, { id: 'meets the fence' })
+      while (held === undefined) await new Promise((resolve) => setImmediate(resolve))
+      const started = engine.start(parent, undefined, { id: 'parent' })
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      held()
+      await Promise.all([refused, started])
+      for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve))
+      await engine.execution(waiting, 'the child').signal(go, 'delivered')
+      assert.equal(await (await started).result(), 'delivered')
     })
   })
 
