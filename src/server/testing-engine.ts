@@ -77,8 +77,8 @@ export class TestEngine extends Client implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#host.close()
     try {
+      await this.#host.close()
       if (this.#options.replayOnClose !== false) await this.#replayAll()
     } finally {
       await this.#host.release()

@@ -78,6 +78,7 @@ export class TestHost implements TimedEngine {
     this.#installed.push(keepFloatingRejections())
     if (options.determinismGuards !== false) this.#installed.push(installDeterminismGuards())
     this.#opening = this.#open()
+    this.#opening.catch(() => {})
   }
 
   static async open(options: TestEngineOptions): Promise<TestHost> {
