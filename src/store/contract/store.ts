@@ -23,6 +23,7 @@ export interface Store {
   register(node: NodeIdentity): Promise<{ readonly session: Session; readonly clockFloorMs: number }>
   commit(batch: Batch): Promise<CommitOutcome>
   fence(session: Session): Promise<void>
+  /** Old numbers are forgotten: sure for the newest number of each session, and the newest 1,000 of the last one. */
   hasCommitted(session: Session, seq: number): Promise<boolean>
 
   /** Newest run of each key, in the order asked. */

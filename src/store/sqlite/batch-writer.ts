@@ -37,6 +37,7 @@ export class BatchWriter {
       statements.fenceAll.run(node.nowMs)
       statements.insertSession.run(id, node.incarnation, node.node, node.nowMs)
       statements.takeShards.run(id)
+      statements.raiseClockFloor.run()
       statements.dropSessionCommits.run(id - SESSIONS_KEPT)
       statements.dropSessions.run(id - SESSIONS_KEPT)
       const clockFloorMs = Number(statements.clockFloor.get()?.floor)

@@ -1,9 +1,8 @@
 /**
  * The read methods of the Store contract on a file, for the store and for tools.
  *
- * 1. Each read sees the newest commit, and holds no snapshot after it has answered: it never keeps the log from being
- *    copied into the file.
- * 2. After a failed read everything is refused with that failure.
+ * Each read sees the newest commit, and holds no snapshot after it has answered: it never keeps the log from being copied
+ * into the file.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -21,7 +20,6 @@ export abstract class FileReads implements ReadMethods {
   readonly file: string
   protected readonly reading: DatabaseSync
   private readonly reads: SqliteReads
-  private readFailure: PerdureError | undefined
 
   constructor(file: string, reading: DatabaseSync) {
     this.file = file
@@ -70,15 +68,18 @@ export abstract class FileReads implements ReadMethods {
     try {
       return read()
     } catch (error) {
-      this.readFailure = storeError(error, this.file)
-      throw this.readFailure
+      const failure = storeError(error, this.file)
+      this.onFailure(failure)
+      throw failure
     }
   }
 
   protected requireOpen(): void {
-    if (this.readFailure !== undefined) throw this.readFailure
     if (this.isClosed()) throw new PerdureError('ENGINE_CLOSED', `The store ${this.file} is closed`)
   }
 
   protected abstract isClosed(): boolean
+
+  /** A read failed. */
+  protected abstract onFailure(failure: PerdureError): void
 }

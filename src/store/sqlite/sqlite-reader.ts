@@ -57,9 +57,15 @@ class FileReader extends FileReads implements SqliteReader {
   }
 
   integrityCheck(): readonly string[] {
-    const rows = this.read(() => this.reading.prepare('pragma integrity_check(100)').all())
-    const lines = rows.map((row) => String(row.integrity_check))
-    return lines.length === 1 && lines[0] === 'ok' ? [] : lines
+    try {
+      const rows = this.read(() => this.reading.prepare('pragma integrity_check(100)').all())
+      const lines = rows.map((row) => String(row.integrity_check))
+      return lines.length === 1 && lines[0] === 'ok' ? [] : lines
+    } catch (error) {
+      // Some damage ends the check itself, which is an answer too.
+      if (error instanceof PerdureError && error.code === 'STORE_CORRUPT') return [error.message]
+      throw error
+    }
   }
 
   *runs(): IterableIterator<ExecutionRow> {
@@ -101,4 +107,7 @@ class FileReader extends FileReads implements SqliteReader {
   protected override isClosed(): boolean {
     return this.closed
   }
+
+  /** What can still be read of a damaged file is worth reading. */
+  protected override onFailure(): void {}
 }

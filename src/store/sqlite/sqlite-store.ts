@@ -8,6 +8,7 @@
  * 3. After a failure of the disk or of the file everything is refused with that failure: whether the commit it hit took
  *    effect shows only when the file is opened again.
  */
+import type { PerdureError } from '../../protocol/errors.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import type { Store } from '../contract/store.ts'
@@ -55,6 +56,7 @@ class FileStore extends FileReads implements SqliteStore {
   private readonly lock: FileLock
   private readonly writer: WriterLink
   private readonly small: SmallBatchWriter
+  private readFailure: PerdureError | undefined
   private closed: Promise<void> | undefined
 
   constructor({ file, lock, reading, shards }: OpenFile, synchronous: 'full' | 'normal') {
@@ -97,8 +99,13 @@ class FileStore extends FileReads implements SqliteStore {
     return this.closed !== undefined
   }
 
+  protected override onFailure(failure: PerdureError): void {
+    this.readFailure ??= failure
+  }
+
   protected override requireOpen(): void {
-    if (this.writer.failure !== undefined) throw this.writer.failure
+    const failure = this.writer.failure ?? this.readFailure
+    if (failure !== undefined) throw failure
     super.requireOpen()
   }
 
