@@ -20,13 +20,34 @@ const BACKSLASH = 0x5c
 /** The payload of `undefined`: shared, since it is so common. */
 export const EMPTY_PAYLOAD: Payload = [1, 'json', null, { $: 'undefined' }]
 
+/** What the value that is being encoded may still take: a lower bound of its bytes is counted on the way. */
+let room = Number.POSITIVE_INFINITY
+
 /**
  * Encodes a value. Accepts JSON, Date, bigint, Uint8Array, Map, Set and undefined; anything else (functions, symbols,
  * class instances, cycles, NaN and infinities) throws a `PerdureError` with code `PAYLOAD_UNSUPPORTED` that names the path.
+ * A value that is certainly larger than `limitBytes` throws `PAYLOAD_TOO_LARGE` before it is copied.
  */
-export function encodePayload(value: unknown): Payload {
+export function encodePayload(value: unknown, limitBytes: number = Number.POSITIVE_INFINITY): Payload {
   if (value === undefined) return EMPTY_PAYLOAD
-  return [1, 'json', null, encode(value, '', [])]
+  // A getter of the value may encode another one.
+  const outer = room
+  room = limitBytes
+  try {
+    return [1, 'json', null, encode(value, '', [])]
+  } catch (error) {
+    if (error instanceof PerdureError) throw error
+    const detail = `the value cannot be read: ${error instanceof Error ? error.message : error}`
+    throw new PerdureError('PAYLOAD_UNSUPPORTED', detail, { cause: error })
+  } finally {
+    room = outer
+  }
+}
+
+/** Throws as soon as the parts of a value are more than may be in all. */
+function take(bytes: number): void {
+  room -= bytes
+  if (room < 0) throw new PerdureError('PAYLOAD_TOO_LARGE', 'the payload is larger than limits.payloadBytes')
 }
 
 /** Decodes a payload made by `encodePayload`. */
@@ -81,6 +102,8 @@ function textBytes(text: string): number {
 function encode(value: unknown, path: string, parents: object[]): Json {
   switch (typeof value) {
     case 'string':
+      take(value.length)
+      return value
     case 'boolean':
       return value
     case 'number':
@@ -110,6 +133,7 @@ function encodeObject(value: object, path: string, parents: object[]): Json {
 
 function encodeKind(value: object, path: string, parents: object[]): Json {
   if (Array.isArray(value)) {
+    take(value.length)
     const items: Json[] = new Array(value.length)
     for (let i = 0; i < value.length; i++) {
       const item: unknown = value[i]
@@ -125,8 +149,12 @@ function encodeKind(value: object, path: string, parents: object[]): Json {
     if (Number.isNaN(time)) throw unsupported(path, 'an invalid Date')
     return { $: 'Date', v: time }
   }
-  if (value instanceof Uint8Array) return { $: 'Uint8Array', v: bytesToBase64(value) }
+  if (value instanceof Uint8Array) {
+    take((value.length / 3) * 4)
+    return { $: 'Uint8Array', v: bytesToBase64(value) }
+  }
   if (value instanceof Map) {
+    take(value.size)
     const entries: Json[] = []
     for (const [key, item] of value) {
       const at = `${path}[Map entry ${entries.length}]`
@@ -135,6 +163,7 @@ function encodeKind(value: object, path: string, parents: object[]): Json {
     return { $: 'Map', v: entries }
   }
   if (value instanceof Set) {
+    take(value.size)
     const items: Json[] = []
     for (const item of value) items.push(encode(item, `${path}[Set item ${items.length}]`, parents))
     return { $: 'Set', v: items }
@@ -146,11 +175,17 @@ function encodeKind(value: object, path: string, parents: object[]): Json {
 function encodePlain(value: object, path: string, parents: object[]): Json {
   const plain: { [key: string]: Json } = {}
   let tagged = false
-  for (const key of Object.keys(value)) {
+  const keys = Object.keys(value)
+  take(keys.length)
+  for (const key of keys) {
     if (key === '$') tagged = true
+    take(key.length)
     const item = (value as Record<string, unknown>)[key]
-    const encoded =
-      typeof item === 'string' ? item : encode(item, path === '' ? key : `${path}.${key}`, parents)
+    let encoded: Json
+    if (typeof item === 'string') {
+      take(item.length)
+      encoded = item
+    } else encoded = encode(item, path === '' ? key : `${path}.${key}`, parents)
     if (key === '__proto__')
       Object.defineProperty(plain, key, {
         value: encoded,

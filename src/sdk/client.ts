@@ -14,9 +14,10 @@ import { type Attributes, type Event, isTerminal, type SequencedEvent } from '..
 import type { ExecutionStatus } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId } from '../protocol/ids.ts'
-import type { Limits } from '../protocol/limits.ts'
-import { decodePayload, encodePayload, type Payload, payloadBytes } from '../protocol/payload.ts'
+import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
+import { decodePayload, type Payload } from '../protocol/payload.ts'
 import { checkedAttributes } from './checked-attributes.ts'
+import { checkedPayload, type Warn } from './checked-payload.ts'
 import type { PayloadArgs } from './context.ts'
 import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './definition.ts'
 import { ExecutionFailedError } from './execution-failed-error.ts'
@@ -54,9 +55,14 @@ export interface ExecutionInfo extends Omit<ExecutionSummary, 'key' | 'startedAt
   readonly closedAt: Date | undefined
 }
 
-export interface ClientSettings {
-  readonly namespace: string
+interface EncodingSettings {
   readonly limits: Limits
+  /** Told when something is near its limit. */
+  readonly warn?: Warn
+}
+
+export interface ClientSettings extends EncodingSettings {
+  readonly namespace: string
   /** Whether the engine has code for the workflow; a remote client cannot know and says yes. */
   readonly knows: (workflow: string, version: string) => boolean
 }
@@ -82,7 +88,7 @@ export class Client {
   ): Promise<Execution<W>> {
     const request = await this.#startRequest(workflow, input, options ?? {})
     const { runId } = await repeated(() => this.#port.start(request))
-    return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings.limits)
+    return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings)
   }
 
   /** Starts the execution unless an open one exists, and sends it a signal, in one commit. */
@@ -95,9 +101,9 @@ export class Client {
   ): Promise<Execution<W>> {
     const request = await this.#startRequest(workflow, input, options)
     const requestId = options.requestId ?? this.#port.newRequestId()
-    const sent = { name: signal.name, payload: encoded(payload, this.#settings.limits), requestId }
+    const sent = { name: signal.name, payload: encoded(payload, this.#settings), requestId }
     const { runId } = await repeated(() => this.#port.start({ ...request, signal: sent }))
-    return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings.limits)
+    return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings)
   }
 
   /** The handle of an existing execution: of its newest run, or of the run given. */
@@ -111,9 +117,9 @@ export class Client {
       workflowId: checkedName(id, 'the id of an execution', this.#settings.limits.idBytes),
     }
     const { runId } = options
-    if (runId === undefined) return new Execution<W>(this.#port, { key }, this.#settings.limits)
+    if (runId === undefined) return new Execution<W>(this.#port, { key }, this.#settings)
     if (!isRunId(runId)) throw new PerdureError('ID_INVALID', `'${runId}' is not a run id`)
-    return new Execution<W>(this.#port, { key, runId }, this.#settings.limits)
+    return new Execution<W>(this.#port, { key, runId }, this.#settings)
   }
 
   /** Executions of the namespace, newest first. */
@@ -147,11 +153,17 @@ export class Client {
       )
     const workflowId =
       id === undefined ? this.#port.newRequestId() : checkedName(id, 'the id of an execution', limits.idBytes)
+    const idBytes = Buffer.byteLength(workflowId)
+    if (idBytes > limits.idBytes * LIMIT_WARNING_SHARE)
+      this.#settings.warn?.('the id of an execution is near its limit', {
+        bytes: idBytes,
+        limit: limits.idBytes,
+      })
     return {
       key: { namespace, workflowId },
       workflow: name,
       version,
-      input: encoded(accepted, limits),
+      input: encoded(accepted, this.#settings),
       onConflict,
       ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
       ...(executionTimeout === undefined ? {} : { timeoutMs: durationMs(executionTimeout) }),
@@ -167,12 +179,12 @@ export class Execution<W extends Workflow = Workflow> {
   readonly runId: RunId | undefined
   readonly #port: ClientPort
   readonly #target: ExecutionTarget
-  readonly #limits: Limits
+  readonly #settings: EncodingSettings
 
-  constructor(port: ClientPort, target: ExecutionTarget, limits: Limits) {
+  constructor(port: ClientPort, target: ExecutionTarget, settings: EncodingSettings) {
     this.#port = port
     this.#target = target
-    this.#limits = limits
+    this.#settings = settings
     this.id = target.key.workflowId
     this.runId = target.runId
   }
@@ -194,13 +206,13 @@ export class Execution<W extends Workflow = Workflow> {
     ...[payload, options]: [...PayloadArgs<T>, options?: SignalOptions]
   ): Promise<void> {
     const requestId = (options as SignalOptions | undefined)?.requestId ?? this.#port.newRequestId()
-    const sent = encoded(payload, this.#limits)
+    const sent = encoded(payload, this.#settings)
     await repeated(() => this.#port.signal(this.#target, signal.name, sent, requestId))
   }
 
   async query<In, Out>(query: Query<In, Out>, ...[input]: PayloadArgs<In>): Promise<Out> {
     const answer = await repeated(() =>
-      this.#port.query(this.#target, query.name, encoded(input, this.#limits)),
+      this.#port.query(this.#target, query.name, encoded(input, this.#settings)),
     )
     return decodePayload(answer) as Out
   }
@@ -212,7 +224,7 @@ export class Execution<W extends Workflow = Workflow> {
   ): Promise<Out> {
     const updateId =
       (options as { readonly updateId?: string } | undefined)?.updateId ?? this.#port.newRequestId()
-    const sent = encoded(input, this.#limits)
+    const sent = encoded(input, this.#settings)
     const answer = await repeated(() => this.#port.update(this.#target, update.name, sent, updateId))
     return decodePayload(answer) as Out
   }
@@ -311,12 +323,8 @@ function infoOf({
   }
 }
 
-function encoded(value: unknown, limits: Limits): Payload {
-  const payload = encodePayload(value)
-  const bytes = payloadBytes(payload, limits.payloadBytes)
-  if (bytes > limits.payloadBytes)
-    throw new PerdureError('PAYLOAD_TOO_LARGE', `the payload is larger than ${limits.payloadBytes} bytes`)
-  return payload
+function encoded(value: unknown, { limits, warn }: EncodingSettings): Payload {
+  return checkedPayload(value, limits, warn)
 }
 
 async function repeated<T>(call: () => Promise<T>): Promise<T> {
