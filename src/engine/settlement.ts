@@ -133,10 +133,30 @@ async function commitOrSplit(
   batch: OpenBatch,
   groups: readonly RunId[][],
 ): Promise<readonly RunId[][]> {
-  const outcome = await engine.commitAs(batch.builder.only(groups.flat()))
+  const outcome = await commitPart(engine, batch.builder.only(groups.flat()))
   if (outcome.outcome === 'committed') return []
   if (outcome.outcome === 'fenced') throw new Error('the session was fenced while a refused batch was split')
   return commitParts(engine, batch, groups)
+}
+
+/** An unknown part is settled like a whole batch. Only we fenced the session: what did not happen is committed again. */
+async function commitPart(engine: SettlingEngine, part: BatchBuilder): Promise<CommitOutcome> {
+  const { counters } = engine
+  for (;;) {
+    try {
+      return await engine.commitAs(part)
+    } catch (error) {
+      if (!(error instanceof UnknownCommitError)) throw error
+    }
+    counters.unknownCommits += 1
+    const isIn = await settleUnknown(engine)
+    await engine.register()
+    if (isIn) {
+      counters.unknownSettledIn += 1
+      return { outcome: 'committed' }
+    }
+    counters.unknownSettledOut += 1
+  }
 }
 
 async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string): Promise<void> {

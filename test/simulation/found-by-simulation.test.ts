@@ -5,7 +5,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
 import { query, signal, workflow } from '../../src/sdk/definition.ts'
 import { assembleEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
-import type { Store } from '../../src/store/contract/store.ts'
+import { type Store, UnknownCommitError } from '../../src/store/contract/store.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 
@@ -139,6 +139,25 @@ describe('what the simulation found', () => {
       for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve))
       await engine.execution(waiting, 'the child').signal(go, 'delivered')
       assert.equal(await (await started).result(), 'delivered')
+    })
+  })
+
+  test('a part of a refused batch whose acknowledgement is lost is settled', async () => {
+    const store = createMemoryStore()
+    let isLost = false
+    const commit: Store['commit'] = async (batch) => {
+      if (batch.executionsInserted.length > 1) return { outcome: 'refused', reason: 'both at once' }
+      const outcome = await store.commit(batch)
+      if (isLost) return outcome
+      isLost = true
+      throw new UnknownCommitError('the link broke')
+    }
+    await withEngine({ store: Object.assign(Object.create(store), { commit }) }, async (engine) => {
+      const both = ['one', 'two'].map((id) => engine.start(waiting, undefined, { id }))
+      for (const { runId, id } of await Promise.all(both)) {
+        assert.equal((await engine.execution(waiting, id).describe()).runId, runId)
+      }
+      assert.equal(engine.counters.unknownSettledIn, 1)
     })
   })
 

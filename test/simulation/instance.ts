@@ -80,6 +80,7 @@ export class Instance {
     if (!this.isAlive) return
     this.isAlive = false
     const world = this.#world
+    world.counters.lostAcksSettled += this.engine?.counters.unknownSettledIn ?? 0
     if (site !== 'closed' && site !== 'failed') {
       const isBusy = this.store.inFlight > 0 || this.openSteps > 0 || this.openCalls > 0
       world.counters.crashes += 1

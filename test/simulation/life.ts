@@ -8,7 +8,8 @@ const DOWN_MS = 3000
 /** Disturbances are drawn once per macrotask, which is far more often than once per commit. */
 const PER_TASK = 0.05
 const QUIET_CHECK_MS = 50
-const SETTLED_MS = 1000
+/** A read that stalled before may still be on its way. */
+const SETTLED_MS = 15_000
 
 export class Life {
   readonly #world: World

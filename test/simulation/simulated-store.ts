@@ -42,6 +42,7 @@ export class SimulatedStore implements Store {
   readonly #owner: LinkOwner
   readonly #inner: Store
   #replies: Reply[] = []
+  #settlingSinceMs: number | undefined
   /** The journal entry that the store refuses. */
   #poison: string | undefined
 
@@ -54,6 +55,8 @@ export class SimulatedStore implements Store {
   async register(node: NodeIdentity): ReturnType<Store['register']> {
     const registered = await this.#call('register', () => this.#inner.register(node))
     this.session = registered.session
+    if (this.#settlingSinceMs !== undefined) this.#world.outage(this.#settlingSinceMs, this.#world.nowMs)
+    this.#settlingSinceMs = undefined
     this.#world.note(`session ${registered.session.id}`)
     return registered
   }
@@ -218,6 +221,7 @@ export class SimulatedStore implements Store {
   }
 
   async #settling<T>(name: string, effect: () => Promise<T>): Promise<T> {
+    this.#settlingSinceMs ??= this.#world.nowMs
     if (this.#world.draw(this.#world.plan.rates.settleError)) {
       await this.#delay()
       throw new Error(`${name}: the link is down`)
