@@ -25,14 +25,14 @@ export interface BareExecution {
   seq: number
 }
 
-/** Cells of a row: day and run id come first. Of executions that ended there is only the run id. */
-const CELLS = { journal: 5, execution: 7, current: 3, timer: 4, ended: 1 } as const
+/** Cells of a row that are not the same in all rows: the run id comes first. */
+const CELLS = { journal: 4, execution: 6, current: 2, timer: 3, ended: 1 } as const
 type Rows = Record<keyof typeof CELLS, SQLInputValue[]>
 const TABLES = Object.keys(CELLS) as (keyof Rows)[]
 /** Durable when it returns. */
 export type BareCommit = (seq: number, atMs: number, rows: Rows) => void
 const DAY = Math.floor(Date.now() / 86_400_000)
-const ROWS_PER_STATEMENT = [300, 30, 1]
+const ROWS_PER_STATEMENT = [256, 128, 64, 32, 16, 8, 4, 2, 1]
 export function bareSqlite(file: string): BareCommit {
   const database = openWriting(file, { synchronous: 'full' })
   migrate(database, file, 256)
@@ -50,7 +50,7 @@ export function bareSqlite(file: string): BareCommit {
   }
   // Without `or fail` a statement of many rows keeps a journal of its own, in a file: a third more time.
   const insert = (table: keyof Rows, columns: string, values: string) =>
-    writer(table, `insert or fail into ${table} (day, run_id, ${columns}) values`, `(?, ?, ${values})`)
+    writer(table, `insert or fail into ${table} (day, run_id, ${columns}) values`, `(${DAY}, ?, ${values})`)
   const summary = 'workflow_id, workflow, shard, active, started_at, namespace, version, status'
   const inserters = [
     insert('journal', 'seq, count, events, epoch, format', '?, ?, ?, 0, 1'),
@@ -60,7 +60,7 @@ export function bareSqlite(file: string): BareCommit {
   ]
   const change =
     "update or fail execution set status = 'completed', active = 0, closed_at = ?, attributes = null"
-  const end = writer('ended', `${change} where day = ? and run_id in (`, '?', ')')
+  const end = writer('ended', `${change} where day = ${DAY} and run_id in (`, '?', ')')
   const begin = database.prepare('begin immediate')
   const number = database.prepare('insert into "commit" (session_id, seq, at) values (1, ?, ?)')
   const commit = database.prepare('commit')
@@ -68,7 +68,7 @@ export function bareSqlite(file: string): BareCommit {
     begin.run()
     number.run(seq, atMs)
     for (const write of inserters) write(rows)
-    end(rows, atMs, DAY)
+    end(rows, atMs)
     commit.run()
   }
 }
@@ -79,11 +79,11 @@ export function bareMemory(): BareCommit {
     for (const table of ['journal', 'execution', 'current', 'timer'] as const) {
       const cells = rows[table]
       for (let i = 0; i < cells.length; i += CELLS[table]) {
-        const key = table === 'journal' ? `${cells[i + 1]} ${cells[i + 2]}` : cells[i + 1]
+        const key = table === 'journal' ? `${cells[i]} ${cells[i + 1]}` : cells[i]
         tables[table].set(key, cells.slice(i, i + CELLS[table]))
       }
     }
-    for (const runId of rows.ended) tables.execution.get(runId)[5] = 0
+    for (const runId of rows.ended) tables.execution.get(runId)[4] = 0
   }
 }
 
@@ -97,20 +97,20 @@ function record(program: BareProgram, execution: BareExecution, at: number, rows
   if (phase === 0) {
     const key = `{"namespace":"default","workflowId":"${workflowId}"},"workflow":"${workflow}","version":"1"`
     events.push(`"execution-started","key":${key},"input":${payload({ orderId: workflowId, dueAt })}`)
-    rows.execution.push(DAY, runId, workflowId, workflow, 120, dueAt === undefined ? 1 : 0, at)
-    rows.current.push(DAY, runId, workflowId)
+    rows.execution.push(runId, workflowId, workflow, 120, dueAt === undefined ? 1 : 0, at)
+    rows.current.push(runId, workflowId)
   }
   for (let op = seq - 1, end = op + (steps[phase] ?? 0); op < end; op++)
     events.push(`"step-completed","op":${op},"name":"step","result":${payload({ ok: true })}`)
   if (dueAt !== undefined) {
     events.push(`"timer-started","op":1,"name":"sleep","kind":"sleep","dueAt":${dueAt}`)
-    rows.timer.push(DAY, runId, dueAt, 120)
+    rows.timer.push(runId, dueAt, 120)
   } else if (phase === steps.length - 1) {
     events.push(`"execution-completed","result":${payload({ done: true })}`)
     rows.ended.push(runId)
   }
   const text = `[{"type":${events.join(`,"at":${at}},{"type":`)},"at":${at}}]`
-  rows.journal.push(DAY, runId, seq, events.length, text)
+  rows.journal.push(runId, seq, events.length, text)
   execution.seq += events.length
   execution.phase += 1
 }
