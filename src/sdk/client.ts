@@ -16,6 +16,7 @@ import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId } from '../protocol/ids.ts'
 import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
+import { checkedOptions, checkedReason, checkedRequestId, nameOf } from './checked-arguments.ts'
 import { checkedAttributes } from './checked-attributes.ts'
 import { checkedPayload, type Warn } from './checked-payload.ts'
 import type { PayloadArgs } from './context.ts'
@@ -86,7 +87,7 @@ export class Client {
     workflow: W,
     ...[input, options]: InputArgs<InputOf<W>, StartOptions>
   ): Promise<Execution<W>> {
-    const request = await this.#startRequest(workflow, input, options ?? {})
+    const request = await this.#startRequest(workflow, input, checkedOptions(options, 'start()'))
     const { runId } = await repeated(() => this.#port.start(request))
     return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings)
   }
@@ -99,9 +100,16 @@ export class Client {
     payload: T,
     options: StartOptions & SignalOptions & { readonly id: string },
   ): Promise<Execution<W>> {
-    const request = await this.#startRequest(workflow, input, options)
-    const requestId = options.requestId ?? this.#port.newRequestId()
-    const sent = { name: signal.name, payload: encoded(payload, this.#settings), requestId }
+    const checked = checkedOptions(options, 'signalWithStart()')
+    if (checked.id === undefined)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'signalWithStart() has no id: it could not find the execution',
+      )
+    const name = nameOf(signal, 'signal')
+    const requestId = checkedRequestId(checked.requestId, this.#settings.limits) ?? this.#port.newRequestId()
+    const request = await this.#startRequest(workflow, input, checked)
+    const sent = { name, payload: encoded(payload, this.#settings), requestId }
     const { runId } = await repeated(() => this.#port.start({ ...request, signal: sent }))
     return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings)
   }
@@ -116,7 +124,7 @@ export class Client {
       namespace: this.#settings.namespace,
       workflowId: checkedName(id, 'the id of an execution', this.#settings.limits.idBytes),
     }
-    const { runId } = options
+    const { runId } = checkedOptions(options, 'execution()')
     if (runId === undefined) return new Execution<W>(this.#port, { key }, this.#settings)
     if (!isRunId(runId)) throw new PerdureError('ID_INVALID', `'${runId}' is not a run id`)
     return new Execution<W>(this.#port, { key, runId }, this.#settings)
@@ -126,7 +134,7 @@ export class Client {
   async list(
     options: ListOptions = {},
   ): Promise<{ readonly executions: readonly ExecutionInfo[]; readonly cursor: string | undefined }> {
-    const query = listQuery(options, this.#settings.namespace)
+    const query = listQuery(checkedOptions(options, 'list()'), this.#settings.namespace)
     const { executions, cursor } = await this.#port.list(query)
     return { executions: executions.map(infoOf), cursor }
   }
@@ -205,15 +213,17 @@ export class Execution<W extends Workflow = Workflow> {
     signal: Signal<T>,
     ...[payload, options]: [...PayloadArgs<T>, options?: SignalOptions]
   ): Promise<void> {
-    const requestId = (options as SignalOptions | undefined)?.requestId ?? this.#port.newRequestId()
+    const name = nameOf(signal, 'signal')
+    const given = checkedOptions(options as SignalOptions | undefined, 'signal()').requestId
+    const requestId = checkedRequestId(given, this.#settings.limits) ?? this.#port.newRequestId()
     const sent = encoded(payload, this.#settings)
-    await repeated(() => this.#port.signal(this.#target, signal.name, sent, requestId))
+    await repeated(() => this.#port.signal(this.#target, name, sent, requestId))
   }
 
   async query<In, Out>(query: Query<In, Out>, ...[input]: PayloadArgs<In>): Promise<Out> {
-    const answer = await repeated(() =>
-      this.#port.query(this.#target, query.name, encoded(input, this.#settings)),
-    )
+    const name = nameOf(query, 'query')
+    const sent = encoded(input, this.#settings)
+    const answer = await repeated(() => this.#port.query(this.#target, name, sent))
     return decodePayload(answer) as Out
   }
 
@@ -222,21 +232,24 @@ export class Execution<W extends Workflow = Workflow> {
     update: Update<In, Out>,
     ...[input, options]: [...PayloadArgs<In>, options?: { readonly updateId?: string }]
   ): Promise<Out> {
-    const updateId =
-      (options as { readonly updateId?: string } | undefined)?.updateId ?? this.#port.newRequestId()
+    const name = nameOf(update, 'update')
+    const given = checkedOptions(options as { readonly updateId?: string } | undefined, 'update()').updateId
+    const updateId = checkedRequestId(given, this.#settings.limits) ?? this.#port.newRequestId()
     const sent = encoded(input, this.#settings)
-    const answer = await repeated(() => this.#port.update(this.#target, update.name, sent, updateId))
+    const answer = await repeated(() => this.#port.update(this.#target, name, sent, updateId))
     return decodePayload(answer) as Out
   }
 
   /** Asks the workflow to stop: its operations reject with `CANCELLED`, it may clean up. */
   async cancel(reason = 'cancelled by a client'): Promise<void> {
-    await repeated(() => this.#port.cancel(this.#target, reason))
+    const checked = checkedReason(reason)
+    await repeated(() => this.#port.cancel(this.#target, checked))
   }
 
   /** Ends the execution at once; its code gets no say. */
   async terminate(reason = 'terminated by a client'): Promise<void> {
-    await repeated(() => this.#port.terminate(this.#target, reason))
+    const checked = checkedReason(reason)
+    await repeated(() => this.#port.terminate(this.#target, checked))
   }
 
   /** Continues a failed or parked execution from where it stopped; recorded results are kept. */
@@ -274,8 +287,12 @@ export class Execution<W extends Workflow = Workflow> {
   async *watch(
     options: { readonly afterSeq?: number; readonly signal?: AbortSignal } = {},
   ): AsyncGenerator<SequencedEvent, void, undefined> {
-    let afterSeq = options.afterSeq ?? 0
-    const { signal } = options
+    const { afterSeq: from = 0, signal } = checkedOptions(options, 'watch()')
+    if (!Number.isSafeInteger(from) || from < 0)
+      throw new PerdureError('ARGUMENT_INVALID', `watch({ afterSeq }) is ${from}, not a whole number`)
+    if (signal !== undefined && !(signal instanceof AbortSignal))
+      throw new PerdureError('ARGUMENT_INVALID', 'watch({ signal }) is not an AbortSignal')
+    let afterSeq = from
     for (;;) {
       const page = await this.#port.history(this.#target, afterSeq, {
         limit: HISTORY_PAGE,
