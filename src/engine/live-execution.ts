@@ -39,7 +39,8 @@ export class LiveExecution {
   /** Updates that wait for a handler, and accepted ones that wait for their result. */
   updateRequests: UpdateRequest[] | undefined
   updateWaiters: Map<string, UpdateRequest[]> | undefined
-  isLimitWarned = false
+  /** Limits whose approach was logged. */
+  limitsWarned: Set<string> | undefined
   #keyText: string | undefined
 
   constructor(state: ExecutionState, shard: number, rowActive: boolean) {

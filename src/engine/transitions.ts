@@ -22,10 +22,11 @@ import {
 import { isClosed } from '../protocol/execution-status.ts'
 import { platformFailure } from '../protocol/failure.ts'
 import type { RunId } from '../protocol/ids.ts'
-import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
+import type { Limits } from '../protocol/limits.ts'
 import type { Message } from '../protocol/message.ts'
 import type { WorkerPort } from '../protocol/worker-port.ts'
 import type { Committer } from './committer.ts'
+import { LimitWarnings } from './limit-warnings.ts'
 import { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import type { WaitingRelease } from './open-batch.ts'
@@ -73,12 +74,14 @@ type Started = Omit<ExecutionStarted, 'at' | 'type'>
 
 export class Transitions {
   readonly #options: TransitionsOptions
+  readonly #warnings: LimitWarnings
   readonly #circumstances: { now: number; readonly limits: Limits }
   /** While consumed signals cannot be told from queued ones, only the length of the history limits them. */
   readonly #withoutSignalLimit: { now: number; readonly limits: Limits }
 
   constructor(options: TransitionsOptions) {
     this.#options = options
+    this.#warnings = new LimitWarnings(options.limits, options.logger)
     const { limits } = options
     this.#circumstances = { now: 0, limits }
     this.#withoutSignalLimit = { now: 0, limits: { ...limits, queuedSignals: Number.POSITIVE_INFINITY } }
@@ -162,7 +165,8 @@ export class Transitions {
     for (const event of transient) evolveTransient(execution.state, event)
     for (const event of events) this.#append(execution, event)
     for (const effect of effects) this.#perform(execution, effect)
-    if (events.length > 0) this.#checkLength(execution)
+    this.#warnings.look(execution)
+    if (execution.state.seq >= this.#options.limits.historyEvents) this.#endTooLong(execution)
     return undefined
   }
 
@@ -257,21 +261,10 @@ export class Transitions {
     }
   }
 
-  #checkLength(execution: LiveExecution): void {
+  #endTooLong(execution: LiveExecution): void {
     const { state } = execution
-    const { limits, logger } = this.#options
-    if (state.seq < limits.historyEvents * LIMIT_WARNING_SHARE || isClosed(state.status)) return
-    const about = {
-      workflowId: state.key.workflowId,
-      runId: state.runId,
-      events: state.seq,
-      limit: limits.historyEvents,
-    }
-    if (!execution.isLimitWarned) {
-      execution.isLimitWarned = true
-      logger.warn('history is getting long: use ctx.continueAsNew', about)
-    }
-    if (state.seq < limits.historyEvents) return
+    const { limits } = this.#options
+    if (isClosed(state.status)) return
     this.apply(execution, {
       type: 'fail',
       failure: platformFailure(

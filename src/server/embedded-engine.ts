@@ -172,7 +172,12 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     engine,
     calls,
     worker,
-    client: { namespace, limits, knows: (workflow, version) => worker.supports(workflow, version) },
+    client: {
+      namespace,
+      limits,
+      warn: logger.warn,
+      knows: (workflow, version) => worker.supports(workflow, version),
+    },
     close: () => {
       closed ??= close()
       return closed

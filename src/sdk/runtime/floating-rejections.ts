@@ -81,3 +81,10 @@ export function floatingRecord(error: unknown): LogRecord {
     fields: { error },
   }
 }
+
+/** Code may look at this promise late or never: that is no unhandled rejection. */
+export function rejectedQuietly(error: Error): Promise<never> {
+  const promise = Promise.reject(error)
+  promise.catch(() => {})
+  return promise
+}

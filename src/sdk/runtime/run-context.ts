@@ -96,7 +96,11 @@ export class RunContext implements WorkflowContext {
         ? input
         : validateSync(inputSchema, input, 'INPUT_INVALID', `the input of child ${name}`)
     const payload = this.#run.encode(accepted)
-    const workflowId = id === undefined ? undefined : checkedName(id, 'the id of a child')
+    const { limits } = this.#run.host
+    const workflowId = id === undefined ? undefined : checkedName(id, 'the id of a child', limits.idBytes)
+    // The id that it gets by default grows with each generation.
+    if (id === undefined)
+      checkedName(`${this.#run.info.key.workflowId}/${this.#run.nextOp}`, 'the id of a child', limits.idBytes)
     const timeoutMs = optionalMs(executionTimeout)
     const { op, promise } = this.#run.issue<OutputOf<W>>(this.#scope, 'child', name, {
       command: (number) => ({

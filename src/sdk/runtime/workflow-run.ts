@@ -15,15 +15,16 @@ import {
 } from '../../protocol/event.ts'
 import { errorOf, type Failure, failureOf, platformFailure } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
-import { decodePayload, encodePayload, type Payload, payloadBytes } from '../../protocol/payload.ts'
+import { decodePayload, type Payload } from '../../protocol/payload.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
 import type { CallResult, LogRecord, RunInfo, TurnReport } from '../../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
+import { checkedPayload } from '../checked-payload.ts'
 import type { WorkflowContext } from '../context.ts'
 import type { Workflow } from '../definition.ts'
 import { validateSync } from '../standard-schema.ts'
 import { ContinueAsNew } from './continue-as-new.ts'
-import { floatingRecord, takeFloating } from './floating-rejections.ts'
+import { floatingRecord, rejectedQuietly, takeFloating } from './floating-rejections.ts'
 import type { OperationKind, PendingOperation, StepFunction } from './operation.ts'
 import { answerQuery } from './query-handlers.ts'
 import { isBeforeStart, ReplayCheck } from './replay-check.ts'
@@ -112,6 +113,11 @@ export class WorkflowRun {
 
   get isEnded(): boolean {
     return this.#mode === 'ended'
+  }
+
+  /** Number of the next operation. */
+  get nextOp(): number {
+    return this.#nextOp
   }
 
   /** A query handler or validator runs: it is never replayed. */
@@ -351,15 +357,9 @@ export class WorkflowRun {
   }
 
   encode(value: unknown): Payload {
-    const payload = encodePayload(value)
-    const bytes = payloadBytes(payload, this.host.limits.payloadBytes)
-    if (bytes > this.host.limits.payloadBytes) {
-      throw new PerdureError(
-        'PAYLOAD_TOO_LARGE',
-        `a payload is larger than ${this.host.limits.payloadBytes} bytes`,
-      )
-    }
-    return payload
+    return checkedPayload(value, this.host.limits, (message, fields) =>
+      this.log({ level: 'warn', message, fields }),
+    )
   }
 
   #deliver(seq: number, event: DeliveredEvent): void {
@@ -494,11 +494,4 @@ export class WorkflowRun {
     this.park(failureOf(error))
     this.host.wake(this)
   }
-}
-
-/** Code may look at this promise late or never: that is no unhandled rejection. */
-export function rejectedQuietly(error: Error): Promise<never> {
-  const promise = Promise.reject(error)
-  promise.catch(() => {})
-  return promise
 }
