@@ -46,8 +46,17 @@ export type Report =
   | readonly ['failed', code: string, message: string]
   | readonly ['done']
 
+/** Written when it returns, so that a kill after that takes nothing away. The reader may be slow. */
 function report(...line: Report): void {
-  writeSync(1, `${JSON.stringify(line)}\n`)
+  let rest = Buffer.from(`${JSON.stringify(line)}\n`)
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest))
+    } catch (error) {
+      if (codeOf(error) !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+    }
+  }
 }
 
 class Driver {

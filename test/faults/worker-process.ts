@@ -38,6 +38,10 @@ export class WorkerProcess {
     })
   }
 
+  get pid(): number {
+    return this.#child.pid ?? -1
+  }
+
   /** Sends its order; reports go to `onReport` from now on. */
   begin(order: Order | object, onReport: (report: Report) => void): void {
     this.#onReport = onReport
