@@ -1,6 +1,7 @@
 /** `npm run bench`: measures the engine beside a bare loop that writes the same rows. See `--help`. */
-import { statfsSync } from 'node:fs'
-import { helpText, parseCommandLine, UsageError } from './command-line.ts'
+import { existsSync, statfsSync } from 'node:fs'
+import { type CommandLine, helpText, parseCommandLine, UsageError } from './command-line.ts'
+import type { StoreName } from './lanes.ts'
 import { tableOf } from './report.ts'
 import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
@@ -18,15 +19,16 @@ const QUICK_ROUND_MS = 600
 /** `statfs` of a file system in memory: tmpfs, ramfs. */
 const MEMORY_FILE_SYSTEMS = [0x01021994, 0x858458f6]
 
+/** Exit code after a signal. */
+const INTERRUPTED = 130
+
 async function main(): Promise<number> {
   const given = parseCommandLine(process.argv.slice(2))
   if (given.isHelp) {
     process.stdout.write(helpText(WORKLOADS))
     return 0
   }
-  const chosen =
-    given.workload === 'all' ? WORKLOADS : WORKLOADS.filter(({ name }) => name === given.workload)
-  if (chosen.length === 0) throw new UsageError(`no workload is called '${given.workload}'`)
+  if (!existsSync(given.directory)) throw new UsageError(`${given.directory} does not exist`)
   if (given.store !== 'memory' && MEMORY_FILE_SYSTEMS.includes(statfsSync(given.directory).type))
     process.stderr.write(`${given.directory} is in memory: fsync costs nothing there, see --directory\n`)
   const options: Omit<BenchOptions, 'store'> = {
@@ -41,31 +43,43 @@ async function main(): Promise<number> {
   }
   const results: BenchResult[] = []
   let broken = 0
-  for (const workload of chosen) {
+  for (const { workload, store } of runsOf(given)) {
     try {
-      for await (const result of workload.run({ ...options, store: storeFor(workload, given.store) })) {
+      for await (const result of workload.run({ ...options, store })) {
         results.push(result)
         if (given.isJson) process.stdout.write(`${jsonLineOf(result)}\n`)
       }
     } catch (error) {
+      if (isInterrupted) return INTERRUPTED
       broken += 1
-      process.stderr.write(
-        `${workload.name} could not be run: ${error instanceof Error ? error.message : error}\n`,
-      )
+      const reason = error instanceof Error ? error.stack : String(error)
+      process.stderr.write(`${workload.name} could not be run on ${store}: ${reason}\n`)
     }
   }
   if (!given.isJson && results.length > 0) process.stdout.write(`${tableOf(results)}\n`)
   return broken > 0 ? 1 : 0
 }
 
-function storeFor(workload: Workload, asked: BenchOptions['store'] | undefined): BenchOptions['store'] {
-  const store = asked ?? 'sqlite'
-  if (!workload.stores.includes(store))
-    throw new UsageError(`${workload.name} needs a file: it does not run with --store ${store}`)
-  return store
+/** Workloads with the stores they run on. `all` leaves out those that do not run on the store that was asked for. */
+function runsOf({ workload: name, store }: CommandLine): { workload: Workload; store: StoreName }[] {
+  const isAll = name === 'all'
+  const chosen = WORKLOADS.filter((each) => isAll || each.name === name)
+  if (chosen.length === 0) throw new UsageError(`no workload is called '${name}'`)
+  const runs = chosen.flatMap((workload) => {
+    const stores = store === undefined ? workload.defaultStores : [store]
+    return stores.filter((each) => workload.stores.includes(each)).map((each) => ({ workload, store: each }))
+  })
+  if (runs.length === 0) throw new UsageError(`${name} needs a file: it does not run with --store ${store}`)
+  return runs
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, killTasks)
+let isInterrupted = false
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    isInterrupted = true
+    killTasks()
+  })
+}
 try {
   process.exitCode = await main()
 } catch (error) {

@@ -83,7 +83,7 @@ ${list.join('\n')}
   all        all of them; ends with exit code 1 only if one could not be run, not for a target that was missed
 
 Options:
-  --store sqlite|memory  default sqlite
+  --store sqlite|memory  default sqlite; history runs on both
   --in-flight N          executions at the same time; each workload has its own default
   --executions N         how many executions a round measures (history: how many steps); default: 6 seconds of them,
                          or what the workload says

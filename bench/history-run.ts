@@ -23,7 +23,7 @@ export interface HistoryMeasures extends LoopMeasures {
   readonly replaySeconds?: number
 }
 
-const WARM_UP_STEPS = 1000
+const WARM_UP_STEPS_MAX = 1000
 const EXECUTION_ID = 'history'
 const progress = query<number>('progress')
 const enough = signal('enough')
@@ -89,11 +89,12 @@ export async function runEngineHistory(order: HistoryOrder): Promise<HistoryMeas
   const { store, directory, steps } = order
   const file = storeFile(directory)
   const state = new MemoryState()
+  const warmUpSteps = Math.min(WARM_UP_STEPS_MAX, steps)
   let times: StepTimes | undefined
   let onEnd = (): void => {}
   const long = longWorkflow((index) => {
     times?.passed(index)
-    if (index === (times === undefined ? WARM_UP_STEPS : steps)) onEnd()
+    if (index === (times === undefined ? warmUpSteps : steps)) onEnd()
   })
   const engine = await createEngine({
     store: store === 'memory' ? createMemoryStore(state) : `sqlite:${file}`,
@@ -105,7 +106,7 @@ export async function runEngineHistory(order: HistoryOrder): Promise<HistoryMeas
     await engine.start(long, { steps: count }, { id })
     await ended
   }
-  await run('warm-up', WARM_UP_STEPS)
+  await run('warm-up', warmUpSteps)
   times = new StepTimes(order)
   const counts = (): StoreCounts => ({
     commits: counters.commits,
@@ -168,7 +169,7 @@ export async function runBareHistory(order: HistoryOrder): Promise<HistoryMeasur
       },
     })
   }
-  await run(WARM_UP_STEPS, () => {})
+  await run(Math.min(WARM_UP_STEPS_MAX, order.steps), () => {})
   const all = (): StoreCounts => ({
     ...counts,
     fsyncs: store === 'memory' ? 0 : fsyncsOf(file, counts.commits),

@@ -40,8 +40,8 @@ interface Sleeper {
 const MONTH_MS = 30 * 86_400_000
 /** The timer that has to fire after the restart. */
 const ALARM_ID = 'alarm'
-const ALARM_MS = 2000
-const SETTLE_MS = 300
+const ALARM_MS = 500
+const SETTLE_MS = 200
 const SETTLE_TURNS = 5
 const DUE_SPAN_MS = 1000
 const FIRE_LIMIT_MS = 300_000

@@ -13,6 +13,7 @@ export const fanout: Workload = {
   name: 'fanout',
   about: `${FANOUT_STEPS} parallel steps and a join; ${IN_FLIGHT} in flight, ${EXECUTIONS * FANOUT_STEPS} steps, unless given`,
   stores: ['sqlite', 'memory'],
+  defaultStores: ['sqlite'],
   run: async function* (options) {
     const { store, inFlight = IN_FLIGHT, isQuick } = options
     const executions = options.executions ?? (isQuick ? EXECUTIONS / 10 : EXECUTIONS)

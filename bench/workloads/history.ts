@@ -12,6 +12,7 @@ export const history: Workload = {
   name: 'history',
   about: `one execution of ${STEPS} sequential steps; the rate of the last ${WINDOW_STEPS} against the first, and the replay of all; latency is that of a step`,
   stores: ['sqlite', 'memory'],
+  defaultStores: ['sqlite', 'memory'],
   run: async function* (options) {
     yield await measureHistory(options)
   },

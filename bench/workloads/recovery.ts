@@ -16,6 +16,7 @@ export const recovery: Workload = {
   name: 'recovery',
   about: `SIGKILL with ${IN_FLIGHT} executions of three 50 ms steps in flight; latency is from the start of the next process to the end of an execution`,
   stores: ['sqlite'],
+  defaultStores: ['sqlite'],
   run: async function* (options) {
     yield await measureRecovery(options)
   },

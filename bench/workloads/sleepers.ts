@@ -12,15 +12,17 @@ const RSS_TO_TENTH_MAX = 1.1
 const READY_SECONDS_MAX = 3
 const START_RATE_RATIO_MIN = 0.5
 /** The alarm that is set before the kill is due by then. */
-const ALARM_PASSES_MS = 2500
+const ALARM_PASSES_MS = 1000
 /** Time to start those that are due together: as often what it takes at the rate that was measured, and some more. */
 const LEAD_FACTOR = 3
 const LEAD_MORE_MS = 5000
+const QUICK_LEAD_MORE_MS = 1000
 
 export const sleepers: Workload = {
   name: 'sleepers',
   about: `${SLEEPERS} executions started and asleep: memory, restart, starts beside them, a tenth of them due in one second`,
   stores: ['sqlite'],
+  defaultStores: ['sqlite'],
   run: async function* (options) {
     const count = options.executions ?? (options.isQuick ? SLEEPERS / 10 : SLEEPERS)
     yield await inDirectory(options.directory, (directory) => measureSleepers(options, directory, count))
@@ -63,7 +65,9 @@ async function measureSleepers(
   const { rounds, beside } = await startRates(options, directory, Math.ceil(count / 20), inFlight)
   const result = resultOf({ workload: 'sleepers', store: 'sqlite', inFlight }, rounds)
   const startsPerSecondWithSleepers = rounded(median(beside.map((each) => each.executionsPerSecond)))
-  const leadMs = LEAD_MORE_MS + (LEAD_FACTOR * tenth * 1000) / startsPerSecondWithSleepers
+  const leadMs =
+    (options.isQuick ? QUICK_LEAD_MORE_MS : LEAD_MORE_MS) +
+    (LEAD_FACTOR * tenth * 1000) / startsPerSecondWithSleepers
   options.progress(`sleepers, ${tenth} due in one second`)
   const order = { directory, inFlight, executions: tenth, group: 'due', leadMs: Math.ceil(leadMs) }
   const lateness = await taskAnswer(options, 'wake-sleepers', order)

@@ -13,6 +13,7 @@ export const steps: Workload = {
   name: 'steps',
   about: 'three no-op steps, one after the other; 1, 64 and 1,000 executions in flight unless given',
   stores: ['sqlite', 'memory'],
+  defaultStores: ['sqlite'],
   run: async function* (options) {
     for (const inFlight of options.inFlight === undefined ? IN_FLIGHT : [options.inFlight])
       yield await measureSteps(options, inFlight)

@@ -26,6 +26,8 @@ export interface Workload {
   readonly name: string
   readonly about: string
   readonly stores: readonly StoreName[]
+  /** What it runs on unless told. */
+  readonly defaultStores: readonly StoreName[]
   readonly run: (options: BenchOptions) => AsyncGenerator<BenchResult, void, undefined>
 }
 

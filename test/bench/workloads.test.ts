@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { describe, test } from 'node:test'
+
+const program = join(import.meta.dirname, '..', '..', 'bench', 'bench.ts')
+
+async function bench(...args: string[]): Promise<{ code: number | null; output: string; errors: string }> {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const closed = new Promise<number | null>((resolve) => void child.once('close', resolve))
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)])
+  return { code: await closed, output, errors }
+}
+
+/** The results of a tiny run, one per line. */
+async function results(...args: string[]): Promise<Record<string, unknown>[]> {
+  const { code, output, errors } = await bench(...args, '--quick', '--json')
+  assert.equal(code, 0, errors)
+  const lines = output.trimEnd().split('\n')
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+function assertFigures(result: Record<string, unknown>, names: readonly string[]): void {
+  for (const name of names) {
+    const value = name
+      .split('.')
+      .reduce<unknown>((part, key) => (part as Record<string, unknown>)[key], result)
+    assert.ok(typeof value === 'number' && Number.isFinite(value) && value >= 0, `${name} is ${value}`)
+  }
+}
+
+const COMMON = [
+  'inFlight',
+  'executionsPerSecond',
+  'stepsPerSecond',
+  'latencyMs.p50',
+  'latencyMs.p99',
+  'bare.stepsPerSecond',
+  'bare.latencyMs.p50',
+  'bare.latencyMs.p99',
+  'ratio',
+  'rssMiB',
+  ...['engine', 'bare'].flatMap((side) =>
+    ['commits', 'rows', 'fsyncs'].map((count) => `perExecution.${side}.${count}`),
+  ),
+]
+
+describe('the benchmark', { concurrency: 3 }, () => {
+  for (const store of ['sqlite', 'memory']) {
+    test(`steps on ${store}: four commits for an execution by itself, the same rows bare`, async () => {
+      const [result = {}] = await results('steps', '--store', store, '--in-flight', '1', '--executions', '20')
+      assertFigures(result, COMMON)
+      assert.deepEqual([result.workload, result.store, result.inFlight], ['steps', store, 1])
+      const { engine, bare } = result.perExecution as Record<string, Record<string, number>>
+      assert.deepEqual(engine, bare)
+      assert.equal(engine?.commits, 4)
+      assert.equal(engine?.fsyncs, store === 'sqlite' ? 4 : 0)
+      assert.equal(typeof result.met, store === 'sqlite' ? 'boolean' : 'object')
+    })
+  }
+
+  test('steps without a number in flight: 1, 64 and 1,000', async () => {
+    const all = await results('steps', '--executions', '100')
+    assert.deepEqual(
+      all.map(({ inFlight }) => inFlight),
+      [1, 64, 1000],
+    )
+  })
+
+  test('fanout is held against steps', async () => {
+    const [result = {}] = await results('fanout', '--executions', '6', '--in-flight', '2')
+    assertFigures(result, [...COMMON, 'ratioToSteps'])
+  })
+
+  for (const store of ['sqlite', 'memory']) {
+    test(`history on ${store}: beginning, end, and replay`, async () => {
+      const [result = {}] = await results('history', '--store', store, '--executions', '40')
+      assertFigures(result, [...COMMON, 'firstStepsPerSecond', 'lastStepsPerSecond', 'replaySeconds'])
+      assert.equal(result.steps, 40)
+    })
+  }
+
+  test('sleepers: memory, restart, and all that are due fire', async () => {
+    const [result = {}] = await results('sleepers', '--executions', '400')
+    assertFigures(result, [...COMMON, 'readySeconds', 'startRateRatio', 'latenessMs.p99'])
+    assert.equal(typeof result.rssBeyondEmptyMiB, 'number')
+    assert.deepEqual([result.due, result.dueFired], [40, 40])
+  })
+
+  test('recovery: open executions are finished, none is lost, no recorded step runs again', async () => {
+    const [result = {}] = await results('recovery', '--in-flight', '20')
+    assertFigures(result, [...COMMON, 'recoverySeconds'])
+    assert.ok(Number(result.openAtKill) > 0)
+    assert.deepEqual([result.lost, result.rerunRecordedSteps], [0, 0])
+  })
+
+  test('a table for people', async () => {
+    const { code, output } = await bench('steps', '--quick', '--in-flight', '1', '--executions', '20')
+    assert.equal(code, 0)
+    assert.match(output, /^workload +store +in flight/)
+    assert.match(output, /^steps +sqlite +1 +engine/m)
+  })
+
+  test('help names every workload', async () => {
+    const { code, output } = await bench('--help')
+    assert.equal(code, 0)
+    for (const name of ['steps', 'fanout', 'history', 'sleepers', 'recovery', 'all'])
+      assert.match(output, new RegExp(`^  ${name} `, 'm'))
+  })
+
+  for (const args of [
+    ['walk'],
+    [],
+    ['steps', '--in-flight', '0'],
+    ['recovery', '--store', 'memory'],
+    ['steps', '-x'],
+  ]) {
+    test(`what cannot be measured is refused: ${args.join(' ') || 'nothing'}`, async () => {
+      const { code, errors } = await bench(...args)
+      assert.equal(code, 2)
+      assert.match(errors, /--help/)
+    })
+  }
+})
