@@ -7,7 +7,7 @@ export type Warn = (message: string, fields: { readonly bytes: number; readonly 
 
 export function checkedPayload(value: unknown, limits: Limits, warn: Warn | undefined): Payload {
   const limit = limits.payloadBytes
-  const payload = encodePayload(value)
+  const payload = encodePayload(value, limit)
   const bytes = payloadBytes(payload, limit)
   if (bytes > limit) throw new PerdureError('PAYLOAD_TOO_LARGE', `a payload is larger than ${limit} bytes`)
   if (bytes > limit * LIMIT_WARNING_SHARE) warn?.('a payload is near its limit', { bytes, limit })
