@@ -1,10 +1,11 @@
 /** What a file keeps for its own use stays small, however long it is used. */
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
-import { batchOf } from '../contract/store-rows.ts'
+import { batchOf, journalEntry, runIdAt } from '../contract/store-rows.ts'
 import { withDirectory } from './store-directory.ts'
 
 test('numbers of old batches go, one per earlier session stays', () =>
@@ -29,6 +30,23 @@ test('numbers of old batches go, one per earlier session stays', () =>
       ],
     )
     database.close()
+  }))
+
+test('the log is copied into the file now and then, also when all batches are small', () =>
+  withDirectory(async (directory) => {
+    const path = join(directory, 'store.db')
+    const store = createSqliteStore(path, { synchronous: 'normal' })
+    const { session } = await store.register({ node: 'host:1', incarnation: 'i', nowMs: 1 })
+    const events = 'x'.repeat(30_000)
+    for (let seq = 1; seq <= 3_000; seq++) {
+      const outcome = await store.commit(
+        batchOf(session, seq, { journal: [journalEntry(runIdAt(seq), 1, 1, events)] }),
+      )
+      assert.equal(outcome.outcome, 'committed')
+    }
+    const logMiB = statSync(`${path}-wal`).size / 2 ** 20
+    assert.ok(logMiB < 64, `the log has ${logMiB} MiB after 90 MiB of events`)
+    await store.close()
   }))
 
 test('a shard belongs to the newest session, in a new epoch', () =>

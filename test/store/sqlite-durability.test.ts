@@ -19,55 +19,71 @@ interface Report {
   readonly after: readonly string[]
 }
 
-function runWithShim(directory: string, mode: string, synchronous = 'full'): Report {
+/** Few rows are written by the caller, more by the writer thread: both must hold. */
+const BATCHES = [
+  { title: 'small batches', runs: 1 },
+  { title: 'large batches', runs: 20 },
+] as const
+
+interface Run {
+  readonly mode: 'count' | 'fail-sync' | 'fail-write'
+  readonly runs: number
+  readonly synchronous?: 'full' | 'normal'
+}
+
+function runWithShim(directory: string, { mode, runs, synchronous = 'full' }: Run): Report {
   const { control, env } = buildDiskShim(directory, 'store.db')
   const program = join(import.meta.dirname, 'durability-process.ts')
-  const args = [program, join(directory, 'store.db'), control, mode, synchronous]
+  const args = [program, join(directory, 'store.db'), control, mode, synchronous, String(runs)]
   return JSON.parse(execFileSync(process.execPath, args, { env, encoding: 'utf8' }))
 }
 
 /** Every acknowledged commit is there, and the store can be used again. */
-async function assertAllCommitted(directory: string, commits: number): Promise<void> {
+async function assertAllCommitted(directory: string, runs: number): Promise<void> {
   const store = createSqliteStore(join(directory, 'store.db'))
-  const runIds = Array.from({ length: commits }, (_, i) => runIdAt(i + 1))
+  const runIds = Array.from({ length: runs }, (_, i) => runIdAt(i))
   assert.ok((await store.executions(runIds)).every((row) => row !== undefined))
   await store.register({ node: 'host:2', incarnation: 'next', nowMs: 1 })
   await store.close()
 }
 
+function describeDurability(runs: number): void {
+  let full: Report
+
+  before(async () => {
+    full = await withDirectory((directory) => runWithShim(directory, { mode: 'count', runs }))
+  })
+
+  test('every commit is synced to the disk', () => {
+    assert.ok(full.syncs >= full.commits, `${full.syncs} syncs for ${full.commits} commits`)
+    assert.ok(
+      full.syncs <= full.commits * 1.5,
+      `${full.syncs} syncs for ${full.commits} commits are too many`,
+    )
+  })
+
+  test('the count tells: without `synchronous = full` there are far fewer', () =>
+    withDirectory((directory) => {
+      const normal = runWithShim(directory, { mode: 'count', runs, synchronous: 'normal' })
+      assert.ok(normal.syncs < full.syncs / 10, `${normal.syncs} against ${full.syncs}`)
+    }))
+
+  for (const [mode, fault] of [
+    ['fail-sync', 'a sync that fails'],
+    ['fail-write', 'a full disk'],
+  ] as const) {
+    test(`${fault} stops the store, and no acknowledged commit is lost`, () =>
+      withDirectory(async (directory) => {
+        const report = runWithShim(directory, { mode, runs })
+        assert.match(report.failed, /store\.db failed: .* \(SQLite result \d+\) \(STORE_FAILED\)\. [^(]+$/)
+        assert.deepEqual(report.after, Array(4).fill(report.failed))
+        await assertAllCommitted(directory, report.commits * runs)
+      }))
+  }
+}
+
 if (obstacle === undefined) {
   describe('durability of the SQLite store', () => {
-    let full: Report
-
-    before(async () => {
-      full = await withDirectory((directory) => runWithShim(directory, 'count'))
-    })
-
-    test('every commit is synced to the disk', () => {
-      assert.ok(full.syncs >= full.commits, `${full.syncs} syncs for ${full.commits} commits`)
-      assert.ok(
-        full.syncs <= full.commits * 1.5,
-        `${full.syncs} syncs for ${full.commits} commits are too many`,
-      )
-    })
-
-    test('the count tells: without `synchronous = full` there are far fewer', () =>
-      withDirectory((directory) => {
-        const normal = runWithShim(directory, 'count', 'normal')
-        assert.ok(normal.syncs < full.syncs / 10, `${normal.syncs} against ${full.syncs}`)
-      }))
-
-    for (const [mode, fault] of [
-      ['fail-sync', 'a sync that fails'],
-      ['fail-write', 'a full disk'],
-    ] as const) {
-      test(`${fault} stops the store, and no acknowledged commit is lost`, () =>
-        withDirectory(async (directory) => {
-          const report = runWithShim(directory, mode)
-          assert.match(report.failed, /store\.db failed: .* \(SQLite result \d+\) \(STORE_FAILED\)\. [^(]+$/)
-          assert.deepEqual(report.after, Array(4).fill(report.failed))
-          await assertAllCommitted(directory, report.commits)
-        }))
-    }
+    for (const { title, runs } of BATCHES) describe(title, () => describeDurability(runs))
   })
 }

@@ -16,6 +16,9 @@ import type { WriterData } from './writer-message.ts'
 
 /** About three transitions with their rows. */
 const SMALL_ROWS = 24
+const SMALL_TEXT = 65_536
+/** Of so many small batches one goes to the thread, which then copies the log into the file if it has grown long. */
+const THREAD_EVERY = 64
 /** Mean time of a commit beyond which the caller no longer waits for it. */
 const SLOW_MS = 2
 /** Weight of the newest commit in the mean. */
@@ -28,18 +31,25 @@ export class SmallBatchWriter {
   private opened: { readonly database: DatabaseSync; readonly batches: BatchWriter } | undefined
   private meanMs = 0
   private pause = 0
+  private sinceThread = 0
 
   constructor(data: WriterData) {
     this.data = data
   }
 
   takes(message: BatchMessage): boolean {
+    const { counts, texts } = message
+    // One deletion may remove a hundred thousand rows.
+    if (counts.deleted > 0 || texts.length > SMALL_TEXT) return false
     let rows = 0
-    for (const count of Object.values(message.counts)) rows += count
+    for (const count of Object.values(counts)) rows += count
     if (rows > SMALL_ROWS) return false
-    if (this.pause === 0) return true
-    this.pause -= 1
-    return false
+    if (this.pause > 0) {
+      this.pause -= 1
+      return false
+    }
+    this.sinceThread = (this.sinceThread + 1) % THREAD_EVERY
+    return this.sinceThread !== 0
   }
 
   /** Everything but a refusal is thrown, and leaves the connection fit only for closing. */
@@ -62,6 +72,8 @@ export class SmallBatchWriter {
 
   private open(): { database: DatabaseSync; batches: BatchWriter } {
     const database = openWriting(this.data.file, { synchronous: this.data.synchronous })
+    // Copying 32 MiB of log into the file is no work for the caller's thread.
+    database.exec('pragma wal_autocheckpoint = 0')
     return { database, batches: new BatchWriter(database) }
   }
 }
