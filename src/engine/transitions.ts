@@ -255,6 +255,10 @@ export class Transitions {
         return
       case 'continue': {
         const next = this.start(effect.newRunId, effect.started, effect.signals)
+        if (effect.cancelReason !== undefined) {
+          this.apply(next, { type: 'cancel', reason: effect.cancelReason })
+          this.finish(next)
+        }
         committer.batchFor(execution).links.push([state.runId, next.state.runId])
         return
       }

@@ -32,3 +32,27 @@ describe('a signal to an execution that consumed many, and was evicted since', (
     )
   })
 })
+
+describe('a cancellation', () => {
+  it('reaches the next run when it came while the code continued as new', async () => {
+    const paging = workflow({
+      name: 'paging',
+      run: async (ctx, page: number) => {
+        if (page === 1) return ctx.waitFor(GO)
+        await ctx.step('page', () => undefined)
+        return ctx.continueAsNew(1)
+      },
+    })
+    await withEngine([paging], async (client, opened) => {
+      // Both in one turn: the code has not seen the cancellation when it continues.
+      const onStepCompleted = opened.engine.onStepCompleted.bind(opened.engine)
+      opened.engine.onStepCompleted = (dispatch, result) => {
+        onStepCompleted(dispatch, result)
+        const live = opened.engine.table.get(dispatch.runId)
+        if (live !== undefined) opened.engine.transitions.apply(live, { type: 'cancel', reason: 'enough' })
+      }
+      const execution = await client.start(paging, 0, { id: 'p' })
+      await assert.rejects(execution.result(), { code: 'CANCELLED' })
+    })
+  })
+})

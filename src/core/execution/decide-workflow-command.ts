@@ -200,7 +200,7 @@ function decideContinue(state: ExecutionState, command: CommandOf<'continue'>, a
   if (newRunId === undefined)
     throw new Error('invariant: a continue command carries the run id of the next run')
   const closed = closing(state, { type: 'execution-continued', newRunId, input, at })
-  const { key, workflow, version, timeoutMs, parent, depth, attributes } = state
+  const { key, workflow, version, timeoutMs, parent, depth, attributes, cancelReason } = state
   const signals: QueuedSignal[] = state.signals === undefined ? [] : [...state.signals.values()]
   const started: Omit<ExecutionStarted, 'at' | 'type'> = {
     key,
@@ -213,5 +213,9 @@ function decideContinue(state: ExecutionState, command: CommandOf<'continue'>, a
     ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: at + timeoutMs }),
     ...(attributes === null ? {} : { attributes }),
   }
-  return decided(closed.events, [...closed.effects, { kind: 'continue', newRunId, started, signals }])
+  const cancel = cancelReason === undefined ? {} : { cancelReason }
+  return decided(closed.events, [
+    ...closed.effects,
+    { kind: 'continue', newRunId, started, signals, ...cancel },
+  ])
 }

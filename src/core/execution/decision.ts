@@ -66,6 +66,8 @@ export type Effect =
       readonly newRunId: RunId
       readonly started: Omit<ExecutionStarted, 'at' | 'type'>
       readonly signals: readonly QueuedSignal[]
+      /** The run was asked to cancel, perhaps too late for its code to see it: so is the next one. */
+      readonly cancelReason?: string
     }
 
 export interface Rejection {

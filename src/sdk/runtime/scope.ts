@@ -13,18 +13,18 @@ export class Scope {
     if (parent === undefined) return
     parent.#children ??= []
     parent.#children.push(this)
-    if (!uncancellable) this.#reason = parent.#reason
   }
 
   get reason(): string | undefined {
-    return this.#reason
+    if (this.#reason !== undefined || this.#uncancellable) return this.#reason
+    return this.#parent?.reason
   }
 
   /** Made on first use: most executions never look at it. */
   get abortSignal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+      if (this.reason !== undefined) this.#controller.abort(this.reason)
     }
     return this.#controller.signal
   }
@@ -33,15 +33,25 @@ export class Scope {
     return this.#controller !== undefined || this.#children?.some((child) => child.hasAbortSignal) === true
   }
 
-  /** The scopes that became cancelled by this call, this one first. */
-  cancel(reason: string): Scope[] {
-    if (this.#reason !== undefined) return []
+  /** False if it was cancelled before. */
+  cancel(reason: string): boolean {
+    if (this.reason !== undefined) return false
     this.#reason = reason
-    const cancelled: Scope[] = [this]
+    this.#abort(reason)
+    return true
+  }
+
+  #abort(reason: string): void {
     for (const child of this.#children ?? [])
-      if (!child.#uncancellable) cancelled.push(...child.cancel(reason))
+      if (!child.#uncancellable && child.#reason === undefined) child.#abort(reason)
     this.#controller?.abort(reason)
-    return cancelled
+  }
+
+  /** Whether cancelling this cancels what was begun in the other, even if that has ended since. */
+  reaches(other: Scope): boolean {
+    let scope: Scope | undefined = other
+    while (scope !== undefined && scope !== this) scope = scope.#uncancellable ? undefined : scope.#parent
+    return scope === this
   }
 
   /** Forgets a scope that has ended, so that loops over scopes do not grow the tree. */

@@ -308,10 +308,9 @@ export class WorkflowRun {
   }
 
   cancelScope(scope: Scope, reason: string): void {
-    const cancelled = new Set(scope.cancel(reason))
-    if (cancelled.size === 0) return
+    if (!scope.cancel(reason)) return
     for (const [op, pending] of [...this.pending]) {
-      if (!cancelled.has(pending.scope)) continue
+      if (!scope.reaches(pending.scope)) continue
       this.pending.delete(op)
       if (pending.kind === 'child') this.command({ kind: 'cancel-child', op, reason })
       else if (pending.kind !== 'wait' || pending.timeoutMs !== undefined) this.command({ kind: 'drop', op })
