@@ -200,6 +200,8 @@ export class Engine implements WorkerHost {
       this.updates.dropped(execution, error)
     }
     this.committer.dropAll(error)
+    this.watchers.tellAll()
+    this.ends.tellAll()
     await this.start()
   }
 

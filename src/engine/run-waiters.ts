@@ -45,6 +45,11 @@ export class RunWaiters {
     for (const waiter of waiters) waiter.resolve(terminal)
   }
 
+  /** What they wait for may have been dropped: they look at the store again. */
+  tellAll(): void {
+    for (const runId of [...this.#waiters.keys()]) this.tell(runId, undefined)
+  }
+
   failAll(error: Error): void {
     this.#failure = error
     const all = [...this.#waiters.values()].flat()

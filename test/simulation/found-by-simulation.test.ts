@@ -20,6 +20,13 @@ const waiting = workflow({
   },
 })
 
+const failing = workflow({
+  name: 'failing',
+  run: async (ctx): Promise<void> => {
+    throw new Error(await ctx.waitFor(go))
+  },
+})
+
 const parent = workflow({
   name: 'parent',
   run: async (ctx) => ctx.child(waiting, undefined, { id: 'the child' }),
@@ -33,7 +40,7 @@ interface Options {
 async function withEngine(options: Options, use: (engine: EmbeddedEngine) => Promise<void>): Promise<void> {
   const { store = createMemoryStore(), idleExecutions = 100 } = options
   const engine = await assembleEngine(
-    { store, workflows: [waiting, parent], logger: silentLogger, idleExecutions, shutdownGrace: 0 },
+    { store, workflows: [waiting, failing, parent], logger: silentLogger, idleExecutions, shutdownGrace: 0 },
     { random: seededRandomness(1) },
   )
   try {
@@ -158,6 +165,39 @@ describe('what the simulation found', () => {
         assert.equal((await engine.execution(waiting, id).describe()).runId, runId)
       }
       assert.equal(engine.counters.unknownSettledIn, 1)
+    })
+  })
+
+  test('a result is told when the execution was about to be reopened, and that was dropped', async () => {
+    const state = new MemoryState()
+    const store = createMemoryStore(state)
+    let release: (() => void) | undefined
+    const commit: Store['commit'] = async (batch) => {
+      const outcome = await store.commit(batch)
+      // The end is committed and not acknowledged yet: the reopening goes into the next batch, and is fenced.
+      if (batch.journal.some(({ events }) => events.includes('execution-failed')))
+        await new Promise<void>((resolve) => {
+          release = resolve
+        })
+      return outcome
+    }
+    await withEngine({ store: Object.assign(Object.create(store), { commit }) }, async (engine) => {
+      const execution = await engine.start(failing, undefined, { id: 'one' })
+      const result = execution.result()
+      const sent = execution.signal(go, 'now')
+      while (release === undefined) await new Promise((resolve) => setImmediate(resolve))
+      for (const session of state.sessions.values()) session.fenced = true
+      const retried = execution.retry()
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      const isFirst = release
+      release = undefined
+      isFirst()
+      await assert.rejects(result, { status: 'failed' })
+      // The retry is repeated in the next session, and its end is held again.
+      while (release === undefined) await new Promise((resolve) => setImmediate(resolve))
+      const isSecond: () => void = release
+      isSecond()
+      await Promise.all([retried, sent])
     })
   })
 
