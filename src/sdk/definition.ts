@@ -54,7 +54,7 @@ export function workflow<In>(
     readonly run: (ctx: WorkflowContext, input: In) => unknown
   },
 ): Workflow {
-  if (typeof options.run !== 'function')
+  if (typeof options?.run !== 'function')
     throw new PerdureError('ARGUMENT_INVALID', 'workflow({ run }) is not a function')
   const { run } = options
   return Object.freeze({
