@@ -204,6 +204,14 @@ describe('wrong arguments', () => {
     })
   }
 
+  test('workflow, signal, query, update', () => {
+    for (const options of [undefined, {}, { name: 'x' }, { name: 'x', run: 5 }])
+      assert.throws(() => (workflow as unknown as Untyped)(options), hasCode('ARGUMENT_INVALID'))
+    for (const name of [undefined, null, 5, '', 'a\0', '\ud800', 'x'.repeat(513)])
+      for (const make of [signal, query, update, (text: never) => workflow({ name: text, run: () => 1 })])
+        assert.throws(() => make(name as never), hasCode('ID_INVALID'))
+  })
+
   test('execution.watch', async () => {
     for (const options of [{ afterSeq: 'x' }, { afterSeq: -1 }, { signal: 5 }, null, 5]) {
       const events = untyped(execution, 'watch')(options) as AsyncGenerator
