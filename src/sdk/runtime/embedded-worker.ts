@@ -161,14 +161,17 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
     this.#awaitedSteps += 1
     if (pending.timeoutMs !== undefined) this.#limit(attempt, pending.timeoutMs)
     let result: unknown
+    let promise: Promise<unknown> | undefined
     try {
       result = withoutRun(() => call(attempt))
+      // A promise takes what a foreign `then` throws for its failure.
+      promise = isThenable(result) ? Promise.resolve(result) : undefined
     } catch (error) {
       this.#failed(attempt, failureOf(error))
       return
     }
-    if (isThenable(result)) {
-      result.then(
+    if (promise !== undefined) {
+      promise.then(
         (value) => this.#completed(live, attempt, value),
         (error) => this.#failed(attempt, failureOf(error)),
       )
