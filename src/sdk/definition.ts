@@ -56,6 +56,10 @@ export function workflow<In>(
 ): Workflow {
   if (typeof options?.run !== 'function')
     throw new PerdureError('ARGUMENT_INVALID', 'workflow({ run }) is not a function')
+  for (const [what, schema] of Object.entries({ input: options.input, output: options.output })) {
+    if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function')
+      throw new PerdureError('ARGUMENT_INVALID', `workflow({ ${what} }) is not a Standard Schema`)
+  }
   const { run } = options
   return Object.freeze({
     kind: 'workflow' as const,

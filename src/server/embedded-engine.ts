@@ -109,6 +109,11 @@ export async function assembleEngine(settings: EngineSettings, seams: EngineSeam
 }
 
 export async function openEngine(settings: EngineSettings, seams: EngineSeams): Promise<OpenedEngine> {
+  if (typeof settings !== 'object' || settings === null)
+    throw new PerdureError('ARGUMENT_INVALID', 'the settings of the engine are missing')
+  const idleLimit = settings.idleExecutions ?? DEFAULT_IDLE_EXECUTIONS
+  if (!Number.isInteger(idleLimit) || idleLimit < 0)
+    throw new PerdureError('ARGUMENT_INVALID', `idleExecutions is ${idleLimit}, not a whole number`)
   const limits = checkedLimits(settings.limits)
   const clock = seams.clock ?? systemClock
   const logger = settings.logger ?? jsonLogger()
@@ -142,7 +147,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     random: seams.random ?? systemRandomness,
     node: `${hostname()}:${process.pid}`,
     shards: DEFAULT_SHARDS,
-    idleLimit: settings.idleExecutions ?? DEFAULT_IDLE_EXECUTIONS,
+    idleLimit,
     ...(timerLookaheadMs === undefined ? {} : { timerLookaheadMs }),
     ...(timerPageRows === undefined ? {} : { timerPageRows }),
     ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
@@ -188,6 +193,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
 function checkedLimits(given: Partial<Limits> | undefined): Limits {
   const limits = { ...DEFAULT_LIMITS, ...given }
   for (const [name, value] of Object.entries(limits)) {
+    if (!Object.hasOwn(DEFAULT_LIMITS, name))
+      throw new PerdureError('ARGUMENT_INVALID', `there is no limit '${name}'`)
     if (!Number.isInteger(value) || value < 1)
       throw new PerdureError(
         'ARGUMENT_INVALID',
