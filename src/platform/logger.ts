@@ -1,5 +1,7 @@
 /** Logs: one JSON line per record, as pino writes them. */
 
+import { inspect } from 'node:util'
+
 export type LogFields = { readonly [name: string]: unknown }
 
 export interface Logger {
@@ -21,11 +23,22 @@ export function jsonLogger(
   const lowest = level === 'silent' ? Number.POSITIVE_INFINITY : LEVELS[level]
   const logAt = (name: keyof typeof LEVELS) => (message: string, fields?: LogFields) => {
     if (LEVELS[name] < lowest) return
-    write(
-      `${JSON.stringify({ level: name, time: new Date().toISOString(), msg: message, ...fields }, plainError)}\n`,
-    )
+    const record = { level: name, time: new Date().toISOString(), msg: message }
+    write(`${lineOf(record, fields)}\n`)
   }
   return { debug: logAt('debug'), info: logAt('info'), warn: logAt('warn'), error: logAt('error') }
+}
+
+/** Fields come from users too: what JSON cannot hold is shown as text, and never thrown. */
+function lineOf(record: LogFields, fields: LogFields | undefined): string {
+  try {
+    return JSON.stringify({ ...record, ...fields }, plainError)
+  } catch {
+    return JSON.stringify({
+      ...record,
+      fields: inspect(fields, { depth: 4, breakLength: Number.POSITIVE_INFINITY }),
+    })
+  }
 }
 
 function plainError(_key: string, value: unknown): unknown {
