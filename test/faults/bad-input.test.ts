@@ -207,9 +207,10 @@ describe('wrong arguments', () => {
   test('workflow, signal, query, update', () => {
     for (const options of [undefined, {}, { name: 'x' }, { name: 'x', run: 5 }])
       assert.throws(() => (workflow as unknown as Untyped)(options), hasCode('ARGUMENT_INVALID'))
+    const named = (name: string): unknown => workflow({ name, run: () => 1 })
+    const makers: readonly ((name: string) => unknown)[] = [signal, query, update, named]
     for (const name of [undefined, null, 5, '', 'a\0', '\ud800', 'x'.repeat(513)])
-      for (const make of [signal, query, update, (text: never) => workflow({ name: text, run: () => 1 })])
-        assert.throws(() => make(name as never), hasCode('ID_INVALID'))
+      for (const make of makers) assert.throws(() => make(name as never), hasCode('ID_INVALID'))
   })
 
   test('execution.watch', async () => {
