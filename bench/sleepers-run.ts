@@ -30,6 +30,7 @@ export interface Lateness {
   readonly fired: number
   /** From the due time to the first step after it, which the commit of the timer has to precede. */
   readonly latenessMs: { readonly p50: number; readonly p99: number }
+  readonly peakRssMiB: number
 }
 
 interface Sleeper {
@@ -180,6 +181,7 @@ export async function wakeAll(order: SleepersOrder & { readonly leadMs: number }
     due: order.executions,
     fired: lateness.count,
     latenessMs: { p50: lateness.quantileMs(0.5), p99: lateness.quantileMs(0.99) },
+    peakRssMiB: process.resourceUsage().maxRSS / 1024,
   }
 }
 

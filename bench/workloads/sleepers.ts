@@ -46,6 +46,8 @@ interface SleeperFigures {
   readonly due: number
   readonly dueFired: number
   readonly latenessMs: Lateness['latenessMs']
+  /** Of the process in which they fired; it had started them too. */
+  readonly duePeakRssMiB: number
 }
 
 async function measureSleepers(
@@ -85,6 +87,7 @@ async function measureSleepers(
     due: lateness.due,
     dueFired: lateness.fired,
     latenessMs: { p50: rounded(lateness.latenessMs.p50), p99: rounded(lateness.latenessMs.p99) },
+    duePeakRssMiB: rounded(lateness.peakRssMiB),
   }
   const rssMiB = rounded(many.rssMiB)
   return { ...result, rssMiB, figures: { ...figures }, target: TARGET, met: isMet(figures) }
