@@ -110,6 +110,8 @@ export class EmbeddedWorker implements WorkerPort, RunHost {
   activate({ info, history }: Activation): void {
     const definition = this.#workflows.get(codeId(info.workflow, info.version))
     if (definition === undefined) throw new Error(`invariant: run ${info.runId} was activated without code`)
+    // A run that is activated again starts over: code of before must not go on.
+    this.evict(info.runId)
     const live: Live = {
       run: new WorkflowRun(definition, info, history, this),
       queued: false,
