@@ -131,10 +131,7 @@ export class SimulatedStore implements Store {
         await this.#delay()
         throw new Error('EIO: the disk failed')
       case 'overtaken':
-        // Still on its way when the caller is told; it arrives at some time, fenced or not.
-        world.scheduler.clock.after(ANSWER_LIMIT_MS + world.storeRandom() * LATE_MS, () =>
-          this.#arrive(batch, fate),
-        )
+        world.scheduler.clock.after(ANSWER_LIMIT_MS + this.#overtakenMs(), () => this.#arrive(batch, fate))
         return this.#unknown()
       default:
         break
@@ -156,6 +153,12 @@ export class SimulatedStore implements Store {
     // Answered, and dead before the answer was looked at: nothing of the batch is released.
     if (this.#diesAt('commit-acknowledged')) return never()
     return outcome
+  }
+
+  /** How long a commit is still on its way after the caller was told: a moment, or seconds, fenced meanwhile or not. */
+  #overtakenMs(): number {
+    const { storeRandom, plan } = this.#world
+    return storeRandom() < 0.5 ? storeRandom() * 4 * (plan.latencyMs + 1) : storeRandom() * LATE_MS
   }
 
   #fate(): CommitFate {

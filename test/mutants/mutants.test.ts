@@ -1,0 +1,34 @@
+/** Planted bugs are caught: a simulation that finds nothing must be one that would have found something. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, test } from 'node:test'
+import { applyPatch, parsePatch } from './apply-patch.ts'
+import { huntAll } from './hunting.ts'
+import { mutants } from './mutants.ts'
+
+const root = dirname(dirname(import.meta.dirname))
+
+describe('planted bugs', () => {
+  test('a patch that no longer applies fails, and so does one that fits in two places', () => {
+    const [patch] = parsePatch('--- a/x.ts\n+++ b/x.ts\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n')
+    assert.ok(patch !== undefined)
+    assert.equal(applyPatch('zero\none\ntwo\n', patch), 'zero\none\nthree\n')
+    assert.throws(() => applyPatch('zero\ntwo\n', patch), /no longer applies/)
+    assert.throws(() => applyPatch('one\ntwo\none\ntwo\n', patch), /ambiguous/)
+  })
+
+  test('every patch belongs to a planted bug, and docs/mutants.md shows each', () => {
+    const patches = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.patch'))
+    assert.deepEqual(patches.toSorted(), mutants.map(({ name }) => `${name}.patch`).toSorted())
+    const page = readFileSync(join(root, 'docs', 'mutants.md'), 'utf8')
+    for (const { name } of mutants)
+      assert.ok(page.includes(`| ${name} |`), `${name} is not in docs/mutants.md`)
+  })
+
+  test('each is caught', async () => {
+    const caught = await huntAll()
+    const missed = caught.filter(({ violation }) => violation === null).map(({ name }) => name)
+    assert.deepEqual(missed, [])
+  })
+})

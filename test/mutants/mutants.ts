@@ -1,0 +1,101 @@
+/** The planted bugs: each must be caught by a suite of this repository. Patches lie beside this file, by name. */
+export interface Mutant {
+  readonly name: string
+  /** What is broken, for people. */
+  readonly what: string
+  /** Seeds of the simulation that may be needed. */
+  readonly seeds: number
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'acknowledge-before-commit',
+    what: 'clients are answered before the commit of what the answer says',
+    seeds: 10,
+  },
+  {
+    name: 'release-effects-before-commit',
+    what: 'step functions run before the commit of what they derive from',
+    seeds: 10,
+  },
+  {
+    name: 'deliver-completions-out-of-order',
+    what: 'live code gets the newest completion first, replay the oldest',
+    seeds: 10,
+  },
+  {
+    name: 'two-completions-in-one-turn',
+    what: 'live code gets all completions that are there in one turn, replay one',
+    seeds: 10,
+  },
+  {
+    name: 'skip-the-guard',
+    what: 'the store takes batches of fenced sessions',
+    seeds: 20,
+  },
+  {
+    name: 'settle-by-a-plain-read',
+    what: 'an unknown commit is settled without fencing the session first',
+    seeds: 60,
+  },
+  {
+    name: 'forget-a-timer-on-recovery',
+    what: 'timers that became due while the engine was away are not read',
+    seeds: 10,
+  },
+  {
+    name: 'raise-the-horizon-late',
+    what: 'the timer window raises its horizon after the page has been read, not before',
+    seeds: 20,
+  },
+  {
+    name: 'fold-insert-and-update-to-the-insert',
+    what: 'a summary that is inserted and changed in one batch is written as inserted',
+    seeds: 10,
+  },
+  {
+    name: 'lose-a-buffered-signal',
+    what: 'of several signals that came early the last one stays',
+    seeds: 10,
+  },
+  {
+    name: 'lose-signals-on-continue',
+    what: 'the next run gets all unconsumed signals but the oldest',
+    seeds: 20,
+  },
+  {
+    name: 'count-attempts-in-memory-only',
+    what: 'after a reload the attempts of a step are counted from the start',
+    seeds: 10,
+  },
+  {
+    name: 'answer-queries-from-memory',
+    what: 'queries are answered before the commit of what the code has seen',
+    seeds: 20,
+  },
+  {
+    name: 'accept-a-signal-twice',
+    what: 'request ids of signals are not compared',
+    seeds: 20,
+  },
+  {
+    name: 'keep-applied-messages',
+    what: 'an applied message stays in the outbox',
+    seeds: 10,
+  },
+  {
+    name: 'start-over-without-reading-again',
+    what: 'an execution that was being read when the engine started over is used as it was read',
+    seeds: 60,
+  },
+  {
+    name: 'record-a-late-completion',
+    what: 'a completion is recorded whichever attempt it belongs to',
+    seeds: 30,
+  },
+  {
+    name: 'recover-nothing',
+    what: 'after a start nothing that was active is read from the store',
+    seeds: 10,
+  },
+]
