@@ -5,7 +5,6 @@
  * output, one JSON array per line: only what the engine acknowledged.
  */
 import { writeSync } from 'node:fs'
-import { flushCompileCache } from 'node:module'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -142,8 +141,6 @@ async function obey(order: Order): Promise<void> {
     onFailed: (error) => report('failed', codeOf(error.cause), error.message),
   })
   report('ready')
-  // A process that is killed would not leave the compiled code to the next one.
-  if (order.round === 0) flushCompileCache()
   const driver = new Driver(engine, workload)
   const cases = [...order.cases]
   let { nextCase } = order

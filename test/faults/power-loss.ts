@@ -18,8 +18,8 @@ export interface PowerLossResult extends CrashResult {
 }
 
 /** The power goes at the n-th operation on the files; a life of fewer operations loses it after this time. */
-const LIFE_MS = 120
-const OPERATIONS = 400
+const LIFE_MS = 90
+const OPERATIONS = 260
 /** The log is copied into the file when the engine is closed. */
 const CLOSING_SHARE = 0.3
 /** A share of the lives ends in the middle of that, if it gets so far. */
