@@ -14,145 +14,37 @@ import type {
   StartRequest,
 } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
-import {
-  type Event,
-  type ExecutionStarted,
-  isTerminal,
-  type SequencedEvent,
-  type TerminalEvent,
-} from '../protocol/event.ts'
+import { type Event, isTerminal, type SequencedEvent, type TerminalEvent } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
-import { isRunId, keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
+import { isRunId, type RunId, type WorkflowKey } from '../protocol/ids.ts'
 import type { Payload } from '../protocol/payload.ts'
-import type { ExecutionRow, JournalEntry } from '../store/contract/rows.ts'
+import type { JournalEntry } from '../store/contract/rows.ts'
 import { descriptionOf, summaryOf } from './description.ts'
 import type { Engine } from './engine.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { outcomeFrom } from './outcome.ts'
+import { Starts } from './starts.ts'
 
 const LIST_LIMIT = 1000
 const LIST_DEFAULT = 100
 const HISTORY_LIMIT = 10_000
 
-interface PendingStart {
-  readonly request: StartRequest
-  /** The text of its key. */
-  readonly text: string
-  readonly resolve: (reply: StartReply) => void
-  readonly reject: (error: unknown) => void
-}
-
 export class ClientCalls implements ClientPort {
   readonly #engine: Engine
-  #starts: PendingStart[] = []
+  readonly #starts: Starts
 
   constructor(engine: Engine) {
     this.#engine = engine
+    this.#starts = new Starts(engine)
   }
 
   newRequestId(): string {
     return this.#engine.newRunId()
   }
 
-  /** Starts that come together look up their ids together. */
   start(request: StartRequest): Promise<StartReply> {
-    return new Promise((resolve, reject) => {
-      this.#engine.assertIntake()
-      this.#starts.push({ request, text: keyText(request.key), resolve, reject })
-      if (this.#starts.length > 1) return
-      queueMicrotask(() => {
-        const starts = this.#starts
-        this.#starts = []
-        this.#startAll(starts).catch((error) => {
-          for (const each of starts) each.reject(error)
-        })
-      })
-    })
-  }
-
-  async #startAll(starts: readonly PendingStart[]): Promise<void> {
-    const wanted = starts.map(({ request, text }) => ({ key: request.key, text }))
-    await this.#engine.table.withCurrentRuns(wanted, (runIdOf) => {
-      for (const start of starts) {
-        // An earlier one of this group may have started it.
-        const runId = runIdOf(start.text)
-        if (runId === undefined) this.#startNew(start)
-        else this.#startOver(start, runId).catch(start.reject)
-      }
-    })
-  }
-
-  #startNew({ request, resolve, reject }: PendingStart): void {
-    try {
-      this.#engine.assertIntake()
-      const { clock, transitions, committer } = this.#engine
-      const { key, workflow, version, input, delayMs, timeoutMs, attributes, signal } = request
-      const now = clock.nowMs()
-      const notBefore = delayMs === undefined ? undefined : now + delayMs
-      const started: Omit<ExecutionStarted, 'at' | 'type'> = {
-        key,
-        workflow,
-        version,
-        input,
-        ...(notBefore === undefined ? {} : { notBefore }),
-        ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: (notBefore ?? now) + timeoutMs }),
-        ...(attributes === undefined ? {} : { attributes }),
-      }
-      const runId = this.#engine.newRunId()
-      const signals =
-        signal === undefined
-          ? undefined
-          : [{ name: signal.name, payload: signal.payload, requestId: signal.requestId }]
-      const execution = transitions.start(runId, started, signals)
-      committer.release(execution, (dropped) =>
-        dropped === undefined ? resolve({ runId, started: true }) : reject(dropped),
-      )
-    } catch (error) {
-      reject(error)
-    }
-  }
-
-  async #startOver(start: PendingStart, runId: RunId): Promise<void> {
-    const { request, resolve, reject } = start
-    const { onConflict, signal, key } = request
-    if (onConflict === 'use-existing' && signal === undefined) {
-      const live = this.#engine.table.get(runId)
-      if (live === undefined) resolve({ runId, started: false })
-      else this.#answer(live, () => resolve({ runId, started: false }), reject)
-      return
-    }
-    const execution = await this.#load(runId)
-    // This very call was made before, and only its answer was lost.
-    if (signal?.requestId !== undefined && execution.state.requestIds?.has(signal.requestId) === true) {
-      this.#answer(execution, () => resolve({ runId, started: false }), reject)
-      return
-    }
-    const isOpen = !isClosed(execution.state.status)
-    if (onConflict === 'fail' && (isOpen || signal === undefined)) {
-      throw new PerdureError(
-        'EXECUTION_EXISTS',
-        `execution ${key.workflowId} exists and is ${execution.state.status}`,
-      )
-    }
-    if (!isOpen) {
-      this.#startNew(start)
-      return
-    }
-    const { transitions } = this.#engine
-    if (onConflict === 'terminate-existing') {
-      transitions.apply(execution, { type: 'terminate', reason: 'replaced by a new start of the same id' })
-      transitions.deactivate(execution)
-      transitions.finish(execution)
-      this.#startNew(start)
-      return
-    }
-    if (signal !== undefined)
-      this.#assertDone(
-        transitions.apply(execution, { type: 'signal', ...signal, requestId: signal.requestId }),
-      )
-    transitions.finish(execution)
-    this.#answer(execution, () => resolve({ runId, started: false }), reject)
+    return this.#starts.start(request)
   }
 
   async signal(target: ExecutionTarget, name: string, payload: Payload, requestId?: string): Promise<void> {
@@ -191,22 +83,32 @@ export class ClientCalls implements ClientPort {
   }
 
   async retry(target: ExecutionTarget): Promise<void> {
-    const execution = await this.#target(target)
-    this.#assertDone(this.#engine.transitions.apply(execution, { type: 'retry' }))
-    this.#engine.reload(execution)
-    await this.#durable(execution)
+    this.#engine.assertOpen()
+    const { table, transitions } = this.#engine
+    const [stored] = await table.currentRuns([target.key])
+    const apply = (execution: LiveExecution): Rejection | undefined => {
+      const { runId, key } = execution.state
+      const newest = table.current(key)?.state.runId ?? stored
+      if (newest === undefined || newest === runId) return transitions.apply(execution, { type: 'retry' })
+      // Both would be open under one id, and messages to it would not reach this one.
+      const detail = `run ${runId} of execution ${key.workflowId} was replaced by run ${newest}`
+      return { code: 'RETRY_IMPOSSIBLE', detail }
+    }
+    await this.#change(target, apply, (execution) => this.#engine.reload(execution))
   }
 
   async query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload> {
-    const execution = await this.#target(target)
-    const { runId, key, status } = execution.state
-    if (isClosed(status))
-      throw new PerdureError(
-        'EXECUTION_CLOSED',
-        `execution ${key.workflowId} is ${status}: it answers no queries`,
-      )
-    execution.pins += 1
+    const execution = await this.#with(target, pinned)
+    const { runId, key } = execution.state
     try {
+      const { status } = execution.state
+      if (isClosed(status)) {
+        await this.#durable(execution)
+        throw new PerdureError(
+          'EXECUTION_CLOSED',
+          `execution ${key.workflowId} is ${status}: it answers no queries`,
+        )
+      }
       await this.#codeReady(execution)
       // It ended, or was loaded anew, while its code caught up.
       if (this.#engine.table.get(runId) !== execution || isClosed(execution.state.status))
@@ -224,24 +126,27 @@ export class ClientCalls implements ClientPort {
 
   async update(target: ExecutionTarget, name: string, payload: Payload, updateId: string): Promise<Payload> {
     this.#engine.assertIntake()
-    const execution = await this.#target(target)
-    const { key, status, updates } = execution.state
-    if (isClosed(status) && updates?.get(updateId) == null)
-      throw new PerdureError('EXECUTION_CLOSED', `execution ${key.workflowId} is ${status}`)
-    const answer = await new Promise<Payload>((resolve, reject) => {
-      this.#engine.updates.submit(execution, {
-        updateId,
-        name,
-        payload,
-        reply: (reply) => {
-          if ('result' in reply) resolve(reply.result)
-          else reject('failure' in reply ? errorOf(reply.failure) : reply.error)
-        },
+    return this.#with(target, async (execution) => {
+      const { key, status, updates } = execution.state
+      if (isClosed(status) && updates?.get(updateId) == null) {
+        await this.#durable(execution)
+        throw new PerdureError('EXECUTION_CLOSED', `execution ${key.workflowId} is ${status}`)
+      }
+      const answer = await new Promise<Payload>((resolve, reject) => {
+        this.#engine.updates.submit(execution, {
+          updateId,
+          name,
+          payload,
+          reply: (reply) => {
+            if ('result' in reply) resolve(reply.result)
+            else reject('failure' in reply ? errorOf(reply.failure) : reply.error)
+          },
+        })
+        this.#engine.transitions.finish(execution)
       })
-      this.#engine.transitions.finish(execution)
+      this.#engine.table.refresh(execution)
+      return answer
     })
-    this.#engine.table.refresh(execution)
-    return answer
   }
 
   outcome(target: ExecutionTarget): Promise<Outcome> {
@@ -258,8 +163,8 @@ export class ClientCalls implements ClientPort {
       ends.add(runId, {
         reject,
         resolve: (terminal) => {
-          if (terminal === undefined || terminal.type === 'execution-continued')
-            resolve(this.#outcome({ key: target.key, runId }))
+          if (terminal === undefined) resolve(this.#outcome(target))
+          else if (terminal.type === 'execution-continued') resolve(this.#outcome({ key: target.key, runId }))
           else resolve(outcomeFrom(terminal, runId))
         },
       })
@@ -270,14 +175,18 @@ export class ClientCalls implements ClientPort {
     let runId = await this.#runOf(target)
     for (;;) {
       const terminal = await this.#end(runId)
-      if (terminal.type !== 'execution-continued') return outcomeFrom(terminal, runId)
-      runId = terminal.newRunId
+      if (terminal === undefined) {
+        // Its start was dropped: the newest run is another one, or there is none.
+        const newest = await this.#runOf(target)
+        if (newest === runId) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
+        runId = newest
+      } else if (terminal.type === 'execution-continued') runId = terminal.newRunId
+      else return outcomeFrom(terminal, runId)
     }
   }
 
   async describe(target: ExecutionTarget): Promise<ExecutionDescription> {
-    const execution = await this.#target(target)
-    execution.pins += 1
+    const execution = await this.#with(target, pinned)
     try {
       if (!isClosed(execution.state.status) && execution.isActivated) await this.#codeReady(execution)
       const description = descriptionOf(execution.state)
@@ -297,14 +206,19 @@ export class ClientCalls implements ClientPort {
     const runId = await this.#runOf(target)
     const { store } = this.#engine.options
     const limit = Math.min(options.limit, HISTORY_LIMIT)
+    const { watchers } = this.#engine
     for (;;) {
-      const changed = options.wait ? this.#engine.watchers.next(runId, options.signal) : undefined
-      changed?.catch(() => {})
-      const events = eventsAfter(await store.journal(runId, afterSeq, limit), afterSeq).slice(0, limit)
-      if (events.length > 0 || changed === undefined || options.signal?.aborted === true) return events
-      const [row] = await store.executions([runId])
-      if (row === undefined || isClosed(row.status)) return []
-      await changed
+      // Registered before the look at the store, so that nothing in between is missed.
+      const next = options.wait ? watchers.next(runId, options.signal) : undefined
+      try {
+        const events = eventsAfter(await store.journal(runId, afterSeq, limit), afterSeq).slice(0, limit)
+        if (events.length > 0 || next === undefined || options.signal?.aborted === true) return events
+        const [row] = await store.executions([runId])
+        if (row === undefined || isClosed(row.status)) return []
+        await next.told
+      } finally {
+        next?.forget()
+      }
     }
   }
 
@@ -331,41 +245,58 @@ export class ClientCalls implements ClientPort {
     if (live !== undefined) await this.#durable(live)
     const [row] = await this.#engine.options.store.executions([runId])
     if (row === undefined) throw notFound(target)
-    if (!isClosed(row.status))
-      throw new PerdureError('EXECUTION_OPEN', `execution ${row.key.workflowId} is ${row.status}`)
-    await this.deleteRows([row])
+    if ((await this.deleteClosed([runId])) === 0)
+      throw new PerdureError('EXECUTION_OPEN', `execution ${row.key.workflowId} is open`)
   }
 
-  /** Deletes closed executions; resolves when that is durable. */
-  async deleteRows(rows: readonly ExecutionRow[]): Promise<void> {
-    const { committer, table } = this.#engine
-    const last = rows.at(-1)
-    if (last === undefined) return
-    for (const { runId, key } of rows) {
-      const live = table.get(runId)
-      if (live !== undefined) table.remove(live)
-      committer.writesFor(runId).deleteRun(key)
+  /** Deletes those that are closed; resolves with their number when that is durable. */
+  async deleteClosed(runIds: readonly RunId[]): Promise<number> {
+    const { committer, table, options } = this.#engine
+    const rows = await options.store.executions(runIds)
+    const deleted: RunId[] = []
+    for (const row of rows) {
+      if (row === undefined || !isClosed(row.status)) continue
+      const live = table.get(row.runId)
+      // Reopened in this moment: its row does not say so yet.
+      if (live !== undefined && !isClosed(live.state.status)) continue
+      deleted.push(row.runId)
+      table.deleting(row.runId)
+      committer.writesFor(row.runId).deleteRun(row.key)
     }
+    const last = deleted.at(-1)
+    if (last === undefined) return 0
     await new Promise<void>((resolve, reject) => {
-      committer.releaseAfterOpen(last.runId, (dropped) =>
-        dropped === undefined ? resolve() : reject(dropped),
-      )
+      committer.releaseAfterOpen(last, (dropped) => {
+        for (const runId of deleted) table.deleted(runId)
+        if (dropped === undefined) resolve()
+        else reject(dropped)
+      })
       committer.touch()
     })
+    return deleted.length
   }
 
   async #change(
     target: ExecutionTarget,
     apply: (execution: LiveExecution) => Rejection | undefined,
+    finish = (execution: LiveExecution): void => this.#engine.transitions.finish(execution),
   ): Promise<void> {
-    const execution = await this.#target(target)
-    this.#assertDone(apply(execution))
-    this.#engine.transitions.finish(execution)
-    await this.#durable(execution)
+    await this.#with(target, async (execution) => {
+      const rejected = apply(execution)
+      if (rejected === undefined) finish(execution)
+      // What a refusal says must be durable as well.
+      await this.#durable(execution)
+      if (rejected !== undefined) throw new PerdureError(rejected.code as ErrorCode, rejected.detail)
+    })
   }
 
-  #assertDone(rejected: Rejection | undefined): void {
-    if (rejected !== undefined) throw new PerdureError(rejected.code as ErrorCode, rejected.detail)
+  /** Calls `use` in the turn in which the execution is known to be in memory. */
+  async #with<T>(target: ExecutionTarget, use: (execution: LiveExecution) => T): Promise<Awaited<T>> {
+    for (;;) {
+      const execution = await this.#target(target)
+      // It may have been evicted, or loaded anew, since it was found.
+      if (this.#engine.table.get(execution.state.runId) === execution) return await use(execution)
+    }
   }
 
   async #target(target: ExecutionTarget): Promise<LiveExecution> {
@@ -408,7 +339,8 @@ export class ClientCalls implements ClientPort {
         `execution ${key.workflowId} is parked: ${execution.state.parkedFailure?.message ?? ''}`,
       )
     }
-    while (execution.isActivated && !execution.isCodeIdle) {
+    // Code that is loaded anew is not idle either.
+    while (!execution.isCodeIdle && this.#engine.table.get(execution.state.runId) === execution) {
       await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
       this.#engine.assertOpen()
     }
@@ -431,36 +363,44 @@ export class ClientCalls implements ClientPort {
     if (isClosed(execution.state.status) && execution.isCommitted) this.#engine.table.remove(execution)
   }
 
-  /** The event that ends a run, when it is durable. A run in memory tells it; for others the store is asked first. */
-  async #end(runId: RunId): Promise<TerminalEvent> {
+  /**
+   * The event that ends a run, when it is durable. A run in memory tells it; for others the store is asked first.
+   * Undefined: there is no such run.
+   */
+  async #end(runId: RunId): Promise<TerminalEvent | undefined> {
     for (;;) {
       this.#engine.assertOpen()
       // Registered before the look at the store, so that an end in between is not missed.
-      const told = this.#engine.ends.next(runId)
-      const live = this.#engine.table.get(runId)
-      if (live === undefined || (live.state.closedAt !== null && live.isCommitted)) {
-        told.catch(() => {})
-        const terminal = await this.#storedEnd(runId, live !== undefined)
+      const next = this.#engine.ends.next(runId)
+      try {
+        const live = this.#engine.table.get(runId)
+        if (live === undefined || (live.state.closedAt !== null && live.isCommitted)) {
+          const terminal = await this.#storedEnd(runId, live !== undefined)
+          if (terminal !== 'open') return terminal
+        }
+        const terminal = await next.told
         if (terminal !== undefined) return terminal
+      } finally {
+        next.forget()
       }
-      const terminal = await told
-      if (terminal !== undefined) return terminal
     }
   }
 
-  async #storedEnd(runId: RunId, isLive: boolean): Promise<TerminalEvent | undefined> {
+  async #storedEnd(runId: RunId, isLive: boolean): Promise<TerminalEvent | 'open' | undefined> {
     const { store } = this.#engine.options
     const [row] = await store.executions([runId])
-    if (row === undefined) {
-      if (isLive || this.#engine.table.get(runId) !== undefined) return undefined
-      throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
-    }
+    if (row === undefined) return isLive || this.#engine.table.get(runId) !== undefined ? 'open' : undefined
     const entry = isClosed(row.status) ? await store.lastEntry(runId) : undefined
-    if (entry === undefined) return undefined
+    if (entry === undefined) return 'open'
     const last = lastEventOf(entry)
     // Reopened in between: its end is still to come.
-    return isTerminal(last) ? last : undefined
+    return isTerminal(last) ? last : 'open'
   }
+}
+
+function pinned(execution: LiveExecution): LiveExecution {
+  execution.pins += 1
+  return execution
 }
 
 function isSame(a: WorkflowKey, b: WorkflowKey): boolean {

@@ -44,6 +44,7 @@ export class Committer {
   #sealedRows = 0
   #inFlight: OpenBatch | undefined
   #checkAsked = false
+  #nesting = 0
   #isHalted = false
   /** Releases of durable batches that have not run yet, in order. */
   #due: WaitingRelease[] = []
@@ -71,7 +72,7 @@ export class Committer {
 
   /** Runs `release` when what is in the open batch now is durable. */
   releaseAfterOpen(runId: RunId, release: Release): void {
-    this.#open.releases.push({ runId, isStep: false, release })
+    this.#await(this.#open, { runId, isStep: false, release })
   }
 
   get isOverloaded(): boolean {
@@ -100,12 +101,23 @@ export class Committer {
 
   wait(execution: LiveExecution, waiting: WaitingRelease): void {
     const { batch } = execution
-    if (batch !== undefined && !batch.isDone) batch.releases.push(waiting)
+    if (batch !== undefined && !batch.isDone) this.#await(batch, waiting)
     else this.#releaseSoon(waiting)
+  }
+
+  /** All that `change` appends goes into one batch, also what it leads to in other executions. */
+  together<T>(change: () => T): T {
+    this.#nesting += 1
+    try {
+      return change()
+    } finally {
+      this.#nesting -= 1
+    }
   }
 
   /** Something was appended. */
   touch(): void {
+    if (this.#nesting > 0 || this.#open.dropped !== undefined) return
     const { rows, bytes } = this.#open.builder
     if (rows >= BATCH_ROWS_LIMIT || bytes >= BATCH_BYTES_LIMIT) this.#seal()
     if (this.#host.busyRuns > 0) return
@@ -119,7 +131,7 @@ export class Committer {
   }
 
   check(): void {
-    if (this.#inFlight !== undefined || this.#isHalted) return
+    if (this.#inFlight !== undefined || this.#isHalted || this.#open.dropped !== undefined) return
     if (this.#sealed.length === 0) {
       const { builder, turns } = this.#open
       if (builder.isEmpty) return
@@ -162,9 +174,16 @@ export class Committer {
     this.#open = new OpenBatch()
     for (const batch of dropped) {
       if (batch === undefined) continue
+      batch.dropped = error
       for (const each of batch.releases) each.release(error)
     }
     this.#tellIdle()
+  }
+
+  /** Nothing is committed from now on: who waits, and who comes, gets the error. */
+  end(error: Error): void {
+    this.dropAll(error)
+    this.#open.dropped = error
   }
 
   /** No batch is flushed until `proceed`. */
@@ -181,6 +200,12 @@ export class Committer {
     this.#sealed.push(this.#open)
     this.#sealedRows += this.#open.builder.rows
     this.#open = new OpenBatch()
+  }
+
+  /** Who asks late, for what was dropped, is told as well. */
+  #await(batch: OpenBatch, waiting: WaitingRelease): void {
+    if (batch.dropped === undefined) batch.releases.push(waiting)
+    else waiting.release(batch.dropped)
   }
 
   #askCheck(): void {

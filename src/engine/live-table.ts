@@ -39,6 +39,8 @@ export class LiveTable {
   readonly #loading = new Map<RunId, Promise<LiveExecution | undefined>>()
   /** One map per lookup of newest runs that is on its way: runs that left memory meanwhile, by key. */
   readonly #leaving = new Set<Map<string, RunId>>()
+  /** Runs whose deletion is on its way to the store: they are read no more. */
+  readonly #deleting = new Set<RunId>()
   #generation = 0
 
   constructor(options: LiveTableOptions) {
@@ -75,6 +77,8 @@ export class LiveTable {
   /** An execution may have become idle, or busy again. */
   refresh(execution: LiveExecution): void {
     const { runId } = execution.state
+    // It has left memory: whoever held it is late.
+    if (this.#byRun.get(runId) !== execution) return
     if (!execution.isIdle || (isClosed(execution.state.status) && !execution.isCommitted)) {
       if (this.#idle.size > 0) this.#idle.delete(runId)
       return
@@ -105,6 +109,18 @@ export class LiveTable {
     for (const left of this.#leaving) left.set(text, runId)
   }
 
+  /** The run is about to be deleted; `deleted` is to follow. */
+  deleting(runId: RunId): void {
+    const execution = this.#byRun.get(runId)
+    if (execution !== undefined) this.remove(execution)
+    this.#deleting.add(runId)
+  }
+
+  /** The deletion is durable, or was dropped. */
+  deleted(runId: RunId): void {
+    this.#deleting.delete(runId)
+  }
+
   /** Forgets everything: another session starts from the store. */
   clear(): LiveExecution[] {
     const all = [...this.#byRun.values()]
@@ -120,6 +136,7 @@ export class LiveTable {
   async load(runId: RunId): Promise<LiveExecution | undefined> {
     const live = this.#byRun.get(runId)
     if (live !== undefined) return live
+    if (this.#deleting.has(runId)) return undefined
     const loading = this.#loading.get(runId)
     if (loading !== undefined) return loading
     const promise = this.#read(runId, this.#generation).finally(() => {
@@ -157,7 +174,10 @@ export class LiveTable {
           const runId = found[i]
           if (runId !== undefined) stored.set(text, runId)
         }
-        return use((text) => this.#byKey.get(text)?.state.runId ?? left.get(text) ?? stored.get(text))
+        return use((text) => {
+          const runId = this.#byKey.get(text)?.state.runId ?? left.get(text) ?? stored.get(text)
+          return runId === undefined || this.#deleting.has(runId) ? undefined : runId
+        })
       } finally {
         this.#leaving.delete(left)
       }
@@ -184,6 +204,9 @@ export class LiveTable {
     }
     // The engine started over meanwhile: whoever asked is answered by what it loads now.
     if (generation !== this.#generation) return this.load(runId)
+    // Deleted while it was read: only closed runs are.
+    const isCut = state.seq === 0 || (isClosed(row.status) && !isClosed(state.status))
+    if (isCut || this.#deleting.has(runId)) return undefined
     const execution = new LiveExecution(state, row.shard, row.active)
     execution.rowStatus = row.status
     execution.rowAttributes = state.attributes

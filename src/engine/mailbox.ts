@@ -120,7 +120,10 @@ export class Mailbox {
         return
       }
       // A run that was read may have been replaced meanwhile: the newest one gets the message.
-      this.#deliver(next, table.current(key) ?? receiver)
+      const newest = table.current(key) ?? receiver
+      // What applies it and what drops it from the outbox share a commit.
+      this.#options.committer.together(() => this.#deliver(next, newest))
+      this.#options.committer.touch()
     }
   }
 
@@ -141,7 +144,6 @@ export class Mailbox {
       applied.writes?.dropOutbox(outbox)
       if (from !== undefined) batch.links.push([from, applied.state.runId])
     }
-    committer.touch()
   }
 
   #applyTo(receiver: LiveExecution, message: Exclude<Message, { kind: 'start-child' }>): void {

@@ -23,6 +23,8 @@ export class OpenBatch {
   /** Runs whose changes belong together: they stay in one commit even if the batch has to be split. */
   readonly links: (readonly [RunId, RunId])[] = []
   isDone = false
+  /** Why it never will be durable. */
+  dropped: Error | undefined
   /** Turns that ended while it waited. */
   turns = 0
 

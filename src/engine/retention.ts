@@ -60,7 +60,7 @@ export class Retention {
       limit: PAGE_ROWS,
       ...(this.#after === undefined ? {} : { before: this.#after }),
     })
-    await this.#calls.deleteRows(rows)
+    await this.#calls.deleteClosed(rows.map(({ runId }) => runId))
     if (rows.length === PAGE_ROWS) {
       this.#after = rows.at(-1)?.runId
       return PAGE_PAUSE_MS

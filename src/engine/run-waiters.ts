@@ -26,16 +26,26 @@ export class RunWaiters {
     else waiters.push(waiter)
   }
 
-  /** The same as a promise. */
-  next(runId: RunId, signal?: AbortSignal): Promise<TerminalEvent | undefined> {
-    return new Promise((resolve, reject) => {
-      const waiter = { resolve, reject }
-      this.add(runId, waiter)
-      signal?.addEventListener('abort', () => {
-        this.#forget(runId, waiter)
-        resolve(undefined)
-      })
-    })
+  /** The same as a promise, which an abort resolves too. Whoever waits no longer must say so. */
+  next(
+    runId: RunId,
+    signal?: AbortSignal,
+  ): { readonly told: Promise<TerminalEvent | undefined>; readonly forget: () => void } {
+    const { promise: told, resolve, reject } = Promise.withResolvers<TerminalEvent | undefined>()
+    const waiter = { resolve, reject }
+    const forget = (): void => {
+      signal?.removeEventListener('abort', abort)
+      this.#forget(runId, waiter)
+    }
+    const abort = (): void => {
+      forget()
+      resolve(undefined)
+    }
+    this.add(runId, waiter)
+    signal?.addEventListener('abort', abort)
+    // Who forgets it does not look at it any more.
+    told.catch(() => {})
+    return { told, forget }
   }
 
   tell(runId: RunId, terminal: TerminalEvent | undefined): void {
@@ -58,8 +68,10 @@ export class RunWaiters {
   }
 
   #forget(runId: RunId, waiter: RunWaiter): void {
-    const left = this.#waiters.get(runId)?.filter((each) => each !== waiter) ?? []
-    if (left.length === 0) this.#waiters.delete(runId)
-    else this.#waiters.set(runId, left)
+    const waiters = this.#waiters.get(runId)
+    const place = waiters?.indexOf(waiter) ?? -1
+    if (waiters === undefined || place < 0) return
+    if (waiters.length === 1) this.#waiters.delete(runId)
+    else waiters.splice(place, 1)
   }
 }

@@ -10,6 +10,7 @@ import type { Command, Effect, Rejection } from '../core/execution/decision.ts'
 import { evolve, evolveTransient } from '../core/execution/evolve.ts'
 import type { QueuedSignal } from '../core/execution/state.ts'
 import { emptyState } from '../core/execution/state.ts'
+import { START_TIMER } from '../core/execution/timer-ids.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import {
@@ -103,6 +104,9 @@ export class Transitions {
       execution,
       signals === undefined ? { type: 'start', started } : { type: 'start', started, signals },
     )
+    // The time may have come just now, after it was looked at: then the kernel has armed no timer.
+    if (!isDue && state.notBefore <= state.startedAt)
+      this.#perform(execution, { kind: 'arm-timer', timer: START_TIMER, dueAt: state.notBefore })
     execution.rowActive = isDue
     execution.rowAttributes = state.attributes
     execution.writes?.insertExecution({
@@ -251,18 +255,22 @@ export class Transitions {
         this.#options.timers()?.dropped(state.runId, effect.timer)
         return
       case 'send':
-        this.#options.send(execution, effect.message)
+        committer.together(() => this.#options.send(execution, effect.message))
         return
-      case 'continue': {
-        const next = this.start(effect.newRunId, effect.started, effect.signals)
-        if (effect.cancelReason !== undefined) {
-          this.apply(next, { type: 'cancel', reason: effect.cancelReason })
-          this.finish(next)
-        }
-        committer.batchFor(execution).links.push([state.runId, next.state.runId])
+      case 'continue':
+        committer.together(() => this.#continue(execution, effect))
         return
-      }
     }
+  }
+
+  #continue(execution: LiveExecution, effect: Extract<Effect, { kind: 'continue' }>): void {
+    const next = this.start(effect.newRunId, effect.started, effect.signals)
+    if (effect.cancelReason !== undefined) {
+      this.apply(next, { type: 'cancel', reason: effect.cancelReason })
+      this.finish(next)
+    }
+    const batch = this.#options.committer.batchFor(execution)
+    batch.links.push([execution.state.runId, next.state.runId])
   }
 
   #endTooLong(execution: LiveExecution): void {

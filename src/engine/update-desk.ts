@@ -1,6 +1,6 @@
 /** Updates on their way: waiting for a handler, accepted and running, answered when durable. */
 import { PerdureError } from '../protocol/errors.ts'
-import { platformFailure } from '../protocol/failure.ts'
+import { type Failure, platformFailure } from '../protocol/failure.ts'
 import type { WorkerPort } from '../protocol/worker-port.ts'
 import type { Committer } from './committer.ts'
 import type { LiveExecution, UpdateRequest } from './live-execution.ts'
@@ -40,6 +40,11 @@ export class UpdateDesk {
     const waiting: UpdateRequest[] = []
     for (const request of requests) {
       const { updateId, name, payload } = request
+      // One before it was accepted: this one is validated against what that one leaves.
+      if (!execution.isCodeIdle) {
+        waiting.push(request)
+        continue
+      }
       if (execution.state.updates?.has(updateId) === true) {
         this.#await(execution, request)
         continue
@@ -49,14 +54,7 @@ export class UpdateDesk {
       else if (verdict === 'accepted') {
         transitions.apply(execution, { type: 'update', updateId, name, payload })
         this.#await(execution, request)
-      } else
-        request.reply({
-          failure: platformFailure(
-            'UPDATE_REJECTED',
-            `update '${name}' was rejected: ${verdict.message}`,
-            verdict,
-          ),
-        })
+      } else this.#reject(execution, request, verdict)
     }
     execution.updateRequests = waiting.length === 0 ? undefined : waiting
   }
@@ -110,6 +108,15 @@ export class UpdateDesk {
     execution.updateRequests = undefined
     execution.updateWaiters = undefined
     for (const { reply } of requests) reply({ error })
+  }
+
+  /** The verdict rests on what the code has seen, and leaves when that is durable. */
+  #reject(execution: LiveExecution, { name, reply }: UpdateRequest, verdict: Failure): void {
+    const text = `update '${name}' was rejected: ${verdict.message}`
+    const failure = platformFailure('UPDATE_REJECTED', text, verdict)
+    this.#options.committer.release(execution, (dropped) =>
+      reply(dropped === undefined ? { failure } : { error: dropped }),
+    )
   }
 
   #await(execution: LiveExecution, request: UpdateRequest): void {

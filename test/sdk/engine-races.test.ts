@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { signal, silentLogger, update, type Workflow, workflow } from '../../src/index.ts'
+import type { RunId } from '../../src/protocol/ids.ts'
 import { Client } from '../../src/sdk/client.ts'
 import { type EngineSeams, type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
 import type { Store } from '../../src/store/contract/store.ts'
@@ -83,12 +84,13 @@ test('a signal to an execution that is evicted in this moment wakes it', async (
     const others = [2, 3].map((i) => client.start(waiting, undefined, { id: `other-${i}` }))
     await held.held()
     await turns(10)
-    assert.ok(engine.table.get(execution.runId as never) !== undefined)
+    assert.ok(engine.table.get(execution.runId as RunId) !== undefined)
     held.release()
     const sent = execution.signal(go, 'reached')
     await Promise.all([...others, sent])
     await turns(50)
-    assert.equal((await execution.describe()).status, 'completed')
+    const [row] = await held.store.executions([execution.runId as RunId])
+    assert.equal(row?.status, 'completed')
   })
 })
 
@@ -115,7 +117,7 @@ test('looking at a closed execution twice at a time leaves nothing in memory', a
     }
     const open = await Promise.all([1, 2].map((i) => client.start(waiting, undefined, { id: `open-${i}` })))
     await turns(20)
-    for (const { runId } of open) assert.ok(engine.table.get(runId as never) !== undefined, 'still in memory')
+    for (const { runId } of open) assert.ok(engine.table.get(runId as RunId) !== undefined, 'still in memory')
   })
 })
 

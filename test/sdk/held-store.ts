@@ -1,4 +1,4 @@
-/** A memory store whose commits can be held back before they take effect. */
+/** A memory store whose answers to commits can be held back; the commits have taken effect. */
 import type { Store } from '../../src/store/contract/store.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
@@ -6,11 +6,11 @@ import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 export interface HeldStore {
   readonly store: Store
   readonly state: MemoryState
-  /** Commits wait from now on. */
+  /** Answers wait from now on. */
   hold(): void
-  /** Resolves when a commit waits. */
+  /** Resolves when an answer waits. */
   held(): Promise<void>
-  /** Lets the waiting commits go on, and those that come. */
+  /** Gives the answers that wait, at once, and those that come. */
   release(): void
 }
 
@@ -18,9 +18,12 @@ export function heldStore(state = new MemoryState()): HeldStore {
   const inner = createMemoryStore(state)
   let isHolding = false
   let waiting: (() => void)[] = []
-  const commit: Store['commit'] = async (batch) => {
-    if (isHolding) await new Promise<void>((resolve) => void waiting.push(resolve))
-    return inner.commit(batch)
+  const commit: Store['commit'] = (batch) => {
+    const committed = inner.commit(batch)
+    if (!isHolding) return committed
+    return new Promise((resolve, reject) => {
+      committed.then((outcome) => void waiting.push(() => resolve(outcome)), reject)
+    })
   }
   return {
     store: Object.assign(Object.create(inner), { commit }),

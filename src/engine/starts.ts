@@ -1,0 +1,174 @@
+/**
+ * Starts of executions.
+ *
+ * 1. One id has one open run: what is found of an id is looked at, and answered, in one turn.
+ * 2. Starts that come together look up their ids together.
+ */
+import type { StartReply, StartRequest } from '../protocol/client-port.ts'
+import { PerdureError } from '../protocol/errors.ts'
+import type { ExecutionStarted } from '../protocol/event.ts'
+import { isClosed } from '../protocol/execution-status.ts'
+import { keyText, type RunId } from '../protocol/ids.ts'
+import type { Engine } from './engine.ts'
+import type { LiveExecution } from './live-execution.ts'
+
+interface PendingStart {
+  readonly request: StartRequest
+  /** The text of its key. */
+  readonly text: string
+  readonly resolve: (reply: StartReply) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class Starts {
+  readonly #engine: Engine
+  #pending: PendingStart[] = []
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  start(request: StartRequest): Promise<StartReply> {
+    return new Promise((resolve, reject) => {
+      this.#engine.assertIntake()
+      this.#pending.push({ request, text: keyText(request.key), resolve, reject })
+      if (this.#pending.length > 1) return
+      queueMicrotask(() => {
+        const starts = this.#pending
+        this.#pending = []
+        this.#startAll(starts).catch((error) => {
+          for (const each of starts) each.reject(error)
+        })
+      })
+    })
+  }
+
+  async #startAll(starts: readonly PendingStart[]): Promise<void> {
+    const wanted = starts.map(({ request, text }) => ({ key: request.key, text }))
+    await this.#engine.table.withCurrentRuns(wanted, (runIdOf) => {
+      for (const start of starts) {
+        // An earlier one of this group may have started it.
+        const runId = runIdOf(start.text)
+        if (runId === undefined) this.#startNew(start)
+        else this.#meet(start, runId).catch(start.reject)
+      }
+    })
+  }
+
+  #startNew({ request, resolve, reject }: PendingStart, replaced?: LiveExecution): void {
+    try {
+      this.#engine.assertIntake()
+      const { clock, transitions, committer } = this.#engine
+      const { key, workflow, version, input, delayMs, timeoutMs, attributes, signal } = request
+      const now = clock.nowMs()
+      const notBefore = delayMs === undefined ? undefined : now + delayMs
+      const started: Omit<ExecutionStarted, 'at' | 'type'> = {
+        key,
+        workflow,
+        version,
+        input,
+        ...(notBefore === undefined ? {} : { notBefore }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: (notBefore ?? now) + timeoutMs }),
+        ...(attributes === undefined ? {} : { attributes }),
+      }
+      const runId = this.#engine.newRunId()
+      const signals =
+        signal === undefined
+          ? undefined
+          : [{ name: signal.name, payload: signal.payload, requestId: signal.requestId }]
+      const execution = transitions.start(runId, started, signals)
+      if (replaced !== undefined) committer.batchFor(execution).links.push([replaced.state.runId, runId])
+      committer.release(execution, (dropped) =>
+        dropped === undefined ? resolve({ runId, started: true }) : reject(dropped),
+      )
+    } catch (error) {
+      reject(error)
+    }
+  }
+
+  /** The id has a run. */
+  async #meet(start: PendingStart, found: RunId): Promise<void> {
+    const { request, text, resolve, reject } = start
+    const { table } = this.#engine
+    if (request.onConflict === 'use-existing' && request.signal === undefined) {
+      const live = table.get(found)
+      if (live === undefined) resolve({ runId: found, started: false })
+      else this.#answer(live, () => resolve({ runId: found, started: false }), reject)
+      return
+    }
+    let runId: RunId | undefined = found
+    while (runId !== undefined) {
+      const execution = await this.#load(runId)
+      runId = await table.withCurrentRuns([{ key: request.key, text }], (runIdOf) => {
+        const newest = runIdOf(text)
+        // It was replaced, or has left memory, while it was read.
+        if (newest !== undefined && (newest !== execution.state.runId || table.get(newest) !== execution))
+          return newest
+        if (newest === undefined) this.#startNew(start)
+        else this.#settle(start, execution)
+        return undefined
+      })
+    }
+  }
+
+  /** `execution` is the newest run of the id, and in memory. */
+  #settle(start: PendingStart, execution: LiveExecution): void {
+    const { request, resolve, reject } = start
+    const { onConflict, signal, key } = request
+    const { state } = execution
+    const existing = (): void => resolve({ runId: state.runId, started: false })
+    // This very call was made before, and only its answer was lost.
+    if (signal?.requestId !== undefined && state.requestIds?.has(signal.requestId) === true) {
+      this.#answer(execution, existing, reject)
+      return
+    }
+    const isOpen = !isClosed(state.status)
+    if (onConflict === 'fail' && (isOpen || signal === undefined)) {
+      const detail = `execution ${key.workflowId} exists and is ${state.status}`
+      const error = new PerdureError('EXECUTION_EXISTS', detail)
+      this.#answer(execution, () => reject(error), reject)
+    } else if (!isOpen) this.#startNew(start)
+    else if (onConflict === 'terminate-existing') this.#replace(start, execution)
+    else this.#signal(execution, signal, existing, reject)
+  }
+
+  /** Old and new run share a commit. */
+  #replace(start: PendingStart, execution: LiveExecution): void {
+    const { committer, transitions } = this.#engine
+    committer.together(() => {
+      transitions.apply(execution, { type: 'terminate', reason: 'replaced by a new start of the same id' })
+      transitions.finish(execution)
+      this.#startNew(start, execution)
+    })
+    committer.touch()
+  }
+
+  #signal(
+    execution: LiveExecution,
+    signal: StartRequest['signal'],
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const { transitions } = this.#engine
+    const rejected =
+      signal === undefined
+        ? undefined
+        : transitions.apply(execution, { type: 'signal', ...signal, requestId: signal.requestId })
+    transitions.finish(execution)
+    const refused = rejected === undefined ? undefined : new PerdureError(rejected.code, rejected.detail)
+    this.#answer(execution, () => (refused === undefined ? resolve() : reject(refused)), reject)
+  }
+
+  async #load(runId: RunId): Promise<LiveExecution> {
+    const execution = await this.#engine.table.load(runId)
+    this.#engine.assertOpen()
+    if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
+    return execution
+  }
+
+  #answer(execution: LiveExecution, resolve: () => void, reject: (error: unknown) => void): void {
+    this.#engine.committer.release(execution, (dropped) =>
+      dropped === undefined ? resolve() : reject(dropped),
+    )
+  }
+}
