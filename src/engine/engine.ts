@@ -66,9 +66,9 @@ export interface EngineCounters {
 }
 
 const RECOVERY_PAGE = 500
-/** Recovery waits while this many executions are in memory. */
-const RECOVERY_LIVE_LIMIT = 20_000
-const RECOVERY_WAIT_MS = 20
+/** Recovery and timers wait while this many executions are in memory. */
+const LIVE_LIMIT = 20_000
+const ROOM_WAIT_MS = 20
 
 export class Engine implements WorkerHost {
   readonly options: EngineOptions
@@ -181,7 +181,7 @@ export class Engine implements WorkerHost {
     this.#timers = new TimerWindow({
       clock: this.clock,
       timers: (page) => store.timers(page),
-      onDue: this.guarded((due: readonly DueTimer[]) => this.#onTimersDue(due)),
+      onDue: (due) => this.#onTimersDue(due),
       onError: (error) => this.fail(error),
       ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
       ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
@@ -426,22 +426,20 @@ export class Engine implements WorkerHost {
     this.transitions.activate(execution, history)
   }
 
-  #onTimersDue(due: readonly DueTimer[]): void {
+  async #onTimersDue(due: readonly DueTimer[]): Promise<void> {
     const generation = this.#generation
-    for (const { runId, timer } of due) {
-      const live = this.table.get(runId)
-      if (live !== undefined) this.#fire(live, timer)
-      else {
-        this.table.load(runId).then(
-          this.guarded((execution) => {
-            if (generation !== this.#generation) return
-            if (execution !== undefined) this.#fire(execution, timer)
-            else this.committer.writesFor(runId).dropTimer(timer)
-          }),
-          (error) => this.fail(error),
-        )
-      }
+    const executions = await Promise.all(
+      due.map(({ runId }) => this.table.get(runId) ?? this.table.load(runId)),
+    )
+    if (generation !== this.#generation) return
+    for (const [i, { runId, timer }] of due.entries()) {
+      // A run may have left memory, or come anew, while others were read.
+      const execution = this.table.get(runId) ?? executions[i]
+      if (execution === undefined) this.committer.writesFor(runId).dropTimer(timer)
+      else this.#fire(execution, timer)
     }
+    this.committer.touch()
+    await this.#roomInMemory()
   }
 
   #fire(execution: LiveExecution, timer: number): void {
@@ -460,9 +458,13 @@ export class Engine implements WorkerHost {
       await Promise.all(rows.map((row) => this.table.load(row.runId)))
       after = rows.at(-1)?.runId
       if (rows.length < RECOVERY_PAGE) return
-      while (this.table.size > RECOVERY_LIVE_LIMIT && this.#state === 'running') {
-        await new Promise<void>((resolve) => void this.clock.after(RECOVERY_WAIT_MS, resolve))
-      }
+      await this.#roomInMemory()
+    }
+  }
+  /** What recovery and timers bring into memory waits for what they have brought before. */
+  async #roomInMemory(): Promise<void> {
+    while (this.table.size > LIVE_LIMIT && this.#state === 'running') {
+      await new Promise<void>((resolve) => void this.clock.after(ROOM_WAIT_MS, resolve))
     }
   }
 }

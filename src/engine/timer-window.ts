@@ -21,8 +21,8 @@ export interface DueTimer {
 export interface TimerWindowOptions {
   readonly clock: Clock
   readonly timers: (page: TimerPage) => Promise<readonly TimerRow[]>
-  /** Timers whose time has come. */
-  readonly onDue: (due: readonly DueTimer[]) => void
+  /** Timers whose time has come. No further ones are given before it resolves. */
+  readonly onDue: (due: readonly DueTimer[]) => Promise<void>
   readonly onError: (error: unknown) => void
   /** How far ahead timers are held in memory, ms. Default 2,000. */
   readonly lookaheadMs?: number
@@ -30,8 +30,8 @@ export interface TimerWindowOptions {
   readonly pageRows?: number
 }
 
-/** Timers fired in one macrotask. */
-const FIRE_LIMIT = 1000
+/** Timers fired at a time: their executions may have to be read, and run. */
+const FIRE_LIMIT = 500
 
 export class TimerWindow {
   readonly #options: TimerWindowOptions
@@ -41,12 +41,14 @@ export class TimerWindow {
   #horizonMs = 0
   #isComplete = true
   #isPaging = false
-  #after: TimerPage['after'] = { dueAt: -1, runId: '', timer: 0 }
+  /** Due times may lie before 1970. */
+  #after: TimerPage['after'] = { dueAt: Number.MIN_SAFE_INTEGER, runId: '', timer: 0 }
   readonly #heap: DueTimer[] = []
   /** Due time of each timer in the heap, by run and timer; an entry of the heap that disagrees is stale. */
   readonly #known = new Map<string, number>()
   #wake: { readonly cancel: Cancel; readonly atMs: number } | undefined
   #isStopped = false
+  #isFiring = false
 
   constructor(options: TimerWindowOptions) {
     this.#options = options
@@ -118,7 +120,7 @@ export class TimerWindow {
   }
 
   #schedule(): void {
-    if (this.#isStopped) return
+    if (this.#isStopped || this.#isFiring) return
     // A page has to follow before time reaches its first row; half of the lookahead is early enough.
     const pageAtMs = this.#isComplete ? this.#horizonMs - this.#lookaheadMs / 2 : this.#after.dueAt
     const dueAtMs = this.#heap[0]?.dueAt ?? Number.POSITIVE_INFINITY
@@ -146,9 +148,21 @@ export class TimerWindow {
       this.#known.delete(id)
       due.push(top)
     }
-    if (due.length > 0) this.#options.onDue(due)
     this.#advance()
-    this.#schedule()
+    if (due.length === 0) {
+      this.#schedule()
+      return
+    }
+    this.#isFiring = true
+    this.#options.onDue(due).then(
+      () => {
+        this.#isFiring = false
+        this.#schedule()
+      },
+      (error) => {
+        if (!this.#isStopped) this.#options.onError(error)
+      },
+    )
   }
 }
 

@@ -180,7 +180,7 @@ function prepareStatements(database: DatabaseSync) {
       delete from "commit" where session_id < ?
       and seq < (select max(last.seq) from "commit" as last where last.session_id = "commit".session_id)`),
     updateExecution: prepare(`
-      update execution set status = ?, active = ?, closed_at = ?, attributes = ? where day = ? and run_id = ?`),
+      update or fail execution set status = ?, active = ?, closed_at = ?, attributes = ? where day = ? and run_id = ?`),
     dropCurrent: prepare('delete from current where namespace = ? and workflow_id = ?'),
     dropTimer: prepare('delete from timer where day = ? and run_id = ? and timer = ?'),
     dropMessage: prepare('delete from outbox where from_shard = ? and to_shard = ? and seq = ?'),
@@ -191,29 +191,33 @@ function prepareStatements(database: DatabaseSync) {
   }
 }
 
+/**
+ * `or fail`: without it a statement of many rows keeps a journal of its own, in a temporary file, to take back a part of
+ * itself. Nothing needs that here, since a batch that is refused is rolled back whole.
+ */
 function prepareInserters(database: DatabaseSync) {
   return {
     journal: new RowInserter(database, {
-      into: 'insert into journal (day, run_id, seq, epoch, count, events, format)',
+      into: 'insert or fail into journal (day, run_id, seq, epoch, count, events, format)',
       row: '(?, ?, ?, ?, ?, ?, 1)',
     }),
     execution: new RowInserter(database, {
-      into: `insert into execution (day, run_id, namespace, workflow_id, workflow, version, status, attributes,
+      into: `insert or fail into execution (day, run_id, namespace, workflow_id, workflow, version, status, attributes,
         shard, active, started_at, closed_at)`,
       row: '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     }),
     current: new RowInserter(database, {
-      into: 'insert into current (namespace, workflow_id, day, run_id)',
+      into: 'insert or fail into current (namespace, workflow_id, day, run_id)',
       row: '(?, ?, ?, ?)',
       tail: `on conflict (namespace, workflow_id) do update set day = excluded.day, run_id = excluded.run_id`,
     }),
     timer: new RowInserter(database, {
-      into: 'insert into timer (day, run_id, timer, due_at, shard)',
+      into: 'insert or fail into timer (day, run_id, timer, due_at, shard)',
       row: '(?, ?, ?, ?, ?)',
       tail: 'on conflict (day, run_id, timer) do update set due_at = excluded.due_at, shard = excluded.shard',
     }),
     outbox: new RowInserter(database, {
-      into: 'insert into outbox (message, from_shard, to_shard, seq)',
+      into: 'insert or fail into outbox (message, from_shard, to_shard, seq)',
       row: '(?, ?, ?, ?)',
     }),
   }
