@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { signal, silentLogger, update, type Workflow, workflow } from '../../src/index.ts'
+import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
 import { Client } from '../../src/sdk/client.ts'
 import { type EngineSeams, type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
 import type { Store } from '../../src/store/contract/store.ts'
+import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 import { heldStore } from './held-store.ts'
 
@@ -158,9 +160,10 @@ describe('what is refused is refused on what is durable', () => {
         isAnswered = true
       })
       await turns(10)
-      assert.equal(isAnswered, false)
+      const isEarly = isAnswered
       held.release()
       await Promise.all([sent, told])
+      assert.equal(isEarly, false)
     })
   })
 
@@ -178,9 +181,10 @@ describe('what is refused is refused on what is durable', () => {
         isAnswered = true
       })
       await turns(10)
-      assert.equal(isAnswered, false)
+      const isEarly = isAnswered
       held.release()
       await Promise.all([sent, told])
+      assert.equal(isEarly, false)
     })
   })
 
@@ -195,4 +199,159 @@ describe('what is refused is refused on what is durable', () => {
       )
     })
   })
+})
+
+test('the end of a large child and what follows from it share a commit', async () => {
+  const child = workflow({ name: 'child', run: (ctx) => ctx.step('big', () => 'x'.repeat(3_500_000)) })
+  const parent = workflow({ name: 'parent', run: async (ctx) => (await ctx.child(child)).length })
+  const inner = createMemoryStore()
+  const torn: string[] = []
+  const commit: Store['commit'] = (batch) => {
+    for (const { runId, events } of batch.journal) {
+      const isEnd = events.includes('"type":"execution-completed"')
+      if (isEnd && !batch.executionsUpdated.some((row) => row.runId === runId)) torn.push(runId)
+    }
+    return inner.commit(batch)
+  }
+  const store: Store = Object.assign(Object.create(inner), { commit })
+  await withEngine({ store, workflows: [child, parent] }, async (client) => {
+    const execution = await client.start(parent, undefined, { id: 'one' })
+    assert.equal(await execution.result(), 3_500_000)
+  })
+  assert.deepEqual(torn, [])
+})
+
+test('who asks about an execution while the engine starts over gets an answer', async () => {
+  const state = new MemoryState()
+  const long = workflow({
+    name: 'long',
+    run: async (ctx) => {
+      for (let i = 0; i < 50; i++) await ctx.step('one', () => i)
+      return ctx.waitFor(go)
+    },
+  })
+  const held = heldStore(state)
+  const options = { store: held.store, workflows: [long], idleExecutions: 1 }
+  await withEngine(options, async (client, { engine }) => {
+    const execution = await client.start(long, undefined, { id: 'one' })
+    for (const id of ['two', 'three']) await client.start(long, undefined, { id })
+    while (!engine.isQuiet) await turn()
+    assert.equal(engine.table.get(execution.runId as RunId), undefined)
+    // It is read and replayed, has a signal that is not committed, and is asked.
+    held.hold()
+    const sent = execution.signal(go, 'end')
+    const told = execution.describe()
+    await held.held()
+    for (const session of state.sessions.values()) session.fenced = true
+    held.release()
+    await sent
+    assert.ok(['running', 'completed'].includes((await told).status))
+  })
+})
+
+test('a delayed start whose time comes while it is started runs', async () => {
+  let nowMs = 1_700_000_000_000
+  let isTicking = false
+  const clock: Clock = {
+    nowMs: () => (isTicking ? nowMs++ : nowMs),
+    after: systemClock.after,
+    defer: systemClock.defer,
+  }
+  const quick = workflow({ name: 'quick', run: async () => 'done' })
+  await withEngine({ workflows: [quick], seams: { clock } }, async (client) => {
+    for (let delay = 1; delay < 12; delay++) {
+      isTicking = true
+      const started = client.start(quick, undefined, { id: `after-${delay}`, delay })
+      await turns(3)
+      isTicking = false
+      nowMs += 100
+      assert.equal(await (await started).result(), 'done')
+    }
+  })
+})
+
+describe('retry', () => {
+  const failing = workflow({
+    name: 'failing',
+    run: async (ctx): Promise<void> => {
+      throw new Error(await ctx.waitFor(go))
+    },
+  })
+
+  test('is refused where a newer run has the id', async () => {
+    const store = createMemoryStore()
+    await withEngine({ store, workflows: [failing] }, async (client) => {
+      const old = await client.start(failing, undefined, { id: 'one' })
+      await old.signal(go, 'stop')
+      await assert.rejects(old.result())
+      await client.start(failing, undefined, { id: 'one', onConflict: 'terminate-existing' })
+      await assert.rejects(old.retry(), { code: 'RETRY_IMPOSSIBLE', message: /was replaced/ })
+      assert.equal((await openRuns(store, 'one')).length, 1)
+    })
+  })
+
+  test('keeps an execution that retention has seen closed', async () => {
+    const store = createMemoryStore()
+    await withEngine({ store, workflows: [failing] }, async (client, { calls }) => {
+      const execution = await client.start(failing, undefined, { id: 'one' })
+      await execution.signal(go, 'stop')
+      await assert.rejects(execution.result())
+      const found = await store.list({ limit: 10, status: ['failed'] })
+      await execution.retry()
+      assert.equal(await calls.deleteClosed(found.map(({ runId }) => runId)), 0)
+      assert.equal((await execution.describe()).status, 'running')
+    })
+  })
+
+  test('and delete at a time: one of them wins, and the other is told', async () => {
+    const store = createMemoryStore()
+    await withEngine({ store, workflows: [failing] }, async (client, { calls }) => {
+      for (let delay = 0; delay < 16; delay++) {
+        const id = `one-${delay}`
+        const execution = await client.start(failing, undefined, { id })
+        await execution.signal(go, 'stop')
+        await assert.rejects(execution.result())
+        const retried = execution.retry()
+        for (let tick = 0; tick < delay; tick++) await Promise.resolve()
+        const [retry, deletion] = await Promise.allSettled([
+          retried,
+          calls.deleteClosed([execution.runId as RunId]),
+        ])
+        const isDeleted = deletion.status === 'fulfilled' && deletion.value === 1
+        assert.equal(retry.status, isDeleted ? 'rejected' : 'fulfilled', `${delay}`)
+        const [row] = await store.executions([execution.runId as RunId])
+        const entries = await store.journal(execution.runId as RunId, 0, 10)
+        assert.deepEqual([row === undefined, entries.length === 0], [isDeleted, isDeleted])
+      }
+    })
+  })
+})
+
+test('a sleep until a time before 1970 ends, also over a restart', async () => {
+  const state = new MemoryState()
+  const early = workflow({
+    name: 'early',
+    run: async (ctx) => {
+      await ctx.waitFor(go)
+      await ctx.sleepUntil(-5000)
+      return 'awake'
+    },
+  })
+  const held = heldStore(state)
+  const first = await openEngine(
+    { store: held.store, workflows: [early], logger: silentLogger, shutdownGrace: 0 },
+    {},
+  )
+  const client = new Client(first.calls, first.client)
+  const execution = await client.start(early, undefined, { id: 'one' })
+  await turns(10)
+  held.hold()
+  execution.signal(go, 'sleep').catch(() => {})
+  await held.held()
+  const store = createMemoryStore(state)
+  await withEngine({ store, workflows: [early] }, async (next) => {
+    await next.execution(early, 'one').result()
+  })
+  held.release()
+  await first.close()
 })
