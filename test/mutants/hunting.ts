@@ -9,6 +9,8 @@ import { type Mutant, mutants } from './mutants.ts'
 
 const root = dirname(dirname(import.meta.dirname))
 const FIRST_SEED = 1
+/** A hunt that takes longer has not caught its bug. */
+const HUNT_LIMIT_MS = 60_000
 const COPIED = ['src', 'test/simulation', 'test/mutants/hunt.ts', 'package.json', 'tsconfig.json']
 
 export interface Catch {
@@ -41,6 +43,7 @@ async function hunt({ name, what, seeds }: Mutant): Promise<Catch> {
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
     plant(name, copy)
     const said = await output(copy, [String(FIRST_SEED), String(seeds)])
+    if (process.env.SHOW) console.error(name, said.trim().slice(0, 200), performance.now())
     return { name, what, ...(JSON.parse(said) as Pick<Catch, 'seeds' | 'violation'>) }
   } finally {
     rmSync(copy, { recursive: true, force: true, maxRetries: 3 })
@@ -64,7 +67,10 @@ async function output(copy: string, args: readonly string[]): Promise<string> {
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     text += part
   })
-  const [code]: (number | null)[] = await once(child, 'close')
+  const limit = setTimeout(() => child.kill('SIGKILL'), HUNT_LIMIT_MS)
+  const [code, signal]: (number | string | null)[] = await once(child, 'close')
+  clearTimeout(limit)
+  if (signal === 'SIGKILL') return JSON.stringify({ seeds: 0, violation: null })
   if (code !== 0) throw new Error(`the hunt in ${copy} ended with code ${code}: ${text}`)
   return text
 }

@@ -46,7 +46,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'raise-the-horizon-late',
     what: 'the timer window raises its horizon after the page has been read, not before',
-    seeds: 20,
+    seeds: 80,
   },
   {
     name: 'fold-insert-and-update-to-the-insert',
@@ -79,19 +79,9 @@ export const mutants: readonly Mutant[] = [
     seeds: 20,
   },
   {
-    name: 'keep-applied-messages',
-    what: 'an applied message stays in the outbox',
-    seeds: 10,
-  },
-  {
     name: 'start-over-without-reading-again',
     what: 'an execution that was being read when the engine started over is used as it was read',
     seeds: 60,
-  },
-  {
-    name: 'record-a-late-completion',
-    what: 'a completion is recorded whichever attempt it belongs to',
-    seeds: 30,
   },
   {
     name: 'recover-nothing',

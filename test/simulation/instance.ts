@@ -75,6 +75,11 @@ export class Instance {
     )
   }
 
+  /** Nothing runs, nothing is being committed: only time or a call can make something happen. */
+  get isAtRest(): boolean {
+    return this.engine?.isQuiet === true && this.openSteps === 0 && this.store.inFlight === 0
+  }
+
   /** Kills the process: a crash at this site, or the end after `close`. */
   kill(site: CrashSite | 'closed' | 'failed'): void {
     if (!this.isAlive) return

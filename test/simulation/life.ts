@@ -10,6 +10,7 @@ const PER_TASK = 0.05
 const QUIET_CHECK_MS = 50
 /** A read that stalled before may still be on its way. */
 const SETTLED_MS = 15_000
+const REST_CHECKS = 200
 
 export class Life {
   readonly #world: World
@@ -67,6 +68,22 @@ export class Life {
       world.counters.fences += 1
       world.note(`session ${session.id} is fenced by another`)
     } else if (share > 1 - plan.rates.close * PER_TASK) this.#close(instance)
+  }
+
+  /**
+   * I14, without anybody's help: when the engine has come to rest, nothing that code or steps would have to do is left. A
+   * call would bring a forgotten execution back to memory, so this comes before all calls.
+   */
+  async rest(calls: Calls): Promise<void> {
+    const world = this.#world
+    await calls.pause(SETTLED_MS)
+    for (let check = 0; check < REST_CHECKS && this.instance?.isAtRest !== true; check++)
+      await calls.pause(QUIET_CHECK_MS)
+    if (this.instance?.isAtRest !== true) return
+    world.state.recoverable.ascend(undefined, ({ runId, row }) => {
+      if (row?.status === 'running') world.faults.push(`I14: ${runId} has work to do, and the engine rests`)
+      return true
+    })
   }
 
   /** All work has ended: so must the calls, and the engine must come to rest. */

@@ -47,6 +47,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     world.faults.push(...[...calls.outstanding].map((call) => `I14: ${call}, was never answered`))
   world.isFaulty = false
   world.note('faults stop')
+  await runUntil(world, life, life.rest(calls), DRAIN_LIMIT_MS, 'rest')
   const drained = workload.drain()
   const isDrained = await runUntil(world, life, drained, DRAIN_LIMIT_MS, 'the end of all work')
   if (isDrained === false) world.faults.push('I14: executions are open long after the faults have stopped')

@@ -7,9 +7,8 @@ import type { World } from './world.ts'
 /** Clients look at the newest executions most. */
 const RECENT_IDS = 40
 const DRAIN_PAUSE_MS = 700
-/** After so many rounds the executions that are still open are ended by force. */
-const PATIENT_ROUNDS = 12
-const DRAIN_ROUNDS = 40
+/** All programs end within these, in seconds: nothing is ended by force. */
+const DRAIN_ROUNDS = 25
 
 export class Workload {
   readonly #world: World
@@ -43,10 +42,7 @@ export class Workload {
       if (open.length === 0) return true
       for (const { id, status } of open) {
         if (status === 'parked') await this.#calls.retry(id)
-        else if (round < PATIENT_ROUNDS)
-          for (const name of SIGNALS) await this.#signal(id, name, this.#newRequest())
-        else if (round % 2 === 0) await this.#calls.cancel(id)
-        else await this.#calls.terminate(id)
+        else for (const name of SIGNALS) await this.#signal(id, name, this.#newRequest())
       }
       await this.#calls.pause(DRAIN_PAUSE_MS * (round + 1))
     }
