@@ -219,8 +219,9 @@ export class Transitions {
     const { committer, worker } = this.#options
     const { state } = execution
     committer.batchFor(execution)
+    // The journal first: what cannot be written must not have happened in memory.
+    execution.writes?.appendEvent(state.seq + 1, 0, event)
     evolve(state, event)
-    execution.writes?.appendEvent(state.seq, 0, event)
     if (isDelivered(event)) {
       if (execution.isActivated) {
         execution.isCodeIdle = false

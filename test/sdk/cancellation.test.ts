@@ -286,3 +286,30 @@ describe('ctx.abortSignal', () => {
     assert.deepEqual(await (await engine.start(listening)).result(), ['aborted: why', 'rejected'])
   })
 })
+
+describe('a child of a cancelled parent', () => {
+  test('cleans up, also with the default close policy', async () => {
+    const undone: string[] = []
+    const child = workflow({
+      name: 'child-with-clean-up',
+      run: async (ctx) => {
+        try {
+          await ctx.sleep('1h')
+        } finally {
+          await ctx.uncancellable((inner) => inner.step('undo', () => undone.push('undone')))
+        }
+      },
+    })
+    const parent = workflow({
+      name: 'parent-of-it',
+      run: async (ctx) => ctx.child(child, undefined, { id: 'the-child' }),
+    })
+    await using engine = await createTestEngine({ workflows: [child, parent] })
+    const execution = await engine.start(parent)
+    await engine.advance('1s')
+    await execution.cancel()
+    await assert.rejects(execution.result(), { code: 'CANCELLED' })
+    await assert.rejects(engine.execution(child, 'the-child').result(), { code: 'CANCELLED' })
+    assert.deepEqual(undone, ['undone'])
+  })
+})

@@ -9,7 +9,7 @@ import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
 export function closing(state: ExecutionState, event: TerminalEvent): Decision {
   const effects: Effect[] = []
   for (const [op, pending] of state.ops) {
-    if (pending.kind === 'child') closeChild(state, op, pending, effects)
+    if (pending.kind === 'child') closeChild(state, op, pending, event, effects)
     else if (pending.kind !== 'step' || !pending.running) effects.push({ kind: 'drop-timer', timer: op })
     else effects.push({ kind: 'abort-step', op })
   }
@@ -48,10 +48,18 @@ export function failureOfTerminal(
   }
 }
 
-function closeChild(state: ExecutionState, op: Operation, child: PendingChild, effects: Effect[]): void {
-  if (child.closePolicy === 'abandon') return
+function closeChild(
+  state: ExecutionState,
+  op: Operation,
+  child: PendingChild,
+  event: TerminalEvent,
+  effects: Effect[],
+): void {
+  const { closePolicy } = child
+  if (closePolicy === 'abandon') return
+  // A cancelled parent has asked its children to cancel: they may clean up, as it did.
+  const kind = event.type === 'execution-cancelled' ? 'cancel' : closePolicy
   const reason = `parent ${state.key.workflowId} has closed`
-  const parent = parentLink(state, op)
-  const message: Message = { kind: child.closePolicy, to: child.key, parent, reason }
+  const message: Message = { kind, to: child.key, parent: parentLink(state, op), reason }
   effects.push({ kind: 'send', message })
 }
