@@ -50,3 +50,14 @@ export function openReading(file: string): DatabaseSync {
     throw error
   }
 }
+
+/** Undoes the change of a process that died in it. SQLite does that with the first read that may write; nothing is set. */
+export function rollBackUnfinished(file: string): void {
+  const database = new DatabaseSync(file)
+  try {
+    database.exec(`pragma busy_timeout = ${BUSY_MS}`)
+    database.prepare('select count(*) from sqlite_schema').get()
+  } finally {
+    database.close()
+  }
+}

@@ -1,15 +1,28 @@
 /** Opening a store file: where it is, whether it is ours, and that it has the newest schema. */
-import { accessSync, constants, existsSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
-import { openReading, openWriting } from './connection.ts'
+import { openReading, openWriting, rollBackUnfinished } from './connection.ts'
 import { FileLock } from './file-lock.ts'
 import { migrate, schemaVersionOf } from './migrate.ts'
 import { storeError } from './sqlite-error.ts'
 
 /** One page of the smallest size. */
 const SMALLEST_DATABASE_BYTES = 512
+/** How a rollback journal begins that was complete on the disk before the file was written. */
+const JOURNAL_START = Buffer.from('d9d505f920a163d7', 'hex')
 
 export interface OpenFile {
   readonly file: string
@@ -59,6 +72,9 @@ export function attempt<T>(file: string, open: () => T): T {
 }
 
 function prepareFile(file: string, shards: number): DatabaseSync {
+  // Before the log is in use, changes are made under a rollback journal. A process that died leaves it, and a reader is
+  // refused until it is rolled back; the file is then as it was before the change, perhaps empty.
+  if (hasRollbackJournal(file)) rollBackUnfinished(file)
   // A file that is not ours must stay as it is, so it is read before anything is set in it.
   if (sizeOf(file) > 0) {
     requireWhole(file)
@@ -83,6 +99,19 @@ function prepareFile(file: string, shards: number): DatabaseSync {
 /** The size is all that is asked of the system: to open and close the file here would drop SQLite's locks on it (POSIX). */
 function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** Any other file of that name is left alone: SQLite would delete it. */
+function hasRollbackJournal(file: string): boolean {
+  if (sizeOf(`${file}-journal`) < JOURNAL_START.length) return false
+  const journal = openSync(`${file}-journal`, 'r')
+  try {
+    const start = Buffer.alloc(JOURNAL_START.length)
+    readSync(journal, start)
+    return start.equals(JOURNAL_START)
+  } finally {
+    closeSync(journal)
+  }
 }
 
 /** SQLite takes a file of a few bytes for an empty database, and would write over it. */
