@@ -66,7 +66,7 @@ export interface EngineCounters {
 }
 
 const RECOVERY_PAGE = 500
-/** Recovery and timers wait while this many executions are in memory. */
+/** Recovery and timers wait while this many executions are in memory and busy. */
 const LIVE_LIMIT = 20_000
 const ROOM_WAIT_MS = 20
 
@@ -176,7 +176,7 @@ export class Engine implements WorkerHost {
     const { store, timerLookaheadMs, timerPageRows } = this.options
     this.mailbox.reset(this.session.id)
     const outbox = await store.outbox(Number.MAX_SAFE_INTEGER)
-    if (generation !== this.#generation) return
+    if (generation !== this.#generation || this.#failure !== undefined) return
     this.mailbox.load(outbox)
     this.#timers = new TimerWindow({
       clock: this.clock,
@@ -192,6 +192,8 @@ export class Engine implements WorkerHost {
 
   /** Drops everything that is not durable and starts over from the store, in the session that is registered now. */
   async startOver(error: Error): Promise<void> {
+    // It may have failed while a commit was being settled.
+    if (this.#state === 'failed' || this.#state === 'closed') return
     this.#generation += 1
     this.#timers?.stop()
     this.#timers = undefined
@@ -238,8 +240,8 @@ export class Engine implements WorkerHost {
     const error = new PerdureError('ENGINE_CLOSED', 'the engine is closed')
     if (this.#state === 'running') {
       this.#state = 'closing'
-      const endMs = clock.nowMs() + graceMs
-      while (!this.isQuiet && clock.nowMs() < endMs && this.#failure === undefined)
+      const endMs = this.clock.nowMs() + graceMs
+      while (!this.isQuiet && this.clock.nowMs() < endMs && this.#failure === undefined)
         await new Promise<void>((resolve) => void clock.after(2, resolve))
       this.#timers?.stop()
       for (const execution of this.table.clear()) {
@@ -249,7 +251,7 @@ export class Engine implements WorkerHost {
       if (this.#failure === undefined && worker.busyRuns === 0) await this.committer.whenIdle()
     }
     this.#state = 'closed'
-    this.committer.dropAll(error)
+    this.committer.end(error)
     this.watchers.failAll(error)
     this.ends.failAll(error)
     await store.close()
@@ -270,7 +272,7 @@ export class Engine implements WorkerHost {
       this.transitions.deactivate(execution)
       this.updates.dropped(execution, error)
     }
-    this.committer.dropAll(error)
+    this.committer.end(error)
     this.watchers.failAll(error)
     this.ends.failAll(error)
     this.options.onFailed?.(error)
@@ -428,17 +430,23 @@ export class Engine implements WorkerHost {
 
   async #onTimersDue(due: readonly DueTimer[]): Promise<void> {
     const generation = this.#generation
-    const executions = await Promise.all(
-      due.map(({ runId }) => this.table.get(runId) ?? this.table.load(runId)),
-    )
-    if (generation !== this.#generation) return
-    for (const [i, { runId, timer }] of due.entries()) {
-      // A run may have left memory, or come anew, while others were read.
-      const execution = this.table.get(runId) ?? executions[i]
-      if (execution === undefined) this.committer.writesFor(runId).dropTimer(timer)
-      else this.#fire(execution, timer)
+    let rest = due
+    while (rest.length > 0) {
+      const found = await Promise.all(
+        rest.map(({ runId }) => this.table.get(runId) ?? this.table.load(runId)),
+      )
+      if (generation !== this.#generation) return
+      const late: DueTimer[] = []
+      for (const [i, each] of rest.entries()) {
+        const execution = this.table.get(each.runId)
+        if (execution !== undefined) this.#fire(execution, each.timer)
+        else if (found[i] === undefined) this.committer.writesFor(each.runId).dropTimer(each.timer)
+        // It left memory while others were read.
+        else late.push(each)
+      }
+      this.committer.touch()
+      rest = late
     }
-    this.committer.touch()
     await this.#roomInMemory()
   }
 
@@ -461,9 +469,11 @@ export class Engine implements WorkerHost {
       await this.#roomInMemory()
     }
   }
+
   /** What recovery and timers bring into memory waits for what they have brought before. */
   async #roomInMemory(): Promise<void> {
-    while (this.table.size > LIVE_LIMIT && this.#state === 'running') {
+    this.table.trim()
+    while (this.table.busy > LIVE_LIMIT && this.#state === 'running') {
       await new Promise<void>((resolve) => void this.clock.after(ROOM_WAIT_MS, resolve))
     }
   }

@@ -51,6 +51,11 @@ export class LiveTable {
     return this.#byRun.size
   }
 
+  /** Executions that cannot be evicted. */
+  get busy(): number {
+    return this.#byRun.size - this.#idle.size
+  }
+
   get(runId: RunId): LiveExecution | undefined {
     return this.#byRun.get(runId)
   }

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
 import { Client } from '../../src/sdk/client.ts'
 import { type EngineSeams, type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
-import type { Store } from '../../src/store/contract/store.ts'
+import { type Store, UnknownCommitError } from '../../src/store/contract/store.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 import { heldStore } from './held-store.ts'
@@ -299,7 +299,8 @@ describe('retry', () => {
       const found = await store.list({ limit: 10, status: ['failed'] })
       await execution.retry()
       assert.equal(await calls.deleteClosed(found.map(({ runId }) => runId)), 0)
-      assert.equal((await execution.describe()).status, 'running')
+      assert.equal((await store.executions([execution.runId as RunId])).length, 1)
+      assert.notEqual((await execution.history()).length, 0)
     })
   })
 
@@ -354,4 +355,93 @@ test('a sleep until a time before 1970 ends, also over a restart', async () => {
   })
   held.release()
   await first.close()
+})
+
+test('sleeps end, however many executions are kept in memory', async () => {
+  const sleeping = workflow({
+    name: 'sleeping',
+    run: async (ctx, ms: number) => {
+      await ctx.sleep(ms)
+      await ctx.sleep(ms)
+    },
+  })
+  await withEngine({ idleExecutions: 50_000, workflows: [waiting, sleeping] }, async (client, { engine }) => {
+    while (engine.table.size <= 20_000)
+      await Promise.all(Array.from({ length: 500 }, () => client.start(waiting, undefined)))
+    await (await client.start(sleeping, 1)).result()
+  })
+})
+
+test('a sleep that ends while its execution is evicted wakes it', async () => {
+  const sleeping = workflow({
+    name: 'sleeping',
+    run: async (ctx, ms: number) => {
+      await ctx.sleep(ms)
+      return 'awake'
+    },
+  })
+  const inner = createMemoryStore()
+  let slowRun: string | undefined
+  let waits: (() => void) | undefined
+  const executions: Store['executions'] = async (runIds) => {
+    const isSlow = waits === undefined && runIds[0] === slowRun
+    if (isSlow)
+      await new Promise<void>((resolve) => {
+        waits = resolve
+      })
+    return inner.executions(runIds)
+  }
+  const store: Store = Object.assign(Object.create(inner), { executions })
+  await withEngine(
+    { store, idleExecutions: 2, workflows: [waiting, sleeping] },
+    async (client, { engine }) => {
+      const until = Date.now() + 150
+      const first = await client.start(sleeping, until - Date.now())
+      slowRun = first.runId
+      for (const id of ['one', 'two']) await client.start(waiting, undefined, { id })
+      const second = await client.start(sleeping, until - Date.now())
+      while (!engine.isQuiet) await turn()
+      assert.equal(engine.table.get(first.runId as RunId), undefined)
+      assert.notEqual(engine.table.get(second.runId as RunId), undefined)
+      // Both are due: the first is read from the store, slowly, while the second leaves memory.
+      while (waits === undefined) await turn()
+      for (const id of ['three', 'four', 'five']) await client.start(waiting, undefined, { id })
+      waits()
+      assert.deepEqual(await Promise.all([first.result(), second.result()]), ['awake', 'awake'])
+    },
+  )
+})
+
+test('an engine that fails while a commit is being settled does nothing more', async () => {
+  const inner = createMemoryStore()
+  let answer: (() => void) | undefined
+  let isLost = false
+  let commits = 0
+  const commit: Store['commit'] = async (batch) => {
+    commits += 1
+    if (isLost) throw new UnknownCommitError('the link broke')
+    return inner.commit(batch)
+  }
+  const fence: Store['fence'] = async (session) => {
+    await new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    isLost = false
+    await inner.fence(session)
+  }
+  const store: Store = Object.assign(Object.create(inner), { commit, fence })
+  const soon = workflow({ name: 'soon', run: (ctx) => ctx.sleep(30) })
+  await withEngine({ store, workflows: [waiting, soon] }, async (client, { engine }) => {
+    const execution = await client.start(soon, undefined, { id: 'one' })
+    isLost = true
+    const lost = assert.rejects(client.start(waiting, undefined, { id: 'two' }), { code: 'ENGINE_FAILED' })
+    while (answer === undefined) await turn()
+    engine.fail(new Error('something else broke'))
+    await lost
+    commits = 0
+    answer()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    assert.equal(commits, 0)
+    await assert.rejects(execution.signal(go, 'late'), { code: 'ENGINE_FAILED' })
+  })
 })
