@@ -14,7 +14,7 @@ interface SqliteError extends Error {
   readonly errcode: number
 }
 
-function isSqliteError(error: unknown): error is SqliteError {
+export function isSqliteError(error: unknown): error is SqliteError {
   return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
 }
 
@@ -50,6 +50,7 @@ export interface StoreFailure {
 
 /** What a failure of the environment is in words of the catalogue; it can be sent between threads. */
 export function failureOf(error: unknown, file: string): StoreFailure {
+  if (error instanceof PerdureError) return { code: error.code, detail: detailOf(error) }
   const said = error instanceof Error ? error.message : String(error)
   switch (resultCode(error)) {
     case SQLITE_NOTADB:
@@ -65,6 +66,12 @@ export function failureOf(error: unknown, file: string): StoreFailure {
       return { code: 'STORE_FAILED', detail: `${file} failed: ${said}${number}` }
     }
   }
+}
+
+/** The message without code and hint, which the error made of it on the other side adds again. */
+function detailOf({ code, hint, message }: PerdureError): string {
+  const end = ` (${code}). ${hint}`
+  return message.endsWith(end) ? message.slice(0, -end.length) : message
 }
 
 /** The failure as an error, with the original as its cause; an error of the catalogue stays as it is. */

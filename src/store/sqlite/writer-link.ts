@@ -7,7 +7,7 @@
 import { Worker } from 'node:worker_threads'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { CommitOutcome } from '../contract/batch.ts'
-import { failureOf } from './sqlite-error.ts'
+import { storeError } from './sqlite-error.ts'
 import type { Registration, WriterData, WriterReply, WriterRequest } from './writer-message.ts'
 
 interface Waiting {
@@ -64,8 +64,7 @@ export class WriterLink {
 
   /** A write beside the thread has failed: from now on everything is refused. Returns the failure. */
   stop(error: unknown): PerdureError {
-    const { code, detail } = failureOf(error, this.file)
-    this.failed ??= new PerdureError(code, detail, { cause: error })
+    this.failed ??= storeError(error, this.file)
     return this.failed
   }
 
