@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
 import { createEngine, PerdureError, silentLogger, workflow } from '../../src/index.ts'
 import type { Session } from '../../src/store/contract/rows.ts'
+import type { TimerPage } from '../../src/store/contract/store.ts'
 import { createSqliteStore, type SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import { WriterLink } from '../../src/store/sqlite/writer-link.ts'
 import { batchOf, journalEntry, runIdAt } from '../contract/store-rows.ts'
@@ -25,11 +26,14 @@ const messageOf = async (promise: Promise<unknown>): Promise<string> =>
     },
   )
 
-async function withFailing(table: string, use: (store: SqliteStore, session: Session) => Promise<void>) {
+async function withFailing(
+  table: string | undefined,
+  use: (store: SqliteStore, session: Session) => Promise<void>,
+) {
   await withDirectory(async (directory) => {
     const store = createSqliteStore(join(directory, 'store.db'), { shards: 1 })
     const { session } = await store.register({ node: 'host:1', incarnation: 'i', nowMs: 1 })
-    dropTable(store.file, table)
+    if (table !== undefined) dropTable(store.file, table)
     await use(store, session)
     await store.close()
   })
@@ -98,3 +102,11 @@ describe('a file that fails', () => {
       await engine.close()
     }))
 })
+
+test('a read that fails before it reaches the file fails alone', () =>
+  withFailing(undefined, async (store, session) => {
+    const page = { upToMs: 5, limit: 1 } as unknown as TimerPage
+    assert.match(await messageOf(store.timers(page)), /undefined .*STORE_FAILED/)
+    assert.deepEqual(await store.outbox(1), [])
+    assert.deepEqual(await store.commit(batchOf(session, 1)), { outcome: 'committed' })
+  }))

@@ -9,7 +9,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
-import { storeError } from './sqlite-error.ts'
+import { isSqliteError, storeError } from './sqlite-error.ts'
 import { listExecutions } from './sqlite-list.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 
@@ -69,7 +69,7 @@ export abstract class FileReads implements ReadMethods {
       return read()
     } catch (error) {
       const failure = storeError(error, this.file)
-      this.onFailure(failure)
+      if (isSqliteError(error)) this.onFailure(failure)
       throw failure
     }
   }
@@ -80,6 +80,6 @@ export abstract class FileReads implements ReadMethods {
 
   protected abstract isClosed(): boolean
 
-  /** A read failed. */
+  /** SQLite failed in a read; any other failure is one of this read alone. */
   protected abstract onFailure(failure: PerdureError): void
 }
