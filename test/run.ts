@@ -4,7 +4,7 @@
 //   npm test -- queue src/store       only test files whose path contains one of the words; no types, no lint
 //   npm test -- queue --test-name-pattern=fifo    options of `node --test` are passed on
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -35,6 +35,8 @@ console.log(`perdure tests on Node ${process.version} (${process.platform} ${pro
 
 // Whatever a test leaves behind in its temporary directory goes away with this one.
 const temporary = mkdtempSync(join(tmpdir(), 'perdure-test-'))
+// Some tests run as a user to whom permissions apply.
+chmodSync(temporary, 0o755)
 try {
   const env = { ...process.env, TMPDIR: temporary, TEMP: temporary, TMP: temporary }
   if (!printResults(await runParts(parts, env))) process.exitCode = 1

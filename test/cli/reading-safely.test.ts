@@ -11,7 +11,6 @@ import { createEngine, silentLogger } from '../../src/index.ts'
 import { isFileLocked } from '../../src/store/sqlite/file-lock.ts'
 import { workflows } from './order-workflows.ts'
 import {
-  MAIN,
   makeOrders,
   type ProgramResult,
   perdure,
@@ -148,13 +147,26 @@ describe('no trace', () => {
 describe('a directory that cannot be written', () => {
   /** As a user to whom permissions apply. */
   async function asReader(args: readonly string[]): Promise<ProgramResult> {
-    const isRoot = process.getuid?.() === 0
-    const user = isRoot ? { uid: 65_534, gid: 65_534 } : {}
-    const child = spawn(process.execPath, [MAIN, ...args], {
-      ...user,
-      env: { PATH: process.env.PATH },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    // The checkout may be closed to that user: the child loads its code first, then gives the permissions of root up.
+    const source = new URL('../../src/', import.meta.url)
+    const program = `
+      const load = (path) => import(${JSON.stringify(source.href)} + path)
+      const { runProgram } = await load('cli/program.ts')
+      for (const path of ['cli/doctor/store-checks.ts', 'cli/doctor/file-audit.ts', 'cli/doctor/store-rows.ts',
+        'store/sqlite/tool-connection.ts', 'store/sqlite/sqlite-reader.ts', 'store/sqlite/file-lock.ts']) await load(path)
+      if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534) }
+      const { stdout, stderr, env } = process
+      process.exitCode = await runProgram(process.argv.slice(1),
+        { stdout, stderr, env, directory: process.cwd(), nowMs: Date.now() })`
+    const child = spawn(
+      process.execPath,
+      ['--no-warnings', '--input-type=module', '-e', program, '--', ...args],
+      {
+        cwd: '/',
+        env: { PATH: process.env.PATH },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
     const closed = once(child, 'close')
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
     await closed
