@@ -7,7 +7,7 @@ const ATTRIBUTES_LIMIT = 64
 const TEXT_LIMIT = 4096
 
 export function checkedAttributes(values: Attributes): Attributes {
-  if (typeof values !== 'object' || values === null)
+  if (typeof values !== 'object' || values === null || Array.isArray(values))
     throw new PerdureError('ARGUMENT_INVALID', 'the attributes are not an object of names and values')
   const checked: Record<string, string | number | boolean | null> = {}
   const entries = Object.entries(values)

@@ -93,7 +93,7 @@ const engineCalls: Readonly<Record<string, Calls>> = {
     ...[nested, unreadable, new Date(Number.NaN), /x/, new Error('x'), new WeakMap(), new Uint16Array(2)].map(
       (each) => ['PAYLOAD_UNSUPPORTED', input(each)] as const,
     ),
-    ...[5, 'text', null, { a: {} }, { a: Number.NaN }, { a: undefined }].map(
+    ...[5, 'text', null, [], ['a'], { a: {} }, { a: Number.NaN }, { a: undefined }].map(
       (each) => ['ARGUMENT_INVALID', attributes(each)] as const,
     ),
     ['ID_INVALID', attributes({ 'a\0': 1 })],
