@@ -111,18 +111,20 @@ export class Mailbox {
     const { table } = this.#options
     for (;;) {
       const [runId] = await table.currentRuns([key])
-      const receiver = runId === undefined ? undefined : await table.load(runId)
+      const loaded = runId === undefined ? undefined : await table.load(runId)
       if (generation !== this.#generation) return
+      // A run that was read may have been replaced meanwhile: the newest one gets the message.
+      const receiver = table.current(key) ?? loaded
+      // It left memory in this moment.
+      if (receiver !== undefined && table.get(receiver.state.runId) !== receiver) continue
       const queue = this.#queues.get(text) ?? []
       const next = queue.shift()
       if (next === undefined) {
         this.#queues.delete(text)
         return
       }
-      // A run that was read may have been replaced meanwhile: the newest one gets the message.
-      const newest = table.current(key) ?? receiver
       // What applies it and what drops it from the outbox share a commit.
-      this.#options.committer.together(() => this.#deliver(next, newest))
+      this.#options.committer.together(() => this.#deliver(next, receiver))
       this.#options.committer.touch()
     }
   }
@@ -131,11 +133,7 @@ export class Mailbox {
     const { committer } = this.#options
     let applied: LiveExecution | undefined = receiver
     if (message.kind === 'start-child') applied = this.#startChild(message, receiver)
-    else if (receiver === undefined)
-      this.#options.logger.debug('a message has no receiver', {
-        kind: message.kind,
-        to: message.to.workflowId,
-      })
+    else if (receiver === undefined) this.#toNobody(message)
     else this.#applyTo(receiver, message)
     if (applied === undefined) {
       committer.writesFor(from ?? NO_RUN).dropOutbox(outbox)
@@ -200,6 +198,29 @@ export class Mailbox {
       `child ${to.workflowId} does not exist: another execution has its id`,
     )
     this.#answer(receiver, parent, to, { ok: false, failure })
+  }
+
+  /** The receiver was deleted. A parent that asks for its outcome must not wait for ever. */
+  #toNobody(message: Message): void {
+    const { kind, to } = message
+    if (message.kind !== 'report-outcome') {
+      this.#options.logger.debug('a message has no receiver', { kind, to: to.workflowId })
+      return
+    }
+    const { table, committer } = this.#options
+    const { key, runId: parentRunId, op } = message.parent
+    const failure = platformFailure('EXECUTION_NOT_FOUND', `child ${to.workflowId} was deleted`)
+    const answer: Message = {
+      kind: 'child-closed',
+      to: key,
+      parentRunId,
+      op,
+      child: to,
+      outcome: { ok: false, failure },
+    }
+    const outbox = { fromShard: table.shardOf(to), toShard: table.shardOf(key), seq: this.#nextSeq++ }
+    committer.writesFor(NO_RUN).addOutbox({ ...outbox, message: JSON.stringify(answer) })
+    this.#enqueue({ message: answer, outbox, from: NO_RUN })
   }
 
   /** The child, or the parent that was told why there is none. */

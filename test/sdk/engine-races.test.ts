@@ -290,6 +290,36 @@ describe('retry', () => {
     })
   })
 
+  test('of a parent whose child was deleted meanwhile: the child has failed', async () => {
+    let isBroken = true
+    const parent = workflow({
+      name: 'parent',
+      run: async (ctx) => {
+        const child = ctx.child(waiting, undefined, { id: 'the child', parentClosePolicy: 'abandon' })
+        const check = (): void => {
+          if (isBroken) throw new Error('broken')
+        }
+        await ctx.step('check', check, { retry: { maxAttempts: 1 } })
+        return child
+      },
+    })
+    await withEngine({ workflows: [waiting, parent] }, async (client, { engine }) => {
+      const execution = await client.start(parent, undefined, { id: 'one' })
+      await assert.rejects(execution.result(), { status: 'failed' })
+      while (!engine.isQuiet) await turn()
+      const child = client.execution(waiting, 'the child')
+      await child.signal(go, 'end')
+      await child.result()
+      await child.delete()
+      isBroken = false
+      await execution.retry()
+      await assert.rejects(execution.result(), (error: Error) => {
+        assert.match(String((error.cause as Error).message), /child the child was deleted/u)
+        return true
+      })
+    })
+  })
+
   test('keeps an execution that retention has seen closed', async () => {
     const store = createMemoryStore()
     await withEngine({ store, workflows: [failing] }, async (client, { calls }) => {
