@@ -26,17 +26,12 @@ export function checkSignals(
     if (requestIds.has(requestId)) report(`I7: ${runId} accepted signal ${requestId} twice`)
     requestIds.add(requestId)
   }
-  const left = [...accepted]
   for (const [name, ids] of replayed?.consumed ?? []) {
     const ofName = accepted
       .filter((event) => event.name === name)
       .map(({ payload }) => decodePayload(payload))
     if (!isDeepStrictEqual(ofName.slice(0, ids.length), [...ids]))
       report(`I7: ${runId} accepted ${name} ${ofName.join()} and consumed ${ids.join()}`)
-    for (const id of ids) {
-      const place = left.findIndex((event) => event.name === name && decodePayload(event.payload) === id)
-      if (place >= 0) left.splice(place, 1)
-    }
   }
   if (end?.type !== 'execution-continued') return
   const next = byRun.get(end.newRunId)
@@ -44,11 +39,19 @@ export function checkSignals(
     report(`${runId} is continued by ${end.newRunId}, which does not exist`)
     return
   }
+  // Code that goes on after the end, such as the loser of a race, consumes nothing any more.
+  const commands = replayed?.report?.commands ?? []
+  const atEnd = commands.findIndex(({ kind }) => kind === 'continue')
+  const consumed = new Set(
+    commands.slice(0, atEnd).map((command) => (command.kind === 'consume' ? command.seq : 0)),
+  )
+  const left = events.filter((event, i) => event.type === 'signal-received' && !consumed.has(i + 1))
   const carried = next.events.slice(1, 1 + left.length)
   const isSame = left.every((event, i) => {
     const other = carried[i]
     return (
       other?.type === 'signal-received' &&
+      event.type === 'signal-received' &&
       other.name === event.name &&
       isDeepStrictEqual(other.payload, event.payload)
     )

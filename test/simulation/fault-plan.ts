@@ -98,7 +98,7 @@ export function faultPlan(seed: number): FaultPlan {
   const random = randomFor(seed, 'plan')
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T
   const rate = (share: number, most: number): number => (random() < share ? random() * most : 0)
-  const crashScale = random() < 0.97 ? 0.001 + random() * 0.009 : 0
+  const crashScale = random() < 0.97 ? 0.0005 + random() * 0.0065 : 0
   const crash = {} as Record<CrashSite, number>
   for (const site of CRASH_SITES) crash[site] = random() < 0.6 ? crashScale * SITE_WEIGHT[site] : 0
   crash['commit-applied'] ||= crashScale / 2

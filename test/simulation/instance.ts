@@ -84,6 +84,7 @@ export class Instance {
   kill(site: CrashSite | 'closed' | 'failed'): void {
     if (!this.isAlive) return
     this.isAlive = false
+    this.store.endOfSettling()
     const world = this.#world
     world.counters.lostAcksSettled += this.engine?.counters.unknownSettledIn ?? 0
     if (site !== 'closed' && site !== 'failed') {

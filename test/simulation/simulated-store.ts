@@ -55,10 +55,15 @@ export class SimulatedStore implements Store {
   async register(node: NodeIdentity): ReturnType<Store['register']> {
     const registered = await this.#call('register', () => this.#inner.register(node))
     this.session = registered.session
-    if (this.#settlingSinceMs !== undefined) this.#world.outage(this.#settlingSinceMs, this.#world.nowMs)
-    this.#settlingSinceMs = undefined
+    this.endOfSettling()
     this.#world.note(`session ${registered.session.id}`)
     return registered
+  }
+
+  /** An unknown commit is settled, or its process has died over it: until now nothing could be committed. */
+  endOfSettling(): void {
+    if (this.#settlingSinceMs !== undefined) this.#world.outage(this.#settlingSinceMs, this.#world.nowMs)
+    this.#settlingSinceMs = undefined
   }
 
   async commit(batch: Batch): Promise<CommitOutcome> {

@@ -29,6 +29,7 @@ export class Workload {
   /** Runs clients until the goal is reached. */
   async run(isEnough: () => boolean): Promise<true> {
     const { clients } = this.#world.plan
+    this.#isOver = false
     await Promise.all(Array.from({ length: clients }, () => this.#client(isEnough)))
     return true
   }
