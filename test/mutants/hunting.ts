@@ -22,12 +22,15 @@ export interface Catch {
   readonly violation: string | null
 }
 
-export async function huntAll(): Promise<Catch[]> {
+export async function huntAll(onCaught?: (caught: Catch) => void): Promise<Catch[]> {
   const caught = new Map<string, Catch>()
   const waiting = [...mutants]
   const lane = async (): Promise<void> => {
-    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift())
-      caught.set(mutant.name, await hunt(mutant))
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const found = await hunt(mutant)
+      caught.set(mutant.name, found)
+      onCaught?.(found)
+    }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, lane))
   return mutants.map(({ name, what }) => caught.get(name) ?? { name, what, seeds: 0, violation: null })
@@ -41,9 +44,14 @@ async function hunt({ name, what, seeds }: Mutant): Promise<Catch> {
       cpSync(join(root, path), join(copy, path), { recursive: true })
     }
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
-    plant(name, copy)
+    try {
+      plant(name, copy)
+    } catch (error) {
+      throw new Error(`the bug ${name} cannot be planted: make its patch fit the code again`, {
+        cause: error,
+      })
+    }
     const said = await output(copy, [String(FIRST_SEED), String(seeds)])
-    if (process.env.SHOW) console.error(name, said.trim().slice(0, 200), performance.now())
     return { name, what, ...(JSON.parse(said) as Pick<Catch, 'seeds' | 'violation'>) }
   } finally {
     rmSync(copy, { recursive: true, force: true, maxRetries: 3 })

@@ -7,7 +7,9 @@ import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { huntAll, mutantsPage } from './hunting.ts'
 
-const caught = await huntAll()
+const caught = await huntAll(({ name, seeds, violation }) =>
+  console.error(`${name}: ${violation === null ? 'NOT CAUGHT' : 'caught'} after ${seeds} seeds`),
+)
 const page = mutantsPage(caught)
 if (process.argv.includes('--write'))
   writeFileSync(join(dirname(dirname(import.meta.dirname)), 'docs', 'mutants.md'), page)

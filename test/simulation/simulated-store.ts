@@ -43,6 +43,8 @@ export class SimulatedStore implements Store {
   readonly #inner: Store
   #replies: Reply[] = []
   #settlingSinceMs: number | undefined
+  /** Commits of which the engine was told that they are not in: it tells its callers so. */
+  readonly #settledOut = new Set<string>()
   /** The journal entry that the store refuses. */
   #poison: string | undefined
 
@@ -79,8 +81,10 @@ export class SimulatedStore implements Store {
     return this.#settling('fence', () => this.#inner.fence(session))
   }
 
-  hasCommitted(session: Session, seq: number): Promise<boolean> {
-    return this.#settling('hasCommitted', () => this.#inner.hasCommitted(session, seq))
+  async hasCommitted(session: Session, seq: number): Promise<boolean> {
+    const isIn = await this.#settling('hasCommitted', () => this.#inner.hasCommitted(session, seq))
+    if (!isIn) this.#settledOut.add(`${session.id}.${seq}`)
+    return isIn
   }
 
   currents(keys: Parameters<Store['currents']>[0]): ReturnType<Store['currents']> {
@@ -195,6 +199,10 @@ export class SimulatedStore implements Store {
       `commit ${batch.session.id}.${batch.seq} ${outcome.outcome} ${batch.journal.map((entry) => `${entry.runId}/${entry.seq}+${entry.count}`).join()}`,
     )
     if (outcome.outcome === 'committed') {
+      if (this.#settledOut.has(`${batch.session.id}.${batch.seq}`))
+        world.faults.push(
+          `commit ${batch.session.id}.${batch.seq} took effect after it was settled as not in`,
+        )
       world.durable.apply(batch)
       for (const { events } of batch.journal) world.trace.add(events)
       if (fate === 'lost-ack') world.counters.lostAcks += 1
