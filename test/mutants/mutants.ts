@@ -36,7 +36,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'settle-by-a-plain-read',
     what: 'an unknown commit is settled without fencing the session first',
-    seeds: 60,
+    seeds: 150,
   },
   {
     name: 'forget-a-timer-on-recovery',
@@ -46,7 +46,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'raise-the-horizon-late',
     what: 'the timer window raises its horizon after the page has been read, not before',
-    seeds: 80,
+    seeds: 120,
   },
   {
     name: 'fold-insert-and-update-to-the-insert',

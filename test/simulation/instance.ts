@@ -130,7 +130,8 @@ export class Instance {
     const { cause } = error
     const text = cause instanceof Error ? cause.message : String(cause)
     this.#world.note(`instance ${this.number} stopped itself: ${text}`)
-    if (!/EIO|the link is down|fenced while a refused/.test(text) || !this.#world.isFaulty)
+    // Injected failures may show themselves after the faults have stopped.
+    if (!/EIO|the link is down|fenced while a refused/.test(text))
       this.#world.faults.push(
         `the engine stopped itself: ${text} ${cause instanceof Error ? cause.stack : ''}`,
       )
