@@ -68,6 +68,9 @@ export interface EngineCounters {
 const RECOVERY_PAGE = 500
 /** Recovery and timers wait while this many executions are in memory and busy. */
 const LIVE_LIMIT = 20_000
+const ROOM_WAITS = 50
+/** `close` waits at least so long for the commit in flight. */
+const MIN_COMMIT_WAIT_MS = 1000
 const ROOM_WAIT_MS = 20
 
 export class Engine implements WorkerHost {
@@ -248,7 +251,13 @@ export class Engine implements WorkerHost {
         this.transitions.deactivate(execution)
         this.updates.dropped(execution, error)
       }
-      if (this.#failure === undefined && worker.busyRuns === 0) await this.committer.whenIdle()
+      if (this.#failure === undefined && worker.busyRuns === 0) {
+        const leftMs = Math.max(MIN_COMMIT_WAIT_MS, endMs - this.clock.nowMs())
+        await Promise.race([
+          this.committer.whenIdle(),
+          new Promise<void>((resolve) => void clock.after(leftMs, resolve)),
+        ])
+      }
     }
     this.#state = 'closed'
     this.committer.end(error)
@@ -473,7 +482,12 @@ export class Engine implements WorkerHost {
   /** What recovery and timers bring into memory waits for what they have brought before. */
   async #roomInMemory(): Promise<void> {
     this.table.trim()
-    while (this.table.busy > LIVE_LIMIT && this.#state === 'running') {
+    // Bounded: what is in memory may itself wait for a timer.
+    for (
+      let waits = 0;
+      waits < ROOM_WAITS && this.table.busy > LIVE_LIMIT && this.#state === 'running';
+      waits++
+    ) {
       await new Promise<void>((resolve) => void this.clock.after(ROOM_WAIT_MS, resolve))
     }
   }

@@ -22,7 +22,7 @@ describe('power loss', { skip: notRunReason('power loss') }, () => {
     assert.deepEqual(log.failures, [], `seed ${seed}`)
     assert.deepEqual(checkEvidence(result), [], `seed ${seed}`)
     // The cuts did hurt.
-    assert.ok(counters.withUnsynced > CUTS * 0.8, JSON.stringify(counters))
+    assert.ok(counters.withUnsynced > CUTS * 0.6, JSON.stringify(counters))
     assert.ok(counters.inCheckpoint > 0 && counters.tornWrites > 0, JSON.stringify(counters))
     assert.ok(counters.droppedWrites > CUTS, JSON.stringify(counters))
   })

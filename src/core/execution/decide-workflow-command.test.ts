@@ -192,7 +192,7 @@ describe('continue-as-new', () => {
       depth: 2,
       continuedFrom: runIdFor(0),
       timeoutMs: 9,
-      deadlineAt: T0 + 14,
+      deadlineAt: T0 + 9,
       attributes: { a: 1 },
     }
     const signals = [{ name: 'second', payload: PAYLOAD, requestId: 'second' }]

@@ -200,7 +200,7 @@ function decideContinue(state: ExecutionState, command: CommandOf<'continue'>, a
   if (newRunId === undefined)
     throw new Error('invariant: a continue command carries the run id of the next run')
   const closed = closing(state, { type: 'execution-continued', newRunId, input, at })
-  const { key, workflow, version, timeoutMs, parent, depth, attributes, cancelReason } = state
+  const { key, workflow, version, timeoutMs, deadlineAt, parent, depth, attributes, cancelReason } = state
   const signals: QueuedSignal[] = state.signals === undefined ? [] : [...state.signals.values()]
   const started: Omit<ExecutionStarted, 'at' | 'type'> = {
     key,
@@ -210,7 +210,8 @@ function decideContinue(state: ExecutionState, command: CommandOf<'continue'>, a
     depth,
     continuedFrom: state.runId,
     ...(parent === undefined ? {} : { parent }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: at + timeoutMs }),
+    // The time limit is that of all runs together.
+    ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: deadlineAt ?? at + timeoutMs }),
     ...(attributes === null ? {} : { attributes }),
   }
   const cancel = cancelReason === undefined ? {} : { cancelReason }

@@ -188,12 +188,15 @@ describe('a failed attempt', () => {
 })
 
 describe('3. a timer', () => {
-  it('never fires early', () => {
+  it('never fires early: it is armed again', () => {
     const execution = executionThatIs('running')
     const dueAt = { 3: T0 + 50, 4: T0 + 60, [DEADLINE_TIMER]: T0 + 500 }
     for (const [timer, due] of Object.entries(dueAt)) {
       const early = execution.at(due - 1).decide({ type: 'timer-due', timer: Number(timer) })
-      assert.deepEqual([early.events, early.effects], [[], []])
+      assert.deepEqual(
+        [early.events, early.effects],
+        [[], [{ kind: 'arm-timer', timer: Number(timer), dueAt: due }]],
+      )
       const onTime = execution.at(due).decide({ type: 'timer-due', timer: Number(timer) })
       assert.equal(onTime.events.length, 1)
     }
@@ -204,7 +207,10 @@ describe('3. a timer', () => {
     const step = execution.state.ops.get(2)
     assert.ok(step?.kind === 'step')
     const early = execution.at(step.retryAt - 1).decide({ type: 'timer-due', timer: 2 })
-    assert.deepEqual([early.effects, early.transient], [[], []])
+    assert.deepEqual(
+      [early.effects, early.transient],
+      [[{ kind: 'arm-timer', timer: 2, dueAt: step.retryAt }], []],
+    )
     assert.deepEqual(execution.at(step.retryAt).apply({ type: 'timer-due', timer: 2 }).effects, [
       { kind: 'drop-timer', timer: 2 },
       { kind: 'run-step', op: 2, attempt: 2 },
@@ -222,7 +228,8 @@ describe('3. a timer', () => {
 
   it('of a delayed start is dropped when its time has come', () => {
     const execution = Execution.started({ notBefore: T0 + 10 })
-    assert.deepEqual(execution.at(T0 + 9).decide({ type: 'timer-due', timer: START_TIMER }).effects, [])
+    const early = execution.at(T0 + 9).decide({ type: 'timer-due', timer: START_TIMER })
+    assert.deepEqual(early.effects, [{ kind: 'arm-timer', timer: START_TIMER, dueAt: T0 + 10 }])
     const onTime = execution.at(T0 + 10).decide({ type: 'timer-due', timer: START_TIMER })
     assert.deepEqual(onTime.effects, [{ kind: 'drop-timer', timer: START_TIMER }])
   })

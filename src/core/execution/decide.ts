@@ -138,16 +138,19 @@ function decideStepFailed(state: ExecutionState, command: CommandOf<'step-failed
 function decideTimerDue(state: ExecutionState, command: CommandOf<'timer-due'>, at: number): Decision {
   const { timer } = command
   const dropped: Effect = { kind: 'drop-timer', timer }
-  if (timer === START_TIMER) return at < state.notBefore ? NOTHING : decided([], [dropped])
+  // Whoever asked has forgotten the timer: one that is early is armed again.
+  const early = (dueAt: number): Decision => decided([], [{ kind: 'arm-timer', timer, dueAt }])
+  if (timer === START_TIMER) return at < state.notBefore ? early(state.notBefore) : decided([], [dropped])
   if (timer === DEADLINE_TIMER) {
-    if (state.deadlineAt === undefined || at < state.deadlineAt) return NOTHING
+    if (state.deadlineAt === undefined) return decided([], [dropped])
+    if (at < state.deadlineAt) return early(state.deadlineAt)
     return closing(state, { type: 'execution-timed-out', timeoutMs: state.timeoutMs ?? 0, at })
   }
   const pending = state.ops.get(timer)
   if (pending === undefined || pending.kind === 'child') return decided([], [dropped])
   if (pending.kind === 'step') {
     if (pending.running) return decided([], [dropped])
-    if (at < pending.retryAt) return NOTHING
+    if (at < pending.retryAt) return early(pending.retryAt)
     if (!pending.issued) return decided([], [dropped])
     return decided(
       [],
@@ -155,7 +158,7 @@ function decideTimerDue(state: ExecutionState, command: CommandOf<'timer-due'>, 
       [{ type: 'step-attempt-started', op: timer }],
     )
   }
-  if (at < pending.dueAt) return NOTHING
+  if (at < pending.dueAt) return early(pending.dueAt)
   return decided([{ type: 'timer-fired', op: timer, at }], [dropped])
 }
 
