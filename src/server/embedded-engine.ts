@@ -53,6 +53,7 @@ export interface EngineSeams {
   readonly timerPageRows?: number
 }
 
+const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly (keyof Logger)[]
 const DEFAULT_SHARDS = 256
 const DEFAULT_IDLE_EXECUTIONS = 2000
 
@@ -109,23 +110,11 @@ export async function assembleEngine(settings: EngineSettings, seams: EngineSeam
 }
 
 export async function openEngine(settings: EngineSettings, seams: EngineSeams): Promise<OpenedEngine> {
-  if (typeof settings !== 'object' || settings === null)
-    throw new PerdureError('ARGUMENT_INVALID', 'the settings of the engine are missing')
+  checkSettings(settings)
   const idleLimit = settings.idleExecutions ?? DEFAULT_IDLE_EXECUTIONS
-  if (!Number.isInteger(idleLimit) || idleLimit < 0)
-    throw new PerdureError('ARGUMENT_INVALID', `idleExecutions is ${idleLimit}, not a whole number`)
   const limits = checkedLimits(settings.limits)
   const clock = seams.clock ?? systemClock
   const logger = settings.logger ?? jsonLogger()
-  if (!Array.isArray(settings.workflows))
-    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ workflows }) is not a list')
-  for (const workflow of settings.workflows) {
-    if (workflow?.kind !== 'workflow')
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        'createEngine({ workflows }) has an item that workflow() did not make',
-      )
-  }
   const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
   const graceMs = durationMs(settings.shutdownGrace ?? '10s')
   const retentionMs = optionalMs(settings.retention)
@@ -190,7 +179,34 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   }
 }
 
+function checkSettings(settings: EngineSettings): void {
+  if (typeof settings !== 'object' || settings === null)
+    throw new PerdureError('ARGUMENT_INVALID', 'the settings of the engine are missing')
+  const { logger, onFailed, workflows } = settings
+  const idleLimit = settings.idleExecutions ?? DEFAULT_IDLE_EXECUTIONS
+  if (!Number.isInteger(idleLimit) || idleLimit < 0)
+    throw new PerdureError('ARGUMENT_INVALID', `idleExecutions is ${idleLimit}, not a whole number`)
+  if (logger !== undefined && !LOGGER_METHODS.every((name) => typeof logger?.[name] === 'function'))
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `createEngine({ logger }) is not an object with the methods ${LOGGER_METHODS.join(', ')}`,
+    )
+  if (onFailed !== undefined && typeof onFailed !== 'function')
+    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ onFailed }) is not a function')
+  if (!Array.isArray(workflows))
+    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ workflows }) is not a list')
+  for (const workflow of workflows) {
+    if (workflow?.kind !== 'workflow')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'createEngine({ workflows }) has an item that workflow() did not make',
+      )
+  }
+}
+
 function checkedLimits(given: Partial<Limits> | undefined): Limits {
+  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given)))
+    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ limits }) is not an object')
   const limits = { ...DEFAULT_LIMITS, ...given }
   for (const [name, value] of Object.entries(limits)) {
     if (!Object.hasOwn(DEFAULT_LIMITS, name))

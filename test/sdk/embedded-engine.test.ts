@@ -241,6 +241,17 @@ describe('createEngine refuses', () => {
   const fine = workflow({ name: 'fine', run: async () => 1 })
   const cases: readonly (readonly [what: string, settings: unknown, code: string])[] = [
     ['no settings', undefined, 'ARGUMENT_INVALID'],
+    ['null as settings', null, 'ARGUMENT_INVALID'],
+    ['null as store', { store: null, workflows: [fine] }, 'STORE_INVALID'],
+    ['an object that is no store', { store: {}, workflows: [fine] }, 'STORE_INVALID'],
+    ['null as limits', { store: 'memory', workflows: [], limits: null }, 'ARGUMENT_INVALID'],
+    ['a number as limits', { store: 'memory', workflows: [], limits: 5 }, 'ARGUMENT_INVALID'],
+    ['a list as limits', { store: 'memory', workflows: [], limits: [] }, 'ARGUMENT_INVALID'],
+    ['idleExecutions below 0', { store: 'memory', workflows: [], idleExecutions: -1 }, 'ARGUMENT_INVALID'],
+    ['a text as logger', { store: 'memory', workflows: [], logger: 'pino' }, 'ARGUMENT_INVALID'],
+    ['null as logger', { store: 'memory', workflows: [], logger: null }, 'ARGUMENT_INVALID'],
+    ['a logger without methods', { store: 'memory', workflows: [], logger: {} }, 'ARGUMENT_INVALID'],
+    ['onFailed that is no function', { store: 'memory', workflows: [], onFailed: 'log' }, 'ARGUMENT_INVALID'],
     ['no store', { workflows: [fine] }, 'STORE_INVALID'],
     ['an unknown store', { store: 'redis:x', workflows: [fine] }, 'STORE_INVALID'],
     ['a store without a path', { store: 'sqlite:', workflows: [fine] }, 'STORE_INVALID'],
@@ -306,6 +317,9 @@ describe('definitions refuse', () => {
       [{ name: 'x', version: 1, run: () => 1 }, 'ID_INVALID'],
       [{ name: 'x' }, 'ARGUMENT_INVALID'],
       [{ name: 'x', input: {}, run: () => 1 }, 'ARGUMENT_INVALID'],
+      [{ name: 'x', input: 5, run: () => 1 }, 'ARGUMENT_INVALID'],
+      [{ name: 'x', input: null, run: () => 1 }, 'ARGUMENT_INVALID'],
+      [{ name: 'x', output: 5, run: () => 1 }, 'ARGUMENT_INVALID'],
       [undefined, 'ARGUMENT_INVALID'],
     ] as const)
       assert.throws(() => define(options), { code }, JSON.stringify(options))
