@@ -9,13 +9,13 @@ interface Waiting {
   readonly dueMs: number
   readonly order: number
   readonly call: () => void
+  isCancelled: boolean
 }
 
 export class VirtualClock implements Clock {
   #nowMs: number
   #order = 0
   readonly #heap: Waiting[] = []
-  readonly #cancelled = new Set<Waiting>()
   readonly #defer: (call: () => void) => void
 
   /** `defer`: how macrotasks are made; by default the real ones. */
@@ -29,9 +29,12 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, call: () => void): Cancel {
-    const waiting = { dueMs: this.#nowMs + Math.max(0, Math.ceil(delayMs)), order: this.#order++, call }
+    const dueMs = this.#nowMs + Math.max(0, Math.ceil(delayMs))
+    const waiting = { dueMs, order: this.#order++, call, isCancelled: false }
     this.#push(waiting)
-    return () => void this.#cancelled.add(waiting)
+    return () => {
+      waiting.isCancelled = true
+    }
   }
 
   defer(call: () => void): void {
@@ -61,7 +64,7 @@ export class VirtualClock implements Clock {
 
   #dropCancelled(): void {
     let top = this.#heap[0]
-    while (top !== undefined && this.#cancelled.delete(top)) {
+    while (top?.isCancelled === true) {
       this.#pop()
       top = this.#heap[0]
     }

@@ -51,6 +51,7 @@ export class Calls {
 
   async start(id: string, plan: StartPlan): Promise<void> {
     const { program, delayMs, timeoutMs, onConflict, signal } = plan
+    if (onConflict === 'terminate-existing' || signal !== undefined) this.#world.contestedIds.add(id)
     const options = {
       id,
       ...(delayMs === undefined ? {} : { delay: delayMs }),

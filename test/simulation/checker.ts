@@ -13,7 +13,7 @@ import { checkChildren, checkSignals } from './check-messages.ts'
 import { checkLedger, checkOperations, checkTimers } from './check-operations.ts'
 import { checkReplay } from './check-replay.ts'
 import type { Acknowledgement, Facts } from './facts.ts'
-import { isEnd, type Journals, journalsOf } from './journals.ts'
+import { isEnd, type Journal, type Journals, journalsOf } from './journals.ts'
 import { replayJournals } from './replay-journals.ts'
 
 /** A seed that goes wrong goes wrong often: so many violations are enough. */
@@ -28,6 +28,7 @@ export async function check(facts: Facts): Promise<string[]> {
   for (const acknowledgement of facts.acknowledgements) checkAnswer(acknowledgement, journals, report)
   checkReads(facts, journals, report)
   checkEnds(facts, journals, report)
+  for (const [id, runs] of journals.byId) checkOneRun(id, runs, facts.contestedIds.has(id), report)
   const replayed = await replayJournals(journals.byRun.values())
   for (const journal of journals.byRun.values()) {
     checkOperations(journal, report)
@@ -79,6 +80,29 @@ function checkReads({ reads }: Facts, journals: Journals, report: (violation: st
     const differs = events.findIndex((text, i) => text !== JSON.stringify(journal?.events[i]))
     if (differs >= 0) report(`I9: a read of ${runId} had another event ${differs + 1}: ${events[differs]}`)
   }
+}
+
+/** One id has one open run at a time, and a start that is repeated starts nothing new. */
+function checkOneRun(
+  id: string,
+  runs: readonly Journal[],
+  isContested: boolean,
+  report: (violation: string) => void,
+): void {
+  const inOrder = runs.toSorted((a, b) => (a.runId < b.runId ? -1 : 1))
+  for (const [i, { runId, events, end }] of inOrder.entries()) {
+    const next = inOrder[i + 1]
+    const nextAt = next?.events[0]?.at
+    if (nextAt === undefined || events.some(({ type }) => type === 'execution-reopened')) continue
+    if ((end?.at ?? Number.POSITIVE_INFINITY) > nextAt)
+      report(`I1: ${id} has two open runs, ${runId} and ${next?.runId}`)
+  }
+  const roots = runs.filter(({ events: [first] }) => {
+    return (
+      first?.type === 'execution-started' && first.parent === undefined && first.continuedFrom === undefined
+    )
+  })
+  if (roots.length > 1 && !isContested) report(`I1: ${id} was started ${roots.length} times`)
 }
 
 /** I14, I8: every run has ended, and nothing of it is left to do. */

@@ -64,6 +64,8 @@ export interface Facts {
   readonly reads: readonly HistoryRead[]
   readonly outages: readonly Outage[]
   readonly dump: StoreDump
+  /** Ids that a start may have given to a further run: it replaces the old one, or brings a signal. */
+  readonly contestedIds: ReadonlySet<string>
   /** Clocks of instances differ by at most this. */
   readonly skewMs: number
   /** How late a timer may fire while process and store are well. */

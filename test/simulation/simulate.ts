@@ -53,10 +53,10 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     await drain(world, life, workload)
   }
   await runUntil(world, life, life.finish(calls), QUIET_LIMIT_MS, 'the end of the engine')
-  const { acknowledgements, ledger, reads, outages, plan } = world
+  const { acknowledgements, ledger, reads, outages, plan, contestedIds } = world
   const { skewMs, latenessMs } = plan
   const dump = dumpOf(world)
-  const facts = { acknowledgements, ledger, reads, outages, dump, skewMs, latenessMs }
+  const facts = { acknowledgements, ledger, reads, outages, dump, contestedIds, skewMs, latenessMs }
   const violations = [...world.faults, ...(await check(facts))]
   for (const violation of violations) world.note(violation)
   return {

@@ -67,6 +67,7 @@ export class World {
   readonly outages: Outage[] = []
   /** What went wrong while the simulation ran. */
   readonly faults: string[] = []
+  readonly contestedIds = new Set<string>()
   readonly stepCallsByKey = new Map<string, number>()
   isFaulty = true
   #markers = 0
