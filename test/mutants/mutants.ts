@@ -84,6 +84,11 @@ export const mutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
+    name: 'look-for-an-id-once',
+    what: 'a start takes what the store said of its id, whatever has left memory meanwhile',
+    seeds: 60,
+  },
+  {
     name: 'recover-nothing',
     what: 'after a start nothing that was active is read from the store',
     seeds: 10,
