@@ -253,10 +253,13 @@ export class Engine implements WorkerHost {
       }
       if (this.#failure === undefined && worker.busyRuns === 0) {
         const leftMs = Math.max(MIN_COMMIT_WAIT_MS, endMs - this.clock.nowMs())
-        await Promise.race([
-          this.committer.whenIdle(),
-          new Promise<void>((resolve) => void clock.after(leftMs, resolve)),
-        ])
+        await new Promise<void>((resolve) => {
+          const cancel = clock.after(leftMs, resolve)
+          void this.committer.whenIdle().then(() => {
+            cancel()
+            resolve()
+          })
+        })
       }
     }
     this.#state = 'closed'
