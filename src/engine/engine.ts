@@ -179,7 +179,7 @@ export class Engine implements WorkerHost {
     const { store, timerLookaheadMs, timerPageRows } = this.options
     this.mailbox.reset(this.session.id)
     const outbox = await store.outbox(Number.MAX_SAFE_INTEGER)
-    if (generation !== this.#generation || this.#failure !== undefined) return
+    if (generation !== this.#generation || this.#state !== 'running') return
     this.mailbox.load(outbox)
     this.#timers = new TimerWindow({
       clock: this.clock,
@@ -247,7 +247,10 @@ export class Engine implements WorkerHost {
       while (!this.isQuiet && this.clock.nowMs() < endMs && this.#failure === undefined)
         await new Promise<void>((resolve) => void clock.after(2, resolve))
       this.#timers?.stop()
-      for (const execution of this.table.clear()) {
+      // What is still being read would go on from the store, which lacks what is not committed yet.
+      this.#generation += 1
+      this.mailbox.reset(this.session.id)
+      for (const execution of this.table.close()) {
         this.transitions.deactivate(execution)
         this.updates.dropped(execution, error)
       }

@@ -42,6 +42,7 @@ export class LiveTable {
   /** Runs whose deletion is on its way to the store: they are read no more. */
   readonly #deleting = new Set<RunId>()
   #generation = 0
+  #isClosed = false
 
   constructor(options: LiveTableOptions) {
     this.#options = options
@@ -126,6 +127,12 @@ export class LiveTable {
     this.#deleting.delete(runId)
   }
 
+  /** Forgets everything, and loads nothing any more. */
+  close(): LiveExecution[] {
+    this.#isClosed = true
+    return this.clear()
+  }
+
   /** Forgets everything: another session starts from the store. */
   clear(): LiveExecution[] {
     const all = [...this.#byRun.values()]
@@ -141,7 +148,7 @@ export class LiveTable {
   async load(runId: RunId): Promise<LiveExecution | undefined> {
     const live = this.#byRun.get(runId)
     if (live !== undefined) return live
-    if (this.#deleting.has(runId)) return undefined
+    if (this.#isClosed || this.#deleting.has(runId)) return undefined
     const loading = this.#loading.get(runId)
     if (loading !== undefined) return loading
     const promise = this.#read(runId, this.#generation).finally(() => {
