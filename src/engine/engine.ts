@@ -170,7 +170,8 @@ export class Engine implements WorkerHost {
         { behindMs },
       )
     })
-    this.newRunId = runIdSource(this.clock, random)
+    // Of two runs of one id the later one has the higher run id, also over a restart within a millisecond.
+    this.newRunId = runIdSource(this.clock, random, floorMs)
   }
 
   /** Reads from the store what has to go on. */

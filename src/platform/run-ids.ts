@@ -1,13 +1,16 @@
-/** Makes run ids that rise strictly within one source: ULID with the monotonic rule (same ms: random part plus one). */
+/**
+ * Makes run ids that rise strictly within one source: ULID with the monotonic rule (same ms: random part plus one).
+ * They are later than `afterMs`, so that they also rise over sources that follow one another.
+ */
 import { type RunId, runIdOf } from '../protocol/ids.ts'
 import type { Clock } from './clock.ts'
 import type { Randomness } from './randomness.ts'
 
-export function runIdSource(clock: Pick<Clock, 'nowMs'>, random: Randomness): () => RunId {
+export function runIdSource(clock: Pick<Clock, 'nowMs'>, random: Randomness, afterMs = -1): () => RunId {
   let lastMs = -1
   const digits = new Uint8Array(16)
   return () => {
-    const now = clock.nowMs()
+    const now = Math.max(clock.nowMs(), afterMs + 1)
     if (now > lastMs) {
       lastMs = now
       for (let i = 0; i < 16; i++) digits[i] = Math.floor(random() * 32)
