@@ -117,7 +117,7 @@ export function faultPlan(seed: number): FaultPlan {
       readStall: rate(0.3, 0.01),
       fenced: rate(0.4, 0.006),
       settleError: rate(0.3, 0.3),
-      close: rate(0.4, 0.003),
+      close: rate(0.4, 0.015),
     },
     engine: {
       idleExecutions: pick([1, 2, 3, 5, 10, 30, 100]),
