@@ -105,13 +105,10 @@ export class Life {
     const world = this.#world
     world.counters.closes += 1
     world.note(`instance ${instance.number} closes`)
-    const closesAtMs = world.nowMs
+    instance.closesAtMs = world.nowMs
     instance.engine.close().then(
-      () => {
-        world.outage(closesAtMs, world.nowMs)
-        // Its callers get their answers in microtasks; then the process ends.
-        world.scheduler.clock.after(1, () => instance.kill('closed'))
-      },
+      // Its callers get their answers in microtasks; then the process ends.
+      () => world.scheduler.clock.after(1, () => instance.kill('closed')),
       (error) => world.faults.push(`close failed: ${error}`),
     )
   }
