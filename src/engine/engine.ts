@@ -114,7 +114,7 @@ export class Engine implements WorkerHost {
         return worker.busyRuns
       },
       defer: (call) => clock.defer(this.guarded(call)),
-      commit: (builder) => this.#commit(builder),
+      commit: (builder) => this.commitAs(builder),
       onCommitted: (batch) => this.#onCommitted(batch),
       onTrouble: (batch, outcome) => {
         settleBatch(this, batch, outcome).catch(onError)
@@ -406,10 +406,6 @@ export class Engine implements WorkerHost {
       for (const { level, message, fields } of logs)
         this.options.logger[level](message, { workflowId, runId, ...fields })
     })
-  }
-
-  #commit(builder: BatchBuilder): Promise<CommitOutcome> {
-    return this.commitAs(builder)
   }
 
   /** Folds and writes a batch under the next number of the session. */
