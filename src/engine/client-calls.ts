@@ -61,7 +61,7 @@ export class ClientCalls implements ClientPort {
       const { state } = execution
       if (
         rejected === undefined &&
-        !execution.isActivated &&
+        execution.run === undefined &&
         state.status === 'running' &&
         state.notBefore > this.#engine.clock.nowMs()
       ) {
@@ -113,9 +113,9 @@ export class ClientCalls implements ClientPort {
       // It ended, or was loaded anew, while its code caught up.
       if (this.#engine.table.get(runId) !== execution || isClosed(execution.state.status))
         return await this.query({ key, runId }, name, payload)
-      if (!execution.isActivated)
+      if (execution.run === undefined)
         throw new PerdureError('QUERY_FAILED', `execution ${key.workflowId} has not started: it is delayed`)
-      const answer = this.#engine.options.worker.query(runId, name, payload)
+      const answer = execution.run.query(name, payload)
       await this.#durable(execution)
       if (!answer.ok) throw errorOf(answer.failure)
       return answer.result
@@ -188,7 +188,7 @@ export class ClientCalls implements ClientPort {
   async describe(target: ExecutionTarget): Promise<ExecutionDescription> {
     const execution = await this.#with(target, pinned)
     try {
-      if (!isClosed(execution.state.status) && execution.isActivated) await this.#codeReady(execution)
+      if (!isClosed(execution.state.status) && execution.run !== undefined) await this.#codeReady(execution)
       const description = descriptionOf(execution.state)
       await this.#durable(execution)
       return description
@@ -333,7 +333,7 @@ export class ClientCalls implements ClientPort {
   /** Waits until the code has seen every event so far. */
   async #codeReady(execution: LiveExecution): Promise<void> {
     const { key } = execution.state
-    if (execution.state.status === 'parked' && !execution.isActivated) {
+    if (execution.state.status === 'parked' && execution.run === undefined) {
       throw new PerdureError(
         'EXECUTION_PARKED',
         `execution ${key.workflowId} is parked: ${execution.state.parkedFailure?.message ?? ''}`,

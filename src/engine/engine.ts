@@ -9,6 +9,7 @@
  *    new session is registered, and work goes on from the store.
  * 3. A failure that cannot be settled (a broken invariant, a failed fsync) stops the engine: nobody gets an answer.
  */
+import type { Command } from '../core/execution/decision.ts'
 import { type Clock, monotonicClock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Randomness } from '../platform/randomness.ts'
@@ -38,7 +39,7 @@ import { UpdateDesk } from './update-desk.ts'
 
 export interface EngineOptions {
   readonly store: Store
-  readonly worker: WorkerPort
+  readonly worker: WorkerPort<LiveExecution>
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
@@ -73,7 +74,7 @@ const ROOM_WAITS = 50
 const MIN_COMMIT_WAIT_MS = 1000
 const ROOM_WAIT_MS = 20
 
-export class Engine implements WorkerHost {
+export class Engine implements WorkerHost<LiveExecution> {
   readonly options: EngineOptions
   readonly counters: EngineCounters = {
     commits: 0,
@@ -143,7 +144,7 @@ export class Engine implements WorkerHost {
     })
     const { committer, table, transitions } = this
     this.mailbox = new Mailbox({ table, committer, transitions, logger, onError })
-    this.updates = new UpdateDesk({ worker, committer, transitions })
+    this.updates = new UpdateDesk({ committer, transitions })
   }
 
   async open(): Promise<void> {
@@ -304,11 +305,11 @@ export class Engine implements WorkerHost {
     }
   }
 
-  onTurn(reports: readonly TurnReport[]): void {
+  onTurn(reports: readonly TurnReport<LiveExecution>[]): void {
     try {
       for (const report of reports) {
-        const execution = this.table.get(report.runId)
-        if (execution?.isActivated === true) this.#onReport(execution, report)
+        // An earlier report of this turn may have ended it.
+        if (report.owner.run !== undefined) this.#onReport(report)
       }
       this.committer.onTurnEnd()
     } catch (error) {
@@ -316,17 +317,13 @@ export class Engine implements WorkerHost {
     }
   }
 
-  onStepCompleted({ runId, op, attempt }: StepDispatch, result: Payload): void {
-    this.#onStep(runId, (execution) =>
-      this.transitions.apply(execution, { type: 'step-completed', op, attempt, result }),
-    )
+  onStepCompleted(execution: LiveExecution, { op, attempt }: StepDispatch, result: Payload): void {
+    this.#onStep(execution, { type: 'step-completed', op, attempt, result })
   }
 
-  onStepFailed({ runId, op, attempt }: StepDispatch, failure: Failure): void {
+  onStepFailed(execution: LiveExecution, { op, attempt }: StepDispatch, failure: Failure): void {
     const random = this.options.random()
-    this.#onStep(runId, (execution) =>
-      this.transitions.apply(execution, { type: 'step-failed', op, attempt, failure, random }),
-    )
+    this.#onStep(execution, { type: 'step-failed', op, attempt, failure, random })
   }
 
   /** Loads the execution anew, so that its code is replayed: once all that is known of it is committed. */
@@ -339,6 +336,7 @@ export class Engine implements WorkerHost {
         this.committer.release(execution, again)
         return
       }
+      this.transitions.deactivate(execution)
       this.table.remove(execution)
       this.table.load(execution.state.runId).then(
         (loaded) => {
@@ -350,19 +348,19 @@ export class Engine implements WorkerHost {
     this.committer.release(execution, again)
   }
 
-  #onStep(runId: RunId, apply: (execution: LiveExecution) => void): void {
-    const execution = this.table.get(runId)
-    if (execution === undefined || this.#failure !== undefined) return
+  #onStep(execution: LiveExecution, command: Command): void {
+    if (execution.run === undefined || this.#failure !== undefined) return
     try {
-      apply(execution)
+      this.transitions.apply(execution, command)
       this.transitions.finish(execution)
     } catch (error) {
       this.fail(error)
     }
   }
 
-  #onReport(execution: LiveExecution, report: TurnReport): void {
+  #onReport(report: TurnReport<LiveExecution>): void {
     const { transitions } = this
+    const execution = report.owner
     execution.isCodeIdle = report.idle
     if (report.parked !== undefined) {
       this.#park(execution, report.parked)
@@ -398,7 +396,7 @@ export class Engine implements WorkerHost {
     return { ...command, newRunId: this.newRunId() }
   }
 
-  #log(execution: LiveExecution, logs: NonNullable<TurnReport['logs']>): void {
+  #log(execution: LiveExecution, logs: NonNullable<TurnReport<LiveExecution>['logs']>): void {
     const { workflowId } = execution.state.key
     const { runId } = execution.state
     this.committer.release(execution, (dropped) => {
@@ -465,7 +463,7 @@ export class Engine implements WorkerHost {
   #fire(execution: LiveExecution, timer: number): void {
     const isStart = timer === -1
     this.transitions.apply(execution, { type: 'timer-due', timer })
-    if (isStart && !execution.isActivated && execution.state.status === 'running') this.reload(execution)
+    if (isStart && execution.run === undefined && execution.state.status === 'running') this.reload(execution)
     else this.transitions.finish(execution)
   }
 

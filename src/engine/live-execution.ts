@@ -5,6 +5,7 @@ import type { ExecutionStatus } from '../protocol/execution-status.ts'
 import type { Failure } from '../protocol/failure.ts'
 import { keyText } from '../protocol/ids.ts'
 import type { Payload } from '../protocol/payload.ts'
+import type { ActiveRun } from '../protocol/worker-port.ts'
 import type { RunWrites } from '../store/contract/batch-builder.ts'
 import type { OpenBatch } from './open-batch.ts'
 
@@ -24,8 +25,8 @@ export class LiveExecution {
   batch: OpenBatch | undefined
   /** Its accumulator in that batch. */
   writes: RunWrites | undefined
-  /** Its code is live in the worker. */
-  isActivated = false
+  /** Its code, while it is live in the worker. */
+  run: ActiveRun | undefined
   /** The code has had every event and waits. */
   isCodeIdle = true
   /** False from when it is loaded until its code has said again which signals it consumed: the journal does not say. */

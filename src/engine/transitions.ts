@@ -25,7 +25,7 @@ import { platformFailure } from '../protocol/failure.ts'
 import type { RunId } from '../protocol/ids.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Message } from '../protocol/message.ts'
-import type { WorkerPort } from '../protocol/worker-port.ts'
+import type { StepDispatch, WorkerPort } from '../protocol/worker-port.ts'
 import type { Committer } from './committer.ts'
 import { LimitWarnings } from './limit-warnings.ts'
 import { LiveExecution } from './live-execution.ts'
@@ -37,7 +37,7 @@ export interface TransitionsOptions {
   readonly clock: Clock
   readonly limits: Limits
   readonly logger: Logger
-  readonly worker: WorkerPort
+  readonly worker: WorkerPort<LiveExecution>
   readonly committer: Committer
   readonly table: LiveTable
   /** Asked each time: a new session has a new window. */
@@ -49,25 +49,25 @@ export interface TransitionsOptions {
   readonly onUpdateCompleted: (execution: LiveExecution, updateId: string) => void
 }
 
-/** One object per step instead of a closure: this is the hottest path. */
-class StepRelease implements WaitingRelease {
+/** One object per step, dispatch and release in one: this is the hottest path. */
+class StepRelease implements WaitingRelease, StepDispatch {
   readonly isStep = true
   readonly runId: RunId
+  readonly op: number
+  readonly attempt: number
   readonly #transitions: Transitions
   readonly #execution: LiveExecution
-  readonly #op: number
-  readonly #attempt: number
 
   constructor(transitions: Transitions, execution: LiveExecution, op: number, attempt: number) {
     this.runId = execution.state.runId
+    this.op = op
+    this.attempt = attempt
     this.#transitions = transitions
     this.#execution = execution
-    this.#op = op
-    this.#attempt = attempt
   }
 
   release(dropped: Error | undefined): void {
-    if (dropped === undefined) this.#transitions.runStep(this.#execution, this.#op, this.#attempt)
+    if (dropped === undefined) this.#transitions.runStep(this.#execution, this)
   }
 }
 
@@ -97,8 +97,8 @@ export class Transitions {
     const isDue = started.notBefore === undefined || started.notBefore <= clock.nowMs()
     const { workflow, version } = started
     if (isDue && worker.supports(workflow, version)) {
-      execution.isActivated = true
-      worker.activate({ info: { key: started.key, runId, workflow, version }, history: [] })
+      const info = { key: started.key, runId, workflow, version }
+      execution.run = worker.activate({ owner: execution, info, history: [] })
     }
     this.apply(
       execution,
@@ -123,7 +123,7 @@ export class Transitions {
     })
     execution.writes?.setCurrent(state.key)
     table.add(execution)
-    if (isDue && !execution.isActivated) this.#parkForCode(execution)
+    if (isDue && execution.run === undefined) this.#parkForCode(execution)
     this.finish(execution)
     return execution
   }
@@ -138,8 +138,8 @@ export class Transitions {
     execution.areSignalsKnown = state.signals === undefined
     if (isClosed(state.status) || state.notBefore > this.#options.clock.nowMs()) return
     if (this.#options.worker.supports(workflow, version)) {
-      this.#options.worker.activate({ info: { key, runId, workflow, version }, history })
-      execution.isActivated = true
+      const info = { key, runId, workflow, version }
+      execution.run = this.#options.worker.activate({ owner: execution, info, history })
       execution.isCodeIdle = false
     } else if (state.status !== 'parked') {
       this.#parkForCode(execution)
@@ -201,31 +201,30 @@ export class Transitions {
 
   /** Drops the code of an execution; replay brings it back. */
   deactivate(execution: LiveExecution): void {
-    if (!execution.isActivated) return
-    execution.isActivated = false
+    const { run } = execution
+    if (run === undefined) return
+    execution.run = undefined
     execution.isCodeIdle = true
-    this.#options.worker.evict(execution.state.runId)
+    run.evict()
   }
 
   /** The commit that a step had to wait for has happened. */
-  runStep(execution: LiveExecution, op: number, attempt: number): void {
-    const { runId } = execution.state
+  runStep(execution: LiveExecution, step: StepDispatch): void {
     // An execution that was loaded anew has asked for its steps again.
-    if (this.#options.isDraining() || this.#options.table.get(runId) !== execution) return
-    this.#options.worker.runStep({ runId, op, attempt })
+    if (!this.#options.isDraining()) execution.run?.runStep(step)
   }
 
   #append(execution: LiveExecution, event: Event): void {
-    const { committer, worker } = this.#options
+    const { committer } = this.#options
     const { state } = execution
     committer.batchFor(execution)
     // The journal first: what cannot be written must not have happened in memory.
     execution.writes?.appendEvent(state.seq + 1, 0, event)
     evolve(state, event)
     if (isDelivered(event)) {
-      if (execution.isActivated) {
+      if (execution.run !== undefined) {
         execution.isCodeIdle = false
-        worker.deliver(state.runId, state.seq, event)
+        execution.run.deliver(state.seq, event)
       }
     } else if (event.type === 'update-completed') this.#options.onUpdateCompleted(execution, event.updateId)
     else if (event.type === 'execution-parked') this.deactivate(execution)
@@ -233,7 +232,7 @@ export class Transitions {
   }
 
   #perform(execution: LiveExecution, effect: Effect): void {
-    const { committer, worker } = this.#options
+    const { committer } = this.#options
     const { state } = execution
     switch (effect.kind) {
       case 'run-step': {
@@ -241,7 +240,7 @@ export class Transitions {
         return
       }
       case 'abort-step':
-        worker.abortStep(state.runId, effect.op)
+        execution.run?.abortStep(effect.op)
         return
       case 'arm-timer': {
         const { timer, dueAt } = effect

@@ -1,13 +1,11 @@
 /** Updates on their way: waiting for a handler, accepted and running, answered when durable. */
 import { PerdureError } from '../protocol/errors.ts'
 import { type Failure, platformFailure } from '../protocol/failure.ts'
-import type { WorkerPort } from '../protocol/worker-port.ts'
 import type { Committer } from './committer.ts'
 import type { LiveExecution, UpdateRequest } from './live-execution.ts'
 import type { Transitions } from './transitions.ts'
 
 export interface UpdateDeskOptions {
-  readonly worker: WorkerPort
   readonly committer: Committer
   readonly transitions: Transitions
 }
@@ -35,8 +33,8 @@ export class UpdateDesk {
   tryAll(execution: LiveExecution): void {
     const requests = execution.updateRequests
     // Code that has events to come may still register the handler, or change what the validator sees.
-    if (requests === undefined || !execution.isActivated || !execution.isCodeIdle) return
-    const { worker, transitions } = this.#options
+    if (requests === undefined || execution.run === undefined || !execution.isCodeIdle) return
+    const { transitions } = this.#options
     const waiting: UpdateRequest[] = []
     for (const request of requests) {
       const { updateId, name, payload } = request
@@ -49,7 +47,7 @@ export class UpdateDesk {
         this.#await(execution, request)
         continue
       }
-      const verdict = worker.validateUpdate(execution.state.runId, name, payload)
+      const verdict = execution.run.validateUpdate(name, payload)
       if (verdict === 'unknown') waiting.push(request)
       else if (verdict === 'accepted') {
         transitions.apply(execution, { type: 'update', updateId, name, payload })

@@ -5,6 +5,7 @@
  * 1. For one run, events arrive in journal order and each once.
  * 2. A worker delivers at most one event per run and turn; after the turn it reports the commands of that turn.
  * 3. Step functions are called only by `runStep`, which the engine sends after the commit of what the step derives from.
+ * 4. Each side holds the other's object of a run: `ActiveRun` here, `Owner` there. No call looks a run up.
  */
 import type { DeliveredEvent, Operation, SequencedEvent } from './event.ts'
 import type { Failure } from './failure.ts'
@@ -19,14 +20,15 @@ export interface RunInfo {
   readonly version: string
 }
 
-export interface Activation {
+export interface Activation<Owner> {
+  /** What the worker names the run by when it calls back. */
+  readonly owner: Owner
   readonly info: RunInfo
   /** The journal so far, without what was withdrawn. Empty for a run that was just started: its events follow by `deliver`. */
   readonly history: readonly SequencedEvent[]
 }
 
 export interface StepDispatch {
-  readonly runId: RunId
   readonly op: Operation
   readonly attempt: number
 }
@@ -42,8 +44,8 @@ export interface LogRecord {
 }
 
 /** What a run asked for in one turn. */
-export interface TurnReport {
-  readonly runId: RunId
+export interface TurnReport<Owner> {
+  readonly owner: Owner
   readonly commands: readonly WorkflowCommand[]
   /** The code does not match the history, or awaits something that is not an operation: the run is to be parked. */
   readonly parked?: Failure
@@ -53,28 +55,32 @@ export interface TurnReport {
   readonly idle: boolean
 }
 
-export interface WorkerPort {
+export interface WorkerPort<Owner> {
   /** True if this worker has code for the workflow and version. */
   supports(workflow: string, version: string): boolean
-  activate(activation: Activation): void
-  deliver(runId: RunId, seq: number, event: DeliveredEvent): void
-  runStep(dispatch: StepDispatch): void
-  /** Aborts the signal of a running step attempt. */
-  abortStep(runId: RunId, op: Operation): void
-  query(runId: RunId, name: string, payload: Payload): CallResult
-  /** Runs the validator of an update. `unknown`: no handler is registered (yet). */
-  validateUpdate(runId: RunId, name: string, payload: Payload): 'accepted' | 'unknown' | Failure
-  /** Forgets the run: its code never runs again, its running steps are aborted and their results ignored. */
-  evict(runId: RunId): void
+  activate(activation: Activation<Owner>): ActiveRun
   /** Runs that have events to deliver or commands to report. */
   readonly busyRuns: number
   /** Step attempts whose functions have not settled. */
   readonly runningSteps: number
 }
 
+/** A run whose code is live in a worker. */
+export interface ActiveRun {
+  deliver(seq: number, event: DeliveredEvent): void
+  runStep(step: StepDispatch): void
+  /** Aborts the signal of a running step attempt. */
+  abortStep(op: Operation): void
+  query(name: string, payload: Payload): CallResult
+  /** Runs the validator of an update. `unknown`: no handler is registered (yet). */
+  validateUpdate(name: string, payload: Payload): 'accepted' | 'unknown' | Failure
+  /** Forgets the run: its code never runs again, its running steps are aborted and their results ignored. */
+  evict(): void
+}
+
 /** What the worker calls back. */
-export interface WorkerHost {
-  onTurn(reports: readonly TurnReport[]): void
-  onStepCompleted(dispatch: StepDispatch, result: Payload): void
-  onStepFailed(dispatch: StepDispatch, failure: Failure): void
+export interface WorkerHost<Owner> {
+  onTurn(reports: readonly TurnReport<Owner>[]): void
+  onStepCompleted(owner: Owner, step: StepDispatch, result: Payload): void
+  onStepFailed(owner: Owner, step: StepDispatch, failure: Failure): void
 }

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { ClientCalls } from '../engine/client-calls.ts'
 import { Engine, type EngineCounters } from '../engine/engine.ts'
+import type { LiveExecution } from '../engine/live-execution.ts'
 import { Retention } from '../engine/retention.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger } from '../platform/logger.ts'
@@ -61,7 +62,7 @@ const DEFAULT_IDLE_EXECUTIONS = 2000
 export interface OpenedEngine {
   readonly engine: Engine
   readonly calls: ClientCalls
-  readonly worker: EmbeddedWorker
+  readonly worker: EmbeddedWorker<LiveExecution>
   readonly client: ClientSettings
   close(): Promise<void>
 }
@@ -118,7 +119,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
   const graceMs = durationMs(settings.shutdownGrace ?? '10s')
   const retentionMs = optionalMs(settings.retention)
-  const worker = new EmbeddedWorker({
+  const worker = new EmbeddedWorker<LiveExecution>({
     workflows: settings.workflows,
     clock,
     logger,

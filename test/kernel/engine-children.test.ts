@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { LiveExecution } from '../../src/engine/live-execution.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
-import { EMPTY_PAYLOAD } from '../../src/protocol/payload.ts'
 import { signal, workflow } from '../../src/sdk/definition.ts'
+import { LiveRun } from '../../src/sdk/runtime/live-run.ts'
 import type { OpenedEngine } from '../../src/server/embedded-engine.ts'
 import { quiet, withEngine } from './with-engine.ts'
 
@@ -11,9 +12,11 @@ const DONE = signal('done')
 
 const waiting = workflow({ name: 'waiting', run: (ctx) => ctx.waitFor(GO) })
 
-function isLive({ worker }: OpenedEngine, runId: RunId): boolean {
-  const answer = worker.query(runId, 'any', EMPTY_PAYLOAD)
-  return answer.ok || answer.failure.code === 'QUERY_UNKNOWN'
+/** The code of a run that is in memory. */
+function codeOf({ engine }: OpenedEngine, runId: RunId): LiveRun<LiveExecution> {
+  const run = engine.table.get(runId)?.run
+  if (run instanceof LiveRun) return run
+  throw new Error(`run ${runId} has no code`)
 }
 
 describe('the code of an execution that something else ended', () => {
@@ -30,20 +33,21 @@ describe('the code of an execution that something else ended', () => {
       const child = client.execution(waiting, 'child')
       await quiet(opened)
       const { runId } = await child.describe()
-      assert.equal(isLive(opened, runId), true)
+      const code = codeOf(opened, runId)
+      assert.equal(code.isEnded, false)
       await execution.signal(DONE)
       await execution.result()
       await assert.rejects(child.result(), { code: 'EXECUTION_TERMINATED' })
-      assert.equal(isLive(opened, runId), false)
+      assert.equal(code.isEnded, true)
     })
   })
 
   it('is dropped when its time is up', async () => {
     await withEngine([waiting], async (client, opened) => {
       const execution = await client.start(waiting, undefined, { id: 'w', executionTimeout: '20ms' })
-      const { runId } = await execution.describe()
+      const code = codeOf(opened, (await execution.describe()).runId)
       await assert.rejects(execution.result(), { code: 'EXECUTION_TIMED_OUT' })
-      assert.equal(isLive(opened, runId), false)
+      assert.equal(code.isEnded, true)
     })
   })
 })

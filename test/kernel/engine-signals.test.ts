@@ -46,10 +46,9 @@ describe('a cancellation', () => {
     await withEngine([paging], async (client, opened) => {
       // Both in one turn: the code has not seen the cancellation when it continues.
       const onStepCompleted = opened.engine.onStepCompleted.bind(opened.engine)
-      opened.engine.onStepCompleted = (dispatch, result) => {
-        onStepCompleted(dispatch, result)
-        const live = opened.engine.table.get(dispatch.runId)
-        if (live !== undefined) opened.engine.transitions.apply(live, { type: 'cancel', reason: 'enough' })
+      opened.engine.onStepCompleted = (live, step, result) => {
+        onStepCompleted(live, step, result)
+        opened.engine.transitions.apply(live, { type: 'cancel', reason: 'enough' })
       }
       const execution = await client.start(paging, 0, { id: 'p' })
       await assert.rejects(execution.result(), { code: 'CANCELLED' })

@@ -24,7 +24,7 @@ import { type RunId, runIdOf } from '../../src/protocol/ids.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Message } from '../../src/protocol/message.ts'
 import { decodePayload, encodePayload } from '../../src/protocol/payload.ts'
-import type { TurnReport } from '../../src/protocol/worker-port.ts'
+import type { ActiveRun, TurnReport } from '../../src/protocol/worker-port.ts'
 import type { WorkflowCommand } from '../../src/protocol/workflow-command.ts'
 import type { Workflow } from '../../src/sdk/definition.ts'
 import { EmbeddedWorker } from '../../src/sdk/runtime/embedded-worker.ts'
@@ -63,8 +63,8 @@ export class KernelHarness {
   nowMs = START_MS
   /** Set when the code does not match the history. */
   nondeterminism: Failure | undefined
-  #worker: EmbeddedWorker
-  #isActivated = false
+  #worker: EmbeddedWorker<undefined>
+  #run: ActiveRun | undefined
   #deferred: (() => void) | undefined
   readonly #limits: Limits
 
@@ -151,7 +151,7 @@ export class KernelHarness {
     for (const event of decision.events) {
       evolve(this.state, event)
       this.journal.push(event)
-      if (isDelivered(event) && this.#isActivated) this.#worker.deliver(RUN_ID, this.state.seq, event)
+      if (isDelivered(event)) this.#run?.deliver(this.state.seq, event)
       if (event.type === 'execution-parked') this.#evict()
       if ('op' in event && event.op !== undefined && event.type.startsWith('step-'))
         this.runningSteps.delete(event.op)
@@ -189,14 +189,14 @@ export class KernelHarness {
   }
 
   query(name: string): unknown {
-    return this.#worker.query(RUN_ID, name, encodePayload(undefined))
+    return this.#run?.query(name, encodePayload(undefined))
   }
 
   validateUpdate(name: string, payload = encodePayload(undefined)): 'accepted' | 'unknown' | Failure {
-    return this.#worker.validateUpdate(RUN_ID, name, payload)
+    return this.#run?.validateUpdate(name, payload) ?? 'unknown'
   }
 
-  #newWorker(): EmbeddedWorker {
+  #newWorker(): EmbeddedWorker<undefined> {
     const clock = {
       nowMs: () => this.nowMs,
       after: () => () => {},
@@ -204,7 +204,7 @@ export class KernelHarness {
         this.#deferred = call
       },
     }
-    const worker = new EmbeddedWorker({ workflows: [this.workflow], clock, logger: silentLogger })
+    const worker = new EmbeddedWorker<undefined>({ workflows: [this.workflow], clock, logger: silentLogger })
     worker.connect({
       onTurn: (reports) => {
         for (const report of reports) this.#onReport(report)
@@ -221,19 +221,19 @@ export class KernelHarness {
 
   #activate(history: readonly SequencedEvent[]): void {
     const { name: workflow, version } = this.workflow
-    this.#isActivated = true
-    this.#worker.activate({ info: { key: KEY, runId: RUN_ID, workflow, version }, history })
+    const info = { key: KEY, runId: RUN_ID, workflow, version }
+    this.#run = this.#worker.activate({ owner: undefined, info, history })
   }
 
   #evict(): void {
-    if (!this.#isActivated) return
-    this.#isActivated = false
+    if (this.#run === undefined) return
     this.runningSteps.clear()
-    this.#worker.evict(RUN_ID)
+    this.#run.evict()
+    this.#run = undefined
   }
 
-  #onReport(report: TurnReport): void {
-    if (!this.#isActivated) return
+  #onReport(report: TurnReport<undefined>): void {
+    if (this.#run === undefined) return
     if (report.parked !== undefined) {
       this.nondeterminism = report.parked
       this.#evict()

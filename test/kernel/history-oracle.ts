@@ -10,11 +10,10 @@ import { EmbeddedWorker } from '../../src/sdk/runtime/embedded-worker.ts'
 import { KEY, runIdFor, START_MS } from './harness.ts'
 
 export async function fitsHistory(code: Workflow, history: readonly SequencedEvent[]): Promise<boolean> {
-  const runId = runIdFor(0)
   const asked = new Map<number, string>()
   let isParked = false
   let deferred: (() => void) | undefined
-  const worker = new EmbeddedWorker({
+  const worker = new EmbeddedWorker<undefined>({
     workflows: [code],
     logger: silentLogger,
     clock: {
@@ -31,17 +30,18 @@ export async function fitsHistory(code: Workflow, history: readonly SequencedEve
         if (parked !== undefined) isParked = true
         for (const command of commands) note(asked, command)
       }
-      if (isParked) worker.evict(runId)
+      if (isParked) run.evict()
     },
     onStepCompleted: () => {},
     onStepFailed: () => {},
   })
-  worker.activate({ info: { key: KEY, runId, workflow: code.name, version: code.version }, history: [] })
+  const info = { key: KEY, runId: runIdFor(0), workflow: code.name, version: code.version }
+  const run = worker.activate({ owner: undefined, info, history: [] })
   for (const { seq, event } of history) {
     const recorded = recordedOperation(event)
     if (recorded !== undefined && asked.get(recorded[0]) !== recorded[1]) return false
     if (!isDelivered(event)) continue
-    worker.deliver(runId, seq, event)
+    run.deliver(seq, event)
     while (deferred !== undefined) {
       const call = deferred
       deferred = undefined

@@ -12,7 +12,7 @@ import type { Journal } from './journals.ts'
 
 export interface Replayed {
   /** What the code reports at the end: the commands that the journal does not answer. */
-  readonly report: TurnReport | undefined
+  readonly report: TurnReport<undefined> | undefined
   /** For each operation the event whose delivery made the code ask for it. */
   readonly issuedAfter: ReadonlyMap<number, number>
   /** Signals that the code got, in order, by name. */
@@ -35,14 +35,13 @@ interface Live {
   readonly runId: RunId
   /** Numbers of the events that will be delivered. */
   readonly delivered: number[]
-  report: TurnReport | undefined
+  report: TurnReport<undefined> | undefined
 }
 
 const host: RunHost = {
   limits: DEFAULT_LIMITS,
   createContext: (run, scope) => new RunContext(run, scope),
   enter: (_run, call) => call(),
-  wake: () => {},
 }
 
 export async function replayJournals(journals: Iterable<Journal>): Promise<ReadonlyMap<RunId, Replayed>> {
@@ -78,7 +77,7 @@ export async function replayJournals(journals: Iterable<Journal>): Promise<Reado
     await new Promise<void>((resolve) => void setImmediate(resolve))
     const next: Live[] = []
     for (const each of live) {
-      each.report = each.run.endTurn() ?? each.report
+      each.report = each.run.endTurn(undefined) ?? each.report
       if (each.run.hasWork && each.report?.parked === undefined) next.push(each)
       else
         replayed.set(each.runId, {

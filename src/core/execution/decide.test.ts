@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { copyOfState } from '../../../test/kernel/copy-of-state.ts'
 import {
   Execution,
   executionThatIs,
@@ -83,9 +84,9 @@ for (const status of EXECUTION_STATUSES) {
       it(`answers ${name} with ${outcome ?? 'nothing'}`, () => {
         const execution = executionThatIs(status)
         assert.equal(execution.state.status, status)
-        const before = structuredClone(execution.state)
+        const before = copyOfState(execution.state)
         const decision = execution.decide(COMMANDS[name])
-        assert.deepEqual(execution.state, before, 'a decision changes nothing by itself')
+        assert.deepEqual(copyOfState(execution.state), before, 'a decision changes nothing by itself')
         assert.equal(decision.rejected?.code ?? typesOf(decision).join(), outcome ?? '')
         if (outcome !== undefined && decision.rejected === undefined) return
         assert.deepEqual([decision.events, decision.transient], [[], []])

@@ -17,6 +17,7 @@ import type {
 import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import { OperationMap } from '../../protocol/operation-map.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
 
@@ -73,7 +74,7 @@ export interface ExecutionState {
   timeoutMs: number | undefined
   deadlineAt: number | undefined
   attributes: Attributes | null
-  readonly ops: Map<Operation, PendingOp>
+  readonly ops: OperationMap<PendingOp>
   /** Steps in `ops` that run or wait to be run now (not in backoff). */
   runnableSteps: number
   /** Signals accepted and not yet consumed, by the number of their event. */
@@ -106,7 +107,7 @@ export function emptyState(runId: RunId): ExecutionState {
     timeoutMs: undefined,
     deadlineAt: undefined,
     attributes: null,
-    ops: new Map(),
+    ops: new OperationMap(),
     runnableSteps: 0,
     signals: undefined,
     requestIds: undefined,

@@ -20,8 +20,8 @@ export function withRun<T>(run: CurrentRun, call: () => T): T {
   return storage.run(run, call)
 }
 
-export function withoutRun<T>(call: () => T): T {
-  return storage.getStore() === undefined ? call() : storage.run(undefined, call)
+export function withoutRun<T, Args extends unknown[]>(call: (...args: Args) => T, ...args: Args): T {
+  return storage.getStore() === undefined ? call(...args) : storage.run(undefined, call, ...args)
 }
 
 export function currentRun(): CurrentRun | undefined {

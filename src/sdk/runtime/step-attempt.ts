@@ -5,23 +5,30 @@ import { idempotencyKeyOf } from '../../protocol/ids.ts'
 import type { RunInfo, StepDispatch } from '../../protocol/worker-port.ts'
 import type { StepContext } from '../context.ts'
 
+/** What the attempts of a worker share. */
+export interface StepAttemptHost {
+  readonly logger: Logger
+  /** Attempts whose outcome still counts. */
+  awaitedSteps: number
+}
+
 export class StepAttempt implements StepContext {
   readonly dispatch: StepDispatch
   readonly name: string
   readonly log: Logger
   readonly #info: RunInfo
-  readonly #onSettled: () => void
+  readonly #host: StepAttemptHost
   #isSettled = false
   #controller: AbortController | undefined
   #abortReason: Error | undefined
   cancelTimeout: (() => void) | undefined
 
-  constructor(dispatch: StepDispatch, name: string, info: RunInfo, log: Logger, onSettled: () => void) {
+  constructor(dispatch: StepDispatch, name: string, info: RunInfo, host: StepAttemptHost) {
     this.dispatch = dispatch
     this.name = name
     this.#info = info
-    this.log = log
-    this.#onSettled = onSettled
+    this.log = host.logger
+    this.#host = host
   }
 
   get idempotencyKey(): string {
@@ -53,7 +60,7 @@ export class StepAttempt implements StepContext {
     if (this.#isSettled) return false
     this.#isSettled = true
     this.cancelTimeout?.()
-    this.#onSettled()
+    this.#host.awaitedSteps -= 1
     return true
   }
 

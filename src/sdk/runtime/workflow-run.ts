@@ -15,6 +15,7 @@ import {
 } from '../../protocol/event.ts'
 import { errorOf, type Failure, failureOf, platformFailure } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
+import { OperationMap } from '../../protocol/operation-map.ts'
 import { decodePayload, type Payload } from '../../protocol/payload.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
 import type { CallResult, LogRecord, RunInfo, TurnReport } from '../../protocol/worker-port.ts'
@@ -37,8 +38,6 @@ export interface RunHost {
   createContext(run: WorkflowRun, scope: Scope): WorkflowContext
   /** Runs user code inside the guards for forbidden globals, where they are on. */
   enter<T>(run: WorkflowRun, call: () => T): T
-  /** The run wants to report outside of a turn. */
-  wake(run: WorkflowRun): void
 }
 
 export interface IssueOptions {
@@ -55,7 +54,7 @@ const errorOrigins = new WeakMap<object, { readonly op: number; readonly nextOp:
 export class WorkflowRun {
   readonly info: RunInfo
   readonly host: RunHost
-  readonly pending = new Map<number, PendingOperation>()
+  readonly pending = new OperationMap<PendingOperation>()
   readonly #definition: Workflow
   readonly #root = new Scope()
   #queue: SequencedEvent[]
@@ -162,11 +161,10 @@ export class WorkflowRun {
   }
 
   /** After the microtasks of a turn. Undefined while history is still being replayed. */
-  endTurn(): TurnReport | undefined {
+  endTurn<Owner>(owner: Owner): TurnReport<Owner> | undefined {
     if (this.#mode === 'active') this.#mode = 'waiting'
     const idle = this.#queueHead >= this.#queue.length
-    const { runId } = this.info
-    if (this.#parked !== undefined) return { runId, commands: [], parked: this.#parked, idle }
+    if (this.#parked !== undefined) return { owner, commands: [], parked: this.#parked, idle }
     if (this.#replay !== undefined) {
       if (!idle && (this.#queue[this.#queueHead]?.seq ?? 0) <= this.#replayEndSeq) return undefined
       this.#commands = this.#replay.unanswered(this.#commands, (op) => this.pending.has(op))
@@ -178,16 +176,16 @@ export class WorkflowRun {
         `workflow ${this.info.workflow} awaits a promise that no operation of ctx settles, so nothing recorded can wake it`,
       )
       this.park(parked)
-      return { runId, commands: [], parked, idle }
+      return { owner, commands: [], parked, idle }
     }
     // The code has ended; by now Node has told which floating rejections were awaited after all.
     if (!this.#started) for (const error of takeFloating(this)) this.log(floatingRecord(error))
     const commands = this.#commands
     if (commands.length > 0) this.#commands = NO_COMMANDS
     const logs = this.#logs
-    if (logs === undefined) return { runId, commands, idle }
+    if (logs === undefined) return { owner, commands, idle }
     this.#logs = undefined
-    return { runId, commands, logs, idle }
+    return { owner, commands, logs, idle }
   }
 
   end(): void {
@@ -489,8 +487,11 @@ export class WorkflowRun {
     return error
   }
 
+  /** It wants to report outside of a turn. A run that is only replayed reports to nobody. */
+  protected wake(): void {}
+
   #parkNow(error: PerdureError): void {
     this.park(failureOf(error))
-    this.host.wake(this)
+    this.wake()
   }
 }

@@ -37,14 +37,13 @@ export async function replayRun({
     limits,
     createContext: (of, scope) => new RunContext(of, scope),
     enter: withRun,
-    wake: () => {},
   })
   const commands: WorkflowCommand[] = []
   try {
     do {
       run.beginTurn()
       await new Promise<void>((resolve) => void setImmediate(resolve))
-      const report = run.endTurn()
+      const report = run.endTurn(undefined)
       if (report?.parked !== undefined) return report.parked
       commands.push(...(report?.commands ?? []))
     } while (run.hasWork)

@@ -1,0 +1,131 @@
+/** A run that is live in the embedded worker: its code, what the engine calls, and its steps that run. */
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { DeliveredEvent, Operation } from '../../protocol/event.ts'
+import { type Failure, failureOf } from '../../protocol/failure.ts'
+import type { Payload } from '../../protocol/payload.ts'
+import type { Activation, ActiveRun, StepDispatch } from '../../protocol/worker-port.ts'
+import type { Workflow } from '../definition.ts'
+import { withoutRun } from './current-run.ts'
+import { StepAttempt } from './step-attempt.ts'
+import { type RunHost, WorkflowRun } from './workflow-run.ts'
+
+/** What live runs share in their worker. */
+export interface LiveRunHost<Owner> extends RunHost {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Steps whose functions have not settled. */
+  runningSteps: number
+  /** Those of them whose outcome still counts: not those that timed out or were dropped. */
+  awaitedSteps: number
+  /** The run has an event to deliver, or something to report. */
+  enqueue(run: LiveRun<Owner>): void
+  onStepCompleted(owner: Owner, step: StepDispatch, result: Payload): void
+  onStepFailed(owner: Owner, step: StepDispatch, failure: Failure): void
+}
+
+export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
+  readonly owner: Owner
+  /** It is in the worker's queue of this turn or the next. */
+  isQueued = false
+  readonly #host: LiveRunHost<Owner>
+
+  constructor(definition: Workflow, activation: Activation<Owner>, host: LiveRunHost<Owner>) {
+    super(definition, activation.info, activation.history, host)
+    this.owner = activation.owner
+    this.#host = host
+  }
+
+  deliver(seq: number, event: DeliveredEvent): void {
+    if (this.isEnded) throw new Error(`invariant: an event for run ${this.info.runId}, which is not live`)
+    this.push(seq, event)
+    this.#host.enqueue(this)
+  }
+
+  runStep(step: StepDispatch): void {
+    const pending = this.pending.get(step.op)
+    const call = pending?.run
+    // The run was evicted, or its code dropped the step, after the dispatch was decided.
+    if (this.isEnded || pending === undefined || call === undefined) return
+    const host = this.#host
+    const attempt = new StepAttempt(step, pending.name, this.info, host)
+    pending.attempt = attempt
+    host.runningSteps += 1
+    host.awaitedSteps += 1
+    if (pending.timeoutMs !== undefined) this.#limit(attempt, pending.timeoutMs)
+    let result: unknown
+    let promise: Promise<unknown> | undefined
+    try {
+      result = withoutRun(call, attempt)
+      // A promise takes what a foreign `then` throws for its failure.
+      promise = isThenable(result) ? Promise.resolve(result) : undefined
+    } catch (error) {
+      this.#failed(attempt, failureOf(error))
+      return
+    }
+    if (promise === undefined) this.#completed(attempt, result)
+    else
+      promise.then(
+        (value) => this.#completed(attempt, value),
+        (error) => this.#failed(attempt, failureOf(error)),
+      )
+  }
+
+  abortStep(op: Operation): void {
+    this.pending.get(op)?.attempt?.abort(noLongerWaitedFor())
+  }
+
+  validateUpdate(name: string, payload: Payload): 'accepted' | 'unknown' | Failure {
+    return this.updates.validate(name, payload)
+  }
+
+  evict(): void {
+    if (this.isEnded) return
+    this.end()
+    for (const [, { attempt }] of this.pending) attempt?.abort(noLongerWaitedFor())
+  }
+
+  protected override wake(): void {
+    withoutRun(() => this.#host.enqueue(this))
+  }
+
+  #limit(attempt: StepAttempt, timeoutMs: number): void {
+    attempt.cancelTimeout = this.#host.clock.after(timeoutMs, () => {
+      const error = new PerdureError(
+        'STEP_TIMEOUT',
+        `step '${attempt.name}' took longer than ${timeoutMs} ms`,
+      )
+      if (!attempt.settle()) return
+      attempt.abort(error)
+      this.#host.onStepFailed(this.owner, attempt.dispatch, failureOf(error))
+    })
+  }
+
+  #completed(attempt: StepAttempt, value: unknown): void {
+    let payload: Payload
+    try {
+      payload = this.encode(value)
+    } catch (error) {
+      this.#failed(attempt, { ...failureOf(error), nonRetryable: true })
+      return
+    }
+    this.#host.runningSteps -= 1
+    if (attempt.settle()) this.#host.onStepCompleted(this.owner, attempt.dispatch, payload)
+  }
+
+  #failed(attempt: StepAttempt, failure: Failure): void {
+    this.#host.runningSteps -= 1
+    if (attempt.settle()) this.#host.onStepFailed(this.owner, attempt.dispatch, failure)
+  }
+}
+
+function noLongerWaitedFor(): PerdureError {
+  return new PerdureError('CANCELLED', 'the result of the step is no longer waited for')
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}
