@@ -30,19 +30,19 @@ export interface CommitterHost {
   defer(call: () => void): void
   commit(builder: BatchBuilder): Promise<CommitOutcome>
   /** The batch is durable; its releases run after this. */
-  onCommitted(batch: OpenBatch): void
+  onCommitted(batch: OpenBatch<LiveExecution>): void
   /** Anything but `committed`: the host settles it, and calls `resolve` or `drop`. */
-  onTrouble(batch: OpenBatch, outcome: CommitOutcome | { readonly error: unknown }): void
+  onTrouble(batch: OpenBatch<LiveExecution>, outcome: CommitOutcome | { readonly error: unknown }): void
   /** Something is broken that must not be. */
   fail(error: unknown): void
 }
 
 export class Committer {
   readonly #host: CommitterHost
-  #open = new OpenBatch()
-  readonly #sealed: OpenBatch[] = []
+  #open = new OpenBatch<LiveExecution>()
+  readonly #sealed: OpenBatch<LiveExecution>[] = []
   #sealedRows = 0
-  #inFlight: OpenBatch | undefined
+  #inFlight: OpenBatch<LiveExecution> | undefined
   #checkAsked = false
   #nesting = 0
   #isHalted = false
@@ -57,10 +57,11 @@ export class Committer {
   }
 
   /** The open batch, for a change of this execution. */
-  batchFor(execution: LiveExecution): OpenBatch {
+  batchFor(execution: LiveExecution): OpenBatch<LiveExecution> {
     if (execution.batch !== this.#open || execution.writes === undefined) {
       execution.batch = this.#open
       execution.writes = this.#open.builder.run(execution.state.runId)
+      this.#open.executions.push(execution)
     }
     return this.#open
   }
@@ -155,7 +156,7 @@ export class Committer {
   }
 
   /** The batch is durable. */
-  resolve(batch: OpenBatch): void {
+  resolve(batch: OpenBatch<LiveExecution>): void {
     batch.isDone = true
     this.#inFlight = undefined
     this.#host.onCommitted(batch)
@@ -171,7 +172,7 @@ export class Committer {
     this.#inFlight = undefined
     this.#sealed.length = 0
     this.#sealedRows = 0
-    this.#open = new OpenBatch()
+    this.#open = new OpenBatch<LiveExecution>()
     for (const batch of dropped) {
       if (batch === undefined) continue
       batch.dropped = error
@@ -199,11 +200,11 @@ export class Committer {
   #seal(): void {
     this.#sealed.push(this.#open)
     this.#sealedRows += this.#open.builder.rows
-    this.#open = new OpenBatch()
+    this.#open = new OpenBatch<LiveExecution>()
   }
 
   /** Who asks late, for what was dropped, is told as well. */
-  #await(batch: OpenBatch, waiting: WaitingRelease): void {
+  #await(batch: OpenBatch<LiveExecution>, waiting: WaitingRelease): void {
     if (batch.dropped === undefined) batch.releases.push(waiting)
     else waiting.release(batch.dropped)
   }

@@ -418,17 +418,17 @@ export class Engine implements WorkerHost<LiveExecution> {
     return this.#batchSeq
   }
 
-  #onCommitted(batch: OpenBatch): void {
+  #onCommitted(batch: OpenBatch<LiveExecution>): void {
     for (const timer of batch.timers) this.#timers?.armed(timer)
     const { watchers, ends, table } = this
-    for (const { runId } of batch.builder.writes()) {
-      const execution = table.get(runId)
-      const isKnown = execution?.isCommitted === true
+    if (watchers.size > 0) for (const { runId } of batch.builder.writes()) watchers.tell(runId, undefined)
+    for (const execution of batch.executions) {
+      if (!execution.isCommitted) continue
       // What was written is not kept alive by who wrote it.
-      if (isKnown) execution.forgetBatch()
-      if (watchers.size > 0) watchers.tell(runId, undefined)
-      if (!isKnown || execution.state.terminal === undefined) continue
-      ends.tell(runId, execution.state.terminal)
+      execution.forgetBatch()
+      const { terminal, runId } = execution.state
+      if (terminal === undefined) continue
+      ends.tell(runId, terminal)
       if (execution.pins === 0) table.remove(execution)
     }
     this.table.trim()

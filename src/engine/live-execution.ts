@@ -22,7 +22,7 @@ export class LiveExecution {
   readonly state: ExecutionState
   readonly shard: number
   /** The newest batch that holds a change of it. */
-  batch: OpenBatch | undefined
+  batch: OpenBatch<LiveExecution> | undefined
   /** Its accumulator in that batch. */
   writes: RunWrites | undefined
   /** Its code, while it is live in the worker. */

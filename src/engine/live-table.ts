@@ -161,33 +161,32 @@ export class LiveTable {
   /** Run id of the newest run of each key. */
   async currentRuns(keys: readonly WorkflowKey[]): Promise<readonly (RunId | undefined)[]> {
     const wanted = keys.map((key) => ({ key, text: keyText(key) }))
-    return this.withCurrentRuns(wanted, (runIdOf) => wanted.map(({ text }) => runIdOf(text)))
+    return this.withCurrentRuns(wanted, (runIdAt) => wanted.map((_, i) => runIdAt(i)))
   }
 
   /**
-   * Finds newest runs, and calls `use` in the same turn, so that nothing changes in between. What the store answers may be
-   * older than a run that was started, committed and evicted while the store was asked.
+   * Finds newest runs, and calls `use` in the same turn, so that nothing changes in between: `runIdAt(i)` is the newest run
+   * of `wanted[i]`. What the store answers may be older than a run that was started, committed and evicted while the store
+   * was asked.
    */
   async withCurrentRuns<T>(
     wanted: readonly { readonly key: WorkflowKey; readonly text: string }[],
-    use: (runIdOf: (text: string) => RunId | undefined) => T,
+    use: (runIdAt: (index: number) => RunId | undefined) => T,
   ): Promise<T> {
     for (;;) {
       const generation = this.#generation
-      const unknown = wanted.filter(({ text }) => !this.#byKey.has(text))
+      const unknown: WorkflowKey[] = []
+      /** Place of each in `unknown`. */
+      const places = wanted.map(({ key, text }) => (this.#byKey.has(text) ? -1 : unknown.push(key) - 1))
       const left = new Map<string, RunId>()
       this.#leaving.add(left)
       try {
-        const found = await this.#options.store.currents(unknown.map(({ key }) => key))
+        const found = await this.#options.store.currents(unknown)
         // Started over meanwhile: what has left memory since then is not known.
         if (generation !== this.#generation) continue
-        const stored = new Map<string, RunId>()
-        for (const [i, { text }] of unknown.entries()) {
-          const runId = found[i]
-          if (runId !== undefined) stored.set(text, runId)
-        }
-        return use((text) => {
-          const runId = this.#byKey.get(text)?.state.runId ?? left.get(text) ?? stored.get(text)
+        return use((index) => {
+          const text = wanted[index]?.text ?? ''
+          const runId = this.#byKey.get(text)?.state.runId ?? left.get(text) ?? found[places[index] ?? -1]
           return runId === undefined || this.#deleting.has(runId) ? undefined : runId
         })
       } finally {

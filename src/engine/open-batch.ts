@@ -14,8 +14,11 @@ export interface WaitingRelease {
   release(dropped: Error | undefined): void
 }
 
-export class OpenBatch {
+/** Generic, since executions in memory know their batch too. */
+export class OpenBatch<Execution> {
   builder = new BatchBuilder()
+  /** Executions in memory that it changes. */
+  readonly executions: Execution[] = []
   /** In order; effects of a batch leave the process in this order after its commit. */
   readonly releases: WaitingRelease[] = []
   /** Timers armed in it: compared with the horizon when it is committed. */

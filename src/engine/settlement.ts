@@ -18,6 +18,7 @@ import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import type { Session } from '../store/contract/rows.ts'
 import { type Store, UnknownCommitError } from '../store/contract/store.ts'
 import type { Committer } from './committer.ts'
+import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import type { OpenBatch } from './open-batch.ts'
 import type { RunWaiters } from './run-waiters.ts'
@@ -50,7 +51,11 @@ export interface SettlingEngine {
 
 type Trouble = CommitOutcome | { readonly error: unknown }
 
-export async function settleBatch(engine: SettlingEngine, batch: OpenBatch, trouble: Trouble): Promise<void> {
+export async function settleBatch(
+  engine: SettlingEngine,
+  batch: OpenBatch<LiveExecution>,
+  trouble: Trouble,
+): Promise<void> {
   engine.committer.halt()
   const { counters } = engine
   const { logger } = engine.options
@@ -94,7 +99,11 @@ async function settleUnknown(engine: SettlingEngine): Promise<boolean> {
   }
 }
 
-async function settleRefused(engine: SettlingEngine, batch: OpenBatch, reason: string): Promise<void> {
+async function settleRefused(
+  engine: SettlingEngine,
+  batch: OpenBatch<LiveExecution>,
+  reason: string,
+): Promise<void> {
   const refused = await commitParts(engine, batch, batch.groups())
   const guilty = new Set(refused.flat())
   // Steps are not started here: their executions are loaded again, and ask for them again.
@@ -115,7 +124,7 @@ async function settleRefused(engine: SettlingEngine, batch: OpenBatch, reason: s
 /** Commits the groups in halves; returns those that the store refuses even alone. */
 async function commitParts(
   engine: SettlingEngine,
-  batch: OpenBatch,
+  batch: OpenBatch<LiveExecution>,
   groups: readonly RunId[][],
 ): Promise<readonly RunId[][]> {
   if (groups.length > 1) {
@@ -130,7 +139,7 @@ async function commitParts(
 
 async function commitOrSplit(
   engine: SettlingEngine,
-  batch: OpenBatch,
+  batch: OpenBatch<LiveExecution>,
   groups: readonly RunId[][],
 ): Promise<readonly RunId[][]> {
   const outcome = await commitPart(engine, batch.builder.only(groups.flat()))

@@ -45,10 +45,12 @@ export class Starts {
 
   async #startAll(starts: readonly PendingStart[]): Promise<void> {
     const wanted = starts.map(({ request, text }) => ({ key: request.key, text }))
-    await this.#engine.table.withCurrentRuns(wanted, (runIdOf) => {
-      for (const start of starts) {
+    await this.#engine.table.withCurrentRuns(wanted, (runIdAt) => {
+      for (let i = 0; i < starts.length; i++) {
+        const start = starts[i]
+        if (start === undefined) continue
         // An earlier one of this group may have started it.
-        const runId = runIdOf(start.text)
+        const runId = runIdAt(i)
         if (runId === undefined) this.#startNew(start)
         else this.#meet(start, runId).catch(start.reject)
       }
@@ -62,15 +64,11 @@ export class Starts {
       const { key, workflow, version, input, delayMs, timeoutMs, attributes, signal } = request
       const now = clock.nowMs()
       const notBefore = delayMs === undefined ? undefined : now + delayMs
-      const started: Omit<ExecutionStarted, 'at' | 'type'> = {
-        key,
-        workflow,
-        version,
-        input,
-        ...(notBefore === undefined ? {} : { notBefore }),
-        ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: (notBefore ?? now) + timeoutMs }),
-        ...(attributes === undefined ? {} : { attributes }),
-      }
+      let started: Omit<ExecutionStarted, 'at' | 'type'> = { key, workflow, version, input }
+      if (notBefore !== undefined) started = { ...started, notBefore }
+      if (timeoutMs !== undefined)
+        started = { ...started, timeoutMs, deadlineAt: (notBefore ?? now) + timeoutMs }
+      if (attributes !== undefined) started = { ...started, attributes }
       const runId = this.#engine.newRunId()
       const signals =
         signal === undefined
@@ -99,8 +97,8 @@ export class Starts {
     let runId: RunId | undefined = found
     while (runId !== undefined) {
       const execution = await this.#load(runId)
-      runId = await table.withCurrentRuns([{ key: request.key, text }], (runIdOf) => {
-        const newest = runIdOf(text)
+      runId = await table.withCurrentRuns([{ key: request.key, text }], (runIdAt) => {
+        const newest = runIdAt(0)
         // It was replaced, or has left memory, while it was read.
         if (newest !== undefined && (newest !== execution.state.runId || table.get(newest) !== execution))
           return newest

@@ -43,18 +43,24 @@ export function monotonicClock(clock: Clock, floorMs: number, onBehind?: (behind
   const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
   let baseMs = Math.max(floorMs, clock.nowMs())
   let baseTickMs = tickMs()
+  /** The last answer, if it was the system's. */
+  let lastMs: number | undefined
   let isBehind = false
   return {
     nowMs: () => {
       const now = clock.nowMs()
+      // The same millisecond as before needs no second look: most calls come many to a millisecond.
+      if (now === lastMs) return now
       const tick = tickMs()
       const steady = Math.floor(baseMs + Math.max(0, tick - baseTickMs))
       if (now >= steady) {
+        lastMs = now
         baseMs = now
         baseTickMs = tick
         isBehind = false
         return now
       }
+      lastMs = undefined
       if (!isBehind && steady - now >= BEHIND_MS) {
         isBehind = true
         onBehind?.(steady - now)

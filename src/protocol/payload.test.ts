@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { PerdureError } from './errors.ts'
-import { decodePayload, encodePayload, type Payload, payloadBytes } from './payload.ts'
+import { decodePayload, encodePayload, encodeSized, type Payload, payloadBytes } from './payload.ts'
 
 /** What a store does with it. */
 const stored = (payload: Payload): Payload => JSON.parse(JSON.stringify(payload)) as Payload
@@ -50,6 +50,21 @@ const refused = (what: unknown): PerdureError => {
 }
 
 describe('payload', () => {
+  test('what is not measured is not large', () => {
+    const fromBytes = fc.integer({ min: 1, max: 4_000 })
+    fc.assert(
+      fc.property(value, fromBytes, (any, from) => {
+        let measured: number | undefined
+        const payload = encodeSized(any, Number.MAX_SAFE_INTEGER, from, (bytes) => {
+          measured = bytes
+        })
+        if (measured !== undefined) assert.equal(measured, payloadBytes(payload))
+        else if (any !== undefined) assert.ok(Buffer.byteLength(JSON.stringify(payload[3])) <= from)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
   test('every supported value comes back as it was, from memory and from a store', () => {
     fc.assert(
       fc.property(value, (any) => {

@@ -22,6 +22,8 @@ export const EMPTY_PAYLOAD: Payload = [1, 'json', null, { $: 'undefined' }]
 
 /** What the value that is being encoded may still take: a lower bound of its bytes is counted on the way. */
 let room = Number.POSITIVE_INFINITY
+/** A counted byte stands for at most so many: a number in an array counts as one, and so does its entry in a Map. */
+const BYTES_PER_COUNTED = 80
 
 /**
  * Encodes a value. Accepts JSON, Date, bigint, Uint8Array, Map, Set and undefined; anything else (functions, symbols,
@@ -29,12 +31,27 @@ let room = Number.POSITIVE_INFINITY
  * A value that is certainly larger than `limitBytes` throws `PAYLOAD_TOO_LARGE` before it is copied.
  */
 export function encodePayload(value: unknown, limitBytes: number = Number.POSITIVE_INFINITY): Payload {
+  return encodeSized(value, limitBytes, Number.POSITIVE_INFINITY, () => {})
+}
+
+/**
+ * The same, and tells the size of a payload that may have more than `fromBytes`: an upper bound of its bytes. Smaller ones
+ * are not measured.
+ */
+export function encodeSized(
+  value: unknown,
+  limitBytes: number,
+  fromBytes: number,
+  onSize: (bytes: number) => void,
+): Payload {
   if (value === undefined) return EMPTY_PAYLOAD
   // A getter of the value may encode another one.
   const outer = room
   room = limitBytes
   try {
-    return [1, 'json', null, encode(value, '', [])]
+    const payload: Payload = [1, 'json', null, encode(value, '', [])]
+    if ((limitBytes - room + 1) * BYTES_PER_COUNTED > fromBytes) onSize(payloadBytes(payload, limitBytes))
+    return payload
   } catch (error) {
     if (error instanceof PerdureError) throw error
     const detail = `the value cannot be read: ${error instanceof Error ? error.message : error}`
@@ -113,13 +130,19 @@ function encode(value: unknown, path: string, parents: object[]): Json {
     case 'undefined':
       return { $: 'undefined' }
     case 'bigint':
-      return { $: 'bigint', v: value.toString() }
+      return encodeBigint(value)
     case 'object':
       if (value === null) return null
       return encodeObject(value, path, parents)
     default:
       throw unsupported(path, `a ${typeof value}`)
   }
+}
+
+function encodeBigint(value: bigint): Json {
+  const v = value.toString()
+  take(v.length)
+  return { $: 'bigint', v }
 }
 
 function encodeObject(value: object, path: string, parents: object[]): Json {

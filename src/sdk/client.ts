@@ -18,7 +18,7 @@ import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
 import { checkedOptions, checkedReason, checkedRequestId, nameOf } from './checked-arguments.ts'
 import { checkedAttributes } from './checked-attributes.ts'
-import { checkedPayload, type Warn } from './checked-payload.ts'
+import { checkedPayload, type PayloadWarner } from './checked-payload.ts'
 import type { PayloadArgs } from './context.ts'
 import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './definition.ts'
 import { ExecutionFailedError } from './execution-failed-error.ts'
@@ -56,10 +56,8 @@ export interface ExecutionInfo extends Omit<ExecutionSummary, 'key' | 'startedAt
   readonly closedAt: Date | undefined
 }
 
-interface EncodingSettings {
+interface EncodingSettings extends PayloadWarner {
   readonly limits: Limits
-  /** Told when something is near its limit. */
-  readonly warn?: Warn
 }
 
 export interface ClientSettings extends EncodingSettings {
@@ -87,9 +85,16 @@ export class Client {
     workflow: W,
     ...[input, options]: InputArgs<InputOf<W>, StartOptions>
   ): Promise<Execution<W>> {
-    const request = await this.#startRequest(workflow, input, checkedOptions(options, 'start()'))
-    const { runId } = await repeated(() => this.#port.start(request))
-    return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings)
+    const made = this.#startRequest(workflow, input, checkedOptions(options, 'start()'))
+    const request = made instanceof Promise ? await made : made
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { runId } = await this.#port.start(request)
+        return new Execution<W>(this.#port, { key: request.key, runId }, this.#settings)
+      } catch (error) {
+        if (!isRepeatable(error, attempt)) throw error
+      }
+    }
   }
 
   /** Starts the execution unless an open one exists, and sends it a signal, in one commit. */
@@ -139,8 +144,13 @@ export class Client {
     return { executions: executions.map(infoOf), cursor }
   }
 
-  async #startRequest(workflow: Workflow, input: unknown, options: StartOptions): Promise<StartRequest> {
-    const { namespace, limits, knows } = this.#settings
+  /** A promise only if the input has a schema, which may take its time. */
+  #startRequest(
+    workflow: Workflow,
+    input: unknown,
+    options: StartOptions,
+  ): StartRequest | Promise<StartRequest> {
+    const { knows } = this.#settings
     if (workflow?.kind !== 'workflow')
       throw new PerdureError('ARGUMENT_INVALID', 'the first argument is not a workflow that workflow() made')
     const { name, version, inputSchema } = workflow
@@ -149,10 +159,14 @@ export class Client {
         'WORKFLOW_UNKNOWN',
         `workflow ${name} version ${version} is not registered with this engine`,
       )
-    const accepted =
-      inputSchema === undefined
-        ? input
-        : await validate(inputSchema, input, 'INPUT_INVALID', `the input of workflow ${name}`)
+    if (inputSchema === undefined) return this.#requestOf(workflow, input, options)
+    return validate(inputSchema, input, 'INPUT_INVALID', `the input of workflow ${name}`).then((accepted) =>
+      this.#requestOf(workflow, accepted, options),
+    )
+  }
+
+  #requestOf({ name, version }: Workflow, input: unknown, options: StartOptions): StartRequest {
+    const { namespace, limits } = this.#settings
     const { id, onConflict = 'use-existing', delay, executionTimeout, attributes } = options
     if (!CONFLICT_POLICIES.includes(onConflict))
       throw new PerdureError(
@@ -161,22 +175,30 @@ export class Client {
       )
     const workflowId =
       id === undefined ? this.#port.newRequestId() : checkedName(id, 'the id of an execution', limits.idBytes)
-    const idBytes = Buffer.byteLength(workflowId)
-    if (idBytes > limits.idBytes * LIMIT_WARNING_SHARE)
-      this.#settings.warn?.('the id of an execution is near its limit', {
-        bytes: idBytes,
-        limit: limits.idBytes,
-      })
-    return {
+    this.#lookAtId(workflowId)
+    const request: StartRequest = {
       key: { namespace, workflowId },
       workflow: name,
       version,
-      input: encoded(accepted, this.#settings),
+      input: encoded(input, this.#settings),
       onConflict,
+    }
+    if (delay === undefined && executionTimeout === undefined && attributes === undefined) return request
+    return {
+      ...request,
       ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
       ...(executionTimeout === undefined ? {} : { timeoutMs: durationMs(executionTimeout) }),
       ...(attributes === undefined ? {} : { attributes: checkedAttributes(attributes) }),
     }
+  }
+
+  #lookAtId(workflowId: string): void {
+    const limit = this.#settings.limits.idBytes
+    // A UTF-16 unit takes at most 3 bytes: most ids need no counting.
+    if (workflowId.length * 3 <= limit * LIMIT_WARNING_SHARE) return
+    const bytes = Buffer.byteLength(workflowId)
+    if (bytes > limit * LIMIT_WARNING_SHARE)
+      this.#settings.warn?.('the id of an execution is near its limit', { bytes, limit })
   }
 }
 
@@ -340,8 +362,8 @@ function infoOf({
   }
 }
 
-function encoded(value: unknown, { limits, warn }: EncodingSettings): Payload {
-  return checkedPayload(value, limits, warn)
+function encoded(value: unknown, settings: EncodingSettings): Payload {
+  return checkedPayload(value, settings.limits, settings)
 }
 
 async function repeated<T>(call: () => Promise<T>): Promise<T> {
@@ -349,7 +371,11 @@ async function repeated<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call()
     } catch (error) {
-      if (!(error instanceof PerdureError && error.code === 'UNCOMMITTED') || attempt >= ATTEMPTS) throw error
+      if (!isRepeatable(error, attempt)) throw error
     }
   }
+}
+
+function isRepeatable(error: unknown, attempt: number): boolean {
+  return error instanceof PerdureError && error.code === 'UNCOMMITTED' && attempt < ATTEMPTS
 }

@@ -6,6 +6,7 @@
  *    numbers. `ReplayCheck` holds it against the history.
  * 3. Only `deliver` settles promises. Code that calls `ctx` outside of its turn awaited something foreign: it is parked.
  */
+import type { LogFields } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import {
   type DeliveredEvent,
@@ -196,7 +197,6 @@ export class WorkflowRun {
     this.#parked ??= failure
   }
 
-  /** Makes an operation: gives it its number, asks the engine for it, and returns the promise of its completion. */
   /** A step: `issue` without its closures, since this is the hottest path. */
   issueStep(
     scope: Scope,
@@ -222,6 +222,7 @@ export class WorkflowRun {
     })
   }
 
+  /** Makes an operation: gives it its number, asks the engine for it, and returns the promise of its completion. */
   issue<T>(
     scope: Scope,
     kind: OperationKind,
@@ -263,6 +264,10 @@ export class WorkflowRun {
     // A push to an empty array makes room for many: most turns ask for one thing.
     if (this.#commands.length === 0) this.#commands = [command]
     else this.#commands.push(command)
+  }
+
+  warn(message: string, fields: LogFields): void {
+    this.log({ level: 'warn', message, fields })
   }
 
   log(record: LogRecord): void {
@@ -354,9 +359,7 @@ export class WorkflowRun {
   }
 
   encode(value: unknown): Payload {
-    return checkedPayload(value, this.host.limits, (message, fields) =>
-      this.log({ level: 'warn', message, fields }),
-    )
+    return checkedPayload(value, this.host.limits, this)
   }
 
   #deliver(seq: number, event: DeliveredEvent): void {

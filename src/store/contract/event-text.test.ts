@@ -22,6 +22,9 @@ describe('the text of an event', () => {
       result: encodePayload([1, 'x', null, new Date(5)]),
       at: 3,
     },
+    { type: 'step-completed', op: 4, name: 'a', result: [1, 'json', 'key-1', 'AAAA'], at: 4 },
+    { type: 'execution-completed', result: encodePayload({ ok: true }), at: 5 },
+    { type: 'execution-completed', result: encodePayload(undefined), at: 5, v: 2 },
     { type: 'timer-fired', op: 4, at: 4 },
   ]
   for (const event of events) {

@@ -1,19 +1,33 @@
 /**
  * JSON text of an event, as the journal holds it.
  *
- * The commonest event is written by hand: `JSON.stringify` of it costs twice as much, and it is written for every step.
+ * The commonest events are written by hand: `JSON.stringify` of them costs twice as much, and there is one for every step.
  */
 import type { Event } from '../../protocol/event.ts'
+import type { Payload } from '../../protocol/payload.ts'
 
 /** Names of steps repeat: their JSON texts are kept, up to a bound. */
 const NAMES_LIMIT = 10_000
 const names = new Map<string, string>()
 
 export function eventText(event: Event): string {
-  if (event.type !== 'step-completed' || event.v !== undefined) return JSON.stringify(event)
-  const attempt = event.attempt === undefined ? '' : `,"attempt":${event.attempt}`
-  const result = JSON.stringify(event.result)
-  return `{"type":"step-completed","op":${event.op},"name":${nameText(event.name)}${attempt},"result":${result},"at":${event.at}}`
+  if (event.v !== undefined) return JSON.stringify(event)
+  switch (event.type) {
+    case 'step-completed': {
+      const attempt = event.attempt === undefined ? '' : `,"attempt":${event.attempt}`
+      return `{"type":"step-completed","op":${event.op},"name":${nameText(event.name)}${attempt},"result":${payloadText(event.result)},"at":${event.at}}`
+    }
+    case 'execution-completed':
+      return `{"type":"execution-completed","result":${payloadText(event.result)},"at":${event.at}}`
+    default:
+      return JSON.stringify(event)
+  }
+}
+
+function payloadText(payload: Payload): string {
+  const [format, codec, keyId, data] = payload
+  if (codec !== 'json' || keyId !== null) return JSON.stringify(payload)
+  return `[${format},"json",null,${JSON.stringify(data)}]`
 }
 
 function nameText(name: string): string {
