@@ -27,6 +27,7 @@ import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import type { Session } from '../store/contract/rows.ts'
 import type { Store } from '../store/contract/store.ts'
 import { Committer } from './committer.ts'
+import { noCounts } from './engine-counters.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { LiveTable, type LoadedExecution } from './live-table.ts'
 import { Mailbox } from './mailbox.ts'
@@ -55,17 +56,6 @@ export interface EngineOptions {
   readonly onFailed?: (error: Error) => void
 }
 
-export interface EngineCounters {
-  commits: number
-  rows: number
-  unknownCommits: number
-  unknownSettledIn: number
-  unknownSettledOut: number
-  fenced: number
-  refused: number
-  stepsStarted: number
-}
-
 const RECOVERY_PAGE = 500
 /** Recovery and timers wait while this many executions are in memory and busy. */
 const LIVE_LIMIT = 20_000
@@ -76,16 +66,7 @@ const ROOM_WAIT_MS = 20
 
 export class Engine implements WorkerHost<LiveExecution> {
   readonly options: EngineOptions
-  readonly counters: EngineCounters = {
-    commits: 0,
-    rows: 0,
-    unknownCommits: 0,
-    unknownSettledIn: 0,
-    unknownSettledOut: 0,
-    fenced: 0,
-    refused: 0,
-    stepsStarted: 0,
-  }
+  readonly counters = noCounts()
   readonly committer: Committer
   readonly table: LiveTable
   readonly transitions: Transitions
@@ -231,8 +212,18 @@ export class Engine implements WorkerHost<LiveExecution> {
 
   /** Nothing runs, nothing is to be committed: only time or a call can make something happen. */
   get isQuiet(): boolean {
+    return this.#isDrained && !this.mailbox.isHolding
+  }
+
+  /** Nothing is left to wait for before `close`: messages held for a start that never ends are in the outbox. */
+  get #isDrained(): boolean {
     const { worker } = this.options
-    return worker.busyRuns === 0 && worker.runningSteps === 0 && this.committer.isIdle && this.mailbox.isEmpty
+    return (
+      worker.busyRuns === 0 &&
+      worker.runningSteps === 0 &&
+      this.committer.isIdle &&
+      !this.mailbox.isDelivering
+    )
   }
 
   /**
@@ -246,7 +237,7 @@ export class Engine implements WorkerHost<LiveExecution> {
     if (this.#state === 'running') {
       this.#state = 'closing'
       const endMs = this.clock.nowMs() + graceMs
-      while (!this.isQuiet && this.clock.nowMs() < endMs && this.#failure === undefined)
+      while (!this.#isDrained && this.clock.nowMs() < endMs && this.#failure === undefined)
         await new Promise<void>((resolve) => void clock.after(2, resolve))
       this.#timers?.stop()
       // What is still being read would go on from the store, which lacks what is not committed yet.

@@ -51,8 +51,13 @@ export class Mailbox {
     this.#options = options
   }
 
-  get isEmpty(): boolean {
-    return this.#queues.size === 0 && this.#held === undefined
+  get isDelivering(): boolean {
+    return this.#queues.size > 0
+  }
+
+  /** What is sent waits for `load`. */
+  get isHolding(): boolean {
+    return this.#held !== undefined
   }
 
   /**

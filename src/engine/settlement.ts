@@ -18,6 +18,7 @@ import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import type { Session } from '../store/contract/rows.ts'
 import { type Store, UnknownCommitError } from '../store/contract/store.ts'
 import type { Committer } from './committer.ts'
+import type { EngineCounters } from './engine-counters.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import type { OpenBatch } from './open-batch.ts'
@@ -30,13 +31,7 @@ const SETTLE_DELAY_MS = 50
 /** What settling needs of the engine. */
 export interface SettlingEngine {
   readonly options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }
-  readonly counters: {
-    unknownCommits: number
-    unknownSettledIn: number
-    unknownSettledOut: number
-    fenced: number
-    refused: number
-  }
+  readonly counters: EngineCounters
   readonly committer: Committer
   readonly table: LiveTable
   readonly transitions: Transitions

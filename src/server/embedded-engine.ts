@@ -1,7 +1,8 @@
 /** `createEngine`: puts store, worker, engine and client together in one process. */
 import { hostname } from 'node:os'
 import { ClientCalls } from '../engine/client-calls.ts'
-import { Engine, type EngineCounters } from '../engine/engine.ts'
+import { Engine } from '../engine/engine.ts'
+import type { EngineCounters } from '../engine/engine-counters.ts'
 import type { LiveExecution } from '../engine/live-execution.ts'
 import { Retention } from '../engine/retention.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'

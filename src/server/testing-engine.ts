@@ -2,7 +2,7 @@
  * `createTestEngine`: an engine for tests of workflows. Time is skipped, randomness is seeded, faults are injected, code
  * that replay could not repeat is refused, and in the end every execution is replayed against its code.
  */
-import type { EngineCounters } from '../engine/engine.ts'
+import type { EngineCounters } from '../engine/engine-counters.ts'
 import { withoutWithdrawn } from '../engine/live-table.ts'
 import { type Duration, durationMs } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'

@@ -8,6 +8,7 @@ import { assembleEngine, type EmbeddedEngine } from '../../src/server/embedded-e
 import { type Store, UnknownCommitError } from '../../src/store/contract/store.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
+import { heldStore } from '../sdk/held-store.ts'
 
 const go = signal<string>('go')
 const askedFor = query<string>('asked-for')
@@ -199,6 +200,26 @@ describe('what the simulation found', () => {
       isSecond()
       await Promise.all([retried, sent])
     })
+  })
+
+  test('an engine whose session is fenced while it closes does not wait out its grace', async () => {
+    const held = heldStore()
+    const settings = { store: held.store, workflows: [waiting], logger: silentLogger, shutdownGrace: 20_000 }
+    const engine = await assembleEngine(settings, { random: seededRandomness(1) })
+    await engine.start(waiting, undefined, { id: 'one' })
+    held.hold()
+    const meetsTheFence = engine.start(waiting, undefined, { id: 'two' })
+    await held.held()
+    // Filled while the other one is on its way, and fenced.
+    const refused = assert.rejects(engine.execution(waiting, 'one').signal(go, 'late'), {
+      code: 'ENGINE_CLOSED',
+    })
+    const closed = engine.close().then(() => 'closed')
+    for (const session of held.state.sessions.values()) session.fenced = true
+    held.release()
+    const late = new Promise((resolve) => void setTimeout(resolve, 5000, 'still waits').unref())
+    assert.equal(await Promise.race([closed, late]), 'closed')
+    await Promise.all([meetsTheFence, refused])
   })
 
   test('a query to a delayed execution says that it has not started', async () => {

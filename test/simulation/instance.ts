@@ -32,8 +32,6 @@ export class Instance {
   readonly workflow: ProgramWorkflow
   isAlive = true
   engine: EmbeddedEngine | undefined
-  /** Since then no timer fires. */
-  closesAtMs: number | undefined
   /** Calls of clients and of step functions without an answer. */
   openCalls = 0
   openSteps = 0
@@ -88,7 +86,6 @@ export class Instance {
     this.isAlive = false
     this.store.endOfSettling()
     const world = this.#world
-    if (this.closesAtMs !== undefined) world.outage(this.closesAtMs, world.nowMs)
     world.counters.lostAcksSettled += this.engine?.counters.unknownSettledIn ?? 0
     if (site !== 'closed' && site !== 'failed') {
       const isBusy = this.store.inFlight > 0 || this.openSteps > 0 || this.openCalls > 0

@@ -105,7 +105,6 @@ export class Life {
     const world = this.#world
     world.counters.closes += 1
     world.note(`instance ${instance.number} closes`)
-    instance.closesAtMs = world.nowMs
     instance.engine.close().then(
       // Its callers get their answers in microtasks; then the process ends.
       () => world.scheduler.clock.after(1, () => instance.kill('closed')),

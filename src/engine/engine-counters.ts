@@ -1,0 +1,24 @@
+/** What an engine has done since its start: for benchmarks and tests. */
+export interface EngineCounters {
+  commits: number
+  rows: number
+  unknownCommits: number
+  unknownSettledIn: number
+  unknownSettledOut: number
+  fenced: number
+  refused: number
+  stepsStarted: number
+}
+
+export function noCounts(): EngineCounters {
+  return {
+    commits: 0,
+    rows: 0,
+    unknownCommits: 0,
+    unknownSettledIn: 0,
+    unknownSettledOut: 0,
+    fenced: 0,
+    refused: 0,
+    stepsStarted: 0,
+  }
+}
