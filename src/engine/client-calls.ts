@@ -263,16 +263,19 @@ export class ClientCalls implements ClientPort {
       table.deleting(row.runId)
       committer.writesFor(row.runId).deleteRun(row.key)
     }
-    const last = deleted.at(-1)
-    if (last === undefined) return 0
-    await new Promise<void>((resolve, reject) => {
-      committer.releaseAfterOpen(last, (dropped) => {
-        for (const runId of deleted) table.deleted(runId)
-        if (dropped === undefined) resolve()
-        else reject(dropped)
-      })
-      committer.touch()
-    })
+    // One by one: the store may take some of them and refuse others.
+    const durable = deleted.map(
+      (runId) =>
+        new Promise<void>((resolve, reject) => {
+          committer.releaseAfterOpen(runId, (dropped) => {
+            table.deleted(runId)
+            if (dropped === undefined) resolve()
+            else reject(dropped)
+          })
+        }),
+    )
+    committer.touch()
+    await Promise.all(durable)
     return deleted.length
   }
 

@@ -5,7 +5,8 @@
  *   in or never will be. A plain read without the fence could miss a statement that is still on its way.
  * - Fenced: somebody else owns the data now. Everything in memory is dropped.
  * - Refused: the batch is split by groups of executions that belong together, down to the guilty one, which is parked;
- *   the others go on. What was built on the refused batch is dropped and read again.
+ *   the others go on. What was built on the refused batch is dropped and read again. If the session is fenced meanwhile,
+ *   the parts that were committed stand and are answered; the rest is dropped with everything else.
  * - Anything else is fail-stop.
  */
 import type { Clock } from '../platform/clock.ts'
@@ -22,7 +23,6 @@ import type { EngineCounters } from './engine-counters.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import type { OpenBatch } from './open-batch.ts'
-import type { RunWaiters } from './run-waiters.ts'
 import type { Transitions } from './transitions.ts'
 
 const SETTLE_ATTEMPTS = 8
@@ -35,8 +35,6 @@ export interface SettlingEngine {
   readonly committer: Committer
   readonly table: LiveTable
   readonly transitions: Transitions
-  readonly watchers: RunWaiters
-  readonly ends: RunWaiters
   readonly session: Session
   readonly batchSeq: number
   register(): Promise<void>
@@ -68,10 +66,7 @@ export async function settleBatch(
       await engine.startOver(new PerdureError('UNCOMMITTED', 'the commit did not happen'))
     }
   } else if (trouble.outcome === 'fenced') {
-    counters.fenced += 1
-    logger.warn('the session was fenced: starting over', { session: engine.session.id })
-    await engine.register()
-    await engine.startOver(new PerdureError('UNCOMMITTED', 'the session of the engine was fenced'))
+    await engine.startOver(await registerAnew(engine))
   } else if (trouble.outcome === 'refused') {
     counters.refused += 1
     await settleRefused(engine, batch, trouble.reason)
@@ -94,53 +89,66 @@ async function settleUnknown(engine: SettlingEngine): Promise<boolean> {
   }
 }
 
+/** What became of the runs of a refused batch; those in neither set were not tried again before the session ended. */
+interface Split {
+  readonly committed: Set<RunId>
+  /** Refused even alone. */
+  readonly guilty: Set<RunId>
+  isFenced: boolean
+}
+
 async function settleRefused(
   engine: SettlingEngine,
   batch: OpenBatch<LiveExecution>,
   reason: string,
 ): Promise<void> {
-  const refused = await commitParts(engine, batch, batch.groups())
-  const guilty = new Set(refused.flat())
-  // Steps are not started here: their executions are loaded again, and ask for them again.
-  const answers = batch.releases.filter(({ runId, isStep }) => !isStep && !guilty.has(runId))
-  const lost = batch.releases.filter(({ runId }) => guilty.has(runId))
-  const error = new PerdureError('STORE_FAILED', `the store refuses what the execution wrote: ${reason}`)
-  batch.releases.length = 0
-  for (const each of lost) each.release(error)
-  for (const runId of batch.builder.runs()) {
-    engine.watchers.tell(runId, undefined)
-    engine.ends.tell(runId, undefined)
+  const split: Split = { committed: new Set(), guilty: new Set(), isFenced: false }
+  await commitParts(engine, batch, batch.groups(), split)
+  let dropped = new PerdureError('UNCOMMITTED', 'a batch was refused by the store')
+  if (split.isFenced) dropped = await registerAnew(engine)
+  // The engine has stopped meanwhile: everybody was told.
+  if (batch.dropped !== undefined) return
+  const refused = new PerdureError('STORE_FAILED', `the store refuses what the execution wrote: ${reason}`)
+  const waiting = batch.releases.splice(0)
+  const started = engine.startOver(dropped)
+  // What was built on the batch is gone by now: whoever goes on after its answer meets nothing of it.
+  for (const each of waiting) {
+    // Steps are not started here: their executions are loaded again, and ask for them again.
+    if (each.isStep) continue
+    if (split.committed.has(each.runId)) each.release(undefined)
+    else each.release(split.guilty.has(each.runId) ? refused : dropped)
   }
-  await engine.startOver(new PerdureError('UNCOMMITTED', 'a batch was refused by the store'))
-  for (const each of answers) each.release(undefined)
-  for (const runId of guilty) await parkGuilty(engine, runId, reason)
+  await started
+  for (const runId of split.guilty) await parkGuilty(engine, runId, reason)
 }
 
-/** Commits the groups in halves; returns those that the store refuses even alone. */
+/** The session was fenced by another. The error says why the rest is dropped. */
+async function registerAnew(engine: SettlingEngine): Promise<PerdureError> {
+  engine.counters.fenced += 1
+  engine.options.logger.warn('the session was fenced: starting over', { session: engine.session.id })
+  await engine.register()
+  return new PerdureError('UNCOMMITTED', 'the session of the engine was fenced')
+}
+
+/** Commits the groups in halves, until the session is fenced. */
 async function commitParts(
   engine: SettlingEngine,
   batch: OpenBatch<LiveExecution>,
   groups: readonly RunId[][],
-): Promise<readonly RunId[][]> {
-  if (groups.length > 1) {
-    const half = groups.length >> 1
-    return [
-      ...(await commitOrSplit(engine, batch, groups.slice(0, half))),
-      ...(await commitOrSplit(engine, batch, groups.slice(half))),
-    ]
+  split: Split,
+): Promise<void> {
+  if (groups.length <= 1) {
+    for (const runId of groups.flat()) split.guilty.add(runId)
+    return
   }
-  return groups
-}
-
-async function commitOrSplit(
-  engine: SettlingEngine,
-  batch: OpenBatch<LiveExecution>,
-  groups: readonly RunId[][],
-): Promise<readonly RunId[][]> {
-  const outcome = await commitPart(engine, batch.builder.only(groups.flat()))
-  if (outcome.outcome === 'committed') return []
-  if (outcome.outcome === 'fenced') throw new Error('the session was fenced while a refused batch was split')
-  return commitParts(engine, batch, groups)
+  const half = groups.length >> 1
+  for (const part of [groups.slice(0, half), groups.slice(half)]) {
+    if (split.isFenced) return
+    const { outcome } = await commitPart(engine, batch.builder.only(part.flat()))
+    if (outcome === 'refused') await commitParts(engine, batch, part, split)
+    else if (outcome === 'fenced') split.isFenced = true
+    else for (const runId of part.flat()) split.committed.add(runId)
+  }
 }
 
 /** An unknown part is settled like a whole batch. Only we fenced the session: what did not happen is committed again. */

@@ -131,7 +131,7 @@ export class Instance {
     const text = cause instanceof Error ? cause.message : String(cause)
     this.#world.note(`instance ${this.number} stopped itself: ${text}`)
     // Injected failures may show themselves after the faults have stopped.
-    if (!/EIO|the link is down|fenced while a refused/.test(text))
+    if (!/EIO|the link is down/.test(text))
       this.#world.faults.push(
         `the engine stopped itself: ${text} ${cause instanceof Error ? cause.stack : ''}`,
       )
