@@ -62,6 +62,8 @@ function operationDetails(event: Event): string | undefined {
       return `#${event.op} ${event.kind === 'wait' ? `wait for ${event.name}` : event.name} until ${timeText(event.dueAt)}`
     case 'timer-fired':
       return `#${event.op}`
+    case 'child-withdrawn':
+      return `#${event.op} is started again: the end of this execution had ended it`
     case 'child-started':
       return `#${event.op} ${event.name} ${event.key.workflowId}`
     case 'child-completed':

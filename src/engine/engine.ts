@@ -122,6 +122,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       isDraining: () => this.#state !== 'running',
       onTerminal: (execution) => this.updates.closed(execution),
       onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),
+      onWithdrawn: (execution) => this.reload(execution),
     })
     const { committer, table, transitions } = this
     this.mailbox = new Mailbox({ table, committer, transitions, logger, onError })

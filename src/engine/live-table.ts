@@ -233,7 +233,10 @@ export class LiveTable {
   }
 }
 
-/** Removes what `execution-reopened` withdrew: the failure of the execution, and that of the operation that caused it. */
+/**
+ * Removes what `execution-reopened` withdrew, the failure of the execution, and that of the operation that caused it; and
+ * the children that `child-withdrawn` withdrew.
+ */
 export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly SequencedEvent[] {
   if (!events.some(({ event }) => event.type === 'execution-reopened')) return events
   let kept: SequencedEvent[] = []
@@ -244,6 +247,8 @@ export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly Se
         (past) =>
           past.seq !== event.failedSeq && (event.op === undefined || operationOf(past.event) !== event.op),
       )
+    } else if (event.type === 'child-withdrawn') {
+      kept = kept.filter((past) => operationOf(past.event) !== event.op)
     } else kept.push(each)
   }
   return kept

@@ -7,7 +7,7 @@
  * 3. A message that cannot be applied is answered or dropped; it never holds up the next one.
  * 4. After a new start nothing is delivered before what the store holds is queued: that was sent first.
  */
-import { outcomeOf } from '../core/execution/closing.ts'
+import { closedMessage } from '../core/execution/closing.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { ParentLink } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
@@ -158,12 +158,7 @@ export class Mailbox {
     switch (message.kind) {
       case 'child-closed':
         if (receiver.state.runId !== message.parentRunId) return
-        transitions.apply(receiver, {
-          type: 'child-closed',
-          op: message.op,
-          child: message.child,
-          outcome: message.outcome,
-        })
+        transitions.apply(receiver, { ...message, type: 'child-closed' })
         break
       case 'signal': {
         const { name, payload, requestId } = message
@@ -179,12 +174,12 @@ export class Mailbox {
       case 'cancel':
       case 'terminate':
         // A closed receiver needs neither: the rejection says only that.
-        transitions.apply(receiver, { type: message.kind, reason: message.reason })
+        transitions.apply(receiver, { ...message, type: message.kind })
         break
       case 'report-outcome': {
-        const { terminal, key } = receiver.state
-        const outcome = terminal === undefined ? undefined : outcomeOf(terminal)
-        if (outcome !== undefined) this.#answer(receiver, message.parent, key, outcome)
+        const { terminal } = receiver.state
+        const answer = terminal === undefined ? undefined : closedMessage(receiver.state, terminal)
+        if (answer !== undefined) this.send(receiver, answer)
         return
       }
     }

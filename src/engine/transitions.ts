@@ -47,6 +47,8 @@ export interface TransitionsOptions {
   readonly isDraining: () => boolean
   readonly onTerminal: (execution: LiveExecution) => void
   readonly onUpdateCompleted: (execution: LiveExecution, updateId: string) => void
+  /** An operation was withdrawn: the code has to be replayed without it. */
+  readonly onWithdrawn: (execution: LiveExecution) => void
 }
 
 /** One object per step, dispatch and release in one: this is the hottest path. */
@@ -228,7 +230,10 @@ export class Transitions {
       }
     } else if (event.type === 'update-completed') this.#options.onUpdateCompleted(execution, event.updateId)
     else if (event.type === 'execution-parked') this.deactivate(execution)
-    else if (isTerminal(event)) this.#options.onTerminal(execution)
+    else if (event.type === 'child-withdrawn') {
+      this.deactivate(execution)
+      this.#options.onWithdrawn(execution)
+    } else if (isTerminal(event)) this.#options.onTerminal(execution)
   }
 
   #perform(execution: LiveExecution, effect: Effect): void {
@@ -266,7 +271,8 @@ export class Transitions {
   #continue(execution: LiveExecution, effect: Extract<Effect, { kind: 'continue' }>): void {
     const next = this.start(effect.newRunId, effect.started, effect.signals)
     if (effect.cancelReason !== undefined) {
-      this.apply(next, { type: 'cancel', reason: effect.cancelReason })
+      const byParent = effect.isCancelledByParent === true ? { parentClosed: true as const } : {}
+      this.apply(next, { type: 'cancel', reason: effect.cancelReason, ...byParent })
       this.finish(next)
     }
     const batch = this.#options.committer.batchFor(execution)

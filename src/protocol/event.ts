@@ -114,6 +114,15 @@ export interface ChildFailed extends At {
   readonly failure: Failure
 }
 
+/**
+ * The child was ended by the end of this execution, which was reopened since: the operation is asked for again, and gets
+ * another run.
+ */
+export interface ChildWithdrawn extends At {
+  readonly type: 'child-withdrawn'
+  readonly op: Operation
+}
+
 export interface ChildSignalled extends At {
   readonly type: 'child-signalled'
   readonly op: Operation
@@ -150,6 +159,8 @@ export interface PatchMarked extends At {
 export interface CancelRequested extends At {
   readonly type: 'cancel-requested'
   readonly reason: string
+  /** It was asked because its parent closed, and for nothing else. */
+  readonly parentClosed?: true
 }
 
 export interface ExecutionParked extends At {
@@ -190,6 +201,8 @@ export interface ExecutionCancelled extends At {
 export interface ExecutionTerminated extends At {
   readonly type: 'execution-terminated'
   readonly reason: string
+  /** It was ended because its parent closed, and for nothing else. */
+  readonly parentClosed?: true
 }
 
 export interface ExecutionTimedOut extends At {
@@ -237,6 +250,7 @@ export type Event =
   | RecordEvent
   | TerminalEvent
   | UpdateCompleted
+  | ChildWithdrawn
   | ExecutionParked
   | ExecutionResumed
   | ExecutionReopened

@@ -24,7 +24,11 @@ export type Message =
       readonly parentRunId: RunId
       readonly op: Operation
       readonly child: WorkflowKey
+      /** The run that has ended; absent if there was none. */
+      readonly childRunId?: RunId
       readonly outcome: ChildOutcome
+      /** Nothing but the closing of this parent has ended it. */
+      readonly parentClosed?: true
     }
   /** These three are from a parent: only its child takes them, not another execution that has the id. */
   | {
@@ -40,12 +44,15 @@ export type Message =
       readonly to: WorkflowKey
       readonly parent: ParentLink
       readonly reason: string
+      /** The parent has closed; else its code asks for it. */
+      readonly parentClosed?: true
     }
   | {
       readonly kind: 'terminate'
       readonly to: WorkflowKey
       readonly parent: ParentLink
       readonly reason: string
+      readonly parentClosed?: true
     }
   /** Asks a child to report its outcome again, if it has ended. */
   | { readonly kind: 'report-outcome'; readonly to: WorkflowKey; readonly parent: ParentLink }

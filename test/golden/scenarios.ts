@@ -2,10 +2,15 @@
 import { DEADLINE_TIMER } from '../../src/core/execution/timer-ids.ts'
 import { encodePayload } from '../../src/protocol/payload.ts'
 import { KernelHarness, runIdFor, START_MS } from '../kernel/harness.ts'
-import { closeChild, failStep, fireTimer } from '../kernel/inputs.ts'
+import { closeChild, endChildByParent, failStep, fireTimer } from '../kernel/inputs.ts'
 import * as workflows from './workflows.ts'
 
 const FAILURE = { kind: 'application' as const, name: 'Error', message: 'it did not work', code: 'E_NO' }
+
+const AS_CHILD = {
+  parent: { key: { namespace: 'default', workflowId: 'p' }, runId: runIdFor(77), op: 3 },
+  depth: 1,
+}
 
 type Scenario = () => Promise<KernelHarness>
 
@@ -95,6 +100,27 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     await later(running, () => running.retry())
     await later(running, () => running.completeStep(2, 2))
     return running
+  },
+  'child-withdrawn': async () => {
+    const running = await begun(workflows.guarded)
+    await later(running, () => failStep(running, 3, 1, { ...FAILURE, nonRetryable: true }))
+    await later(running, () => running.retry())
+    await later(running, () => endChildByParent(running, 1))
+    await later(running, () => running.completeStep(3))
+    await later(running, () => closeChild(running, 1, { ok: true, result: encodePayload([7]) }))
+    return running
+  },
+  'child-terminated-by-parent': async () => {
+    const child = await begun(workflows.collect, 2, AS_CHILD)
+    await later(child, () => child.apply({ type: 'terminate', reason: 'parent p has closed', parentClosed: true }))
+    return child
+  },
+  'child-cancelled-by-parent': async () => {
+    const child = await begun(workflows.booking, undefined, AS_CHILD)
+    await later(child, () => child.completeStep(1))
+    await later(child, () => child.apply({ type: 'cancel', reason: 'parent p has closed', parentClosed: true }))
+    await later(child, () => child.completeStep(3))
+    return child
   },
   'parked-and-resumed': async () => {
     const running = await begun(workflows.fragile)

@@ -46,6 +46,16 @@ export const shipOrder = workflow({
   },
 })
 
+export const guarded = workflow({
+  name: 'guarded',
+  run: async (ctx) => {
+    const child = ctx.child(collect, 1)
+    await child.signal(ITEM, 7)
+    await ctx.step('check', nothing)
+    return child
+  },
+})
+
 export const account = workflow({
   name: 'account',
   run: async (ctx) => {
@@ -138,6 +148,7 @@ export const GOLDEN_WORKFLOWS: readonly Workflow[] = [
   fulfilOrder,
   collect,
   shipOrder,
+  guarded,
   account,
   changed,
   booking,

@@ -124,6 +124,7 @@ const EVERY_TYPE: Record<EventType, true> = {
   'child-started': true,
   'child-completed': true,
   'child-failed': true,
+  'child-withdrawn': true,
   'child-signalled': true,
   'update-accepted': true,
   'update-completed': true,

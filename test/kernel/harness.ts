@@ -158,6 +158,7 @@ export class KernelHarness {
     }
     for (const effect of decision.effects) this.#perform(effect)
     if (this.isClosed) this.#evict()
+    else if (decision.events.some(({ type }) => type === 'child-withdrawn')) this.replay()
     return decision
   }
 

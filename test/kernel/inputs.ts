@@ -1,7 +1,7 @@
 /** What reaches an execution from outside, and how to make it happen again from the event that recorded it. */
 import { DEADLINE_TIMER } from '../../src/core/execution/timer-ids.ts'
 import type { Event } from '../../src/protocol/event.ts'
-import type { Failure } from '../../src/protocol/failure.ts'
+import { type Failure, platformFailure } from '../../src/protocol/failure.ts'
 import type { ChildOutcome } from '../../src/protocol/message.ts'
 import type { KernelHarness } from './harness.ts'
 
@@ -13,6 +13,7 @@ const INPUTS: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'signal-received',
   'child-completed',
   'child-failed',
+  'child-withdrawn',
   'update-accepted',
   'cancel-requested',
   'execution-parked',
@@ -54,6 +55,9 @@ export function applyInput(harness: KernelHarness, event: Event): boolean {
       break
     case 'child-failed':
       closeChild(harness, event.op, { ok: false, failure: event.failure.cause ?? event.failure })
+      break
+    case 'child-withdrawn':
+      endChildByParent(harness, event.op)
       break
     case 'update-accepted': {
       const { updateId, name, payload } = event
@@ -110,6 +114,17 @@ export function fireTimer(harness: KernelHarness, op: number): void {
   if (pending === undefined || pending.kind === 'child') return
   harness.nowMs = Math.max(harness.nowMs, pending.kind === 'step' ? pending.retryAt : pending.dueAt)
   harness.apply({ type: 'timer-due', timer: op })
+}
+
+/** The end of the execution has ended its child, and it learns that after it was reopened. */
+export function endChildByParent(harness: KernelHarness, op: number): void {
+  const pending = harness.state.ops.get(op)
+  if (pending?.kind !== 'child') return
+  const outcome = {
+    ok: false as const,
+    failure: platformFailure('EXECUTION_TERMINATED', 'parent w has closed'),
+  }
+  harness.apply({ type: 'child-closed', op, child: pending.key, outcome, parentClosed: true })
 }
 
 export function closeChild(harness: KernelHarness, op: number, outcome: ChildOutcome): void {

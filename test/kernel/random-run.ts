@@ -4,7 +4,7 @@ import { type Randomness, seededRandomness } from '../../src/platform/randomness
 import { encodePayload } from '../../src/protocol/payload.ts'
 import type { Workflow } from '../../src/sdk/definition.ts'
 import { type HarnessOptions, KernelHarness } from './harness.ts'
-import { closeChild, failStep, fireTimer } from './inputs.ts'
+import { closeChild, endChildByParent, failStep, fireTimer } from './inputs.ts'
 import { UPDATE } from './program.ts'
 
 /**
@@ -42,6 +42,8 @@ class RandomRun {
   #signals = 0
   #updates = 0
   #retries = 0
+  /** Children that the last failure of the execution may have ended. */
+  #endedByParent = new Set<number>()
 
   constructor(harness: KernelHarness, random: Randomness, mode: Mode) {
     this.#harness = harness
@@ -103,6 +105,10 @@ class RandomRun {
   }
 
   #closeChild(op: number): void {
+    if (this.#endedByParent.delete(op) && this.#random() < 0.7) {
+      endChildByParent(this.#harness, op)
+      return
+    }
     const ok = this.#random() < 0.8
     const failure = { kind: 'application' as const, name: 'Error', message: 'the child failed' }
     closeChild(this.#harness, op, ok ? { ok, result: encodePayload('done') } : { ok, failure })
@@ -155,7 +161,11 @@ class RandomRun {
     const terminal = this.#harness.state.terminal
     if (terminal?.type !== 'execution-failed' || (terminal.operationsAfter ?? 0) > 0) return undefined
     if (this.#retries++ >= 2) return undefined
-    return () => void this.#harness.retry()
+    return () => {
+      this.#harness.retry()
+      const { ops } = this.#harness.state
+      this.#endedByParent = new Set([...ops.keys()].filter((op) => ops.get(op)?.kind === 'child'))
+    }
   }
 
   #one(inputs: readonly Input[]): Input | undefined {

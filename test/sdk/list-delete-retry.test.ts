@@ -186,6 +186,73 @@ describe('retry of an execution', () => {
     assert.equal(await execution.result(), 'child done')
   })
 
+  for (const parentClosePolicy of ['terminate', 'cancel'] as const)
+    test(`of a parent whose failure made its child ${parentClosePolicy}: the child runs again, and keeps its signals`, async () => {
+      let works = false
+      const name = signal<string>('name')
+      const runs = new Set<string>()
+      const child = workflow({
+        name: 'child',
+        run: async (ctx) => {
+          runs.add(ctx.info.runId)
+          const greeted = await ctx.waitFor(name)
+          await ctx.sleep('1h')
+          return `hello ${greeted}`
+        },
+      })
+      const parent = workflow({
+        name: 'parent',
+        run: async (ctx) => {
+          const greeting = ctx.child(child, undefined, { id: 'the child', parentClosePolicy })
+          await greeting.signal(name, 'kim')
+          const check = (): void => {
+            if (!works) throw new Error('down')
+          }
+          await ctx.step('check', check, { retry: { maxAttempts: 1 } })
+          return greeting
+        },
+      })
+      await using engine = await createTestEngine({ workflows: [child, parent] })
+      const execution = await engine.start(parent)
+      await assert.rejects(execution.result(), { status: 'failed' })
+      works = true
+      if (parentClosePolicy === 'cancel') await engine.restart()
+      await execution.retry()
+      assert.equal(await execution.result(), 'hello kim')
+      assert.equal(runs.size, 2)
+      const types = (await execution.history()).map(({ event }) => event.type)
+      assert.equal(types.filter((type) => type === 'execution-reopened').length, 1)
+      assert.equal(types.filter((type) => type === 'child-withdrawn').length, 1)
+      assert.ok(!types.includes('child-failed'))
+    })
+
+  test('of a parent whose child somebody else ended, or that ended by itself: it is told so', async () => {
+    let works = false
+    const ends = signal('ends')
+    const child = workflow({ name: 'child', run: async (ctx) => ctx.waitFor(ends) })
+    const parent = workflow({
+      name: 'parent',
+      run: async (ctx) => {
+        const started = ['one', 'two'].map((id) =>
+          ctx.child(child, undefined, { id, parentClosePolicy: 'abandon' }),
+        )
+        const check = (): void => {
+          if (!works) throw new Error('down')
+        }
+        await ctx.step('check', check, { retry: { maxAttempts: 1 } })
+        return (await Promise.allSettled(started)).map(({ status }) => status)
+      },
+    })
+    await using engine = await createTestEngine({ workflows: [child, parent] })
+    const execution = await engine.start(parent)
+    await assert.rejects(execution.result(), { status: 'failed' })
+    await engine.execution(child, 'one').terminate()
+    await engine.execution(child, 'two').signal(ends)
+    works = true
+    await execution.retry()
+    assert.deepEqual(await execution.result(), ['rejected', 'fulfilled'])
+  })
+
   test('running, completed, cancelled and terminated executions cannot be retried', async () => {
     await using engine = await createTestEngine({ workflows: [waiter] })
     const execution = await engine.start(waiter, 'x')

@@ -59,8 +59,8 @@ export function checkSignals(
   if (!isSame) report(`I7: ${end.newRunId} lacks signals that ${runId} had not consumed`)
 }
 
-/** A child that was asked for was started, and its parent was told how it ended. */
-export function checkChildren({ runId, events, end }: Journal, { byId }: Journals, report: Report): void {
+/** A child that was asked for was started, and its parent was told how it ended, unless that was its own doing. */
+export function checkChildren({ runId, id, events, end }: Journal, { byId }: Journals, report: Report): void {
   const children = new Map<number, EventOf<'child-started'>>()
   for (const event of events) {
     if (event.type === 'child-started') children.set(event.op, event)
@@ -77,6 +77,8 @@ export function checkChildren({ runId, events, end }: Journal, { byId }: Journal
           )
         : runs.some((run) => run.events.some(({ type }) => FAILURES.has(type))) ||
           event.failure.cause?.code === 'EXECUTION_EXISTS'
+    if (event.type === 'child-failed' && event.failure.cause?.message === `parent ${id} has closed`)
+      report(`${runId} was told that its own end has ended its child ${child.key.workflowId}`)
     if (!isTold)
       report(`${runId} was told of its child ${child.key.workflowId}: ${event.type}, which is not so`)
   }

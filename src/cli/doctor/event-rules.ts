@@ -25,6 +25,7 @@ const TYPES: Readonly<Record<EventType, true>> = {
   'step-attempt-failed': true,
   'timer-started': true,
   'child-started': true,
+  'child-withdrawn': true,
   'child-signalled': true,
   'attributes-set': true,
   'patch-marked': true,
@@ -125,6 +126,10 @@ export class EventRules {
         return
       case 'timer-fired':
         this.#checkFired(event, report)
+        return
+      case 'child-withdrawn':
+        if (!this.#children.delete(event.op))
+          report('settled-unasked', `operation ${event.op} has no child to withdraw`)
         return
       case 'child-completed':
         if (!this.#children.has(event.op)) report('settled-unasked', `operation ${event.op} started no child`)

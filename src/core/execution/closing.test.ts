@@ -10,7 +10,9 @@ import {
 } from '../../../test/kernel/execution-examples.ts'
 import { KEY, runIdFor } from '../../../test/kernel/harness.ts'
 import type { ExecutionStatus } from '../../protocol/execution-status.ts'
-import { failureOfTerminal, outcomeOf } from './closing.ts'
+import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
+import { closedMessage, failureOfTerminal, outcomeOf } from './closing.ts'
+import type { Command } from './decision.ts'
 import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
 
 const LINK = { key: KEY, runId: runIdFor(0) }
@@ -27,7 +29,10 @@ describe('the end of an execution', () => {
       { kind: 'drop-timer', timer: 2 },
       { kind: 'drop-timer', timer: 3 },
       { kind: 'drop-timer', timer: 4 },
-      { kind: 'send', message: { kind: 'terminate', to, parent, reason: 'parent w has closed' } },
+      {
+        kind: 'send',
+        message: { kind: 'terminate', to, parent, reason: 'parent w has closed', parentClosed: true },
+      },
       { kind: 'drop-timer', timer: DEADLINE_TIMER },
     ])
   })
@@ -58,9 +63,44 @@ describe('the end of an execution', () => {
     const execution = Execution.started({ parent: GRANDPARENT })
     const outcome = { ok: false, failure: FAILURE }
     const { key: to, runId: parentRunId, op } = GRANDPARENT
+    const childRunId = runIdFor(0)
     assert.deepEqual(execution.ask({ kind: 'fail', failure: FAILURE }).effects, [
-      { kind: 'send', message: { kind: 'child-closed', to, parentRunId, op, child: KEY, outcome } },
+      {
+        kind: 'send',
+        message: { kind: 'child-closed', to, parentRunId, op, child: KEY, childRunId, outcome },
+      },
     ])
+  })
+
+  it('says whether nothing but the closing of the parent has made it', () => {
+    const reason = 'parent g has closed'
+    const cancelled = { kind: 'cancelled', reason } as const
+    const isByParent = (...commands: Command[]): boolean | undefined => {
+      const execution = Execution.started({ parent: GRANDPARENT })
+      for (const command of commands) execution.apply(command)
+      const { state } = execution
+      assert.ok(state.terminal !== undefined)
+      const message = closedMessage(state, state.terminal)
+      assert.ok(message?.kind === 'child-closed')
+      return message.parentClosed
+    }
+    const cancel: Command = { type: 'cancel', reason, parentClosed: true }
+    const code = (command: WorkflowCommand): Command => ({ type: 'workflow', command })
+    assert.equal(isByParent({ type: 'terminate', reason, parentClosed: true }), true)
+    assert.equal(isByParent(cancel, code(cancelled)), true)
+    assert.equal(isByParent({ type: 'terminate', reason }), undefined)
+    assert.equal(isByParent({ type: 'cancel', reason }, cancel, code(cancelled)), undefined)
+    assert.equal(isByParent(cancel, code({ kind: 'fail', failure: FAILURE })), undefined)
+    assert.equal(isByParent(cancel, { type: 'terminate', reason }), undefined)
+  })
+
+  it('goes on to say so in the next run of a child that was asked to cancel', () => {
+    const execution = Execution.started({ parent: GRANDPARENT })
+    execution.apply({ type: 'cancel', reason: 'parent g has closed', parentClosed: true })
+    const { effects } = execution.ask({ kind: 'continue', input: PAYLOAD, newRunId: runIdFor(9) })
+    const [effect] = effects
+    assert.ok(effect?.kind === 'continue')
+    assert.deepEqual([effect.cancelReason, effect.isCancelledByParent], ['parent g has closed', true])
   })
 
   it('is not told to the parent when the execution goes on in another run, which has the link', () => {

@@ -15,15 +15,32 @@ export function closing(state: ExecutionState, event: TerminalEvent): Decision {
   }
   if (state.deadlineAt !== undefined) effects.push({ kind: 'drop-timer', timer: DEADLINE_TIMER })
   if (state.notBefore > state.startedAt) effects.push({ kind: 'drop-timer', timer: START_TIMER })
-  const outcome = outcomeOf(event)
-  if (state.parent !== undefined && outcome !== undefined) {
-    const { key: to, runId: parentRunId, op } = state.parent
-    effects.push({
-      kind: 'send',
-      message: { kind: 'child-closed', to, parentRunId, op, child: state.key, outcome },
-    })
-  }
+  const message = closedMessage(state, event)
+  if (message !== undefined) effects.push({ kind: 'send', message })
   return decided([event], effects)
+}
+
+/** What the parent is told of this end; undefined if there is no parent, or the execution goes on in another run. */
+export function closedMessage(state: ExecutionState, event: TerminalEvent): Message | undefined {
+  const outcome = outcomeOf(event)
+  if (state.parent === undefined || outcome === undefined) return undefined
+  const { key: to, runId: parentRunId, op } = state.parent
+  const { key: child, runId: childRunId } = state
+  return {
+    kind: 'child-closed',
+    to,
+    parentRunId,
+    op,
+    child,
+    childRunId,
+    outcome,
+    ...(isEndedByParent(state, event) ? { parentClosed: true } : {}),
+  }
+}
+
+function isEndedByParent(state: ExecutionState, event: TerminalEvent): boolean {
+  if (event.type === 'execution-terminated') return event.parentClosed === true
+  return event.type === 'execution-cancelled' && state.isCancelledByParent === true
 }
 
 /** What a parent or a waiting client learns; undefined when the execution goes on in another run. */
@@ -60,6 +77,7 @@ function closeChild(
   // A cancelled parent has asked its children to cancel: they may clean up, as it did.
   const kind = event.type === 'execution-cancelled' ? 'cancel' : closePolicy
   const reason = `parent ${state.key.workflowId} has closed`
-  const message: Message = { kind, to: child.key, parent: parentLink(state, op), reason }
+  const parent = parentLink(state, op)
+  const message: Message = { kind, to: child.key, parent, reason, parentClosed: true }
   effects.push({ kind: 'send', message })
 }

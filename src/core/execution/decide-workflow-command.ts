@@ -214,7 +214,8 @@ function decideContinue(state: ExecutionState, command: CommandOf<'continue'>, a
     ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: deadlineAt ?? at + timeoutMs }),
     ...(attributes === null ? {} : { attributes }),
   }
-  const cancel = cancelReason === undefined ? {} : { cancelReason }
+  const byParent = state.isCancelledByParent === true ? { isCancelledByParent: true as const } : {}
+  const cancel = cancelReason === undefined ? {} : { cancelReason, ...byParent }
   return decided(closed.events, [
     ...closed.effects,
     { kind: 'continue', newRunId, started, signals, ...cancel },

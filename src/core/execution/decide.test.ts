@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { copyOfState } from '../../../test/kernel/copy-of-state.ts'
 import {
+  childCommand,
   Execution,
   executionThatIs,
   FAILURE,
@@ -146,6 +147,50 @@ describe('2. a completion', () => {
     assert.equal(failed.failure.code, 'CHILD_FAILED')
     assert.deepEqual(failed.failure.cause, FAILURE)
     assert.deepEqual(typesOf(execution.apply({ type: 'child-closed', op: 5, child: CHILD, outcome })), [])
+  })
+})
+
+describe('5. a child that the closing of its parent has ended', () => {
+  const outcome = { ok: false, failure: FAILURE } as const
+  const closed = { type: 'child-closed', op: 5, child: CHILD, outcome, parentClosed: true } as const
+
+  it('is withdrawn from the parent that was reopened, and asked for again as another run', () => {
+    const execution = executionThatIs('failed')
+    assert.deepEqual(typesOf(execution.apply(closed)), [])
+    execution.apply({ type: 'retry' })
+    assert.deepEqual(execution.apply(closed).events, [{ type: 'child-withdrawn', op: 5, at: T0 + 500 }])
+    const again = execution.ask({ ...childCommand(5), newRunId: runIdFor(50) })
+    assert.deepEqual(typesOf(again), ['child-started'])
+    const message = again.effects[0]?.kind === 'send' ? again.effects[0].message : undefined
+    assert.deepEqual(message?.kind === 'start-child' && message.runId, runIdFor(50))
+  })
+
+  it('is withdrawn once: what its run says later is not of the next one', () => {
+    const execution = executionThatIs('failed')
+    execution.apply({ type: 'retry' })
+    const childRunId = runIdFor(5)
+    execution.apply({ ...closed, childRunId })
+    assert.deepEqual(typesOf(execution.apply({ ...closed, childRunId })), [])
+    execution.ask({ ...childCommand(5), newRunId: runIdFor(50) })
+    assert.deepEqual(typesOf(execution.apply({ ...closed, childRunId })), [])
+    // The child has continued as new: it is told of by a later run.
+    const result = { ok: true, result: PAYLOAD } as const
+    const { events } = execution.apply({
+      type: 'child-closed',
+      op: 5,
+      child: CHILD,
+      outcome: result,
+      childRunId: runIdFor(51),
+    })
+    assert.deepEqual(events, [{ type: 'child-completed', op: 5, result: PAYLOAD, at: T0 + 500 }])
+  })
+
+  it('leaves no step running, since replay asks for all of them again', () => {
+    const execution = executionThatIs('failed')
+    execution.apply({ type: 'retry' })
+    execution.ask({ kind: 'step', op: 6, name: 'six' })
+    execution.apply(closed)
+    assert.deepEqual([execution.state.runnableSteps, execution.state.ops.has(6)], [0, false])
   })
 })
 

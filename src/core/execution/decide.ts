@@ -5,6 +5,8 @@
  * 2. A completion is accepted only for the attempt that runs: late, repeated and foreign ones change nothing.
  * 3. A timer fires only while its operation is pending, and never before it is due.
  * 4. Exactly one terminal event stands: `execution-reopened` withdraws the failure it names.
+ * 5. What a child suffers from the closing of its parent is never told to a parent that was reopened: the child is
+ *    withdrawn, and replay asks for it again.
  */
 import { isClosed } from '../../protocol/execution-status.ts'
 import type { Failure } from '../../protocol/failure.ts'
@@ -58,9 +60,9 @@ export function decide(state: ExecutionState, command: Command, circumstances: C
       return decideChildClosed(state, command, at)
     case 'cancel':
       if (state.cancelReason !== undefined) return NOTHING
-      return decided([{ type: 'cancel-requested', reason: command.reason, at }])
+      return decided([{ ...requested(command, 'cancel-requested'), at }])
     case 'terminate':
-      return closing(state, { type: 'execution-terminated', reason: command.reason, at })
+      return closing(state, { ...requested(command, 'execution-terminated'), at })
     case 'fail':
       return closing(state, { type: 'execution-failed', failure: command.failure, at })
     case 'park':
@@ -70,6 +72,10 @@ export function decide(state: ExecutionState, command: Command, circumstances: C
     case 'resume':
       return state.status === 'parked' ? decided([{ type: 'execution-resumed', at }]) : NOTHING
   }
+}
+
+function requested<T extends string>({ reason, parentClosed }: CommandOf<'cancel' | 'terminate'>, type: T) {
+  return { type, reason, ...(parentClosed === undefined ? {} : { parentClosed }) }
 }
 
 function decideClosed(state: ExecutionState, command: Command): Decision {
@@ -191,9 +197,13 @@ function decideUpdate(state: ExecutionState, command: CommandOf<'update'>, { now
 }
 
 function decideChildClosed(state: ExecutionState, command: CommandOf<'child-closed'>, at: number): Decision {
-  const { op, child, outcome } = command
+  const { op, child, childRunId, outcome, parentClosed } = command
   const pending = state.ops.get(op)
   if (pending?.kind !== 'child' || pending.key.workflowId !== child.workflowId) return NOTHING
+  // A run of before the operation was asked for again. A child that continued as new has a higher one.
+  if (childRunId !== undefined && childRunId < pending.runId) return NOTHING
+  // This execution has closed and was reopened: for its code the child goes on, and so it has to run again.
+  if (parentClosed === true) return decided([{ type: 'child-withdrawn', op, at }])
   if (outcome.ok) return decided([{ type: 'child-completed', op, result: outcome.result, at }])
   return decided([
     { type: 'child-failed', op, failure: childFailure(pending.name, child.workflowId, outcome.failure), at },

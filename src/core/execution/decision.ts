@@ -40,8 +40,9 @@ export type Command =
       readonly requestId: string | undefined
     }
   | { readonly type: 'update'; readonly updateId: string; readonly name: string; readonly payload: Payload }
-  | { readonly type: 'cancel'; readonly reason: string }
-  | { readonly type: 'terminate'; readonly reason: string }
+  /** `parentClosed`: nobody but the closing of the parent asks for it. */
+  | { readonly type: 'cancel'; readonly reason: string; readonly parentClosed?: true }
+  | { readonly type: 'terminate'; readonly reason: string; readonly parentClosed?: true }
   | { readonly type: 'fail'; readonly failure: Failure }
   | { readonly type: 'park'; readonly failure: Failure }
   | { readonly type: 'resume' }
@@ -50,7 +51,9 @@ export type Command =
       readonly type: 'child-closed'
       readonly op: Operation
       readonly child: WorkflowKey
+      readonly childRunId?: RunId
       readonly outcome: ChildOutcome
+      readonly parentClosed?: true
     }
 
 export type Effect =
@@ -68,6 +71,7 @@ export type Effect =
       readonly signals: readonly QueuedSignal[]
       /** The run was asked to cancel, perhaps too late for its code to see it: so is the next one. */
       readonly cancelReason?: string
+      readonly isCancelledByParent?: true
     }
 
 export interface Rejection {

@@ -102,12 +102,15 @@ describe('forgetIssued, when code is dropped and will be replayed', () => {
     assert.deepEqual([...execution.state.ops.keys()], [2, 3, 4, 5])
   })
 
-  it('happens when an execution is parked or reopened', () => {
+  it('happens when an execution is parked or reopened, or a child is withdrawn', () => {
     for (const command of [{ type: 'park', failure: FAILURE }] as const) {
       const execution = executionThatIs('running')
       execution.apply(command)
       assert.equal(execution.state.ops.has(1), false)
     }
+    const withdrawn = executionThatIs('running')
+    evolve(withdrawn.state, { type: 'child-withdrawn', op: 5, at: withdrawn.nowMs })
+    assert.deepEqual([...withdrawn.state.ops.keys()], [2, 3, 4])
     const failed = executionThatIs('failed')
     assert.equal(failed.state.ops.has(1), true)
     failed.apply({ type: 'retry' })

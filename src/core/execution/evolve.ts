@@ -65,6 +65,10 @@ export function evolve(state: ExecutionState, event: Event): void {
         closePolicy: event.closePolicy,
       })
       return
+    case 'child-withdrawn':
+      state.ops.delete(event.op)
+      forgetIssued(state)
+      return
     case 'attributes-set':
       state.attributes = { ...state.attributes, ...event.values }
       return
@@ -104,6 +108,7 @@ function evolveExecution(state: ExecutionState, event: Event): void {
       return
     case 'cancel-requested':
       state.cancelReason = event.reason
+      state.isCancelledByParent = event.parentClosed
       return
     case 'execution-parked':
       state.status = 'parked'

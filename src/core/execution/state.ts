@@ -83,6 +83,8 @@ export interface ExecutionState {
   /** Updates accepted; those answered have their event. */
   updates: Map<string, UpdateCompleted | null> | undefined
   cancelReason: string | undefined
+  /** It was asked to cancel because its parent closed. */
+  isCancelledByParent: true | undefined
   /** Why it is parked. */
   parkedFailure: Failure | undefined
   terminal: TerminalEvent | undefined
@@ -113,6 +115,7 @@ export function emptyState(runId: RunId): ExecutionState {
     requestIds: undefined,
     updates: undefined,
     cancelReason: undefined,
+    isCancelledByParent: undefined,
     parkedFailure: undefined,
     terminal: undefined,
   }
