@@ -80,6 +80,8 @@ export class Engine implements WorkerHost<LiveExecution> {
   newRunId: () => RunId
   session: Session = { id: 0, incarnation: '' }
   #batchSeq = 0
+  /** Run ids of the session begin here, which may be ahead of its clock: its commits say so, for the next session. */
+  #idsFromMs = 0
   #timers: TimerWindow | undefined
   #generation = 0
   #state: 'new' | 'running' | 'closing' | 'closed' | 'failed' = 'new'
@@ -153,8 +155,9 @@ export class Engine implements WorkerHost<LiveExecution> {
         { behindMs },
       )
     })
-    // Of two runs of one id the later one has the higher run id, also over a restart within a millisecond.
-    this.newRunId = runIdSource(this.clock, random, floorMs)
+    // Of two runs of one id the later one has the higher run id, also over restarts within a millisecond.
+    this.#idsFromMs = Math.max(floorMs, this.#idsFromMs) + 1
+    this.newRunId = runIdSource(this.clock, random, this.#idsFromMs - 1)
   }
 
   /** Reads from the store what has to go on. */
@@ -403,7 +406,8 @@ export class Engine implements WorkerHost<LiveExecution> {
     this.#batchSeq += 1
     this.counters.commits += 1
     this.counters.rows += builder.rows
-    return this.options.store.commit(builder.fold(this.session, this.#batchSeq, this.clock.nowMs()))
+    const atMs = Math.max(this.clock.nowMs(), this.#idsFromMs)
+    return this.options.store.commit(builder.fold(this.session, this.#batchSeq, atMs))
   }
 
   get batchSeq(): number {

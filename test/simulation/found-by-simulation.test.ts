@@ -1,6 +1,7 @@
 /** Faults that the simulation has found, each as the shortest scenario that shows it. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
 import { query, signal, workflow } from '../../src/sdk/definition.ts'
@@ -220,6 +221,22 @@ describe('what the simulation found', () => {
     const late = new Promise((resolve) => void setTimeout(resolve, 5000, 'still waits').unref())
     assert.equal(await Promise.race([closed, late]), 'closed')
     await Promise.all([meetsTheFence, refused])
+  })
+
+  test('run ids rise over several restarts within one millisecond', async () => {
+    const state = new MemoryState()
+    const nowMs = 1_700_000_000_000
+    const clock: Clock = { ...systemClock, nowMs: () => nowMs, tickMs: () => 0 }
+    const runIds: (string | undefined)[] = []
+    for (let seed = 0; seed < 12; seed++) {
+      const store = createMemoryStore(state)
+      const settings = { store, workflows: [waiting], logger: silentLogger, shutdownGrace: 0 }
+      const engine = await assembleEngine(settings, { random: seededRandomness(seed), clock })
+      const options = { id: 'one', onConflict: 'terminate-existing' } as const
+      for (let i = 0; i < 2; i++) runIds.push((await engine.start(waiting, undefined, options)).runId)
+      await engine.close()
+    }
+    assert.deepEqual(runIds, [...new Set(runIds)].toSorted())
   })
 
   test('a query to a delayed execution says that it has not started', async () => {
