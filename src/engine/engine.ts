@@ -97,8 +97,11 @@ export class Engine implements WorkerHost<LiveExecution> {
       get busyRuns() {
         return worker.busyRuns
       },
+      get isIdle() {
+        return worker.busyRuns === 0 && worker.runningSteps === 0
+      },
       defer: (call) => clock.defer(this.guarded(call)),
-      commit: (builder) => this.commitAs(builder),
+      commit: (builder, isAwaited) => this.commitAs(builder, isAwaited),
       onCommitted: (batch) => this.#onCommitted(batch),
       onTrouble: (batch, outcome) => {
         settleBatch(this, batch, outcome).catch(onError)
@@ -402,12 +405,13 @@ export class Engine implements WorkerHost<LiveExecution> {
   }
 
   /** Folds and writes a batch under the next number of the session. */
-  commitAs(builder: BatchBuilder): Promise<CommitOutcome> {
+  commitAs(builder: BatchBuilder, isAwaited = false): Promise<CommitOutcome> {
     this.#batchSeq += 1
     this.counters.commits += 1
     this.counters.rows += builder.rows
     const atMs = Math.max(this.clock.nowMs(), this.#idsFromMs)
-    return this.options.store.commit(builder.fold(this.session, this.#batchSeq, atMs))
+    const batch = builder.fold(this.session, this.#batchSeq, atMs)
+    return this.options.store.commit(isAwaited ? { ...batch, isAwaited } : batch)
   }
 
   get batchSeq(): number {

@@ -232,7 +232,9 @@ function decode(data: Json): unknown {
 
 function decodePlain(plain: { readonly [key: string]: Json }): Record<string, unknown> {
   const value: Record<string, unknown> = {}
-  for (const key of Object.keys(plain)) {
+  // No list of its keys is made; what `JSON.parse` or `encodePlain` made has no enumerable properties but its own.
+  for (const key in plain) {
+    if (!Object.hasOwn(plain, key)) continue
     const item = plain[key] as Json
     const decoded = typeof item === 'object' ? decode(item) : item
     if (key === '__proto__')

@@ -38,7 +38,7 @@ export interface EmbeddedWorkerOptions {
 }
 
 /** Runs that one turn delivers to. */
-const TURN_RUNS = 256
+const TURN_RUNS = 64
 
 export class EmbeddedWorker<Owner> implements WorkerPort<Owner>, LiveRunHost<Owner> {
   readonly limits: Limits

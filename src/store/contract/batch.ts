@@ -17,6 +17,8 @@ export interface Batch {
   readonly seq: number
   /** Engine time of the batch: the floor of the clock after a restart. */
   readonly atMs: number
+  /** Nothing else is to be done until it is committed: a store may let the caller wait instead of working beside it. */
+  readonly isAwaited?: boolean
   /** Insert only: an existing key makes the store refuse the batch. */
   readonly journal: readonly JournalEntry[]
   readonly executionsInserted: readonly ExecutionRow[]

@@ -10,6 +10,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CommitOutcome } from '../contract/batch.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import { BatchCursor, type BatchMessage } from './batch-message.ts'
+import { ExecutionUpdater } from './execution-updater.ts'
 import { RowInserter } from './row-inserter.ts'
 import { RunDays } from './run-days.ts'
 import { isRefusal } from './sqlite-error.ts'
@@ -22,12 +23,14 @@ const SESSIONS_KEPT = 1000
 export class BatchWriter {
   private readonly statements: ReturnType<typeof prepareStatements>
   private readonly inserters: ReturnType<typeof prepareInserters>
+  private readonly updater: ExecutionUpdater
   private readonly days = new RunDays()
 
   /** Everything but a refusal is thrown, and leaves the connection fit only for closing. */
   constructor(database: DatabaseSync) {
     this.statements = prepareStatements(database)
     this.inserters = prepareInserters(database)
+    this.updater = new ExecutionUpdater(database)
   }
 
   register(node: NodeIdentity): { session: Session; clockFloorMs: number } {
@@ -68,6 +71,7 @@ export class BatchWriter {
       return { outcome: 'committed' }
     } catch (error) {
       for (const inserter of Object.values(this.inserters)) inserter.reset()
+      this.updater.reset()
       if (!isRefusal(error)) throw error
       if (begun) statements.rollback.run()
       return { outcome: 'refused', reason: error instanceof Error ? error.message : String(error) }
@@ -75,7 +79,7 @@ export class BatchWriter {
   }
 
   private writeRuns(cursor: BatchCursor, { counts }: BatchMessage): void {
-    const { statements, inserters, days } = this
+    const { statements, inserters, updater, days } = this
     for (let i = 0; i < counts.journal; i++) {
       const runId = cursor.runId()
       const events = cursor.text()
@@ -101,8 +105,10 @@ export class BatchWriter {
       const status = cursor.text()
       const attributes = cursor.textOrNull()
       const active = cursor.number()
-      statements.updateExecution.run(status, active, cursor.numberOrNull(), attributes, days.of(runId), runId)
+      const closedAt = cursor.numberOrNull()
+      updater.add(runId, { day: days.of(runId), status, active, closedAt, attributes })
     }
+    updater.flush()
     for (let i = 0; i < counts.currents; i++) {
       const namespace = cursor.text()
       const workflowId = cursor.text()
@@ -179,8 +185,6 @@ function prepareStatements(database: DatabaseSync) {
     dropOldSessionCommits: prepare(`
       delete from "commit" where session_id < ?
       and seq < (select max(last.seq) from "commit" as last where last.session_id = "commit".session_id)`),
-    updateExecution: prepare(`
-      update or fail execution set status = ?, active = ?, closed_at = ?, attributes = ? where day = ? and run_id = ?`),
     dropCurrent: prepare('delete from current where namespace = ? and workflow_id = ?'),
     dropTimer: prepare('delete from timer where day = ? and run_id = ? and timer = ?'),
     dropMessage: prepare('delete from outbox where from_shard = ? and to_shard = ? and seq = ?'),

@@ -16,6 +16,8 @@ import type { WriterData } from './writer-message.ts'
 
 /** About three transitions with their rows. */
 const SMALL_ROWS = 24
+/** The same where nothing else is to be done meanwhile: then the hop only costs. */
+const AWAITED_ROWS = 256
 const SMALL_TEXT = 65_536
 /** Of so many small batches one goes to the thread, which then copies the log into the file if it has grown long. */
 const THREAD_EVERY = 64
@@ -37,13 +39,13 @@ export class SmallBatchWriter {
     this.data = data
   }
 
-  takes(message: BatchMessage): boolean {
+  takes(message: BatchMessage, isAwaited: boolean): boolean {
     const { counts, texts } = message
     // One deletion may remove a hundred thousand rows.
     if (counts.deleted > 0 || texts.length > SMALL_TEXT) return false
     let rows = 0
     for (const count of Object.values(counts)) rows += count
-    if (rows > SMALL_ROWS) return false
+    if (rows > (isAwaited ? AWAITED_ROWS : SMALL_ROWS)) return false
     if (this.pause > 0) {
       this.pause -= 1
       return false

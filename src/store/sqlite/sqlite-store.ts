@@ -75,7 +75,7 @@ class FileStore extends FileReads implements SqliteStore {
   async commit(batch: Batch): Promise<CommitOutcome> {
     this.requireOpen()
     const message = encodeBatch(batch)
-    if (!this.writer.isIdle || !this.small.takes(message)) {
+    if (!this.writer.isIdle || !this.small.takes(message, batch.isAwaited === true)) {
       return this.writer.request({ kind: 'commit', batch: message })
     }
     try {
