@@ -165,7 +165,10 @@ export interface WorkflowContext {
   /** A part that cancellation does not reach, for clean-up: use the `ctx` it gets. */
   uncancellable<T>(run: (ctx: WorkflowContext) => Promise<T>): Promise<T>
 
-  /** Guards a change of code: true for executions that reach this place first with the new code, false for older ones. */
+  /**
+   * Guards a change of code: false in executions whose history shows that the old code passed this place, true in all
+   * others. The first answer for an id holds for the whole execution.
+   */
   patched(id: string): boolean
 
   /** Ends this run and starts the next with a fresh history, the same id and the signals not yet consumed. Never returns. */

@@ -16,16 +16,6 @@ import { KernelHarness } from './harness.ts'
 import { applyInput, isInput } from './inputs.ts'
 import type { Mode } from './random-run.ts'
 
-/** The run after a crash did not make the marker that `patched` made before it. */
-export class UnmarkedPatch extends Error {
-  readonly recovered: KernelHarness
-
-  constructor(recovered: KernelHarness) {
-    super('a marker of ctx.patched was not made again')
-    this.recovered = recovered
-  }
-}
-
 /** Dies after `crashSeq` events of the run, goes on from there, and must end in the same way. */
 export async function crashAndFollow(
   reference: KernelHarness,
@@ -81,9 +71,6 @@ async function followInputs(recovered: KernelHarness, reference: KernelHarness):
 
 function fail(expected: Event, recovered: KernelHarness, reference: KernelHarness): never {
   const { nondeterminism } = recovered
-  const made = codeEvents(recovered)
-  const missing = codeEvents(reference).find((event, i) => !sameEvent(made[i], event))
-  if (missing?.type === 'patch-marked' && nondeterminism === undefined) throw new UnmarkedPatch(recovered)
   const show = (journal: readonly Event[]): string =>
     journal.map((event, i) => `${i + 1} ${JSON.stringify(timelessEvent(event))}`).join('\n')
   throw new Error(

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Event } from '../../src/protocol/event.ts'
-import { signal, workflow } from '../../src/sdk/definition.ts'
+import { type Event, isTerminal } from '../../src/protocol/event.ts'
+import { encodePayload } from '../../src/protocol/payload.ts'
+import { signal, update, type Workflow, workflow } from '../../src/sdk/definition.ts'
+import { replayHistory } from '../../src/testing.ts'
 import { KernelHarness, START_MS } from './harness.ts'
 
 describe('a delayed start that got a signal before its time', () => {
@@ -64,12 +66,113 @@ describe('the answer of ctx.patched', () => {
       assert.deepEqual(await resultAfterCrash(harness.journal.slice(0, seq)), [true, true, true])
   })
 
-  it('is false for good in an execution that went past the place without a marker', async () => {
+  it('is true for good after a crash that lost the marker, whatever came from outside before it', async () => {
     const journal = (await KernelHarness.start(guarded).untilQuiet()).journal.slice(0, 1)
-    const old = KernelHarness.recover(guarded, journal)
-    old.signal('go')
-    old.signal('other')
-    for (const seq of [2, 3])
-      assert.deepEqual(await resultAfterCrash(old.journal.slice(0, seq)), [false, false, false])
+    const raced = KernelHarness.recover(guarded, journal)
+    raced.signal('go')
+    raced.signal('other')
+    raced.apply({ type: 'cancel', reason: 'not wanted any more' })
+    for (const seq of [1, 2, 3])
+      assert.deepEqual(await resultAfterCrash(raced.journal.slice(0, seq)), [true, true, true])
+    const cancelled = await KernelHarness.recover(guarded, raced.journal).untilQuiet()
+    assert.deepEqual(
+      cancelled.journal.slice(4).map(({ type }) => type),
+      ['patch-marked', 'execution-cancelled'],
+    )
+  })
+})
+
+describe('the answer of ctx.patched in an execution that older code began', () => {
+  const go = signal('go')
+  const total = update('total')
+
+  /** What the old code leaves behind after the place at which new code asks. */
+  const olds: Record<string, Workflow['run']> = {
+    'a step': (ctx) => ctx.step('old', () => {}),
+    'a sleep': (ctx) => ctx.sleep('1h'),
+    'a wait with a time limit': (ctx) => ctx.waitFor(go, { timeout: '1h' }),
+    attributes: async (ctx) => {
+      ctx.setAttributes({ old: 1 })
+      await ctx.waitFor(go)
+    },
+    'the marker of a later patch': async (ctx) => {
+      ctx.patched('later')
+      await ctx.waitFor(go)
+    },
+    'an operation after one that leaves nothing': async (ctx) => {
+      await ctx.waitFor(go)
+      await ctx.sleep('1h')
+    },
+    'the answer of an update': async (ctx) => {
+      ctx.onUpdate(total, () => 1)
+      await ctx.waitFor(signal('never'))
+    },
+  }
+
+  async function journalOf(run: Workflow['run']): Promise<readonly Event[]> {
+    const harness = await KernelHarness.start(workflow({ name: 'old', run })).untilQuiet()
+    harness.completeStep(1)
+    harness.signal('go')
+    await harness.untilQuiet()
+    const payload = encodePayload(undefined)
+    if (harness.validateUpdate('total') === 'accepted')
+      harness.apply({ type: 'update', updateId: 'u', name: 'total', payload })
+    return (await harness.untilQuiet()).journal.filter((event) => !isTerminal(event))
+  }
+
+  /** The new code asks first, then does what the old code does. */
+  async function answerTo(run: Workflow['run'], journal: readonly Event[]): Promise<boolean | undefined> {
+    let answer: boolean | undefined
+    const asking = workflow({
+      name: 'old',
+      run: (ctx, input) => {
+        answer = ctx.patched('change')
+        return run(ctx, input)
+      },
+    })
+    const { nondeterminism } = await KernelHarness.recover(asking, journal).untilQuiet()
+    assert.equal(nondeterminism?.message, undefined)
+    return answer
+  }
+
+  for (const [trace, run] of Object.entries(olds)) {
+    it(`is false after ${trace}`, async () => {
+      const journal = await journalOf(run)
+      assert.equal(await answerTo(run, journal), false)
+      assert.equal(await answerTo(run, journal.slice(0, 1)), true)
+    })
+  }
+
+  it('is false where the old code had ended without a further operation', async () => {
+    const old = workflow({ name: 'old', run: (ctx) => ctx.waitFor(go) })
+    const harness = await KernelHarness.start(old).untilQuiet()
+    harness.signal('go')
+    await harness.untilQuiet()
+    const changed = workflow({
+      name: 'old',
+      run: async (ctx) => {
+        await ctx.waitFor(go)
+        if (ctx.patched('change')) await ctx.sleep('1h')
+      },
+    })
+    await replayHistory(changed, harness.history())
+  })
+
+  it('is true for a later place, before which all that is recorded was made', async () => {
+    const journal = await journalOf(async (ctx) => {
+      await Promise.all([ctx.sleep('1h'), ctx.waitFor(signal('never'))])
+    })
+    const answers: boolean[] = []
+    const changed = workflow({
+      name: 'old',
+      run: async (ctx) => {
+        answers.push(ctx.patched('before'))
+        const slept = ctx.sleep('1h')
+        answers.push(ctx.patched('after'))
+        await slept
+      },
+    })
+    await KernelHarness.recover(changed, journal).untilQuiet()
+    assert.deepEqual(answers, [false, true])
   })
 })

@@ -36,11 +36,13 @@ export const TRACE = query<readonly string[]>('trace')
 
 const childWorkflow = workflow({ name: 'child', run: () => undefined })
 
-export function programWorkflow(program: Program): Workflow {
+/** `onStart` gets what the code will note, each time it starts from the beginning. */
+export function programWorkflow(program: Program, onStart?: (trace: readonly string[]) => void): Workflow {
   return workflow({
     name: 'program',
     run: async (ctx) => {
       const trace: string[] = []
+      onStart?.(trace)
       ctx.onQuery(TRACE, () => trace)
       const { onUpdate } = program
       if (onUpdate !== undefined) {

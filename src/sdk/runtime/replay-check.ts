@@ -18,9 +18,14 @@ interface Issued {
 const RUNTIME_FOLDER = import.meta.url.slice(0, import.meta.url.lastIndexOf('/'))
 
 export class ReplayCheck {
+  readonly history: readonly SequencedEvent[]
   readonly #issued: Issued[] = []
   readonly #recorded = new Set<number>()
   readonly #patches = new Set<string>()
+
+  constructor(history: readonly SequencedEvent[]) {
+    this.history = history
+  }
 
   issued(op: number, kind: OperationKind, name: string): void {
     const site = {}

@@ -28,6 +28,7 @@ import { validateSync } from '../standard-schema.ts'
 import { ContinueAsNew } from './continue-as-new.ts'
 import { floatingRecord, rejectedQuietly, takeFloating } from './floating-rejections.ts'
 import type { OperationKind, PendingOperation, StepFunction } from './operation.ts'
+import { Patches } from './patches.ts'
 import { answerQuery } from './query-handlers.ts'
 import { isBeforeStart, ReplayCheck } from './replay-check.ts'
 import { Scope } from './scope.ts'
@@ -76,8 +77,7 @@ export class WorkflowRun {
   #updates: UpdateHandlers | undefined
   #queries: Map<string, (input: unknown) => unknown> | undefined
   #signals: SignalInbox | undefined
-  #markers: Set<string> | undefined
-  #patches: Map<string, boolean> | undefined
+  #patches: Patches | undefined
 
   constructor(definition: Workflow, info: RunInfo, history: readonly SequencedEvent[], host: RunHost) {
     this.#definition = definition
@@ -86,20 +86,11 @@ export class WorkflowRun {
     this.#queue = [...history]
     this.#replayEndSeq = history.at(-1)?.seq ?? 0
     this.#ranToSeq = isBeforeStart(history) ? 0 : this.#replayEndSeq
-    if (history.length > 0) this.#replay = new ReplayCheck()
-    for (const { event } of history) {
-      if (event.type !== 'patch-marked') continue
-      this.#markers ??= new Set()
-      this.#markers.add(event.id)
-    }
+    if (history.length > 0) this.#replay = new ReplayCheck(history)
   }
 
   get hasWork(): boolean {
     return this.#mode !== 'ended' && (this.#queueHead < this.#queue.length || this.#replay !== undefined)
-  }
-
-  get isReplaying(): boolean {
-    return this.#positionSeq < this.#ranToSeq
   }
 
   get updates(): UpdateHandlers {
@@ -329,13 +320,12 @@ export class WorkflowRun {
   }
 
   patched(id: string): boolean {
-    this.#patches ??= new Map()
-    const known = this.#patches.get(id)
+    this.#patches ??= new Patches(this.#replay?.history ?? [])
+    const known = this.#patches.answerOf(id)
     if (known !== undefined) return known
-    const isMarked = this.#markers?.has(id) === true
-    const isNew = isMarked || !this.isReplaying
-    this.#patches.set(id, isNew)
-    if (isNew && !isMarked) this.command({ kind: 'patch', id })
+    const place = { positionSeq: this.#positionSeq, nextOp: this.#nextOp, commands: this.#commands }
+    const isNew = this.#patches.decide(id, place)
+    if (isNew && !this.#patches.isMarked(id)) this.command({ kind: 'patch', id })
     return isNew
   }
 
