@@ -2,13 +2,14 @@
 import fc from 'fast-check'
 import type { Op, Program } from './program.ts'
 
-export type Change = 'rename' | 'remove' | 'insert' | 'swap-kind'
+export type Change = 'rename' | 'remove' | 'insert' | 'swap-kind' | 'time-limit'
 
 export const changes: fc.Arbitrary<Change> = fc.constantFrom<Change>(
   'rename',
   'remove',
   'insert',
   'swap-kind',
+  'time-limit',
 )
 
 /** The program with one change at a place, counted over all operations in the order of their text. */
@@ -56,6 +57,9 @@ function changedOp(op: Op, change: Change): Op[] {
       return [{ do: 'step', name: 'inserted', retries: 0 }, op]
     case 'swap-kind':
       return [op.do === 'sleep' ? { do: 'step', name: 'swapped', retries: 0 } : { do: 'sleep', ms: 3 }]
+    case 'time-limit':
+      if (op.do !== 'wait') return [op]
+      return [{ do: 'wait', signal: op.signal, ...(op.timeoutMs === undefined ? { timeoutMs: 30 } : {}) }]
     case 'rename':
       if (op.do === 'step') return [{ ...op, name: `${op.name}-renamed` }]
       if (op.do === 'wait') return [{ ...op, signal: op.signal === 'x' ? 'y' : 'x' }]

@@ -11,6 +11,7 @@ import { KEY, runIdFor, START_MS } from './harness.ts'
 
 export async function fitsHistory(code: Workflow, history: readonly SequencedEvent[]): Promise<boolean> {
   const asked = new Map<number, string>()
+  const order = new Order()
   let isParked = false
   let deferred: (() => void) | undefined
   const worker = new EmbeddedWorker<undefined>({
@@ -28,7 +29,10 @@ export async function fitsHistory(code: Workflow, history: readonly SequencedEve
     onTurn: (reports) => {
       for (const { commands, parked } of reports) {
         if (parked !== undefined) isParked = true
-        for (const command of commands) note(asked, command)
+        for (const command of commands) {
+          note(asked, command)
+          order.asked(command)
+        }
       }
       if (isParked) run.evict()
     },
@@ -40,6 +44,7 @@ export async function fitsHistory(code: Workflow, history: readonly SequencedEve
   for (const { seq, event } of history) {
     const recorded = recordedOperation(event)
     if (recorded !== undefined && asked.get(recorded[0]) !== recorded[1]) return false
+    if (!order.fits(event)) return false
     if (!isDelivered(event)) continue
     run.deliver(seq, event)
     while (deferred !== undefined) {
@@ -51,6 +56,40 @@ export async function fitsHistory(code: Workflow, history: readonly SequencedEve
     if (isParked) return false
   }
   return true
+}
+
+/** Commands that are recorded at once come before all that was made after them. */
+class Order {
+  /** In the order in which the code made them; those that are recorded are taken out. */
+  #made: WorkflowCommand[] = []
+
+  asked(command: WorkflowCommand): void {
+    this.#made.push(command)
+  }
+
+  fits(event: Event): boolean {
+    const own = this.#made.findIndex((command) => isRecordOf(command, event))
+    if (own >= 0) this.#made.splice(own, 1)
+    const missing = this.#made.filter(({ kind }) => ['sleep', 'wait', 'attributes'].includes(kind))
+    if (event.type === 'update-completed')
+      return own < 0 || !missing.some((command) => this.#made.indexOf(command) < own)
+    if (!('op' in event) || event.op === undefined) return true
+    const { op } = event
+    return !missing.some((command) => 'op' in command && command.op !== undefined && command.op < op)
+  }
+}
+
+function isRecordOf(command: WorkflowCommand, event: Event): boolean {
+  switch (event.type) {
+    case 'timer-started':
+      return (command.kind === 'sleep' || command.kind === 'wait') && command.op === event.op
+    case 'attributes-set':
+      return command.kind === 'attributes' && command.op === event.op
+    case 'update-completed':
+      return command.kind === 'update-result' && command.updateId === event.updateId
+    default:
+      return false
+  }
 }
 
 function note(asked: Map<number, string>, command: WorkflowCommand): void {

@@ -15,6 +15,7 @@
  */
 import { type Event, isTerminal, type SequencedEvent } from '../../protocol/event.ts'
 import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
+import { isEnding, isEndOfCode } from './end-of-code.ts'
 
 /** Where code asks. */
 export interface Place {
@@ -72,22 +73,4 @@ export class Patches {
     }
     return this.#endSeq > positionSeq && !commands.some(isEnding)
   }
-}
-
-/** Not every end is the code's own. */
-function isEndOfCode(event: Event): boolean {
-  switch (event.type) {
-    case 'execution-completed':
-    case 'execution-cancelled':
-    case 'execution-continued':
-      return true
-    case 'execution-failed':
-      return event.failure.code !== 'HISTORY_TOO_LONG'
-    default:
-      return false
-  }
-}
-
-function isEnding({ kind }: WorkflowCommand): boolean {
-  return kind === 'complete' || kind === 'fail' || kind === 'cancelled' || kind === 'continue'
 }

@@ -132,7 +132,7 @@ export class WorkflowRun {
       while (this.#queueHead < this.#queue.length) {
         const next = this.#queue[this.#queueHead++]
         if (next === undefined) break
-        if (next.seq <= this.#replayEndSeq) this.#replay?.verify(next.seq, next.event)
+        if (next.seq <= this.#replayEndSeq) this.#replay?.verify(next.seq, next.event, this.#commands)
         this.#positionSeq = next.seq
         if (!isDelivered(next.event)) continue
         this.#deliver(next.seq, next.event)
@@ -197,7 +197,7 @@ export class WorkflowRun {
     timeoutMs: number | undefined,
   ): Promise<unknown> {
     const op = this.takeNumber('step', name)
-    if (scope.reason !== undefined) return rejectedQuietly(new PerdureError('CANCELLED', scope.reason))
+    if (scope.reason !== undefined) return this.#cancelled(op, scope.reason)
     this.command(retry === undefined ? { kind: 'step', op, name } : { kind: 'step', op, name, retry })
     return new Promise((resolve, reject) => {
       this.pending.set(op, {
@@ -221,8 +221,7 @@ export class WorkflowRun {
     options: IssueOptions,
   ): { readonly op: number; readonly promise: Promise<T> } {
     const op = this.takeNumber(kind, name)
-    if (scope.reason !== undefined)
-      return { op, promise: rejectedQuietly(new PerdureError('CANCELLED', scope.reason)) }
+    if (scope.reason !== undefined) return { op, promise: this.#cancelled(op, scope.reason) }
     const { timeoutMs, command } = options
     const promise = new Promise<unknown>((resolve, reject) => {
       this.pending.set(op, {
@@ -239,6 +238,12 @@ export class WorkflowRun {
     if (command !== undefined) this.command(command(op))
     // The one cast: what an operation resolves with was recorded by the same code.
     return { op, promise: promise as Promise<T> }
+  }
+
+  /** An operation in a scope that was cancelled before. */
+  #cancelled(op: number, reason: string): Promise<never> {
+    this.#replay?.unasked(op, 'in a cancelled scope')
+    return rejectedQuietly(new PerdureError('CANCELLED', reason))
   }
 
   takeNumber(kind: OperationKind, name: string): number {
@@ -286,7 +291,8 @@ export class WorkflowRun {
   waitFor(scope: Scope, name: string, timeoutMs: number | undefined): Promise<unknown> {
     const buffered = scope.reason === undefined ? this.#signals?.take(name) : undefined
     if (buffered !== undefined) {
-      this.takeNumber('wait', name)
+      const op = this.takeNumber('wait', name)
+      this.#replay?.unasked(op, 'that took a signal at once')
       this.command({ kind: 'consume', seq: buffered.seq })
       return Promise.resolve(decodePayload(buffered.payload))
     }
@@ -296,6 +302,7 @@ export class WorkflowRun {
         : (op: number) => ({ kind: 'wait' as const, op, signal: name, timeoutMs })
     const { op, promise } = this.issue<unknown>(scope, 'wait', name, { command, timeoutMs })
     if (!this.pending.has(op)) return promise
+    if (timeoutMs === undefined) this.#replay?.unasked(op, 'without a time limit')
     this.#signals ??= new SignalInbox()
     this.#signals.wait(name, op)
     return promise
