@@ -51,7 +51,8 @@ export function testFilesOf(patterns: readonly string[]): string[] {
 export function testPart(name: string, files: readonly string[], options: readonly string[] = []): Part {
   const processes = Math.min(Math.max(availableParallelism(), testProcessesMin), testProcessesMax)
   const own = [`--test-concurrency=${processes}`, `--test-timeout=${testTimeoutMs}`, '--test-reporter=spec']
-  own.push('--import', pathToFileURL(join(root, 'test', 'watchdog.ts')).href)
+  for (const file of ['watchdog.ts', 'property-seed.ts'])
+    own.push('--import', pathToFileURL(join(root, 'test', file)).href)
   return { name, args: [sourcesCondition, '--test', ...own, ...options, ...files] }
 }
 
