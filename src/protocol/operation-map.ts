@@ -4,6 +4,10 @@
  * A `Map` allocates its table when it is made and again whenever its last entry goes, which for steps in sequence is once
  * per step. Here one entry lives in two fields; from the second one on a `Map` takes over, and stays.
  */
+/** It has always ended. */
+const NO_ENTRIES = (function* (): Generator<never, undefined> {})()
+NO_ENTRIES.next()
+
 export class OperationMap<V> implements Iterable<[number, V]> {
   private op = 0
   private only: V | undefined
@@ -45,8 +49,8 @@ export class OperationMap<V> implements Iterable<[number, V]> {
   /** In the order in which the operations were set. */
   [Symbol.iterator](): IterableIterator<[number, V]> {
     if (this.many !== undefined) return this.many.entries()
-    const entries: [number, V][] = this.only === undefined ? [] : [[this.op, this.only]]
-    return entries.values()
+    if (this.only === undefined) return NO_ENTRIES
+    return [[this.op, this.only] satisfies [number, V]].values()
   }
 
   *keys(): IterableIterator<number> {

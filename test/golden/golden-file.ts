@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { ExecutionState } from '../../src/core/execution/state.ts'
 import type { Event } from '../../src/protocol/event.ts'
 import type { Json } from '../../src/protocol/json.ts'
+import { OperationMap } from '../../src/protocol/operation-map.ts'
 
 export interface GoldenJournal {
   readonly workflow: string
@@ -41,7 +42,7 @@ function sha256(bytes: Uint8Array): string {
 /** A state as JSON: maps and sets become lists in the order of their keys. */
 export function summaryOf(state: ExecutionState): Json {
   const text = JSON.stringify(state, (_key, value: unknown) => {
-    if (value instanceof Map) return [...value].sort(([a], [b]) => (a < b ? -1 : 1))
+    if (value instanceof Map || value instanceof OperationMap) return [...value].sort(([a], [b]) => (a < b ? -1 : 1))
     if (value instanceof Set) return [...value].sort()
     return value
   })

@@ -1,6 +1,7 @@
 /** Signals and children: what travels between executions. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Event } from '../../src/protocol/event.ts'
+import type { RunId } from '../../src/protocol/ids.ts'
 import { decodePayload } from '../../src/protocol/payload.ts'
 import type { Journal, Journals } from './journals.ts'
 import type { Replayed } from './replay-journals.ts'
@@ -76,7 +77,9 @@ export function checkChildren({ runId, id, events, end }: Journal, { byId }: Jou
               run.end?.type === 'execution-completed' && isDeepStrictEqual(run.end.result, event.result),
           )
         : runs.some((run) => run.events.some(({ type }) => FAILURES.has(type))) ||
-          event.failure.cause?.code === 'EXECUTION_EXISTS'
+          event.failure.cause?.code === 'EXECUTION_EXISTS' ||
+          // It ended while its parent was closed, and another start took its id before the parent was retried.
+          (event.failure.cause?.code === 'EXECUTION_NOT_FOUND' && runs.some((run) => !isChildOf(run, runId)))
     if (event.type === 'child-failed' && event.failure.cause?.message === `parent ${id} has closed`)
       report(`${runId} was told that its own end has ended its child ${child.key.workflowId}`)
     if (!isTold)
@@ -88,6 +91,10 @@ export function checkChildren({ runId, id, events, end }: Journal, { byId }: Jou
     if (!byId.has(child.key.workflowId))
       report(`${runId} asked for child ${child.key.workflowId} (${op}), which was never started`)
   }
+}
+
+function isChildOf({ events: [first] }: Journal, runId: RunId): boolean {
+  return first?.type === 'execution-started' && first.parent?.runId === runId
 }
 
 const FAILURES: ReadonlySet<Event['type']> = new Set<Event['type']>([
