@@ -18,7 +18,7 @@ export interface PowerLossResult extends CrashResult {
 }
 
 /** The power goes at the n-th operation on the files; a life of fewer operations loses it after this time. */
-const LIFE_MS = 90
+const LIFE_MS = 300
 const OPERATIONS = 260
 /** The log is copied into the file when the engine is closed. */
 const CLOSING_SHARE = 0.3
