@@ -1,5 +1,6 @@
 /**
- * A batch on its way to the writer thread: all texts joined into one string, all numbers in one array.
+ * A batch as the writer takes it: all texts in one list, all numbers in another, row by row. On its way to the writer
+ * thread the texts are joined into one string.
  *
  * A structured clone of 1,000 row objects costs the sending thread 300 microseconds; one long string is copied as bytes,
  * and a batch costs 70. Texts are separated by NUL, which no id and no JSON text can contain.
@@ -27,34 +28,57 @@ const TABLES = [
 
 export type BatchTable = (typeof TABLES)[number]['table']
 
-export interface BatchMessage {
+export interface BatchHead {
   readonly sessionId: number
   readonly incarnation: string
   readonly seq: number
   readonly atMs: number
   readonly counts: Readonly<Record<BatchTable, number>>
-  readonly texts: string
   readonly numbers: Float64Array
 }
 
-export function encodeBatch(batch: Batch): BatchMessage {
+export interface FlatBatch extends BatchHead {
+  readonly texts: readonly string[]
+  /** UTF-16 units of all texts. */
+  readonly textLength: number
+}
+
+export interface BatchMessage extends BatchHead {
+  readonly texts: string
+}
+
+export function flatBatch(batch: Batch): FlatBatch {
   const { session, seq, atMs } = batch
   const counts = countsOf(batch)
   const encoder = new BatchEncoder(counts)
   encodeRuns(batch, encoder)
   encodeRest(batch, encoder)
-  const { id: sessionId, incarnation } = session
-  return { sessionId, incarnation, seq, atMs, counts, texts: encoder.joined(), numbers: encoder.numbers }
+  const { texts, textLength, numbers } = encoder
+  return {
+    sessionId: session.id,
+    incarnation: session.incarnation,
+    seq,
+    atMs,
+    counts,
+    texts,
+    textLength,
+    numbers,
+  }
+}
+
+export function batchMessage({ textLength: _, texts, ...head }: FlatBatch): BatchMessage {
+  return { ...head, texts: texts.join(SEPARATOR) }
 }
 
 /** Its arrays have their size from the start: to grow them costs as much as to fill them. */
 class BatchEncoder {
   readonly numbers: Float64Array
-  private readonly texts: string[]
+  readonly texts: string[]
+  textLength = 0
   private textIndex = 0
   private numberIndex = 0
 
-  constructor(counts: BatchMessage['counts']) {
+  constructor(counts: BatchHead['counts']) {
     let texts = 0
     let numbers = 0
     for (const row of TABLES) {
@@ -67,6 +91,7 @@ class BatchEncoder {
 
   text(text: string): void {
     this.texts[this.textIndex++] = text
+    this.textLength += text.length
   }
 
   number(number: number): void {
@@ -76,10 +101,6 @@ class BatchEncoder {
   key({ namespace, workflowId }: WorkflowKey): void {
     this.text(namespace)
     this.text(workflowId)
-  }
-
-  joined(): string {
-    return this.texts.join(SEPARATOR)
   }
 }
 
@@ -160,22 +181,32 @@ function countsOf(batch: Batch): Record<BatchTable, number> {
   }
 }
 
-/** Reads a message from its start, row by row, in the order in which `encodeBatch` wrote it. */
+/** Reads a batch from its start, row by row, in the order in which `flatBatch` wrote it. */
 export class BatchCursor {
   private readonly texts: readonly string[]
   private readonly numbers: Float64Array
   private textIndex = 0
   private numberIndex = 0
 
+  private constructor(texts: readonly string[], numbers: Float64Array) {
+    this.texts = texts
+    this.numbers = numbers
+  }
+
   /** Throws if a text contains NUL: its row could not be told from the next. */
-  constructor(message: BatchMessage) {
-    this.texts = message.texts.split(SEPARATOR)
-    this.numbers = message.numbers
-    let texts = 0
-    for (const { table, texts: perRow } of TABLES) texts += message.counts[table] * perRow
+  static ofMessage({ texts: joined, counts, numbers }: BatchMessage): BatchCursor {
+    const texts = joined.split(SEPARATOR)
+    let expected = 0
+    for (const { table, texts: perRow } of TABLES) expected += counts[table] * perRow
     // No text at all joins to one empty text.
-    if (this.texts.length !== Math.max(texts, 1))
-      throw new UnwritableTextError('A text of the batch contains NUL')
+    if (texts.length !== Math.max(expected, 1)) throw containsNul()
+    return new BatchCursor(texts, numbers)
+  }
+
+  /** Throws if a text contains NUL, so that it makes no difference how a batch is written. */
+  static ofFlat({ texts, numbers }: FlatBatch): BatchCursor {
+    for (const text of texts) if (text.includes(SEPARATOR)) throw containsNul()
+    return new BatchCursor(texts, numbers)
   }
 
   text(): string {
@@ -199,4 +230,8 @@ export class BatchCursor {
     const number = this.number()
     return Number.isNaN(number) ? null : number
   }
+}
+
+function containsNul(): UnwritableTextError {
+  return new UnwritableTextError('A text of the batch contains NUL')
 }

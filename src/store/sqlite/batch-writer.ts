@@ -9,7 +9,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CommitOutcome } from '../contract/batch.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
-import { BatchCursor, type BatchMessage } from './batch-message.ts'
+import type { BatchCursor, BatchHead } from './batch-message.ts'
 import { ExecutionUpdater } from './execution-updater.ts'
 import { RowInserter } from './row-inserter.ts'
 import { RunDays } from './run-days.ts'
@@ -52,11 +52,12 @@ export class BatchWriter {
     this.transaction(() => this.statements.fence.run(atMs, session.id, session.incarnation))
   }
 
-  commit(message: BatchMessage): CommitOutcome {
+  /** `cursorOf` may throw too: a batch that cannot be read is refused. */
+  commit(message: BatchHead, cursorOf: () => BatchCursor): CommitOutcome {
     const { statements } = this
     let begun = false
     try {
-      const cursor = new BatchCursor(message)
+      const cursor = cursorOf()
       statements.begin.run()
       begun = true
       if (statements.guard.get(message.sessionId, message.incarnation) === undefined) {
@@ -78,7 +79,7 @@ export class BatchWriter {
     }
   }
 
-  private writeRuns(cursor: BatchCursor, { counts }: BatchMessage): void {
+  private writeRuns(cursor: BatchCursor, { counts }: BatchHead): void {
     const { statements, inserters, updater, days } = this
     for (let i = 0; i < counts.journal; i++) {
       const runId = cursor.runId()
@@ -119,7 +120,7 @@ export class BatchWriter {
     for (let i = 0; i < counts.currentsDropped; i++) statements.dropCurrent.run(cursor.text(), cursor.text())
   }
 
-  private writeRest(cursor: BatchCursor, { counts }: BatchMessage): void {
+  private writeRest(cursor: BatchCursor, { counts }: BatchHead): void {
     const { statements, inserters, days } = this
     for (let i = 0; i < counts.timersArmed; i++) {
       const runId = cursor.runId()
@@ -145,7 +146,7 @@ export class BatchWriter {
     }
   }
 
-  private dropOldCommits(message: BatchMessage): void {
+  private dropOldCommits(message: BatchHead): void {
     const { statements } = this
     statements.raiseClockFloor.run()
     statements.dropOldCommits.run(message.sessionId, message.seq - COMMITS_KEPT)

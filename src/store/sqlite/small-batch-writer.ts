@@ -9,7 +9,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { CommitOutcome } from '../contract/batch.ts'
-import type { BatchMessage } from './batch-message.ts'
+import { BatchCursor, type FlatBatch } from './batch-message.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { openWriting } from './connection.ts'
 import type { WriterData } from './writer-message.ts'
@@ -24,9 +24,12 @@ const THREAD_EVERY = 64
 /** Mean time of a commit beyond which the caller no longer waits for it. */
 const SLOW_MS = 2
 /** Weight of the newest commit in the mean. */
-const NEWEST = 0.1
-/** Small batches that go to the thread before this is tried again. */
-const PAUSE_BATCHES = 1000
+const NEWEST = 0.05
+/** One commit counts for at most so much: a stall now and then does not make a disk slow. */
+const COUNTED_MS_MAX = 8
+/** Small batches that go to the thread before this is tried again, by a few that must be fast. */
+const PAUSE_BATCHES = 200
+const MEAN_AFTER_PAUSE_MS = 1.5
 
 export class SmallBatchWriter {
   private readonly data: WriterData
@@ -39,10 +42,9 @@ export class SmallBatchWriter {
     this.data = data
   }
 
-  takes(message: BatchMessage, isAwaited: boolean): boolean {
-    const { counts, texts } = message
+  takes({ counts, textLength }: FlatBatch, isAwaited: boolean): boolean {
     // One deletion may remove a hundred thousand rows.
-    if (counts.deleted > 0 || texts.length > SMALL_TEXT) return false
+    if (counts.deleted > 0 || textLength > SMALL_TEXT) return false
     let rows = 0
     for (const count of Object.values(counts)) rows += count
     if (rows > (isAwaited ? AWAITED_ROWS : SMALL_ROWS)) return false
@@ -55,14 +57,14 @@ export class SmallBatchWriter {
   }
 
   /** Everything but a refusal is thrown, and leaves the connection fit only for closing. */
-  commit(message: BatchMessage): CommitOutcome {
+  commit(batch: FlatBatch): CommitOutcome {
     const startMs = performance.now()
     this.opened ??= this.open()
-    const outcome = this.opened.batches.commit(message)
-    this.meanMs += NEWEST * (performance.now() - startMs - this.meanMs)
+    const outcome = this.opened.batches.commit(batch, () => BatchCursor.ofFlat(batch))
+    this.meanMs += NEWEST * (Math.min(performance.now() - startMs, COUNTED_MS_MAX) - this.meanMs)
     if (this.meanMs > SLOW_MS) {
       this.pause = PAUSE_BATCHES
-      this.meanMs = 0
+      this.meanMs = MEAN_AFTER_PAUSE_MS
     }
     return outcome
   }

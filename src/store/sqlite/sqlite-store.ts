@@ -12,7 +12,7 @@ import type { PerdureError } from '../../protocol/errors.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import type { Store } from '../contract/store.ts'
-import { encodeBatch } from './batch-message.ts'
+import { batchMessage, flatBatch } from './batch-message.ts'
 import type { FileLock } from './file-lock.ts'
 import { FileReads } from './file-reads.ts'
 import { SmallBatchWriter } from './small-batch-writer.ts'
@@ -74,12 +74,12 @@ class FileStore extends FileReads implements SqliteStore {
 
   async commit(batch: Batch): Promise<CommitOutcome> {
     this.requireOpen()
-    const message = encodeBatch(batch)
-    if (!this.writer.isIdle || !this.small.takes(message, batch.isAwaited === true)) {
-      return this.writer.request({ kind: 'commit', batch: message })
+    const flat = flatBatch(batch)
+    if (!this.writer.isIdle || !this.small.takes(flat, batch.isAwaited === true)) {
+      return this.writer.request({ kind: 'commit', batch: batchMessage(flat) })
     }
     try {
-      return this.small.commit(message)
+      return this.small.commit(flat)
     } catch (error) {
       throw this.writer.stop(error)
     }

@@ -7,6 +7,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { BatchCursor } from './batch-message.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { openWriting } from './connection.ts'
 import { failureOf } from './sqlite-error.ts'
@@ -27,7 +28,7 @@ class Writer {
   answer(request: WriterRequest): Result {
     switch (request.kind) {
       case 'commit':
-        return this.batches.commit(request.batch)
+        return this.batches.commit(request.batch, () => BatchCursor.ofMessage(request.batch))
       case 'register':
         return this.batches.register(request.node)
       case 'fence':
