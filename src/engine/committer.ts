@@ -4,7 +4,7 @@
  * 1. One batch is in flight at a time, and batches commit in the order in which they were filled.
  * 2. A release runs only after the commit of its batch, in order; if the batch is dropped it gets an error instead.
  * 3. A batch is flushed as soon as the committer is free and no code is about to add to it; there is no timer. Under load
- *    it is flushed when it holds half of what the commit before set free, so that store and engine work at the same time.
+ *    it is flushed when it holds `FLUSH_ROWS` rows, so that the store works while the engine goes on.
  * 4. A batch is capped; what is not committed yet is bounded, beyond that intake is refused.
  */
 import type { RunId } from '../protocol/ids.ts'
@@ -18,10 +18,10 @@ export const BATCH_BYTES_LIMIT = 8 * 1024 * 1024
 /** Rows that are not committed; beyond this, starts and signals are answered with `OVERLOADED`. */
 export const UNCOMMITTED_ROWS_LIMIT = 100_000
 
-/** Rows that are worth a commit of their own while more are on their way: bounds of half a batch. */
-const FLUSH_ROWS = { min: 128, max: 256 }
+/** Rows that are worth a commit of their own while more are on their way. */
+const FLUSH_ROWS = 256
 /** Effects released before the code that they wake has its turns. */
-const RELEASE_SLICE_MAX = 64
+const RELEASE_SLICE = 128
 /** Turns that a batch waits for code that runs, so that a step's result and what follows from it share a commit. */
 const FLUSH_TURNS = 3
 
@@ -54,7 +54,6 @@ export class Committer {
   #due: WaitingRelease[] = []
   #dueHead = 0
   #isReleasing = false
-  #flushRows = FLUSH_ROWS.min
   #idleWaiters: (() => void)[] = []
 
   constructor(host: CommitterHost) {
@@ -132,7 +131,7 @@ export class Committer {
 
   /** A turn of workflow code has ended. */
   onTurnEnd(): void {
-    this.#open.turns += 1
+    if (!this.#open.builder.isEmpty) this.#open.turns += 1
     this.check()
   }
 
@@ -141,7 +140,8 @@ export class Committer {
     if (this.#sealed.length === 0) {
       const { builder, turns } = this.#open
       if (builder.isEmpty) return
-      if (this.#host.busyRuns > 0 && builder.rows < this.#flushRows && turns < FLUSH_TURNS) return
+      const isMoreComing = this.#host.busyRuns > 0 || this.#due.length > 0
+      if (isMoreComing && builder.rows < FLUSH_ROWS && turns < FLUSH_TURNS) return
       this.#seal()
     }
     const batch = this.#sealed.shift()
@@ -166,7 +166,6 @@ export class Committer {
     batch.isDone = true
     this.#inFlight = undefined
     this.#host.onCommitted(batch)
-    this.#flushRows = Math.min(FLUSH_ROWS.max, Math.max(FLUSH_ROWS.min, batch.releases.length >> 1))
     for (const each of batch.releases) this.#due.push(each)
     batch.releases.length = 0
     this.check()
@@ -235,8 +234,7 @@ export class Committer {
   /** A slice at a time, so that what the first effects lead to is committed while the last ones still run. */
   #release(): void {
     this.#isReleasing = true
-    const slice = Math.min(RELEASE_SLICE_MAX, this.#flushRows)
-    for (let i = 0; i < slice; i++) {
+    for (let i = 0; i < RELEASE_SLICE; i++) {
       const next = this.#due[this.#dueHead]
       if (next === undefined) break
       this.#dueHead += 1
