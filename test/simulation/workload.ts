@@ -118,8 +118,9 @@ export class Workload {
     const updateId = `u${this.#newRequest()}${this.#random() < 0.1 ? 'bad' : ''}`
     const update = this.#calls.update(id, updateId, step)
     // An update waits for its handler, and its handler for steps: the client need not.
-    if (this.#random() < 0.5) await update
-    else this.#inBackground(update)
+    // Nor may it wait for ever: all clients waiting for handlers would leave nobody to send what those wait for.
+    this.#inBackground(update)
+    if (this.#random() < 0.5) await Promise.race([update.catch(() => {}), this.#calls.pause(60_000)])
   }
 
   #stepOfUpdate() {
