@@ -1,4 +1,5 @@
 /** Runs in the copy of the repository that has the bug: simulates seeds until one of them shows it. */
+import { writeSync } from 'node:fs'
 import { simulate } from '../simulation/simulate.ts'
 
 Error.stackTraceLimit = 0
@@ -6,17 +7,23 @@ Error.stackTraceLimit = 0
 const first = Number(process.argv[2])
 const count = Number(process.argv[3])
 
+/** At once: a seed that spins lets nothing out later. */
+function say(line: object): void {
+  writeSync(1, `${JSON.stringify(line)}\n`)
+}
+
 /** The bug may show itself as an error that nobody catches. */
 function caught(seed: number, violation: string): never {
-  console.log(JSON.stringify({ seeds: seed - first + 1, violation }))
+  say({ seeds: seed - first + 1, violation })
   process.exit(0)
 }
 
 let seed = first
 process.on('uncaughtException', (error) => caught(seed, `uncaught: ${error.message}`))
 for (; seed < first + count; seed++) {
+  say({ begins: seed })
   const { violations } = await simulate(seed)
   const [violation] = violations
   if (violation !== undefined) caught(seed, violation)
 }
-console.log(JSON.stringify({ seeds: count, violation: null }))
+say({ seeds: count, violation: null })

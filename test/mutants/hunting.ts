@@ -4,13 +4,16 @@ import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { applyPatch, parsePatch } from './apply-patch.ts'
 import { type Mutant, mutants } from './mutants.ts'
 
 const root = dirname(dirname(import.meta.dirname))
 const FIRST_SEED = 1
 /** A hunt that takes longer has not caught its bug. */
-const HUNT_LIMIT_MS = 60_000
+const HUNT_LIMIT_MS = 90_000
+/** A seed takes a tenth of a second: one that takes this long spins, and that is how its bug shows itself. */
+const SEED_LIMIT_MS = 20_000
 const COPIED = ['src', 'test/simulation', 'test/mutants/hunt.ts', 'package.json', 'tsconfig.json']
 
 export interface Catch {
@@ -51,8 +54,7 @@ async function hunt({ name, what, seeds }: Mutant): Promise<Catch> {
         cause: error,
       })
     }
-    const said = await output(copy, [String(FIRST_SEED), String(seeds)])
-    return { name, what, ...(JSON.parse(said) as Pick<Catch, 'seeds' | 'violation'>) }
+    return { name, what, ...(await simulateSeeds(copy, seeds)) }
   } finally {
     rmSync(copy, { recursive: true, force: true, maxRetries: 3 })
   }
@@ -66,21 +68,40 @@ export function plant(name: string, copy: string): void {
   }
 }
 
-async function output(copy: string, args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, [join(copy, 'test/mutants/hunt.ts'), ...args], {
-    cwd: copy,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let text = ''
-  child.stdout.setEncoding('utf8').on('data', (part: string) => {
-    text += part
-  })
-  const limit = setTimeout(() => child.kill('SIGKILL'), HUNT_LIMIT_MS)
-  const [code, signal]: (number | string | null)[] = await once(child, 'close')
-  clearTimeout(limit)
-  if (signal === 'SIGKILL') return JSON.stringify({ seeds: 0, violation: null })
-  if (code !== 0) throw new Error(`the hunt in ${copy} ended with code ${code}: ${text}`)
-  return text
+type Finding = Pick<Catch, 'seeds' | 'violation'>
+
+/** `hunt.ts` says which seed it begins, a line each, and last what it found. */
+async function simulateSeeds(copy: string, count: number): Promise<Finding> {
+  const child = spawn(
+    process.execPath,
+    [join(copy, 'test/mutants/hunt.ts'), String(FIRST_SEED), String(count)],
+    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const closed = once(child, 'close')
+  let seed = FIRST_SEED
+  let begunMs = performance.now()
+  const startMs = begunMs
+  let finding: Finding | undefined
+  const watch = setInterval(() => {
+    const nowMs = performance.now()
+    const seeds = seed - FIRST_SEED + 1
+    if (nowMs - begunMs > SEED_LIMIT_MS) finding = { seeds, violation: `seed ${seed} does not end` }
+    else if (nowMs - startMs > HUNT_LIMIT_MS) finding = { seeds, violation: null }
+    else return
+    clearInterval(watch)
+    child.kill('SIGKILL')
+  }, 1000)
+  for await (const line of createInterface(child.stdout)) {
+    const said = JSON.parse(line) as { readonly begins: number } | Finding
+    if ('begins' in said) {
+      seed = said.begins
+      begunMs = performance.now()
+    } else finding = said
+  }
+  const [code] = (await closed) as [number | null]
+  clearInterval(watch)
+  if (finding === undefined) throw new Error(`the hunt in ${copy} ended with code ${code} at seed ${seed}`)
+  return finding
 }
 
 /** The page of `docs/`. */

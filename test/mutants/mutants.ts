@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'start-over-without-reading-again',
     what: 'an execution that was being read when the engine started over is used as it was read',
-    seeds: 600,
+    seeds: 120,
   },
   {
     name: 'look-for-an-id-once',
