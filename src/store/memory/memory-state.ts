@@ -5,9 +5,9 @@
  * 2. `byRun` holds each run that has a summary, `recoverable` those of them that recovery loads, `timers` every timer.
  */
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import { SortedList } from '../../protocol/sorted-list.ts'
 import { isRecoverable } from '../contract/list-filter.ts'
 import type { ExecutionChange, ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../contract/rows.ts'
-import { SortedList } from './sorted-list.ts'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 

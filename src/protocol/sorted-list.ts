@@ -13,9 +13,18 @@ const CHUNK_LIMIT = 512
 export class SortedList<Key, Item extends Key> {
   private readonly compare: (a: Key, b: Key) => number
   private readonly chunks: Item[][] = []
+  private count = 0
 
   constructor(compare: (a: Key, b: Key) => number) {
     this.compare = compare
+  }
+
+  get size(): number {
+    return this.count
+  }
+
+  get first(): Item | undefined {
+    return this.chunks[0]?.[0]
   }
 
   /** False if an item with this key is there already. */
@@ -24,9 +33,11 @@ export class SortedList<Key, Item extends Key> {
     const end = last?.at(-1)
     if (last === undefined || end === undefined) {
       this.chunks.push([item])
+      this.count += 1
       return true
     }
     if (this.compare(end, item) < 0) {
+      this.count += 1
       if (last.length < CHUNK_LIMIT) last.push(item)
       else this.chunks.push([item])
       return true
@@ -44,8 +55,24 @@ export class SortedList<Key, Item extends Key> {
     if (found === undefined || this.compare(found, key) !== 0) return false
     if (chunk.length === 1) this.chunks.splice(chunkIndex, 1)
     else if (index === chunk.length - 1) chunk.pop()
+    else if (index === 0) chunk.shift()
     else chunk.splice(index, 1)
+    this.count -= 1
     return true
+  }
+
+  /** Removes the last items, so that `kept` remain; answers those that were removed, in any order. */
+  shed(kept: number): readonly Item[] {
+    const removed: Item[] = []
+    for (;;) {
+      const excess = this.count - kept
+      const last = this.chunks.at(-1)
+      if (excess <= 0 || last === undefined) return removed
+      if (last.length <= excess) this.chunks.pop()
+      const gone = last.length <= excess ? last : last.splice(last.length - excess)
+      for (const item of gone) removed.push(item)
+      this.count -= gone.length
+    }
   }
 
   /** Visits items after the key (all if absent), ascending, until the visitor answers false. */
@@ -83,6 +110,7 @@ export class SortedList<Key, Item extends Key> {
     const found = chunk[index]
     if (found !== undefined && this.compare(found, item) === 0) return false
     chunk.splice(index, 0, item)
+    this.count += 1
     if (chunk.length > CHUNK_LIMIT) this.chunks.splice(chunkIndex + 1, 0, chunk.splice(CHUNK_LIMIT / 2))
     return true
   }

@@ -1,0 +1,160 @@
+/**
+ * How much of a queue may run at once, and start per second: in all, and per key.
+ *
+ * 1. A key is held up while it has no slot or no token; everything else goes on.
+ * 2. `wakeMs` is when time alone lets something start; the end of a task is told by `ended`.
+ * 3. Memory: one entry per key that runs or has used tokens lately.
+ */
+import { positive } from './option-checks.ts'
+import { type RateLimit, TokenBucket } from './token-bucket.ts'
+
+export interface QueueLimits {
+  /** Tasks that run at once. Default: no limit. */
+  readonly concurrency?: number
+  /** Tasks of one key that run at once. */
+  readonly keyConcurrency?: number
+  readonly rate?: RateLimit
+  readonly keyRate?: RateLimit
+}
+
+/** Throws a RangeError that says what is wrong. */
+export function checkLimits({ concurrency, keyConcurrency, rate, keyRate }: QueueLimits): void {
+  for (const [name, count] of Object.entries({ concurrency, keyConcurrency }))
+    if (count !== undefined && !(Number.isSafeInteger(count) && count >= 1))
+      throw new RangeError(`queue: ${name} is ${count}; give a whole number of 1 or more`)
+  for (const [name, limit] of Object.entries({ rate, keyRate })) {
+    if (limit === undefined) continue
+    positive('queue', `${name}.perSecond`, limit.perSecond)
+    if (limit.burst !== undefined && !(limit.burst >= 1 && Number.isFinite(limit.burst)))
+      throw new RangeError(`queue: ${name}.burst is ${limit.burst}; give a number of 1 or more`)
+  }
+}
+
+export interface KeyHold {
+  readonly kind: 'concurrency' | 'rate'
+  /** When a token is there, ms; with `rate`. */
+  readonly untilMs?: number
+}
+
+export class LimitKeeper {
+  readonly limits: QueueLimits
+  readonly #rate: TokenBucket | undefined
+  readonly #running = new Map<string, number>()
+  readonly #buckets = new Map<string, TokenBucket>()
+  /** Keys without a token, and when they have one. Few: those that used theirs up. */
+  readonly #resting = new Map<string, number>()
+  #count = 0
+  #sweepAt = SWEEP_KEYS
+
+  constructor(limits: QueueLimits, nowMs: number) {
+    checkLimits(limits)
+    this.limits = limits
+    this.#rate = limits.rate === undefined ? undefined : new TokenBucket(limits.rate, nowMs)
+  }
+
+  get running(): number {
+    return this.#count
+  }
+
+  runningOf(limitKey: string): number {
+    return this.#running.get(limitKey) ?? 0
+  }
+
+  /** The key that limits of its own hold for; '' if there are none. */
+  keyOf(key: string): string {
+    return this.limits.keyConcurrency === undefined && this.limits.keyRate === undefined ? '' : key
+  }
+
+  /** Whether the queue as a whole may start one: true, false until one ends, or the time from which on it may, ms. */
+  mayStart(nowMs: number): boolean | number {
+    if (this.limits.concurrency !== undefined && this.#count >= this.limits.concurrency) return false
+    const readyMs = this.#rate?.readyMs(nowMs) ?? nowMs
+    return readyMs <= nowMs ? true : readyMs
+  }
+
+  /** A task starts. Answers what holds up further ones of its key from now on. */
+  started(limitKey: string, nowMs: number): KeyHold | undefined {
+    this.#count += 1
+    this.#rate?.take(nowMs)
+    return limitKey === '' ? undefined : this.#startedKey(limitKey, nowMs)
+  }
+
+  /** A task that ran when this keeper was made: it takes a slot, and no token. */
+  resumed(limitKey: string): KeyHold | undefined {
+    this.#count += 1
+    if (limitKey === '') return undefined
+    this.#running.set(limitKey, this.runningOf(limitKey) + 1)
+    return this.#isFull(limitKey) ? { kind: 'concurrency' } : undefined
+  }
+
+  /** A task ends. True: its key is to be let go. */
+  ended(limitKey: string): boolean {
+    this.#count -= 1
+    if (limitKey === '') return false
+    const running = this.runningOf(limitKey) - 1
+    const wasFull = running + 1 === this.limits.keyConcurrency
+    if (running === 0) this.#running.delete(limitKey)
+    else this.#running.set(limitKey, running)
+    return wasFull && !this.#resting.has(limitKey)
+  }
+
+  /** Keys that time has given a token, and that have a slot: they are to be let go. */
+  rested(nowMs: number): readonly string[] {
+    const rested: string[] = []
+    for (const [limitKey, readyMs] of this.#resting) {
+      if (readyMs > nowMs) continue
+      this.#resting.delete(limitKey)
+      if (!this.#isFull(limitKey)) rested.push(limitKey)
+    }
+    return rested
+  }
+
+  /** When the next key has a token, ms. */
+  get keyWakeMs(): number {
+    let wakeMs = Number.POSITIVE_INFINITY
+    for (const readyMs of this.#resting.values()) wakeMs = Math.min(wakeMs, readyMs)
+    return wakeMs
+  }
+
+  /** What holds a key up now. */
+  holdOf(limitKey: string): KeyHold | undefined {
+    if (limitKey === '') return undefined
+    const untilMs = this.#resting.get(limitKey)
+    if (untilMs !== undefined) return { kind: 'rate', untilMs }
+    return this.#isFull(limitKey) ? { kind: 'concurrency' } : undefined
+  }
+
+  #isFull(limitKey: string): boolean {
+    return this.limits.keyConcurrency !== undefined && this.runningOf(limitKey) >= this.limits.keyConcurrency
+  }
+
+  #startedKey(limitKey: string, nowMs: number): KeyHold | undefined {
+    this.#running.set(limitKey, this.runningOf(limitKey) + 1)
+    const { keyRate } = this.limits
+    if (keyRate !== undefined) {
+      const bucket = this.#bucketOf(limitKey, keyRate, nowMs)
+      bucket.take(nowMs)
+      const readyMs = bucket.readyMs(nowMs)
+      if (readyMs > nowMs) this.#resting.set(limitKey, readyMs)
+    }
+    return this.holdOf(limitKey)
+  }
+
+  #bucketOf(limitKey: string, keyRate: RateLimit, nowMs: number): TokenBucket {
+    const known = this.#buckets.get(limitKey)
+    if (known !== undefined) return known
+    if (this.#buckets.size >= this.#sweepAt) this.#sweep(nowMs)
+    const bucket = new TokenBucket(keyRate, nowMs)
+    this.#buckets.set(limitKey, bucket)
+    return bucket
+  }
+
+  /** A full bucket is like a new one. */
+  #sweep(nowMs: number): void {
+    for (const [key, bucket] of this.#buckets) if (bucket.isFull(nowMs)) this.#buckets.delete(key)
+    this.#sweepAt = Math.max(SWEEP_KEYS, 2 * this.#buckets.size)
+  }
+}
+
+/** Buckets of keys that are kept before full ones are looked for. */
+const SWEEP_KEYS = 1024

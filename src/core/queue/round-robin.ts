@@ -1,0 +1,40 @@
+/**
+ * Time-slice round robin over keys: deficit round robin on measured service time. A task that outlives the quantum is asked
+ * to yield; it returns a checkpoint and begins to wait anew, at the tail of its key.
+ *
+ * A dispatch is charged its estimate, at most one quantum: that is what it may use before it is asked to yield. A task that
+ * does not yield puts its key into debt, which the next rounds pay off.
+ */
+import { DeficitRoundRobin } from './deficit-round-robin.ts'
+import { positive } from './option-checks.ts'
+import type { SchedulingPolicy } from './policy.ts'
+import { ServiceEstimator } from './service-estimator.ts'
+
+const QUANTUM_MS = 100
+
+export interface RoundRobinOptions {
+  /** Service per round of a key of weight 1, ms; a task that runs longer is asked to yield. Default 100. */
+  readonly quantumMs?: number
+  /** Weight of keys, above 0; those that are not named have 1. */
+  readonly weights?: Readonly<Record<string, number>>
+}
+
+export function roundRobin({
+  quantumMs = QUANTUM_MS,
+  weights = {},
+}: RoundRobinOptions = {}): SchedulingPolicy {
+  const known = new Map(Object.entries(weights))
+  for (const [key, weight] of known) positive('round-robin', `the weight of '${key}'`, weight)
+  const estimator = new ServiceEstimator()
+  return {
+    name: 'round-robin',
+    quantumMs,
+    flows: new DeficitRoundRobin({ quantumMs, weightOf: (key) => known.get(key) ?? 1 }),
+    place: ({ name, key, order, estimateMs }) => ({
+      flow: key,
+      rank: order,
+      chargeMs: Math.min(quantumMs, estimateMs ?? estimator.estimateMs(name)),
+    }),
+    served: ({ name }, servedMs) => estimator.observe(name, servedMs),
+  }
+}
