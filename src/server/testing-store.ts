@@ -131,6 +131,13 @@ export class StoreView implements Store {
   timers: Store['timers'] = (page) => this.#call((inner) => inner.timers(page))
   outbox: Store['outbox'] = (limit) => this.#call((inner) => inner.outbox(limit))
   list: Store['list'] = (query) => this.#call((inner) => inner.list(query))
+  lastTaskSeq: Store['lastTaskSeq'] = () => this.#call((inner) => inner.lastTaskSeq())
+  tasks: Store['tasks'] = (seqs) => this.#call((inner) => inner.tasks(seqs))
+  taskSeqs: Store['taskSeqs'] = (keys) => this.#call((inner) => inner.taskSeqs(keys))
+  lanes: Store['lanes'] = () => this.#call((inner) => inner.lanes())
+  waiting: Store['waiting'] = (page) => this.#call((inner) => inner.waiting(page))
+  dueTasks: Store['dueTasks'] = (page) => this.#call((inner) => inner.dueTasks(page))
+  listTasks: Store['listTasks'] = (query) => this.#call((inner) => inner.listTasks(query))
 
   /** The data stays open: histories are replayed after the engine has closed. */
   close: Store['close'] = async () => {}

@@ -4,11 +4,14 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
 import { keyText, type RunId } from '../../src/protocol/ids.ts'
+import type { TaskStatus } from '../../src/protocol/task-status.ts'
 import type { Batch, CommitOutcome } from '../../src/store/contract/batch.ts'
 import type { OutboxKey, Session } from '../../src/store/contract/rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../../src/store/contract/store.ts'
+import type { DuePage, TaskListQuery, TaskSeq, WaitingPage } from '../../src/store/contract/task-rows.ts'
 import { memoryFixture, sqliteFixture } from './store-fixtures.ts'
 import {
+  ALL_DUE,
   type BatchRows,
   batchOf,
   change,
@@ -18,6 +21,8 @@ import {
   keyAt,
   outboxRow,
   runIdAt,
+  taskChange,
+  taskRow,
   timerRow,
 } from './store-rows.ts'
 import type { StoreFixture } from './store-test.ts'
@@ -40,6 +45,28 @@ const execution = fc
   .record({ runId: run, key, change: changeOf, startedAt: small(3), workflow: fc.constantFrom('a', 'b') })
   .map(({ runId, change: changed, ...row }) => executionRow(runId, { ...row, ...changed }))
 
+const taskSeq = fc.integer({ min: 1, max: 12 })
+const taskStatus = fc.constantFrom<TaskStatus>('waiting', 'waiting', 'waiting', 'delayed', 'completed')
+const lane = fc.constantFrom('a\n\n', 'b\n\n')
+const rank = fc.constantFrom(-1, 0, 0.5, 1e300)
+const due = fc.constantFrom(null, 0, 1, 2)
+const queue = fc.constantFrom('mail', 'print')
+
+const task = fc
+  .record({
+    seq: taskSeq,
+    id: fc.constantFrom(null, null, 'x', 'y'),
+    status: taskStatus,
+    lane,
+    rank,
+    dueAt: due,
+    queue,
+  })
+  .map(({ seq, ...row }) => taskRow(seq, row))
+const taskChangeOf = fc
+  .record({ status: taskStatus, lane, rank, dueAt: due })
+  .map(({ status: next, ...more }) => taskChange(next, more))
+
 /** Few runs and numbers, so that keys meet: some batches are refused. */
 const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record({
   journal: few(fc.tuple(run, small(40), fc.integer({ min: 1, max: 3 })).map((it) => journalEntry(...it))),
@@ -52,6 +79,9 @@ const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record
   outboxAdded: few(fc.tuple(shard, shard, small(30)).map((it) => outboxRow(...it))),
   outboxDropped: few(fc.record({ fromShard: shard, toShard: shard, seq: small(30) })),
   deleted: fc.array(fc.record({ runId: run, key }), { maxLength: 1 }),
+  tasksInserted: few(task),
+  tasksUpdated: few(fc.record({ seq: taskSeq, change: taskChangeOf })),
+  tasksDeleted: few(taskSeq),
 })
 
 /** As folding leaves it: one write per key. Inserts may still meet each other, and are refused then. */
@@ -61,6 +91,8 @@ const rows: fc.Arbitrary<BatchRows> = anyRows.map((it) => {
   const taken = new Set<string>()
   const isFirst = (...parts: readonly unknown[]): boolean => taken.size < taken.add(parts.join(' ')).size
   const isKept = ({ runId }: { readonly runId: RunId }): boolean => !deleted.has(runId)
+  const newTasks = new Set(it.tasksInserted.map(({ seq }) => seq))
+  const isNewTask = (seq: TaskSeq): boolean => newTasks.has(seq)
   const messageKey = ({ fromShard, toShard, seq }: OutboxKey) => ['outbox', fromShard, toShard, seq]
   for (const row of it.outboxAdded) isFirst(...messageKey(row))
   return {
@@ -76,6 +108,9 @@ const rows: fc.Arbitrary<BatchRows> = anyRows.map((it) => {
     outboxAdded: it.outboxAdded,
     outboxDropped: it.outboxDropped.filter((row) => isFirst(...messageKey(row))),
     deleted: it.deleted,
+    tasksInserted: it.tasksInserted,
+    tasksDeleted: it.tasksDeleted.filter((seq) => !isNewTask(seq) && isFirst('task', seq)),
+    tasksUpdated: it.tasksUpdated.filter(({ seq }) => !isNewTask(seq) && isFirst('task', seq)),
   }
 })
 
@@ -86,6 +121,9 @@ type Operation =
   | { readonly kind: 'timers'; readonly page: TimerPage }
   | { readonly kind: 'list'; readonly query: StoreListQuery }
   | { readonly kind: 'journal'; readonly runId: RunId; readonly after: number; readonly limit: number }
+  | { readonly kind: 'waiting'; readonly page: WaitingPage }
+  | { readonly kind: 'due'; readonly page: DuePage }
+  | { readonly kind: 'tasks'; readonly query: TaskListQuery }
   | { readonly kind: 'recoverable'; readonly after: RunId | undefined; readonly limit: number }
 
 const limit = fc.constantFrom(1, 1, 2, 100)
@@ -104,6 +142,28 @@ const query: fc.Arbitrary<StoreListQuery> = fc
     startedTo: optional(small(3)),
     closedBefore: optional(fc.constantFrom(2_000, 2_001)),
     attributes: optional(fc.constantFrom({}, { paid: true }, { paid: 1 }, { note: null })),
+  })
+  .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
+
+const waitingPage: fc.Arbitrary<WaitingPage> = fc.record({
+  namespace: fc.constant('default'),
+  queue,
+  partition: fc.constant(0),
+  lane,
+  after: fc.record({
+    rank: fc.oneof(rank, fc.constant(Number.NEGATIVE_INFINITY)),
+    seq: fc.integer({ min: -1, max: 12 }),
+  }),
+  limit,
+})
+
+const taskQuery: fc.Arbitrary<TaskListQuery> = fc
+  .record({
+    limit,
+    before: optional(taskSeq),
+    queue: optional(queue),
+    status: optional(fc.subarray<TaskStatus>(['waiting', 'delayed', 'completed'])),
+    closedBefore: optional(fc.constantFrom(2_000, 2_001)),
   })
   .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
 
@@ -134,6 +194,19 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('journal' as const), runId: run, after: small(40), limit }),
   },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('waiting' as const), page: waitingPage }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('due' as const),
+      page: fc.record({
+        after: fc.record({ dueAt: fc.integer({ min: -1, max: 2 }), seq: taskSeq }),
+        upToMs: small(2),
+        limit,
+      }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('tasks' as const), query: taskQuery }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('recoverable' as const), after: optional(run), limit }),
@@ -172,6 +245,12 @@ class Subject {
         return this.store.list(it.query)
       case 'journal':
         return this.store.journal(it.runId, it.after, it.limit)
+      case 'waiting':
+        return this.store.waiting(it.page)
+      case 'due':
+        return this.store.dueTasks(it.page)
+      case 'tasks':
+        return this.store.listTasks(it.query)
       case 'recoverable':
         return this.store.recoverable(it.after, it.limit)
     }
@@ -179,7 +258,18 @@ class Subject {
 
   async content(): Promise<unknown> {
     const last = await Promise.all(RUN_IDS.map((runId) => this.store.lastEntry(runId)))
-    return { ...(await contentOf(this.store, RUN_IDS, KEYS)), last }
+    const keys = ['x', 'y'].map((id) => ({ namespace: 'default', id }))
+    const lanes = await this.store.lanes()
+    return {
+      ...(await contentOf(this.store, RUN_IDS, KEYS)),
+      last,
+      tasks: await this.store.listTasks({ limit: 1_000 }),
+      found: await this.store.tasks([3, 1, 99, 2]),
+      ids: await this.store.taskSeqs(keys),
+      due: await this.store.dueTasks(ALL_DUE),
+      lanes: lanes.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+      lastTask: await this.store.lastTaskSeq(),
+    }
   }
 
   async register(): Promise<unknown> {

@@ -2,6 +2,7 @@
 import type { Attributes } from '../../src/protocol/event.ts'
 import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
 import { type RunId, runIdOf, type WorkflowKey } from '../../src/protocol/ids.ts'
+import { isTaskClosed, type TaskStatus } from '../../src/protocol/task-status.ts'
 import type { Batch } from '../../src/store/contract/batch.ts'
 import type {
   ExecutionChange,
@@ -12,6 +13,7 @@ import type {
   TimerRow,
 } from '../../src/store/contract/rows.ts'
 import type { Store } from '../../src/store/contract/store.ts'
+import type { DuePage, TaskChange, TaskRow, TaskSeq } from '../../src/store/contract/task-rows.ts'
 
 const DAY_MS = 86_400_000
 const FIRST_MS = 20_000 * DAY_MS
@@ -60,6 +62,36 @@ export function outboxRow(fromShard: number, toShard: number, seq: number): Outb
   return { fromShard, toShard, seq, message: JSON.stringify({ text: `${fromShard} to ${toShard}` }) }
 }
 
+export function taskRow(seq: TaskSeq, row: Partial<TaskRow> = {}): TaskRow {
+  return {
+    seq,
+    namespace: 'default',
+    id: null,
+    queue: 'mail',
+    partition: 0,
+    name: 'send',
+    status: 'waiting',
+    lane: 'a\n\nsend',
+    rank: seq,
+    dueAt: null,
+    closedAt: null,
+    spec: '{}',
+    state: null,
+    ...row,
+  }
+}
+
+export function taskChange(status: TaskStatus, more: Partial<TaskChange> = {}): TaskChange {
+  const closedAt = isTaskClosed(status) ? 2_000 : null
+  return { status, lane: 'a\n\nsend', rank: 1, dueAt: null, closedAt, state: '{"attempt":1}', ...more }
+}
+
+export const ALL_DUE: DuePage = {
+  after: { dueAt: Number.MIN_SAFE_INTEGER, seq: -1 },
+  upToMs: Number.MAX_SAFE_INTEGER,
+  limit: 1_000,
+}
+
 export type BatchRows = Partial<Omit<Batch, 'session' | 'seq' | 'atMs'>>
 
 export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atMs = seq): Batch {
@@ -77,6 +109,9 @@ export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atM
     outboxAdded: [],
     outboxDropped: [],
     deleted: [],
+    tasksInserted: [],
+    tasksUpdated: [],
+    tasksDeleted: [],
     ...rows,
   }
 }

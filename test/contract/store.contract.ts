@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { describeReads } from './store-reads.contract.ts'
 import { type BatchRows, batchOf } from './store-rows.ts'
+import { describeTasks } from './store-tasks.contract.ts'
 import type { StoreFixture, StoreTest } from './store-test.ts'
 import { describeWrites } from './store-writes.contract.ts'
 
@@ -30,5 +31,6 @@ export function describeStore(name: string, createFixture: () => StoreFixture): 
   describe(name, () => {
     describeWrites(storeTest)
     describeReads(storeTest)
+    describeTasks(storeTest)
   })
 }

@@ -119,6 +119,34 @@ export class SimulatedStore implements Store {
     return this.#read('list', () => this.#inner.list(query))
   }
 
+  lastTaskSeq(): ReturnType<Store['lastTaskSeq']> {
+    return this.#read('lastTaskSeq', () => this.#inner.lastTaskSeq())
+  }
+
+  tasks(seqs: Parameters<Store['tasks']>[0]): ReturnType<Store['tasks']> {
+    return this.#read('tasks', () => this.#inner.tasks(seqs))
+  }
+
+  taskSeqs(keys: Parameters<Store['taskSeqs']>[0]): ReturnType<Store['taskSeqs']> {
+    return this.#read('taskSeqs', () => this.#inner.taskSeqs(keys))
+  }
+
+  lanes(): ReturnType<Store['lanes']> {
+    return this.#read('lanes', () => this.#inner.lanes())
+  }
+
+  waiting(page: Parameters<Store['waiting']>[0]): ReturnType<Store['waiting']> {
+    return this.#read('waiting', () => this.#inner.waiting(page))
+  }
+
+  dueTasks(page: Parameters<Store['dueTasks']>[0]): ReturnType<Store['dueTasks']> {
+    return this.#read('dueTasks', () => this.#inner.dueTasks(page))
+  }
+
+  listTasks(query: Parameters<Store['listTasks']>[0]): ReturnType<Store['listTasks']> {
+    return this.#read('listTasks', () => this.#inner.listTasks(query))
+  }
+
   async close(): Promise<void> {
     this.#world.note('store closed')
   }

@@ -40,11 +40,14 @@ export function parseLaneName(text: string): LaneName {
 }
 
 function escaped(part: string): string {
-  return /[\\\n]/.test(part) ? part.replaceAll('\\', '\\\\').replaceAll('\n', '\\n') : part
+  if (!/[\\\n\0]/.test(part)) return part
+  return part.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\0', '\\0')
 }
 
+const PLAIN = { n: '\n', '0': '\0', '\\': '\\' } as const
+
 function plain(part: string): string {
-  return part.includes('\\') ? part.replace(/\\(.)/g, (_, char) => (char === 'n' ? '\n' : char)) : part
+  return part.includes('\\') ? part.replace(/\\(.)/g, (_, char) => PLAIN[char as keyof typeof PLAIN]) : part
 }
 
 export interface WaitingTask extends Position {

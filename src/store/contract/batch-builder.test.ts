@@ -8,6 +8,7 @@ import type { Batch } from './batch.ts'
 import { BatchBuilder, type RunWrites } from './batch-builder.ts'
 import type { ExecutionChange, ExecutionRow, OutboxRow, Session } from './rows.ts'
 import type { Store } from './store.ts'
+import type { TaskRow } from './task-rows.ts'
 
 const RUNS = 6
 const KEYS: readonly WorkflowKey[] = [
@@ -159,6 +160,9 @@ const NOTHING: Omit<Batch, 'session' | 'seq' | 'atMs'> = {
   outboxAdded: [],
   outboxDropped: [],
   deleted: [],
+  tasksInserted: [],
+  tasksUpdated: [],
+  tasksDeleted: [],
 }
 
 /** A memory store that must accept every batch. */
@@ -361,6 +365,39 @@ describe('BatchBuilder', () => {
         }),
       /was deleted/,
     )
+  })
+
+  test('a task has one write: its last state, or nothing if it came and went', () => {
+    const task: TaskRow = {
+      seq: 1,
+      namespace: 'default',
+      id: null,
+      queue: 'q',
+      partition: 0,
+      name: 't',
+      status: 'waiting',
+      lane: 'l',
+      rank: 1,
+      dueAt: null,
+      closedAt: null,
+      spec: '{}',
+      state: null,
+    }
+    const done = { status: 'completed', lane: 'l', rank: 1, dueAt: null, closedAt: 5, state: '{}' } as const
+    const late = { ...done, status: 'failed' } as const
+    const batch = fold((writes) => {
+      writes.insertTask(task)
+      writes.changeTask(1, done)
+      writes.changeTask(2, done)
+      writes.changeTask(2, late)
+      writes.insertTask({ ...task, seq: 3 })
+      writes.deleteTask(3)
+      writes.changeTask(4, done)
+      writes.deleteTask(4)
+    })
+    assert.deepEqual(batch.tasksInserted, [{ ...task, ...done }])
+    assert.deepEqual(batch.tasksUpdated, [{ seq: 2, change: late }])
+    assert.deepEqual(batch.tasksDeleted, [4])
   })
 
   test('rows and bytes grow with what is added', () => {

@@ -27,6 +27,7 @@ import type {
   TimerKey,
   TimerRow,
 } from './rows.ts'
+import type { TaskChange, TaskRow, TaskSeq } from './task-rows.ts'
 
 /** Rough size of a row without its texts. */
 const ROW_BYTES = 64
@@ -92,6 +93,9 @@ export class BatchBuilder {
       outboxAdded: [],
       outboxDropped: [],
       deleted: [],
+      tasksInserted: [],
+      tasksUpdated: [],
+      tasksDeleted: [],
     }
     for (const writes of this.list) writes.foldInto(batch)
     foldCurrents(this.list, batch)
@@ -135,6 +139,7 @@ export class RunWrites {
   private outboxAdded: OutboxRow[] | undefined
   private outboxDropped: OutboxKey[] | undefined
   private deleted: WorkflowKey | undefined
+  private tasks: Map<TaskSeq, TaskWrites> | undefined
   /** Set with `currentOrder`: the run is the newest of this key. */
   current: WorkflowKey | undefined
   currentOrder = 0
@@ -207,7 +212,25 @@ export class RunWrites {
     this.count(1, 0)
   }
 
+  /** A task belongs to the run that asked for it; all others to one run that does not exist. */
+  insertTask(row: TaskRow): void {
+    this.tasks ??= new Map()
+    this.tasks.set(row.seq, { inserted: row, change: undefined, isDeleted: false })
+    this.count(1, row.spec.length)
+  }
+
+  changeTask(seq: TaskSeq, change: TaskChange): void {
+    const writes = this.taskWrites(seq)
+    writes.change = change
+    this.count(0, change.state?.length ?? 0)
+  }
+
+  deleteTask(seq: TaskSeq): void {
+    this.taskWrites(seq).isDeleted = true
+  }
+
   foldInto(batch: OpenBatch): void {
+    if (this.tasks !== undefined) foldTasks(this.tasks, batch)
     if (this.outboxAdded !== undefined) batch.outboxAdded.push(...this.outboxAdded)
     if (this.outboxDropped !== undefined) batch.outboxDropped.push(...this.outboxDropped)
     if (this.deleted !== undefined) {
@@ -234,6 +257,16 @@ export class RunWrites {
       else if (this.inserted === undefined)
         batch.timersDropped.push({ runId: this.runId, timer } satisfies TimerKey)
     }
+  }
+
+  private taskWrites(seq: TaskSeq): TaskWrites {
+    this.tasks ??= new Map()
+    const known = this.tasks.get(seq)
+    if (known !== undefined) return known
+    const writes: TaskWrites = { inserted: undefined, change: undefined, isDeleted: false }
+    this.tasks.set(seq, writes)
+    this.count(1, 0)
+    return writes
   }
 
   private setTimer(timer: number, row: TimerRow | undefined): void {
@@ -264,6 +297,23 @@ export class RunWrites {
     this.bytes += bytes
     this.builder.rows += rows
     this.builder.bytes += bytes
+  }
+}
+
+/** What one batch writes for one task. */
+interface TaskWrites {
+  readonly inserted: TaskRow | undefined
+  change: TaskChange | undefined
+  isDeleted: boolean
+}
+
+function foldTasks(tasks: ReadonlyMap<TaskSeq, TaskWrites>, batch: OpenBatch): void {
+  for (const [seq, { inserted, change, isDeleted }] of tasks) {
+    if (isDeleted) {
+      if (inserted === undefined) batch.tasksDeleted.push(seq)
+    } else if (inserted !== undefined)
+      batch.tasksInserted.push(change === undefined ? inserted : { ...inserted, ...change })
+    else if (change !== undefined) batch.tasksUpdated.push({ seq, change })
   }
 }
 

@@ -10,6 +10,7 @@ import type {
   TimerKey,
   TimerRow,
 } from './rows.ts'
+import type { TaskChange, TaskRow, TaskSeq } from './task-rows.ts'
 
 export interface Batch {
   readonly session: Session
@@ -35,6 +36,10 @@ export interface Batch {
   readonly outboxDropped: readonly OutboxKey[]
   /** Runs whose rows are all removed: journal, summary, timers, and `current` where it names this run. */
   readonly deleted: readonly { readonly runId: RunId; readonly key: WorkflowKey }[]
+  /** Insert only: a number or an id that exists makes the store refuse the batch. */
+  readonly tasksInserted: readonly TaskRow[]
+  readonly tasksUpdated: readonly { readonly seq: TaskSeq; readonly change: TaskChange }[]
+  readonly tasksDeleted: readonly TaskSeq[]
 }
 
 export type CommitOutcome =

@@ -8,6 +8,7 @@ import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import { SortedList } from '../../protocol/sorted-list.ts'
 import { isRecoverable } from '../contract/list-filter.ts'
 import type { ExecutionChange, ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../contract/rows.ts'
+import { MemoryTasks } from './memory-tasks.ts'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -47,6 +48,7 @@ export class MemoryState {
   readonly outbox = new SortedList<OutboxPosition, OutboxRow>(compareOutbox)
   /** Newest run by `keyText`. */
   readonly currents = new Map<string, RunId>()
+  readonly tasks = new MemoryTasks()
   clockFloorMs = 0
 
   run(runId: RunId): MemoryRun {

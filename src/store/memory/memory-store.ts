@@ -17,6 +17,15 @@ import type {
   TimerRow,
 } from '../contract/rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
+import type {
+  DuePage,
+  LaneCount,
+  TaskKey,
+  TaskListQuery,
+  TaskRow,
+  TaskSeq,
+  WaitingPage,
+} from '../contract/task-rows.ts'
 import { copyRow, entryIndex, type MemoryRun, MemoryState } from './memory-state.ts'
 
 /** Numbers of old batches are dropped in bulk, this many at a time; as many newer ones stay. */
@@ -142,6 +151,36 @@ class MemoryStore implements Store {
     return rows
   }
 
+  async lastTaskSeq(): Promise<TaskSeq> {
+    return this.opened().tasks.last
+  }
+
+  async tasks(seqs: readonly TaskSeq[]): Promise<readonly (TaskRow | undefined)[]> {
+    const { tasks } = this.opened()
+    return seqs.map((seq) => tasks.row(seq))
+  }
+
+  async taskSeqs(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]> {
+    const { tasks } = this.opened()
+    return keys.map((key) => tasks.seqOf(key))
+  }
+
+  async lanes(): Promise<readonly LaneCount[]> {
+    return this.opened().tasks.lanes()
+  }
+
+  async waiting(page: WaitingPage): Promise<readonly TaskRow[]> {
+    return this.opened().tasks.waiting(page)
+  }
+
+  async dueTasks(page: DuePage): Promise<readonly TaskRow[]> {
+    return this.opened().tasks.due(page)
+  }
+
+  async listTasks(query: TaskListQuery): Promise<readonly TaskRow[]> {
+    return this.opened().tasks.list(query)
+  }
+
   async close(): Promise<void> {
     this.closed = true
   }
@@ -161,6 +200,7 @@ function insertAll(state: MemoryState, batch: Batch): string | undefined {
   let entries = 0
   let executions = 0
   let messages = 0
+  let tasks = 0
   let reason: string | undefined
   for (const entry of batch.journal) {
     if (!state.addEntry(entry)) {
@@ -183,7 +223,15 @@ function insertAll(state: MemoryState, batch: Batch): string | undefined {
     }
     messages++
   }
+  for (const row of reason === undefined ? batch.tasksInserted : []) {
+    if (!state.tasks.add(row)) {
+      reason = `task ${row.seq} or its id exists`
+      break
+    }
+    tasks++
+  }
   if (reason === undefined) return undefined
+  for (const { seq } of batch.tasksInserted.slice(0, tasks)) state.tasks.delete(seq)
   for (const row of batch.outboxAdded.slice(0, messages)) state.outbox.delete(row)
   for (const row of batch.executionsInserted.slice(0, executions)) state.removeExecution(row.runId)
   for (const entry of batch.journal.slice(0, entries)) state.removeEntry(entry.runId, entry.seq)
@@ -197,6 +245,8 @@ function applyRest(state: MemoryState, batch: Batch): void {
   for (const { runId, timer } of batch.timersDropped) state.dropTimer(runId, timer)
   for (const row of batch.timersArmed) state.armTimer(row)
   for (const key of batch.outboxDropped) state.outbox.delete(key)
+  for (const { seq, change } of batch.tasksUpdated) state.tasks.change(seq, change)
+  for (const seq of batch.tasksDeleted) state.tasks.delete(seq)
   for (const { runId, key } of batch.deleted) state.deleteRun(runId, keyText(key))
 }
 

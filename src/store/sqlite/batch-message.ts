@@ -24,6 +24,9 @@ const TABLES = [
   { table: 'outboxAdded', texts: 1, numbers: 3 },
   { table: 'outboxDropped', texts: 0, numbers: 3 },
   { table: 'deleted', texts: 3, numbers: 0 },
+  { table: 'tasksInserted', texts: 8, numbers: 5 },
+  { table: 'tasksUpdated', texts: 3, numbers: 4 },
+  { table: 'tasksDeleted', texts: 0, numbers: 1 },
 ] as const
 
 export type BatchTable = (typeof TABLES)[number]['table']
@@ -53,6 +56,7 @@ export function flatBatch(batch: Batch): FlatBatch {
   const encoder = new BatchEncoder(counts)
   encodeRuns(batch, encoder)
   encodeRest(batch, encoder)
+  encodeTasks(batch, encoder)
   const { texts, textLength, numbers } = encoder
   return {
     sessionId: session.id,
@@ -160,6 +164,34 @@ function encodeRest(batch: Batch, to: BatchEncoder): void {
   }
 }
 
+function encodeTasks(batch: Batch, to: BatchEncoder): void {
+  for (const row of batch.tasksInserted) {
+    to.text(row.namespace)
+    to.text(row.id ?? '')
+    to.text(row.queue)
+    to.text(row.name)
+    to.text(row.status)
+    to.text(row.lane)
+    to.text(row.spec)
+    to.text(row.state ?? '')
+    to.number(row.seq)
+    to.number(row.partition)
+    to.number(row.rank)
+    to.number(row.dueAt ?? Number.NaN)
+    to.number(row.closedAt ?? Number.NaN)
+  }
+  for (const { seq, change } of batch.tasksUpdated) {
+    to.text(change.status)
+    to.text(change.lane)
+    to.text(change.state ?? '')
+    to.number(seq)
+    to.number(change.rank)
+    to.number(change.dueAt ?? Number.NaN)
+    to.number(change.closedAt ?? Number.NaN)
+  }
+  for (const seq of batch.tasksDeleted) to.number(seq)
+}
+
 function encodeOutboxKey({ fromShard, toShard, seq }: OutboxKey, to: BatchEncoder): void {
   to.number(fromShard)
   to.number(toShard)
@@ -178,6 +210,9 @@ function countsOf(batch: Batch): Record<BatchTable, number> {
     outboxAdded: batch.outboxAdded.length,
     outboxDropped: batch.outboxDropped.length,
     deleted: batch.deleted.length,
+    tasksInserted: batch.tasksInserted.length,
+    tasksUpdated: batch.tasksUpdated.length,
+    tasksDeleted: batch.tasksDeleted.length,
   }
 }
 

@@ -67,6 +67,7 @@ export class BatchWriter {
       statements.insertCommit.run(message.sessionId, message.seq, message.atMs)
       this.writeRuns(cursor, message)
       this.writeRest(cursor, message)
+      this.writeTasks(cursor, message)
       if (message.seq % COMMITS_KEPT === 0) this.dropOldCommits(message)
       statements.commit.run()
       return { outcome: 'committed' }
@@ -146,6 +147,26 @@ export class BatchWriter {
     }
   }
 
+  private writeTasks(cursor: BatchCursor, { counts }: BatchHead): void {
+    const { statements, inserters } = this
+    for (let i = 0; i < counts.tasksInserted; i++) {
+      inserters.task.add(cursor.text(), cursor.textOrNull(), cursor.text(), cursor.text(), cursor.text())
+      inserters.task.add(cursor.text(), cursor.text(), cursor.textOrNull())
+      inserters.task.add(cursor.number(), cursor.number(), cursor.number())
+      inserters.task.add(cursor.numberOrNull(), cursor.numberOrNull())
+    }
+    inserters.task.flush()
+    for (let i = 0; i < counts.tasksUpdated; i++) {
+      const status = cursor.text()
+      const lane = cursor.text()
+      const state = cursor.textOrNull()
+      const seq = cursor.number()
+      const rank = cursor.number()
+      statements.updateTask.run(status, lane, rank, cursor.numberOrNull(), cursor.numberOrNull(), state, seq)
+    }
+    for (let i = 0; i < counts.tasksDeleted; i++) statements.deleteTask.run(cursor.number())
+  }
+
   private dropOldCommits(message: BatchHead): void {
     const { statements } = this
     statements.raiseClockFloor.run()
@@ -190,6 +211,9 @@ function prepareStatements(database: DatabaseSync) {
     dropTimer: prepare('delete from timer where day = ? and run_id = ? and timer = ?'),
     dropMessage: prepare('delete from outbox where from_shard = ? and to_shard = ? and seq = ?'),
     deleteCurrent: prepare('delete from current where namespace = ? and workflow_id = ? and run_id = ?'),
+    updateTask: prepare(`
+      update or fail task set status = ?, lane = ?, rank = ?, due_at = ?, closed_at = ?, state = ? where seq = ?`),
+    deleteTask: prepare('delete from task where seq = ?'),
     deleteRun: ['journal', 'execution', 'timer'].map((table) =>
       prepare(`delete from ${table} where day = ? and run_id = ?`),
     ),
@@ -220,6 +244,11 @@ function prepareInserters(database: DatabaseSync) {
       into: 'insert or fail into timer (day, run_id, timer, due_at, shard)',
       row: '(?, ?, ?, ?, ?)',
       tail: 'on conflict (day, run_id, timer) do update set due_at = excluded.due_at, shard = excluded.shard',
+    }),
+    task: new RowInserter(database, {
+      into: `insert or fail into task (namespace, id, queue, name, status, lane, spec, state, seq, part, rank, due_at,
+        closed_at)`,
+      row: '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     }),
     outbox: new RowInserter(database, {
       into: 'insert or fail into outbox (message, from_shard, to_shard, seq)',

@@ -9,9 +9,20 @@ import { PerdureError } from '../../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
+import type {
+  DuePage,
+  LaneCount,
+  TaskKey,
+  TaskListQuery,
+  TaskRow,
+  TaskSeq,
+  WaitingPage,
+} from '../contract/task-rows.ts'
 import { isSqliteError, storeError } from './sqlite-error.ts'
 import { listExecutions } from './sqlite-list.ts'
 import { SqliteReads } from './sqlite-reads.ts'
+import { listTasks } from './sqlite-task-list.ts'
+import { SqliteTaskReads } from './sqlite-task-reads.ts'
 
 export type ReadMethods = Omit<Store, 'register' | 'commit' | 'fence' | 'close'>
 
@@ -20,6 +31,7 @@ export abstract class FileReads implements ReadMethods {
   readonly file: string
   protected readonly reading: DatabaseSync
   private readonly reads: SqliteReads
+  private taskReads: SqliteTaskReads | undefined
 
   constructor(file: string, reading: DatabaseSync) {
     this.file = file
@@ -61,6 +73,40 @@ export abstract class FileReads implements ReadMethods {
 
   async list(query: StoreListQuery): Promise<readonly ExecutionRow[]> {
     return listExecutions((read) => this.read(() => read(this.reading)), query)
+  }
+
+  async lastTaskSeq(): Promise<TaskSeq> {
+    return this.read(() => this.ofTasks.last())
+  }
+
+  async tasks(seqs: readonly TaskSeq[]): Promise<readonly (TaskRow | undefined)[]> {
+    return this.read(() => this.ofTasks.rows(seqs))
+  }
+
+  async taskSeqs(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]> {
+    return this.read(() => this.ofTasks.seqs(keys))
+  }
+
+  async lanes(): Promise<readonly LaneCount[]> {
+    return this.read(() => this.ofTasks.lanes())
+  }
+
+  async waiting(page: WaitingPage): Promise<readonly TaskRow[]> {
+    return this.read(() => this.ofTasks.waiting(page))
+  }
+
+  async dueTasks(page: DuePage): Promise<readonly TaskRow[]> {
+    return this.read(() => this.ofTasks.due(page))
+  }
+
+  async listTasks(query: TaskListQuery): Promise<readonly TaskRow[]> {
+    return listTasks((read) => this.read(() => read(this.reading)), query)
+  }
+
+  /** Prepared when they are needed first: a file of schema version 1, which a tool reads, has no tasks. */
+  private get ofTasks(): SqliteTaskReads {
+    this.taskReads ??= new SqliteTaskReads(this.reading)
+    return this.taskReads
   }
 
   protected read<T>(read: () => T): T {

@@ -1,0 +1,96 @@
+/**
+ * Tasks in the store: one row each, updated in place. A task needs no journal: its row is its history.
+ *
+ * `lane` and `rank` are where it waits (see `core/queue`). All that wait are indexed by (queue, lane, rank, seq), so that
+ * the order of a queue holds over any number of tasks; all that something is due for, by (due, seq).
+ */
+import type { TaskStatus } from '../../protocol/task-status.ts'
+
+/** Number of a task in its store; rises with time, and is never used again. */
+export type TaskSeq = number
+
+export interface QueueKey {
+  readonly namespace: string
+  readonly queue: string
+  /** 0, 1, … */
+  readonly partition: number
+}
+
+export interface TaskRow extends QueueKey {
+  readonly seq: TaskSeq
+  /** Given by the caller, unique in the namespace; null: none was given. */
+  readonly id: string | null
+  readonly name: string
+  readonly status: TaskStatus
+  readonly lane: string
+  readonly rank: number
+  /** When something is to be done for it, ms: its start, its next attempt, or the end of its time. */
+  readonly dueAt: number | null
+  readonly closedAt: number | null
+  /** JSON of what never changes: input and options. */
+  readonly spec: string
+  /** JSON of what changes; null: as at the beginning. */
+  readonly state: string | null
+}
+
+/** The columns that change; an update writes them all. */
+export type TaskChange = Pick<TaskRow, 'status' | 'lane' | 'rank' | 'dueAt' | 'closedAt' | 'state'>
+
+export interface TaskKey {
+  readonly namespace: string
+  readonly id: string
+}
+
+export interface LaneCount extends QueueKey {
+  readonly lane: string
+  readonly waiting: number
+}
+
+export interface WaitingPage extends QueueKey {
+  readonly lane: string
+  readonly after: { readonly rank: number; readonly seq: TaskSeq }
+  readonly limit: number
+}
+
+export interface DuePage {
+  readonly after: { readonly dueAt: number; readonly seq: TaskSeq }
+  readonly upToMs: number
+  readonly limit: number
+}
+
+export interface TaskListQuery {
+  readonly namespace?: string
+  readonly queue?: string
+  readonly name?: string
+  readonly status?: readonly TaskStatus[]
+  /** Only closed ones that closed before this time, ms. */
+  readonly closedBefore?: number
+  /** Newest first, from this one on, which is not given itself. */
+  readonly before?: TaskSeq
+  readonly limit: number
+}
+
+/** What the engine reads of tasks. */
+export interface TaskReads {
+  /** The highest number of any task; 0 without tasks. */
+  lastTaskSeq(): Promise<TaskSeq>
+  /** In the order asked. */
+  tasks(seqs: readonly TaskSeq[]): Promise<readonly (TaskRow | undefined)[]>
+  /** Numbers of tasks by their ids, in the order asked. */
+  taskSeqs(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]>
+  /** How many wait in each lane; lanes in which none waits are left out. In no order. */
+  lanes(): Promise<readonly LaneCount[]>
+  /** Waiting tasks of a lane after the position, in order of (rank, seq). */
+  waiting(page: WaitingPage): Promise<readonly TaskRow[]>
+  /** Tasks due up to `upToMs` inclusive, after the position, in order of (due, seq). */
+  dueTasks(page: DuePage): Promise<readonly TaskRow[]>
+  listTasks(query: TaskListQuery): Promise<readonly TaskRow[]>
+}
+
+export function isTaskListed(row: TaskRow, query: TaskListQuery): boolean {
+  if (query.namespace !== undefined && row.namespace !== query.namespace) return false
+  if (query.queue !== undefined && row.queue !== query.queue) return false
+  if (query.name !== undefined && row.name !== query.name) return false
+  if (query.status !== undefined && !query.status.includes(row.status)) return false
+  return query.closedBefore === undefined || (row.closedAt !== null && row.closedAt < query.closedBefore)
+}

@@ -1,0 +1,104 @@
+/** Reads of tasks, on one connection. */
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { TaskStatus } from '../../protocol/task-status.ts'
+import type { DuePage, LaneCount, TaskKey, TaskRow, TaskSeq, WaitingPage } from '../contract/task-rows.ts'
+
+type Columns = Record<string, SQLOutputValue>
+
+export const TASK_COLUMNS =
+  'seq, namespace, id, queue, part, name, status, lane, rank, due_at, closed_at, spec, state'
+
+export class SqliteTaskReads {
+  private readonly statements: ReturnType<typeof prepareStatements>
+
+  constructor(database: DatabaseSync) {
+    this.statements = prepareStatements(database)
+  }
+
+  last(): TaskSeq {
+    return Number(this.statements.last.get()?.last ?? 0)
+  }
+
+  rows(seqs: readonly TaskSeq[]): (TaskRow | undefined)[] {
+    return this.each(seqs, (seq) => {
+      const row = this.statements.row.get(seq)
+      return row === undefined ? undefined : taskOf(row)
+    })
+  }
+
+  seqs(keys: readonly TaskKey[]): (TaskSeq | undefined)[] {
+    return this.each(keys, ({ namespace, id }) => {
+      const row = this.statements.seq.get(namespace, id)
+      return row === undefined ? undefined : Number(row.seq)
+    })
+  }
+
+  lanes(): LaneCount[] {
+    return this.statements.lanes.all().map((row) => ({
+      namespace: String(row.namespace),
+      queue: String(row.queue),
+      partition: Number(row.part),
+      lane: String(row.lane),
+      waiting: Number(row.waiting),
+    }))
+  }
+
+  waiting({ namespace, queue, partition, lane, after, limit }: WaitingPage): TaskRow[] {
+    const rows = this.statements.waiting.all(namespace, queue, partition, lane, after.rank, after.seq, limit)
+    return rows.map(taskOf)
+  }
+
+  due({ after, upToMs, limit }: DuePage): TaskRow[] {
+    return this.statements.due.all(after.dueAt, after.seq, upToMs, limit).map(taskOf)
+  }
+
+  /** Many lookups in one snapshot cost a tenth of lookups with a snapshot each. */
+  private each<Key, Found>(keys: readonly Key[], find: (key: Key) => Found): Found[] {
+    if (keys.length < 2) return keys.map(find)
+    this.statements.begin.run()
+    try {
+      return keys.map(find)
+    } finally {
+      this.statements.rollback.run()
+    }
+  }
+}
+
+function prepareStatements(database: DatabaseSync) {
+  const prepare = (sql: string): StatementSync => database.prepare(sql)
+  return {
+    begin: prepare('begin'),
+    rollback: prepare('rollback'),
+    last: prepare('select max(seq) as last from task'),
+    row: prepare(`select ${TASK_COLUMNS} from task where seq = ?`),
+    seq: prepare('select seq from task where namespace = ? and id = ?'),
+    lanes: prepare(`
+      select namespace, queue, part, lane, count(*) as waiting from task indexed by task_waiting
+      where status = 'waiting' group by namespace, queue, part, lane`),
+    waiting: prepare(`
+      select ${TASK_COLUMNS} from task indexed by task_waiting
+      where status = 'waiting' and namespace = ? and queue = ? and part = ? and lane = ? and (rank, seq) > (?, ?)
+      order by rank, seq limit ?`),
+    due: prepare(`
+      select ${TASK_COLUMNS} from task indexed by task_due
+      where due_at is not null and (due_at, seq) > (?, ?) and due_at <= ? order by due_at, seq limit ?`),
+  }
+}
+
+export function taskOf(row: Columns): TaskRow {
+  return {
+    seq: Number(row.seq),
+    namespace: String(row.namespace),
+    id: row.id === null ? null : String(row.id),
+    queue: String(row.queue),
+    partition: Number(row.part),
+    name: String(row.name),
+    status: row.status as TaskStatus,
+    lane: String(row.lane),
+    rank: Number(row.rank),
+    dueAt: row.due_at === null ? null : Number(row.due_at),
+    closedAt: row.closed_at === null ? null : Number(row.closed_at),
+    spec: String(row.spec),
+    state: row.state === null ? null : String(row.state),
+  }
+}

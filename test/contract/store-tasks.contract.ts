@@ -1,0 +1,131 @@
+/** What every store promises of tasks. */
+import assert from 'node:assert/strict'
+import { describe } from 'node:test'
+import { ALL_DUE, batchOf, taskChange, taskRow } from './store-rows.ts'
+import type { DefineTest } from './store-test.ts'
+
+const LANE = { namespace: 'default', queue: 'mail', partition: 0, lane: 'a\n\nsend' } as const
+const FIRST = { rank: Number.NEGATIVE_INFINITY, seq: -1 }
+
+export function describeTasks(storeTest: DefineTest): void {
+  describe('tasks', () => {
+    describeRows(storeTest)
+    describeOrder(storeTest)
+  })
+}
+
+function describeRows(storeTest: DefineTest): void {
+  storeTest('a task comes back with all columns, by number and by id', async ({ store, write }) => {
+    const named = taskRow(3, { id: 'ä 漢字 😀', namespace: 'other', rank: -0.25, dueAt: 5, partition: 7 })
+    const plain = taskRow(9_007_199_254_740_000, { spec: '{"input":"O\'Neill"}', state: '{"a":1}' })
+    await write({ tasksInserted: [named, plain] })
+    assert.deepEqual(await store.tasks([plain.seq, 1, 3]), [plain, undefined, named])
+    const key = { namespace: 'other', id: 'ä 漢字 😀' }
+    assert.deepEqual(await store.taskSeqs([key, { ...key, namespace: 'default' }]), [3, undefined])
+    assert.equal(await store.lastTaskSeq(), plain.seq)
+  })
+
+  storeTest('a store without tasks has no last number and no lanes', async ({ store }) => {
+    assert.equal(await store.lastTaskSeq(), 0)
+    assert.deepEqual(await store.lanes(), [])
+  })
+
+  storeTest(
+    'a change writes its columns and no others; of no task it does nothing',
+    async ({ store, write }) => {
+      const row = taskRow(1, { id: 'a', spec: '{"b":1}' })
+      await write({ tasksInserted: [row] })
+      const change = taskChange('completed', { rank: 4, state: null })
+      await write({
+        tasksUpdated: [
+          { seq: 1, change },
+          { seq: 2, change },
+        ],
+      })
+      assert.deepEqual(await store.tasks([1, 2]), [{ ...row, ...change }, undefined])
+      assert.deepEqual(await store.lanes(), [])
+    },
+  )
+
+  storeTest(
+    'a number or an id that exists is refused, and nothing of its batch stays',
+    async ({ store, session, write }) => {
+      await write({ tasksInserted: [taskRow(1, { id: 'a' })] })
+      const refused = async (seq: number, id: string): Promise<void> => {
+        const rows = { tasksInserted: [taskRow(5), taskRow(seq, { id })] }
+        assert.equal((await store.commit(batchOf(session, 90, rows))).outcome, 'refused')
+        assert.deepEqual(await store.tasks([5]), [undefined])
+      }
+      await refused(1, 'b')
+      await refused(2, 'a')
+      await write({ tasksInserted: [taskRow(2, { id: 'a', namespace: 'other' })] })
+      await write({ tasksDeleted: [1] })
+      await write({ tasksInserted: [taskRow(3, { id: 'a' })] })
+      assert.deepEqual(await store.taskSeqs([{ namespace: 'default', id: 'a' }]), [3])
+    },
+  )
+}
+
+function describeOrder(storeTest: DefineTest): void {
+  storeTest('what waits comes by (rank, seq), lane by lane, page by page', async ({ store, write }) => {
+    const rows = [
+      taskRow(1, { rank: 2 }),
+      taskRow(2, { rank: -1 }),
+      taskRow(3, { rank: 2 }),
+      taskRow(4, { rank: 0.5 }),
+    ]
+    const elsewhere = [
+      taskRow(5, { queue: 'print' }),
+      taskRow(6, { lane: 'b\n\nsend' }),
+      taskRow(7, { partition: 1 }),
+      taskRow(8, { namespace: 'other' }),
+      taskRow(9, { status: 'delayed' }),
+    ]
+    await write({ tasksInserted: [...rows, ...elsewhere] })
+    const page = await store.waiting({ ...LANE, after: FIRST, limit: 3 })
+    assert.deepEqual(
+      page.map(({ seq }) => seq),
+      [2, 4, 1],
+    )
+    const rest = await store.waiting({ ...LANE, after: { rank: 2, seq: 1 }, limit: 3 })
+    assert.deepEqual(rest, [rows[2]])
+    const counts = (await store.lanes()).map(({ queue, partition, lane, namespace, waiting }) =>
+      [namespace, queue, partition, lane, waiting].join(),
+    )
+    assert.deepEqual(counts.toSorted(), [
+      'default,mail,0,a\n\nsend,4',
+      'default,mail,0,b\n\nsend,1',
+      'default,mail,1,a\n\nsend,1',
+      'default,print,0,a\n\nsend,1',
+      'other,mail,0,a\n\nsend,1',
+    ])
+  })
+
+  storeTest('what is due comes by (due, seq), up to the time inclusive', async ({ store, write }) => {
+    const due = [taskRow(1, { dueAt: 20 }), taskRow(2, { dueAt: 10 }), taskRow(3, { dueAt: 20 }), taskRow(4)]
+    await write({ tasksInserted: due })
+    const seqs = async (page: Parameters<typeof store.dueTasks>[0]): Promise<number[]> =>
+      (await store.dueTasks(page)).map(({ seq }) => seq)
+    assert.deepEqual(await seqs(ALL_DUE), [2, 1, 3])
+    assert.deepEqual(await seqs({ ...ALL_DUE, upToMs: 10 }), [2])
+    assert.deepEqual(await seqs({ ...ALL_DUE, after: { dueAt: 20, seq: 1 } }), [3])
+    await write({ tasksUpdated: [{ seq: 2, change: taskChange('waiting') }] })
+    assert.deepEqual(await seqs(ALL_DUE), [1, 3])
+  })
+
+  storeTest('lists come newest first, filtered, page by page', async ({ store, write }) => {
+    const rows = Array.from({ length: 5_000 }, (_, i) =>
+      taskRow(i + 1, i % 1_000 === 0 ? { status: 'failed', closedAt: i, queue: 'print' } : {}),
+    )
+    await write({ tasksInserted: rows })
+    const listed = async (
+      query: Omit<Parameters<typeof store.listTasks>[0], 'limit'>,
+      limit = 10,
+    ): Promise<number[]> => (await store.listTasks({ ...query, limit })).map(({ seq }) => seq)
+    assert.deepEqual(await listed({ status: ['failed'] }), [4001, 3001, 2001, 1001, 1])
+    assert.deepEqual(await listed({ queue: 'print', before: 3001 }, 2), [2001, 1001])
+    assert.deepEqual(await listed({ closedBefore: 1000 }), [1])
+    assert.deepEqual(await listed({ name: 'other' }), [])
+    assert.deepEqual(await listed({}, 2), [5000, 4999])
+  })
+}
