@@ -21,9 +21,15 @@ export function checkedOptions<T extends object>(options: T | undefined, call: s
 export function nameOf(
   definition: { readonly kind: string; readonly name: string },
   kind: 'signal' | 'query' | 'update',
+  call?: string,
 ): string {
-  if (definition?.kind !== kind)
-    throw new PerdureError('ARGUMENT_INVALID', `the first argument is not a ${kind} that ${kind}() made`)
+  if (definition?.kind !== kind) {
+    const of = call === undefined ? '' : `${call}: `
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `${of}the first argument is not ${kind === 'update' ? 'an' : 'a'} ${kind} that ${kind}() made`,
+    )
+  }
   return checkedName(definition.name, `the name of the ${kind}`)
 }
 

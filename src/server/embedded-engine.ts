@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** `createEngine`: puts store, worker, engine and client together in one process. */
 import { hostname } from 'node:os'
 import { ClientCalls } from '../engine/client-calls.ts'
@@ -55,6 +56,18 @@ export interface EngineSeams {
   readonly timerPageRows?: number
 }
 
+const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
+  store: true,
+  workflows: true,
+  namespace: true,
+  logger: true,
+  limits: true,
+  idleExecutions: true,
+  retention: true,
+  shutdownGrace: true,
+  onFailed: true,
+  determinismGuards: true,
+}
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly (keyof Logger)[]
 const DEFAULT_SHARDS = 256
 const DEFAULT_IDLE_EXECUTIONS = 2000
@@ -104,6 +117,12 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
 }
 
 export async function createEngine(settings: EngineSettings): Promise<EmbeddedEngine> {
+  for (const name of Object.keys(settings ?? {}))
+    if (!Object.hasOwn(SETTINGS, name))
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `createEngine() has no setting '${name}'; there are ${Object.keys(SETTINGS).join(', ')}`,
+      )
   return assembleEngine(settings, {})
 }
 

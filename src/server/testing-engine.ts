@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * `createTestEngine`: an engine for tests of workflows. Time is skipped, randomness is seeded, faults are injected, code
  * that replay could not repeat is refused, and in the end every execution is replayed against its code.

@@ -244,6 +244,11 @@ describe('createEngine refuses', () => {
     ['null as settings', null, 'ARGUMENT_INVALID'],
     ['null as store', { store: null, workflows: [fine] }, 'STORE_INVALID'],
     ['an object that is no store', { store: {}, workflows: [fine] }, 'STORE_INVALID'],
+    [
+      'a setting that does not exist',
+      { store: 'memory', workflows: [], retentoin: '1d' },
+      'ARGUMENT_INVALID',
+    ],
     ['null as limits', { store: 'memory', workflows: [], limits: null }, 'ARGUMENT_INVALID'],
     ['a number as limits', { store: 'memory', workflows: [], limits: 5 }, 'ARGUMENT_INVALID'],
     ['a list as limits', { store: 'memory', workflows: [], limits: [] }, 'ARGUMENT_INVALID'],

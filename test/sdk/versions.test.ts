@@ -43,6 +43,30 @@ describe('versions of a workflow', () => {
     )
   })
 
+  test('parked again for another reason: the newest reason is told', async () => {
+    await using engine = await createTestEngine({ workflows: [v1] })
+    const stepped = workflow({
+      name: 's',
+      run: async (ctx) => [await ctx.step('pack', () => 1), await ctx.waitFor(note)],
+    })
+    const changed = workflow({ name: 's', run: async (ctx) => ctx.step('wrap', () => 1) })
+    await engine.restart({ workflows: [stepped] })
+    const execution = await engine.start(stepped)
+    await engine.advance(0)
+    await engine.restart({ workflows: [v1] })
+    await engine.advance(0)
+    await engine.restart({ workflows: [v1] })
+    await engine.advance(0)
+    await engine.restart({ workflows: [changed] })
+    await engine.advance(0)
+    assert.match((await execution.describe()).error?.message ?? '', /the code made step 'wrap'/)
+    const types = typesOf(await execution.history())
+    assert.equal(types.filter((type) => type === 'execution-parked').length, 2)
+    await engine.restart({ workflows: [stepped] })
+    await execution.signal(note, 5)
+    assert.deepEqual(await execution.result(), [1, 5])
+  })
+
   test('parked while a sleep ends: it goes on at once when the code is back', async () => {
     const sleeper = workflow({
       name: 'sleeper',

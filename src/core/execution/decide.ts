@@ -66,12 +66,17 @@ export function decide(state: ExecutionState, command: Command, circumstances: C
     case 'fail':
       return closing(state, { type: 'execution-failed', failure: command.failure, at })
     case 'park':
-      return state.status === 'parked'
+      // Tried again, and parked again: only another reason is worth an event.
+      return state.status === 'parked' && isSameReason(state.parkedFailure, command.failure)
         ? NOTHING
         : decided([{ type: 'execution-parked', failure: command.failure, at }])
     case 'resume':
       return state.status === 'parked' ? decided([{ type: 'execution-resumed', at }]) : NOTHING
   }
+}
+
+function isSameReason(a: Failure | undefined, b: Failure): boolean {
+  return a !== undefined && a.code === b.code && a.message === b.message
 }
 
 function requested<T extends string>({ reason, parentClosed }: CommandOf<'cancel' | 'terminate'>, type: T) {

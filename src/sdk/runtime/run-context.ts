@@ -8,6 +8,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import type { Attributes } from '../../protocol/event.ts'
 import { DEFAULT_RETRY, type RetryPolicy } from '../../protocol/retry-policy.ts'
 import type { LogRecord } from '../../protocol/worker-port.ts'
+import { nameOf } from '../checked-arguments.ts'
 import { checkedAttributes } from '../checked-attributes.ts'
 import type {
   CancellationScope,
@@ -59,8 +60,7 @@ export class RunContext implements WorkflowContext {
     if (typeof name !== 'string' || name === '')
       throw new PerdureError('ARGUMENT_INVALID', 'ctx.step: the first argument is the name of the step')
     checkedName(name, 'the name of a step', this.#run.host.limits.idBytes)
-    if (typeof run !== 'function')
-      throw new PerdureError('ARGUMENT_INVALID', `ctx.step('${name}'): the second argument is not a function`)
+    assertFunction(run, `ctx.step('${name}'): the second argument`)
     const timeoutMs = optionalMs(options?.timeout)
     const retry = options?.retry === undefined ? undefined : retryPolicyOf(options.retry)
     // The one cast: what the step resolves with was recorded from what its function returned.
@@ -85,10 +85,16 @@ export class RunContext implements WorkflowContext {
 
   waitFor<T>(signal: Signal<T>, options?: { readonly timeout: Duration }): Promise<T> {
     // The payload's type was promised by the sender's `Signal<T>`.
-    return this.#run.waitFor(this.#scope, signal.name, optionalMs(options?.timeout)) as Promise<T>
+    const name = nameOf(signal, 'signal', 'ctx.waitFor')
+    return this.#run.waitFor(this.#scope, name, optionalMs(options?.timeout)) as Promise<T>
   }
 
   child<W extends Workflow>(workflow: W, ...[input, options]: ChildArgs<InputOf<W>>): Child<OutputOf<W>> {
+    if (workflow?.kind !== 'workflow')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'ctx.child: the first argument is not a workflow that workflow() made',
+      )
     const { id, parentClosePolicy: closePolicy = 'terminate', executionTimeout }: ChildOptions = options ?? {}
     const { name, version, inputSchema } = workflow
     const accepted =
@@ -118,7 +124,8 @@ export class RunContext implements WorkflowContext {
     promise.catch(() => {})
     return Object.assign(promise, {
       id: workflowId ?? `${this.#run.info.key.workflowId}/${op}`,
-      signal: <T>(signal: Signal<T>, value?: T) => this.#signalChild(op, signal.name, value),
+      signal: <T>(signal: Signal<T>, value?: T) =>
+        this.#signalChild(op, nameOf(signal, 'signal', 'child.signal'), value),
       cancel: (reason = 'cancelled by its parent') => {
         this.#run.assertActive('child.cancel')
         this.#run.command({ kind: 'cancel-child', op, reason })
@@ -139,6 +146,9 @@ export class RunContext implements WorkflowContext {
     options?: { readonly concurrency?: number },
   ): Promise<R[]> {
     const concurrency = options?.concurrency ?? DEFAULT_CONCURRENCY
+    if (typeof items?.[Symbol.iterator] !== 'function')
+      throw new PerdureError('ARGUMENT_INVALID', 'ctx.map: the first argument is not iterable')
+    assertFunction(run, 'ctx.map: the second argument')
     if (!(Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY) || concurrency < 1)
       throw new PerdureError('ARGUMENT_INVALID', 'ctx.map: concurrency must be a whole number of 1 or more')
     const all = [...items]
@@ -196,7 +206,9 @@ export class RunContext implements WorkflowContext {
 
   onQuery<In, Out>(query: Query<In, Out>, answer: (input: In) => Out): void {
     this.#run.assertActive('onQuery')
-    this.#run.onQuery(query.name, (input) => answer(input as In))
+    const name = nameOf(query, 'query', 'ctx.onQuery')
+    assertFunction(answer, `ctx.onQuery('${name}'): the second argument`)
+    this.#run.onQuery(name, (input) => answer(input as In))
   }
 
   onUpdate<In, Out>(
@@ -206,7 +218,10 @@ export class RunContext implements WorkflowContext {
   ): void {
     this.#run.assertActive('onUpdate')
     const validate = options?.validate
-    this.#run.updates.register(update.name, {
+    const name = nameOf(update, 'update', 'ctx.onUpdate')
+    assertFunction(handle, `ctx.onUpdate('${name}'): the second argument`)
+    if (validate !== undefined) assertFunction(validate, `ctx.onUpdate('${name}'): the option validate`)
+    this.#run.updates.register(name, {
       handle: (input) => handle(input as In),
       validate: validate === undefined ? undefined : (input) => validate(input as In),
     })
@@ -217,6 +232,7 @@ export class RunContext implements WorkflowContext {
   }
 
   scope<T>(run: (ctx: WorkflowContext) => Promise<T>): CancellationScope<T> {
+    assertFunction(run, 'ctx.scope: the argument')
     const scope = new Scope(this.#scope)
     const promise = this.#within(scope, run)
     promise.catch(() => {})
@@ -229,6 +245,7 @@ export class RunContext implements WorkflowContext {
   }
 
   uncancellable<T>(run: (ctx: WorkflowContext) => Promise<T>): Promise<T> {
+    assertFunction(run, 'ctx.uncancellable: the argument')
     return this.#within(new Scope(this.#scope, true), run)
   }
 
@@ -248,6 +265,10 @@ export class RunContext implements WorkflowContext {
   continueAsNew(input?: unknown): never {
     throw new ContinueAsNew(input)
   }
+}
+
+function assertFunction(value: unknown, what: string): void {
+  if (typeof value !== 'function') throw new PerdureError('ARGUMENT_INVALID', `${what} is not a function`)
 }
 
 function retryPolicyOf(options: RetryOptions): RetryPolicy {
