@@ -1,5 +1,7 @@
 /** `perdure`: authoring, and the embedded engine. */
 
+export type { PolicySetting } from './core/queue/policies.ts'
+export type { Place, PolicyTask, SchedulingPolicy } from './core/queue/policy.ts'
 export { jsonLogger, type Logger, silentLogger } from './platform/logger.ts'
 export type { ConflictPolicy, PendingOperation } from './protocol/client-port.ts'
 export type { Duration } from './protocol/duration.ts'
@@ -8,6 +10,8 @@ export type { Attributes, Event, ParentClosePolicy, SequencedEvent } from './pro
 export type { ExecutionStatus } from './protocol/execution-status.ts'
 export { ApplicationError, NonRetryableError } from './protocol/failure.ts'
 export type { Limits } from './protocol/limits.ts'
+export type { QueueDescription } from './protocol/task-port.ts'
+export type { TaskStatus } from './protocol/task-status.ts'
 export {
   Execution,
   type ExecutionInfo,
@@ -39,4 +43,14 @@ export {
 } from './sdk/definition.ts'
 export { ExecutionFailedError } from './sdk/execution-failed-error.ts'
 export type { ListOptions } from './sdk/list-options.ts'
+export { type Task, type TaskContext, type TaskInputOf, type TaskOutputOf, task } from './sdk/tasks/task.ts'
+export {
+  type EnqueueOptions,
+  TaskHandle,
+  type TaskInfo,
+  type TaskListOptions,
+} from './sdk/tasks/task-client.ts'
+export { TaskFailedError } from './sdk/tasks/task-failed-error.ts'
+export type { TaskTimeoutOptions } from './sdk/tasks/task-options.ts'
 export { createEngine, type EmbeddedEngine as Engine, type EngineSettings } from './server/embedded-engine.ts'
+export type { QueueSettings } from './server/queue-settings.ts'

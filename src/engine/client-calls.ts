@@ -25,6 +25,7 @@ import type { Engine } from './engine.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { outcomeFrom } from './outcome.ts'
 import { Starts } from './starts.ts'
+import { TaskCalls } from './tasks/task-calls.ts'
 
 const LIST_LIMIT = 1000
 const LIST_DEFAULT = 100
@@ -33,10 +34,12 @@ const HISTORY_LIMIT = 10_000
 export class ClientCalls implements ClientPort {
   readonly #engine: Engine
   readonly #starts: Starts
+  readonly tasks: TaskCalls
 
   constructor(engine: Engine) {
     this.#engine = engine
     this.#starts = new Starts(engine)
+    this.tasks = new TaskCalls(engine)
   }
 
   newRequestId(): string {
@@ -113,6 +116,10 @@ export class ClientCalls implements ClientPort {
       // It ended, or was loaded anew, while its code caught up.
       if (this.#engine.table.get(runId) !== execution || isClosed(execution.state.status))
         return await this.query({ key, runId }, name, payload)
+      if (execution.state.status === 'parked') {
+        await this.#durable(execution)
+        throw parkedError(execution)
+      }
       if (execution.run === undefined)
         throw new PerdureError('QUERY_FAILED', `execution ${key.workflowId} has not started: it is delayed`)
       const answer = execution.run.query(name, payload)
@@ -335,12 +342,9 @@ export class ClientCalls implements ClientPort {
 
   /** Waits until the code has seen every event so far. */
   async #codeReady(execution: LiveExecution): Promise<void> {
-    const { key } = execution.state
     if (execution.state.status === 'parked' && execution.run === undefined) {
-      throw new PerdureError(
-        'EXECUTION_PARKED',
-        `execution ${key.workflowId} is parked: ${execution.state.parkedFailure?.message ?? ''}`,
-      )
+      await this.#durable(execution)
+      throw parkedError(execution)
     }
     // Code that is loaded anew is not idle either.
     while (!execution.isCodeIdle && this.#engine.table.get(execution.state.runId) === execution) {
@@ -434,4 +438,9 @@ function lastEventOf(entry: JournalEntry): Event {
   if (event === undefined)
     throw new Error(`invariant: journal entry ${entry.seq} of run ${entry.runId} is empty`)
   return event
+}
+
+function parkedError({ state }: LiveExecution): PerdureError {
+  const reason = state.parkedFailure?.message ?? ''
+  return new PerdureError('EXECUTION_PARKED', `execution ${state.key.workflowId} is parked: ${reason}`)
 }

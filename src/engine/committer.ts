@@ -70,6 +70,11 @@ export class Committer {
     return this.#open
   }
 
+  /** The batch that takes changes now. */
+  get open(): OpenBatch<LiveExecution> {
+    return this.#open
+  }
+
   /** The open batch's accumulator for a run that is not in memory. */
   writesFor(runId: RunId): RunWrites {
     return this.#open.builder.run(runId)
@@ -104,8 +109,7 @@ export class Committer {
     this.wait(execution, { runId: execution.state.runId, isStep: false, release })
   }
 
-  wait(execution: LiveExecution, waiting: WaitingRelease): void {
-    const { batch } = execution
+  wait({ batch }: Pick<LiveExecution, 'batch'>, waiting: WaitingRelease): void {
     if (batch !== undefined && !batch.isDone) this.#await(batch, waiting)
     else this.#releaseSoon(waiting)
   }

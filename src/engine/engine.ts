@@ -10,37 +10,49 @@
  * 3. A failure that cannot be settled (a broken invariant, a failed fsync) stops the engine: nobody gets an answer.
  */
 import type { Command } from '../core/execution/decision.ts'
-import { type Clock, monotonicClock } from '../platform/clock.ts'
+import type { TaskQueue } from '../core/queue/task-queue.ts'
+import { type Clock, forwardingClock, monotonicClock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Randomness } from '../platform/randomness.ts'
 import { runIdSource } from '../platform/run-ids.ts'
 import { PerdureError } from '../protocol/errors.ts'
+import type { TerminalEvent } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
-import type { Failure } from '../protocol/failure.ts'
+import { type Failure, platformFailure } from '../protocol/failure.ts'
 import type { RunId } from '../protocol/ids.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Payload } from '../protocol/payload.ts'
+import type { TaskOutcome } from '../protocol/task-port.ts'
+import type { TaskWorkerPort } from '../protocol/task-worker-port.ts'
 import type { StepDispatch, TurnReport, WorkerHost, WorkerPort } from '../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../protocol/workflow-command.ts'
 import type { CommitOutcome } from '../store/contract/batch.ts'
 import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import type { Session } from '../store/contract/rows.ts'
 import type { Store } from '../store/contract/store.ts'
+import type { QueueKey, TaskSeq } from '../store/contract/task-rows.ts'
 import { Committer } from './committer.ts'
 import { noCounts } from './engine-counters.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { LiveTable, type LoadedExecution } from './live-table.ts'
 import { Mailbox } from './mailbox.ts'
 import type { OpenBatch } from './open-batch.ts'
-import { RunWaiters } from './run-waiters.ts'
+import { recover, roomInMemory } from './recovery.ts'
+import { reloadExecution } from './reloading.ts'
 import { settleBatch } from './settlement.ts'
+import type { LiveTask } from './tasks/live-task.ts'
+import { taskOutcomeOf } from './tasks/task-description.ts'
+import { TaskDesk } from './tasks/task-desk.ts'
 import { type DueTimer, TimerWindow } from './timer-window.ts'
 import { Transitions } from './transitions.ts'
 import { UpdateDesk } from './update-desk.ts'
+import { Waiters } from './waiters.ts'
 
 export interface EngineOptions {
   readonly store: Store
   readonly worker: WorkerPort<LiveExecution>
+  readonly taskWorker: TaskWorkerPort<LiveTask>
+  readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
@@ -56,13 +68,8 @@ export interface EngineOptions {
   readonly onFailed?: (error: Error) => void
 }
 
-const RECOVERY_PAGE = 500
-/** Recovery and timers wait while this many executions are in memory and busy. */
-const LIVE_LIMIT = 20_000
-const ROOM_WAITS = 50
 /** `close` waits at least so long for the commit in flight. */
 const MIN_COMMIT_WAIT_MS = 1000
-const ROOM_WAIT_MS = 20
 
 export class Engine implements WorkerHost<LiveExecution> {
   readonly options: EngineOptions
@@ -73,9 +80,12 @@ export class Engine implements WorkerHost<LiveExecution> {
   readonly mailbox: Mailbox
   readonly updates: UpdateDesk
   /** Told when events of a run were committed. */
-  readonly watchers = new RunWaiters()
+  readonly watchers = new Waiters<RunId, TerminalEvent>()
   /** Told when the end of a run was committed. */
-  readonly ends = new RunWaiters()
+  readonly ends = new Waiters<RunId, TerminalEvent>()
+  /** Told when the end of a task was committed. */
+  readonly taskEnds = new Waiters<TaskSeq, TaskOutcome>()
+  readonly tasks: TaskDesk
   clock: Clock
   newRunId: () => RunId
   session: Session = { id: 0, incarnation: '' }
@@ -89,16 +99,17 @@ export class Engine implements WorkerHost<LiveExecution> {
 
   constructor(options: EngineOptions) {
     this.options = options
-    const { store, worker, logger, limits, clock, shards, idleLimit } = options
+    const { store, worker, taskWorker, logger, limits, clock, shards, idleLimit } = options
     this.clock = clock
     this.newRunId = runIdSource(clock, options.random)
     const onError = (error: unknown): void => this.fail(error)
+    const ownClock = forwardingClock(() => this.clock)
     this.committer = new Committer({
       get busyRuns() {
         return worker.busyRuns
       },
       get isIdle() {
-        return worker.busyRuns === 0 && worker.runningSteps === 0
+        return worker.busyRuns === 0 && worker.runningSteps === 0 && taskWorker.running === 0
       },
       defer: (call) => clock.defer(this.guarded(call)),
       commit: (builder, isAwaited) => this.commitAs(builder, isAwaited),
@@ -116,7 +127,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       onEvicted: (execution) => this.transitions.deactivate(execution),
     })
     this.transitions = new Transitions({
-      clock: { nowMs: () => this.clock.nowMs(), after: clock.after, defer: clock.defer },
+      clock: ownClock,
       limits,
       logger,
       worker,
@@ -132,6 +143,18 @@ export class Engine implements WorkerHost<LiveExecution> {
     const { committer, table, transitions } = this
     this.mailbox = new Mailbox({ table, committer, transitions, logger, onError })
     this.updates = new UpdateDesk({ committer, transitions })
+    this.tasks = new TaskDesk({
+      store,
+      worker: taskWorker,
+      committer,
+      clock: ownClock,
+      random: options.random,
+      makeQueue: options.makeQueue,
+      timerLookaheadMs: options.timerLookaheadMs,
+      onClosed: (task) => this.taskEnds.tell(task.seq, taskOutcomeOf(task.record)),
+      onError,
+      isDraining: () => this.#state !== 'running',
+    })
   }
 
   async open(): Promise<void> {
@@ -180,7 +203,10 @@ export class Engine implements WorkerHost<LiveExecution> {
       ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
     })
     this.#timers.start()
-    this.#recover(generation).catch((error) => this.fail(error))
+    this.tasks.open().catch((error) => this.fail(error))
+    recover(this, () => generation === this.#generation && this.#state === 'running').catch((error) =>
+      this.fail(error),
+    )
   }
 
   /** Drops everything that is not durable and starts over from the store, in the session that is registered now. */
@@ -190,13 +216,13 @@ export class Engine implements WorkerHost<LiveExecution> {
     this.#generation += 1
     this.#timers?.stop()
     this.#timers = undefined
+    this.tasks.reset()
     for (const execution of this.table.clear()) {
       this.transitions.deactivate(execution)
       this.updates.dropped(execution, error)
     }
     this.committer.dropAll(error)
-    this.watchers.tellAll()
-    this.ends.tellAll()
+    for (const waiters of this.#waiters()) waiters.tellAll()
     await this.start()
   }
 
@@ -217,6 +243,11 @@ export class Engine implements WorkerHost<LiveExecution> {
     return this.#state === 'failed'
   }
 
+  /** It has ended, or is about to: nothing waits for it any more. */
+  get isOver(): boolean {
+    return this.#state === 'failed' || this.#state === 'closed'
+  }
+
   /** Nothing runs, nothing is to be committed: only time or a call can make something happen. */
   get isQuiet(): boolean {
     return this.#isDrained && !this.mailbox.isHolding
@@ -229,6 +260,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       worker.busyRuns === 0 &&
       worker.runningSteps === 0 &&
       this.committer.isIdle &&
+      this.tasks.isIdle &&
       !this.mailbox.isDelivering
     )
   }
@@ -254,6 +286,7 @@ export class Engine implements WorkerHost<LiveExecution> {
         this.transitions.deactivate(execution)
         this.updates.dropped(execution, error)
       }
+      this.tasks.abortAll(platformFailure('ENGINE_CLOSED', 'the engine closes'))
       if (this.#failure === undefined && worker.busyRuns === 0) {
         const leftMs = Math.max(MIN_COMMIT_WAIT_MS, endMs - this.clock.nowMs())
         await new Promise<void>((resolve) => {
@@ -266,9 +299,9 @@ export class Engine implements WorkerHost<LiveExecution> {
       }
     }
     this.#state = 'closed'
+    this.tasks.reset()
     this.committer.end(error)
-    this.watchers.failAll(error)
-    this.ends.failAll(error)
+    for (const waiters of this.#waiters()) waiters.failAll(error)
     await store.close()
   }
 
@@ -287,9 +320,9 @@ export class Engine implements WorkerHost<LiveExecution> {
       this.transitions.deactivate(execution)
       this.updates.dropped(execution, error)
     }
+    this.tasks.reset()
     this.committer.end(error)
-    this.watchers.failAll(error)
-    this.ends.failAll(error)
+    for (const waiters of this.#waiters()) waiters.failAll(error)
     this.options.onFailed?.(error)
   }
 
@@ -326,24 +359,7 @@ export class Engine implements WorkerHost<LiveExecution> {
 
   /** Loads the execution anew, so that its code is replayed: once all that is known of it is committed. */
   reload(execution: LiveExecution): void {
-    execution.isCodeIdle = false
-    this.transitions.finish(execution)
-    const again = (dropped: Error | undefined): void => {
-      if (dropped !== undefined || this.table.get(execution.state.runId) !== execution) return
-      if (!execution.isCommitted) {
-        this.committer.release(execution, again)
-        return
-      }
-      this.transitions.deactivate(execution)
-      this.table.remove(execution)
-      this.table.load(execution.state.runId).then(
-        (loaded) => {
-          if (loaded !== undefined) this.updates.handOver(execution, loaded)
-        },
-        (error) => this.fail(error),
-      )
-    }
-    this.committer.release(execution, again)
+    reloadExecution(this, execution)
   }
 
   #onStep(execution: LiveExecution, command: Command): void {
@@ -388,6 +404,10 @@ export class Engine implements WorkerHost<LiveExecution> {
     this.transitions.finish(execution)
   }
 
+  #waiters() {
+    return [this.watchers, this.ends, this.taskEnds]
+  }
+
   /** Ids are inputs of the kernel: new runs get theirs here. */
   #withIds(command: WorkflowCommand): WorkflowCommand {
     if (command.kind !== 'child' && command.kind !== 'continue') return command
@@ -419,6 +439,7 @@ export class Engine implements WorkerHost<LiveExecution> {
   }
 
   #onCommitted(batch: OpenBatch<LiveExecution>): void {
+    batch.listener?.committed()
     for (const timer of batch.timers) this.#timers?.armed(timer)
     const { watchers, ends, table } = this
     if (watchers.size > 0) for (const { runId } of batch.builder.writes()) watchers.tell(runId, undefined)
@@ -457,7 +478,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       this.committer.touch()
       rest = late
     }
-    await this.#roomInMemory()
+    await roomInMemory(this, () => this.#state === 'running')
   }
 
   #fire(execution: LiveExecution, timer: number): void {
@@ -465,31 +486,5 @@ export class Engine implements WorkerHost<LiveExecution> {
     this.transitions.apply(execution, { type: 'timer-due', timer })
     if (isStart && execution.run === undefined && execution.state.status === 'running') this.reload(execution)
     else this.transitions.finish(execution)
-  }
-
-  async #recover(generation: number): Promise<void> {
-    const { store } = this.options
-    let after: RunId | undefined
-    for (;;) {
-      const rows = await store.recoverable(after, RECOVERY_PAGE)
-      if (generation !== this.#generation || this.#state !== 'running') return
-      await Promise.all(rows.map((row) => this.table.load(row.runId)))
-      after = rows.at(-1)?.runId
-      if (rows.length < RECOVERY_PAGE) return
-      await this.#roomInMemory()
-    }
-  }
-
-  /** What recovery and timers bring into memory waits for what they have brought before. */
-  async #roomInMemory(): Promise<void> {
-    this.table.trim()
-    // Bounded: what is in memory may itself wait for a timer.
-    for (
-      let waits = 0;
-      waits < ROOM_WAITS && this.table.busy > LIVE_LIMIT && this.#state === 'running';
-      waits++
-    ) {
-      await new Promise<void>((resolve) => void this.clock.after(ROOM_WAIT_MS, resolve))
-    }
   }
 }

@@ -18,6 +18,7 @@ import type { OutboxKey, OutboxRow } from '../store/contract/rows.ts'
 import type { Committer } from './committer.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
+import { NO_RUN } from './no-run.ts'
 import type { Transitions } from './transitions.ts'
 
 export interface MailboxOptions {
@@ -34,9 +35,6 @@ interface Waiting {
   /** The sender, if it sent in this session: its outbox row and the drop of it stay in one commit. */
   readonly from: RunId | undefined
 }
-
-/** Stands for no run: the drop of a message that nobody received. */
-const NO_RUN = '' as RunId
 
 export class Mailbox {
   readonly #options: MailboxOptions

@@ -25,6 +25,8 @@ export class OpenBatch<Execution> {
   readonly timers: { readonly runId: RunId; readonly timer: number; readonly dueAt: number }[] = []
   /** Runs whose changes belong together: they stay in one commit even if the batch has to be split. */
   readonly links: (readonly [RunId, RunId])[] = []
+  /** Told when it is durable, before its releases. */
+  listener: { committed(): void } | undefined
   isDone = false
   /** Why it never will be durable. */
   dropped: Error | undefined

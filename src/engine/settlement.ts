@@ -22,6 +22,7 @@ import type { Committer } from './committer.ts'
 import type { EngineCounters } from './engine-counters.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
+import { NO_RUN } from './no-run.ts'
 import type { OpenBatch } from './open-batch.ts'
 import type { Transitions } from './transitions.ts'
 
@@ -172,6 +173,8 @@ async function commitPart(engine: SettlingEngine, part: BatchBuilder): Promise<C
 }
 
 async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string): Promise<void> {
+  // Rows of tasks are checked before they get here.
+  if (runId === NO_RUN) throw new Error(`the store refuses rows of tasks: ${reason}`)
   const execution = await engine.table.load(runId)
   // Refused at its very start: there is nothing to park, and its caller was told.
   if (execution === undefined) return

@@ -126,8 +126,11 @@ export class Starts {
       const error = new PerdureError('EXECUTION_EXISTS', detail)
       this.#answer(execution, () => reject(error), reject)
     } else if (!isOpen) this.#startNew(start)
-    else if (onConflict === 'terminate-existing') this.#replace(start, execution)
-    else this.#signal(execution, signal, existing, reject)
+    else if (onConflict === 'terminate-existing') {
+      // Before anything is changed: a refusal must leave the old run as it is.
+      this.#engine.assertIntake()
+      this.#replace(start, execution)
+    } else this.#signal(execution, signal, existing, reject)
   }
 
   /** Old and new run share a commit. */

@@ -18,10 +18,8 @@ export class UpdateDesk {
   }
 
   submit(execution: LiveExecution, request: UpdateRequest): void {
-    const known = execution.state.updates?.get(request.updateId)
-    if (known !== undefined) {
-      this.#await(execution, request)
-      if (known !== null) this.completed(execution, request.updateId)
+    if (execution.state.updates?.has(request.updateId) === true) {
+      this.#join(execution, request)
       return
     }
     execution.updateRequests ??= []
@@ -44,7 +42,7 @@ export class UpdateDesk {
         continue
       }
       if (execution.state.updates?.has(updateId) === true) {
-        this.#await(execution, request)
+        this.#join(execution, request)
         continue
       }
       const verdict = execution.run.validateUpdate(name, payload)
@@ -92,8 +90,10 @@ export class UpdateDesk {
   /** The execution was loaded anew: who waits for it waits for the new object. */
   handOver(from: LiveExecution, to: LiveExecution): void {
     if (from === to) return
-    to.updateRequests = from.updateRequests
-    to.updateWaiters = from.updateWaiters
+    // Some may wait for the new object already.
+    const requests = [...(from.updateRequests ?? []), ...(to.updateRequests ?? [])]
+    to.updateRequests = requests.length === 0 ? undefined : requests
+    for (const request of [...(from.updateWaiters?.values() ?? [])].flat()) this.#await(to, request)
     from.updateRequests = undefined
     from.updateWaiters = undefined
   }
@@ -115,6 +115,12 @@ export class UpdateDesk {
     this.#options.committer.release(execution, (dropped) =>
       reply(dropped === undefined ? { failure } : { error: dropped }),
     )
+  }
+
+  /** The update was accepted before, and perhaps answered. */
+  #join(execution: LiveExecution, request: UpdateRequest): void {
+    this.#await(execution, request)
+    this.completed(execution, request.updateId)
   }
 
   #await(execution: LiveExecution, request: UpdateRequest): void {

@@ -34,6 +34,16 @@ export const systemClock: Clock = {
   },
 }
 
+/** The clock that is the right one at the time of each call. */
+export function forwardingClock(current: () => Clock): Clock {
+  return {
+    nowMs: () => current().nowMs(),
+    tickMs: () => current().tickMs?.() ?? current().nowMs(),
+    after: (delayMs, call) => current().after(delayMs, call),
+    defer: (call) => current().defer(call),
+  }
+}
+
 /**
  * A clock that never runs backwards: not when the system's clock is set back, and not across a restart, since `floorMs` is
  * the highest time of any commit before. It does not stand still either: while the system's clock is behind, time goes on

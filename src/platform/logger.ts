@@ -29,6 +29,18 @@ export function jsonLogger(
   return { debug: logAt('debug'), info: logAt('info'), warn: logAt('warn'), error: logAt('error') }
 }
 
+/** A logger of a user may throw: that must stop nothing. What it threw is told on standard error. */
+export function safeLogger(logger: Logger): Logger {
+  const at = (name: keyof typeof LEVELS) => (message: string, fields?: LogFields) => {
+    try {
+      logger[name](message, fields)
+    } catch (error) {
+      fallback.error('the logger threw', { record: message, error })
+    }
+  }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
 /** Fields come from users too: what JSON cannot hold is shown as text, and never thrown. */
 function lineOf(record: LogFields, fields: LogFields | undefined): string {
   try {
@@ -53,5 +65,7 @@ function plainError(_key: string, value: unknown): unknown {
     ...(cause === undefined ? {} : { cause }),
   }
 }
+
+const fallback = jsonLogger()
 
 export const silentLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }

@@ -1,9 +1,11 @@
 /** Between the typed client and the engine, embedded or remote: payloads are encoded, ids are text. */
+
 import type { Attributes, SequencedEvent } from './event.ts'
 import type { ExecutionStatus } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import type { RunId, WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
+import type { TaskPort } from './task-port.ts'
 
 export type ConflictPolicy = 'use-existing' | 'fail' | 'terminate-existing'
 
@@ -83,6 +85,7 @@ export interface ListPage {
 }
 
 export interface ClientPort {
+  readonly tasks: TaskPort
   start(request: StartRequest): Promise<StartReply>
   signal(target: ExecutionTarget, name: string, payload: Payload, requestId?: string): Promise<void>
   query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload>

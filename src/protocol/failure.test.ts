@@ -92,6 +92,11 @@ test('errors of the platform come back as such, with code, message and cause', (
   assert.equal(travelled(travelled(back)).message, thrown.message, 'the hint is not added again')
 })
 
+test('a long code is cut like any text', () => {
+  const failure = failureOf(Object.assign(new Error('x'), { code: 'z'.repeat(1_000_000) }))
+  assert.ok((failure.code?.length ?? 0) < 20_000)
+})
+
 test('a code of a newer release is still an error', () => {
   const back = errorOf({ kind: 'platform', name: 'PerdureError', message: 'm', code: 'NOT_INVENTED_YET' })
   assert.ok(back instanceof ApplicationError)

@@ -56,7 +56,7 @@ function readFailure(thrown: unknown, depth: number): Failure {
     name: clipped(thrown.name),
     message: clipped(platform ? detailOf(thrown) : thrown.message),
     ...(thrown.stack === undefined ? {} : { stack: clipped(thrown.stack) }),
-    ...(typeof code === 'string' || typeof code === 'number' ? { code: String(code) } : {}),
+    ...(typeof code === 'string' || typeof code === 'number' ? { code: clipped(String(code)) } : {}),
     ...((thrown as { nonRetryable?: unknown }).nonRetryable === true ? { nonRetryable: true as const } : {}),
     ...(thrown.cause !== undefined && depth < CAUSE_DEPTH
       ? { cause: failureOf(thrown.cause, depth + 1) }

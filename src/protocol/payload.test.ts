@@ -225,3 +225,33 @@ function mapInItself(): Map<string, unknown> {
   map.set('self', map)
   return map
 }
+
+describe('the size of a payload', () => {
+  const text = 'x'.repeat(1_000_000)
+  const shapes: [what: string, value: unknown][] = [
+    ['a text', text],
+    ['texts in an array', [text]],
+    ['texts in arrays in arrays', [[[text]]]],
+    ['a text in an object', { a: { b: text } }],
+    ['a key', { [text]: 1 }],
+    ['a text in a Map', new Map([['a', text]])],
+    ['a key of a Map', new Map([[text, 1]])],
+    ['a text in a Set', new Set([text])],
+    ['bytes', new Uint8Array(1_000_000)],
+    ['a big integer', 10n ** 100_000n],
+    ['numbers', Array.from({ length: 100_000 }, (_, i) => i)],
+    ['many small texts', Array.from({ length: 100_000 }, () => 'abc')],
+    ['many small objects', Array.from({ length: 50_000 }, () => ({ a: 1 }))],
+  ]
+  for (const [what, value] of shapes)
+    test(`is told, or refused, whatever makes it large: ${what}`, () => {
+      const sizes: number[] = []
+      try {
+        encodeSized(value, 50_000, 40_000, (bytes) => sizes.push(bytes))
+      } catch (error) {
+        assert.equal((error as { code?: unknown }).code, 'PAYLOAD_TOO_LARGE')
+        return
+      }
+      assert.ok((sizes[0] ?? 0) > 50_000, String(sizes))
+    })
+})

@@ -161,7 +161,10 @@ function encodeKind(value: object, path: string, parents: object[]): Json {
     for (let i = 0; i < value.length; i++) {
       const item: unknown = value[i]
       if (item === undefined && !(i in value)) throw unsupported(`${path}[${i}]`, 'a hole in an array')
-      items[i] = typeof item === 'string' ? item : encode(item, `${path}[${i}]`, parents)
+      if (typeof item === 'string') {
+        take(item.length)
+        items[i] = item
+      } else items[i] = encode(item, `${path}[${i}]`, parents)
     }
     return items
   }

@@ -23,7 +23,9 @@ import type { PayloadArgs } from './context.ts'
 import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './definition.ts'
 import { ExecutionFailedError } from './execution-failed-error.ts'
 import { type ListOptions, listQuery } from './list-options.ts'
+import { isRepeatable, repeated } from './repeated.ts'
 import { validate } from './standard-schema.ts'
+import { TaskClient } from './tasks/task-client.ts'
 
 export interface StartOptions {
   /** Workflow id: unique in the namespace. Default: a new unique one. */
@@ -66,16 +68,15 @@ export interface ClientSettings extends EncodingSettings {
   readonly knows: (workflow: string, version: string) => boolean
 }
 
-/** Requests that were not recorded are repeated: their ids make that harmless. */
-const ATTEMPTS = 5
 const HISTORY_PAGE = 1000
 const CONFLICT_POLICIES: readonly ConflictPolicy[] = ['use-existing', 'fail', 'terminate-existing']
 
-export class Client {
+export class Client extends TaskClient {
   readonly #port: ClientPort
   readonly #settings: ClientSettings
 
   constructor(port: ClientPort, settings: ClientSettings) {
+    super(port.tasks, settings)
     this.#port = port
     this.#settings = settings
   }
@@ -364,18 +365,4 @@ function infoOf({
 
 function encoded(value: unknown, settings: EncodingSettings): Payload {
   return checkedPayload(value, settings.limits, settings)
-}
-
-async function repeated<T>(call: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await call()
-    } catch (error) {
-      if (!isRepeatable(error, attempt)) throw error
-    }
-  }
-}
-
-function isRepeatable(error: unknown, attempt: number): boolean {
-  return error instanceof PerdureError && error.code === 'UNCOMMITTED' && attempt < ATTEMPTS
 }

@@ -6,8 +6,9 @@ import { Engine } from '../engine/engine.ts'
 import type { EngineCounters } from '../engine/engine-counters.ts'
 import type { LiveExecution } from '../engine/live-execution.ts'
 import { Retention } from '../engine/retention.ts'
+import type { LiveTask } from '../engine/tasks/live-task.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
-import { jsonLogger, type Logger } from '../platform/logger.ts'
+import { jsonLogger, type Logger, safeLogger } from '../platform/logger.ts'
 import { type Randomness, systemRandomness } from '../platform/randomness.ts'
 import { checkedName } from '../protocol/checked-text.ts'
 import { type Duration, durationMs, optionalMs } from '../protocol/duration.ts'
@@ -19,13 +20,23 @@ import type { Workflow } from '../sdk/definition.ts'
 import { installDeterminismGuards } from '../sdk/runtime/determinism-guards.ts'
 import { EmbeddedWorker, type EmbeddedWorkerOptions } from '../sdk/runtime/embedded-worker.ts'
 import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
+import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
+import type { Task } from '../sdk/tasks/task.ts'
 import type { Store } from '../store/contract/store.ts'
 import { openStore } from './open-store.ts'
+import { type QueueSettings, queueMaker } from './queue-settings.ts'
 
 export interface EngineSettings {
   /** `'memory'`, `'sqlite:PATH'`, or a store. */
   readonly store: string | Store
-  readonly workflows: readonly Workflow[]
+  /** Default: none. */
+  readonly workflows?: readonly Workflow[]
+  /** Tasks that this engine runs. Default: none. */
+  readonly tasks?: readonly Task[]
+  /** Policies and limits of queues; those that are not named are `fcfs` without limits. */
+  readonly queues?: readonly QueueSettings[]
+  /** Tasks that run at once in this process. Default 64. */
+  readonly taskConcurrency?: number
   /** Default `'default'`. */
   readonly namespace?: string
   /** Default: JSON lines on standard error, warnings and errors. */
@@ -59,6 +70,9 @@ export interface EngineSeams {
 const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   store: true,
   workflows: true,
+  tasks: true,
+  queues: true,
+  taskConcurrency: true,
   namespace: true,
   logger: true,
   limits: true,
@@ -71,12 +85,14 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly (keyof Logger)[]
 const DEFAULT_SHARDS = 256
 const DEFAULT_IDLE_EXECUTIONS = 2000
+const DEFAULT_TASK_CONCURRENCY = 64
 
 /** The parts of an engine, put together and open. */
 export interface OpenedEngine {
   readonly engine: Engine
   readonly calls: ClientCalls
   readonly worker: EmbeddedWorker<LiveExecution>
+  readonly taskWorker: EmbeddedTaskWorker<LiveTask>
   readonly client: ClientSettings
   close(): Promise<void>
 }
@@ -135,22 +151,32 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const idleLimit = settings.idleExecutions ?? DEFAULT_IDLE_EXECUTIONS
   const limits = checkedLimits(settings.limits)
   const clock = seams.clock ?? systemClock
-  const logger = settings.logger ?? jsonLogger()
+  const logger = settings.logger === undefined ? jsonLogger() : safeLogger(settings.logger)
   const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
   const graceMs = durationMs(settings.shutdownGrace ?? '10s')
   const retentionMs = optionalMs(settings.retention)
   const worker = new EmbeddedWorker<LiveExecution>({
-    workflows: settings.workflows,
+    workflows: settings.workflows ?? [],
     clock,
     logger,
     limits,
     ...(seams.enter === undefined ? {} : { enter: seams.enter }),
   })
+  const taskWorker = new EmbeddedTaskWorker<LiveTask>({
+    tasks: settings.tasks ?? [],
+    concurrency: settings.taskConcurrency ?? DEFAULT_TASK_CONCURRENCY,
+    clock,
+    logger,
+    limits,
+  })
+  const makeQueue = queueMaker(settings.queues ?? [])
   const store = await openStore(settings.store)
   const { timerLookaheadMs, timerPageRows } = seams
   const engine = new Engine({
     store,
     worker,
+    taskWorker,
+    makeQueue: ({ queue }, nowMs) => makeQueue(queue, nowMs),
     clock,
     logger,
     limits,
@@ -163,6 +189,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
   })
   worker.connect(engine)
+  taskWorker.connect(engine.tasks)
   try {
     await engine.open()
   } catch (error) {
@@ -187,6 +214,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     engine,
     calls,
     worker,
+    taskWorker,
     client: {
       namespace,
       limits,
@@ -214,8 +242,28 @@ function checkSettings(settings: EngineSettings): void {
     )
   if (onFailed !== undefined && typeof onFailed !== 'function')
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ onFailed }) is not a function')
+  const concurrency = settings.taskConcurrency ?? DEFAULT_TASK_CONCURRENCY
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `taskConcurrency is ${concurrency}, not a whole number of 1 or more`,
+    )
+  checkDefinitions(workflows, settings.tasks)
+}
+
+function checkDefinitions(workflows: unknown, tasks: unknown = []): void {
+  if (workflows === undefined && Array.isArray(tasks) && tasks.length > 0) return checkDefinitions([], tasks)
   if (!Array.isArray(workflows))
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ workflows }) is not a list')
+  if (!Array.isArray(tasks))
+    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ tasks }) is not a list')
+  for (const task of tasks) {
+    if (task?.kind !== 'task')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'createEngine({ tasks }) has an item that task() did not make',
+      )
+  }
   for (const workflow of workflows) {
     if (workflow?.kind !== 'workflow')
       throw new PerdureError(

@@ -53,7 +53,7 @@ export class TestHost implements TimedEngine {
 
   private constructor(options: TestEngineOptions, inner: Store) {
     this.#options = options
-    this.#workflows = options.workflows
+    this.#workflows = options.workflows ?? []
     this.#random = seededRandomness(options.seed ?? DEFAULT_SEED)
     const startMs = options.startTime ?? (options.store === undefined ? DEFAULT_START_MS : Date.now())
     this.time = new TestTime({
@@ -106,7 +106,8 @@ export class TestHost implements TimedEngine {
   }
 
   get awaitedSteps(): number {
-    return this.#life?.opened.worker.awaitedSteps ?? 0
+    const opened = this.#life?.opened
+    return opened === undefined ? 0 : opened.worker.awaitedSteps + opened.taskWorker.running
   }
 
   get isWaitingForClock(): boolean {
@@ -119,7 +120,9 @@ export class TestHost implements TimedEngine {
 
   async hasTimers(): Promise<boolean> {
     const page = { after: { dueAt: -1, runId: '', timer: 0 }, upToMs: Number.MAX_SAFE_INTEGER, limit: 1 }
-    return (await this.store.inner.timers(page)).length > 0
+    if ((await this.store.inner.timers(page)).length > 0) return true
+    const tasks = { after: { dueAt: -1, seq: 0 }, upToMs: Number.MAX_SAFE_INTEGER, limit: 1 }
+    return (await this.store.inner.dueTasks(tasks)).length > 0
   }
 
   get opened(): Promise<OpenedEngine> {

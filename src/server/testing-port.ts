@@ -16,6 +16,7 @@ import type {
 } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../protocol/ids.ts'
+import type { TaskPort } from '../protocol/task-port.ts'
 
 /** One engine process: it lives until it crashes or is closed. */
 export interface EngineLife {
@@ -40,6 +41,20 @@ export interface TestPortOptions {
 export class TestPort implements ClientPort {
   readonly #options: TestPortOptions
   readonly newRequestId: () => string
+  readonly tasks: TaskPort = {
+    // With ids, so that a repetition finds what was recorded.
+    enqueue: (requests) => {
+      const named = requests.map((request) => ({ id: this.newRequestId(), ...request }))
+      return this.#call((port) => port.tasks.enqueue(named))
+    },
+    outcome: (target) => this.#options.whileWaiting(() => this.#call((port) => port.tasks.outcome(target))),
+    describe: (target) => this.#call((port) => port.tasks.describe(target)),
+    list: (query) => this.#call((port) => port.tasks.list(query)),
+    queues: (namespace) => this.#call((port) => port.tasks.queues(namespace)),
+    cancel: (...args) => this.#repeated('TASK_CLOSED', (port) => port.tasks.cancel(...args)),
+    retry: (...args) => this.#repeated('TASK_OPEN', (port) => port.tasks.retry(...args)),
+    reprioritise: (...args) => this.#call((port) => port.tasks.reprioritise(...args)),
+  }
 
   constructor(options: TestPortOptions) {
     this.#options = options

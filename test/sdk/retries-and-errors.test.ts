@@ -1,7 +1,6 @@
 // Retry policies of steps, their timeouts, and what becomes of errors.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { backoffMs } from '../../src/core/execution/backoff.ts'
 import {
   ApplicationError,
   ExecutionFailedError,
@@ -11,6 +10,7 @@ import {
   workflow,
 } from '../../src/index.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
+import { backoffMs } from '../../src/protocol/backoff.ts'
 import { DEFAULT_RETRY } from '../../src/protocol/retry-policy.ts'
 import { createTestEngine } from '../../src/testing.ts'
 

@@ -29,6 +29,27 @@ const CASES: readonly [what: string, run: (ctx: Untyped) => unknown, message: Re
     /the option validate is not a function/,
   ],
   ['a signal as update', (ctx) => ctx.onUpdate(signal('s'), () => 1), /is not an update/],
+  [
+    'an error as reason of a cancelled child',
+    (ctx) => ctx.child(workflow({ name: 'wrong', run: () => {} })).cancel(new Error('circular')),
+    /the reason is of type object, not a string/,
+  ],
+  [
+    'an error as reason of a cancelled scope',
+    (ctx) => ctx.scope((inner: Untyped) => inner.sleep(1)).cancel(new Error('circular')),
+    /the reason is of type object, not a string/,
+  ],
+  [
+    'a close policy that does not exist',
+    (ctx) => ctx.child(workflow({ name: 'kid', run: () => {} }), 1, { parentClosePolicy: 'request-cancel' }),
+    /parentClosePolicy is "request-cancel", not one of terminate, cancel, abandon/,
+  ],
+  ['retry as a number', (ctx) => ctx.step('x', () => 1, { retry: 5 }), /retry is not an object/],
+  [
+    'options as a number',
+    (ctx) => ctx.step('x', () => 1, 5),
+    /the options of ctx\.step\('x'\) are not an object/,
+  ],
   ['no step function', (ctx) => ctx.step('x', 5), /ctx\.step\('x'\): the second argument is not a function/],
   ['items that are none', (ctx) => ctx.map(5, () => 1), /ctx\.map: the first argument is not iterable/],
   ['no function for items', (ctx) => ctx.map([], 1), /ctx\.map: the second argument is not a function/],

@@ -8,11 +8,12 @@
  * 5. What a child suffers from the closing of its parent is never told to a parent that was reopened: the child is
  *    withdrawn, and replay asks for it again.
  */
+
+import { backoffMs } from '../../protocol/backoff.ts'
 import { isClosed } from '../../protocol/execution-status.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import { DEFAULT_RETRY } from '../../protocol/retry-policy.ts'
-import { backoffMs } from './backoff.ts'
 import { closing } from './closing.ts'
 import { decideWorkflowCommand } from './decide-workflow-command.ts'
 import {

@@ -183,13 +183,21 @@ export class Backlog<Task extends WaitingTask> {
     return undefined
   }
 
-  /** @param rows in order; fewer than the limit: there are no more */
-  page({ lane, limit }: PageRequest<Task>, rows: readonly Task[]): void {
+  /**
+   * @param rows in order; fewer than the limit: there are no more
+   * @param isTaken whether a row is of a task that was taken: the store may say for long that it waits
+   */
+  page(
+    { lane, limit }: PageRequest<Task>,
+    rows: readonly Task[],
+    isTaken: (seq: number) => boolean = () => false,
+  ): void {
     this.#reads -= 1
     lane.isReading = false
     const changed = new Map<number, Task | undefined>()
     for (const { task, isGone } of this.#log)
       if (task.lane.text === lane.name.text) changed.set(task.seq, isGone ? undefined : task)
+    for (const { seq } of rows) if (isTaken(seq) && !changed.has(seq)) changed.set(seq, undefined)
     lane.merge(rows, rows.length < limit, changed)
     this.#cutLog()
     if (lane.size === 0) this.#close(lane)

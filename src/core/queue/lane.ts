@@ -19,6 +19,8 @@ export interface Position {
 export interface LaneName {
   /** Unique for the other fields; stored with each task. */
   readonly text: string
+  /** Of the settings that the place of its tasks was made with: others give other places. */
+  readonly policy: string
   /** Of the policy. */
   readonly flow: string
   /** Tasks that are held up together by limits per key; '' without such limits. */
@@ -27,16 +29,29 @@ export interface LaneName {
   readonly classId: string
 }
 
-export function laneName({ flow, limitKey, classId }: Omit<LaneName, 'text'>): LaneName {
-  return { text: `${escaped(flow)}\n${escaped(limitKey)}\n${escaped(classId)}`, flow, limitKey, classId }
+export function laneName({ policy, flow, limitKey, classId }: Omit<LaneName, 'text'>): LaneName {
+  const text = [policy, flow, limitKey, classId].map(escaped).join('\n')
+  return { text, policy, flow, limitKey, classId }
 }
 
 /** @throws Error if no lane has this text */
 export function parseLaneName(text: string): LaneName {
-  const [flow, limitKey, classId, more] = text.split('\n')
-  if (flow === undefined || limitKey === undefined || classId === undefined || more !== undefined)
+  const [policy, flow, limitKey, classId, more] = text.split('\n')
+  if (
+    policy === undefined ||
+    flow === undefined ||
+    limitKey === undefined ||
+    classId === undefined ||
+    more !== undefined
+  )
     throw new Error(`invariant: ${JSON.stringify(text)} is not the name of a lane`)
-  return { text, flow: plain(flow), limitKey: plain(limitKey), classId: plain(classId) }
+  return {
+    text,
+    policy: plain(policy),
+    flow: plain(flow),
+    limitKey: plain(limitKey),
+    classId: plain(classId),
+  }
 }
 
 function escaped(part: string): string {

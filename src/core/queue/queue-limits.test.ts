@@ -144,7 +144,7 @@ describe('a token bucket', () => {
 
 describe('the name of a lane', () => {
   test('is read back, whatever is in it', () => {
-    const name = laneName({ flow: 'a\nb\\n', limitKey: '\\\n\0', classId: '' })
+    const name = laneName({ policy: 'p', flow: 'a\nb\\n', limitKey: '\\\n\0', classId: '' })
     assert.deepEqual(parseLaneName(name.text), name)
     assert.throws(() => parseLaneName('a\nb'), /is not the name of a lane/)
   })

@@ -25,6 +25,8 @@ export interface TaskPlace {
 export interface TaskQueueOptions extends BacklogOptions {
   readonly limits?: QueueLimits
   readonly isPaused?: boolean
+  /** Stands for the settings that places follow from; stored with each task. Default: the name of the policy. */
+  readonly policyTag?: string
 }
 
 /** Why nothing is taken; `task`: something is. */
@@ -40,15 +42,17 @@ export class TaskQueue<Task extends QueuedTask> {
   readonly policy: SchedulingPolicy
   readonly backlog: Backlog<Task>
   readonly limits: LimitKeeper
+  readonly policyTag: string
   isPaused: boolean
   /** So that tasks of a lane share the name. */
   readonly #laneNames = new Map<string, LaneName>()
 
-  constructor({ limits = {}, isPaused = false, ...options }: TaskQueueOptions, nowMs: number) {
+  constructor({ limits = {}, isPaused = false, policyTag, ...options }: TaskQueueOptions, nowMs: number) {
     this.policy = options.policy
     this.backlog = new Backlog(options)
     this.limits = new LimitKeeper(limits, nowMs)
     this.isPaused = isPaused
+    this.policyTag = policyTag ?? options.policy.name
   }
 
   /** Where the policy puts a task that begins to wait. */
@@ -92,7 +96,7 @@ export class TaskQueue<Task extends QueuedTask> {
   }
 
   #laneName(flow: string, limitKey: string, classId: string): LaneName {
-    const fresh = laneName({ flow, limitKey, classId })
+    const fresh = laneName({ policy: this.policyTag, flow, limitKey, classId })
     const known = this.#laneNames.get(fresh.text)
     if (known !== undefined) return known
     if (this.#laneNames.size >= LANE_NAMES_MAX) this.#laneNames.clear()

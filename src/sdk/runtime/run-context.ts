@@ -5,17 +5,15 @@ import { type Randomness, seededRandomness, seedOf } from '../../platform/random
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs, optionalMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
-import type { Attributes } from '../../protocol/event.ts'
-import { DEFAULT_RETRY, type RetryPolicy } from '../../protocol/retry-policy.ts'
+import type { Attributes, ParentClosePolicy } from '../../protocol/event.ts'
 import type { LogRecord } from '../../protocol/worker-port.ts'
-import { nameOf } from '../checked-arguments.ts'
+import { checkedOptions, checkedReason, nameOf } from '../checked-arguments.ts'
 import { checkedAttributes } from '../checked-attributes.ts'
 import type {
   CancellationScope,
   Child,
   ChildArgs,
   ChildOptions,
-  RetryOptions,
   StepContext,
   StepOptions,
   UpdateHandlerOptions,
@@ -23,15 +21,14 @@ import type {
   WorkflowInfo,
 } from '../context.ts'
 import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from '../definition.ts'
+import { retryPolicyOf } from '../retry-options.ts'
 import { validateSync } from '../standard-schema.ts'
 import { ContinueAsNew } from './continue-as-new.ts'
 import { Scope } from './scope.ts'
 import type { WorkflowRun } from './workflow-run.ts'
 
 const DEFAULT_CONCURRENCY = 100
-
-/** Retry options are usually one shared object: read once. */
-const policies = new WeakMap<RetryOptions, RetryPolicy>()
+const CLOSE_POLICIES: readonly ParentClosePolicy[] = ['terminate', 'cancel', 'abandon']
 
 export class RunContext implements WorkflowContext {
   readonly #run: WorkflowRun
@@ -61,6 +58,7 @@ export class RunContext implements WorkflowContext {
       throw new PerdureError('ARGUMENT_INVALID', 'ctx.step: the first argument is the name of the step')
     checkedName(name, 'the name of a step', this.#run.host.limits.idBytes)
     assertFunction(run, `ctx.step('${name}'): the second argument`)
+    if (options !== undefined) checkedOptions(options, `ctx.step('${name}')`)
     const timeoutMs = optionalMs(options?.timeout)
     const retry = options?.retry === undefined ? undefined : retryPolicyOf(options.retry)
     // The one cast: what the step resolves with was recorded from what its function returned.
@@ -95,7 +93,16 @@ export class RunContext implements WorkflowContext {
         'ARGUMENT_INVALID',
         'ctx.child: the first argument is not a workflow that workflow() made',
       )
-    const { id, parentClosePolicy: closePolicy = 'terminate', executionTimeout }: ChildOptions = options ?? {}
+    const {
+      id,
+      parentClosePolicy: closePolicy = 'terminate',
+      executionTimeout,
+    } = checkedOptions<ChildOptions>(options, 'ctx.child()')
+    if (!CLOSE_POLICIES.includes(closePolicy))
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `parentClosePolicy is ${JSON.stringify(closePolicy)}, not one of ${CLOSE_POLICIES.join(', ')}`,
+      )
     const { name, version, inputSchema } = workflow
     const accepted =
       inputSchema === undefined
@@ -128,7 +135,7 @@ export class RunContext implements WorkflowContext {
         this.#signalChild(op, nameOf(signal, 'signal', 'child.signal'), value),
       cancel: (reason = 'cancelled by its parent') => {
         this.#run.assertActive('child.cancel')
-        this.#run.command({ kind: 'cancel-child', op, reason })
+        this.#run.command({ kind: 'cancel-child', op, reason: checkedReason(reason) })
       },
     })
   }
@@ -239,7 +246,7 @@ export class RunContext implements WorkflowContext {
     return Object.assign(promise, {
       cancel: (reason = 'the scope was cancelled') => {
         this.#run.assertActive('scope.cancel')
-        this.#run.cancelScope(scope, reason)
+        this.#run.cancelScope(scope, checkedReason(reason))
       },
     })
   }
@@ -269,36 +276,4 @@ export class RunContext implements WorkflowContext {
 
 function assertFunction(value: unknown, what: string): void {
   if (typeof value !== 'function') throw new PerdureError('ARGUMENT_INVALID', `${what} is not a function`)
-}
-
-function retryPolicyOf(options: RetryOptions): RetryPolicy {
-  const known = policies.get(options)
-  if (known !== undefined) return known
-  const {
-    maxAttempts = DEFAULT_RETRY.maxAttempts,
-    backoff = DEFAULT_RETRY.backoff,
-    nonRetryable = [],
-  } = options
-  if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      `retry.maxAttempts is ${maxAttempts}, not a whole number of 1 or more`,
-    )
-  }
-  if (backoff !== 'full-jitter' && backoff !== 'decorrelated')
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      `retry.backoff is ${JSON.stringify(backoff)}, not 'full-jitter' or 'decorrelated'`,
-    )
-  if (!Array.isArray(nonRetryable) || nonRetryable.some((name) => typeof name !== 'string'))
-    throw new PerdureError('ARGUMENT_INVALID', 'retry.nonRetryable is not a list of names of errors')
-  const policy: RetryPolicy = {
-    maxAttempts,
-    backoff,
-    nonRetryable: [...nonRetryable],
-    initialMs: optionalMs(options.initialInterval) ?? DEFAULT_RETRY.initialMs,
-    maxMs: optionalMs(options.maxInterval) ?? DEFAULT_RETRY.maxMs,
-  }
-  if (Object.isFrozen(options)) policies.set(options, policy)
-  return policy
 }

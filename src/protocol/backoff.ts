@@ -1,5 +1,5 @@
 /** Delay before the next attempt. Source: "Exponential Backoff And Jitter", AWS Architecture Blog (full, decorrelated). */
-import type { RetryPolicy } from '../../protocol/retry-policy.ts'
+import type { RetryPolicy } from './retry-policy.ts'
 
 /** Beyond any delay; a power without bound becomes infinite, and 0 times that is no number. */
 const DOUBLINGS_MAX = 64

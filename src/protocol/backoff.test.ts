@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { DEFAULT_RETRY, type RetryPolicy } from '../../protocol/retry-policy.ts'
 import { backoffMs } from './backoff.ts'
+import { DEFAULT_RETRY, type RetryPolicy } from './retry-policy.ts'
 
 const full: RetryPolicy = { ...DEFAULT_RETRY, backoff: 'full-jitter', initialMs: 100, maxMs: 1000 }
 const decorrelated: RetryPolicy = { ...full, backoff: 'decorrelated', maxMs: 1_000_000 }

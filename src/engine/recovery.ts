@@ -1,0 +1,42 @@
+/** Reads into memory what has to go on after a start, page by page. */
+import type { Clock } from '../platform/clock.ts'
+import type { RunId } from '../protocol/ids.ts'
+import type { Store } from '../store/contract/store.ts'
+import type { LiveTable } from './live-table.ts'
+
+const RECOVERY_PAGE = 500
+/** Recovery and timers wait while this many executions are in memory and busy. */
+const LIVE_LIMIT = 20_000
+const ROOM_WAITS = 50
+const ROOM_WAIT_MS = 20
+
+export interface RecoveringEngine {
+  readonly options: { readonly store: Store }
+  readonly table: LiveTable
+  readonly clock: Clock
+}
+
+/** @param isWanted false: the engine has started over, or ends */
+export async function recover(engine: RecoveringEngine, isWanted: () => boolean): Promise<void> {
+  const { store } = engine.options
+  let after: RunId | undefined
+  for (;;) {
+    const rows = await store.recoverable(after, RECOVERY_PAGE)
+    if (!isWanted()) return
+    await Promise.all(rows.map((row) => engine.table.load(row.runId)))
+    after = rows.at(-1)?.runId
+    if (rows.length < RECOVERY_PAGE) return
+    await roomInMemory(engine, isWanted)
+  }
+}
+
+/** What recovery and timers bring into memory waits for what they have brought before. */
+export async function roomInMemory(
+  { table, clock }: RecoveringEngine,
+  isWanted: () => boolean,
+): Promise<void> {
+  table.trim()
+  // Bounded: what is in memory may itself wait for a timer.
+  for (let waits = 0; waits < ROOM_WAITS && table.busy > LIVE_LIMIT && isWanted(); waits++)
+    await new Promise<void>((resolve) => void clock.after(ROOM_WAIT_MS, resolve))
+}

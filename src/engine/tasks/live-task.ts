@@ -1,0 +1,126 @@
+/** A task in memory: while it is in the window of its queue, runs, or has changes that are not committed. */
+import type { LaneName } from '../../core/queue/lane.ts'
+import { parseLaneName } from '../../core/queue/lane.ts'
+import type { PolicyTask } from '../../core/queue/policy.ts'
+import type { QueuedTask, TaskPlace } from '../../core/queue/task-queue.ts'
+import { dueMs, type TaskRecord, type TaskSpec, type TaskState } from '../../core/task/task-record.ts'
+import { OWN_TASK_ID, TASK_PRIORITY } from '../../protocol/task-port.ts'
+import { isTaskClosed } from '../../protocol/task-status.ts'
+import type { TaskChange, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { TaskBatch } from './task-batch.ts'
+
+export interface TaskHead {
+  readonly seq: TaskSeq
+  readonly namespace: string
+  /** As the caller gave it. */
+  readonly givenId: string | null
+  readonly queue: string
+  readonly partition: number
+  readonly name: string
+}
+
+export class LiveTask implements QueuedTask {
+  readonly head: TaskHead
+  readonly seq: TaskSeq
+  readonly spec: TaskSpec
+  record: TaskRecord
+  closedAt: number | null
+  lane: LaneName
+  rank: number
+  chargeMs: number
+  /** The newest batch that holds a change of it. */
+  batch: TaskBatch<LiveTask> | undefined
+  /** When its running attempt began, ms. */
+  startedMs = 0
+  #about: PolicyTask | undefined
+
+  constructor(head: TaskHead, spec: TaskSpec, record: TaskRecord, place: TaskPlace, closedAt: number | null) {
+    this.head = head
+    this.seq = head.seq
+    this.spec = spec
+    this.record = record
+    this.lane = place.lane
+    this.rank = place.rank
+    this.chargeMs = place.chargeMs
+    this.closedAt = closedAt
+  }
+
+  /** What policies are told. */
+  get about(): PolicyTask {
+    this.#about ??= aboutOf(this.head, this.spec, this.record.state)
+    return this.#about
+  }
+
+  get id(): string {
+    return this.head.givenId ?? ownTaskId(this.seq)
+  }
+
+  get isClosed(): boolean {
+    return isTaskClosed(this.record.status)
+  }
+
+  get isCommitted(): boolean {
+    return this.batch === undefined || this.batch.open.isDone
+  }
+
+  moved({ lane, rank, chargeMs }: TaskPlace): void {
+    this.lane = lane
+    this.rank = rank
+    this.chargeMs = chargeMs
+    this.#about = undefined
+  }
+
+  change(): TaskChange {
+    const { record, closedAt } = this
+    return {
+      status: record.status,
+      lane: this.lane.text,
+      rank: this.rank,
+      dueAt: dueMs(record, this.spec),
+      closedAt,
+      state: stateText(record.state),
+    }
+  }
+
+  row(): TaskRow {
+    const { seq, namespace, givenId: id, queue, partition, name } = this.head
+    return { seq, namespace, id, queue, partition, name, ...this.change(), spec: JSON.stringify(this.spec) }
+  }
+}
+
+/** @param chargeOf what the policy charges for it, which is not stored */
+export function taskOfRow(row: TaskRow, chargeOf: (about: PolicyTask) => number): LiveTask {
+  const { seq, namespace, id: givenId, queue, partition, name, status, lane, rank, closedAt } = row
+  const head = { seq, namespace, givenId, queue, partition, name }
+  const spec = JSON.parse(row.spec) as TaskSpec
+  const state = row.state === null ? {} : (JSON.parse(row.state) as TaskState)
+  const place = { lane: parseLaneName(lane), rank, chargeMs: chargeOf(aboutOf(head, spec, state)) }
+  return new LiveTask(head, spec, { status, state }, place, closedAt)
+}
+
+export function aboutOf({ seq, name }: TaskHead, spec: TaskSpec, state: TaskState): PolicyTask {
+  return {
+    name,
+    key: spec.key ?? '',
+    priority: state.priority ?? spec.priority ?? TASK_PRIORITY.default,
+    estimateMs: spec.estimateMs,
+    enqueuedMs: spec.enqueuedMs,
+    order: state.order ?? seq,
+  }
+}
+
+export function ownTaskId(seq: TaskSeq): string {
+  return `${OWN_TASK_ID}${seq.toString(36)}`
+}
+
+/** The number in an id that no caller gave; undefined if it is none. */
+export function seqOfOwnId(id: string): TaskSeq | undefined {
+  if (!id.startsWith(OWN_TASK_ID)) return undefined
+  const seq = Number.parseInt(id.slice(OWN_TASK_ID.length), 36)
+  return Number.isSafeInteger(seq) && ownTaskId(seq) === id ? seq : undefined
+}
+
+function stateText(state: TaskState): string | null {
+  for (const _ in state) return JSON.stringify(state)
+  return null
+}

@@ -1,0 +1,231 @@
+/** The calls of clients about tasks: every answer waits for the commit of what it says. */
+import { PerdureError } from '../../protocol/errors.ts'
+import type {
+  QueueDescription,
+  TaskDescription,
+  TaskOutcome,
+  TaskPage,
+  TaskPort,
+  TaskQuery,
+  TaskReply,
+  TaskRequest,
+  TaskTarget,
+} from '../../protocol/task-port.ts'
+import type { TaskSeq } from '../../store/contract/task-rows.ts'
+import type { Engine } from '../engine.ts'
+import { type LiveTask, seqOfOwnId } from './live-task.ts'
+import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
+
+/** Tasks of one call that are recorded in one turn; between turns other work runs, and intake may have to wait. */
+const CHUNK_TASKS = 1000
+const ATTEMPTS = 5
+const LIST_DEFAULT = 100
+const LIST_LIMIT = 1000
+
+export class TaskCalls implements TaskPort {
+  readonly #engine: Engine
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  async enqueue(requests: readonly TaskRequest[]): Promise<readonly TaskReply[]> {
+    this.#engine.assertIntake()
+    const replies: Promise<readonly TaskReply[]>[] = []
+    for (let start = 0; start < requests.length; start += CHUNK_TASKS) {
+      const chunk = requests.slice(start, start + CHUNK_TASKS)
+      const { added, durable } = await this.#add(chunk)
+      const reply = durable.then(
+        () => added,
+        (error) => this.#again(chunk, error),
+      )
+      // Whoever waits for all of them learns of it.
+      reply.catch(() => {})
+      replies.push(reply)
+      if (this.#engine.committer.isOverloaded) await reply
+    }
+    return (await Promise.all(replies)).flat()
+  }
+
+  async outcome(target: TaskTarget): Promise<TaskOutcome> {
+    for (;;) {
+      const task = await this.#find(target)
+      if (task.isClosed) {
+        if (!task.isCommitted) await this.#durable(task)
+        const outcome = taskOutcomeOf(task.record)
+        if (outcome !== undefined) return outcome
+      }
+      const outcome = await this.#engine.taskEnds.next(task.seq).told
+      if (outcome !== undefined) return outcome
+    }
+  }
+
+  async describe(target: TaskTarget): Promise<TaskDescription> {
+    const task = await this.#find(target)
+    if (!task.isCommitted) await this.#durable(task)
+    return taskDescriptionOf(task, this.#engine.tasks.isRunning(task))
+  }
+
+  async list({ cursor, limit = LIST_DEFAULT, ...query }: TaskQuery): Promise<TaskPage> {
+    this.#engine.assertOpen()
+    const before = cursor === undefined ? undefined : seqOfCursor(cursor)
+    const most = Math.min(limit, LIST_LIMIT)
+    const { tasks, options } = this.#engine
+    const rows = await options.store.listTasks({
+      ...query,
+      ...(before === undefined ? {} : { before }),
+      limit: most,
+    })
+    const described = rows.map((row) => {
+      const task = tasks.ofRow(row)
+      return taskDescriptionOf(task, tasks.isRunning(task))
+    })
+    const last = rows.at(-1)
+    return rows.length < most || last === undefined
+      ? { tasks: described }
+      : { tasks: described, cursor: last.seq.toString(36) }
+  }
+
+  async cancel(target: TaskTarget, reason: string): Promise<void> {
+    await this.#change(target, (task) => {
+      if (task.isClosed) throw new PerdureError('TASK_CLOSED', `task ${target.id} is ${task.record.status}`)
+      this.#engine.tasks.cancel(task, reason)
+    })
+  }
+
+  async retry(target: TaskTarget): Promise<void> {
+    await this.#change(target, (task) => {
+      const { status } = task.record
+      if (!task.isClosed) throw new PerdureError('TASK_OPEN', `task ${target.id} is ${status}`)
+      if (status === 'completed') throw new PerdureError('TASK_CLOSED', `task ${target.id} is completed`)
+      this.#engine.tasks.retry(task)
+    })
+  }
+
+  async reprioritise(target: TaskTarget, priority: number): Promise<void> {
+    await this.#change(target, (task) => {
+      if (task.isClosed) throw new PerdureError('TASK_CLOSED', `task ${target.id} is ${task.record.status}`)
+      this.#engine.tasks.reprioritise(task, priority)
+    })
+  }
+
+  async queues(namespace: string): Promise<readonly QueueDescription[]> {
+    this.#engine.assertOpen()
+    await this.#engine.tasks.ready()
+    return this.#engine.tasks.queues
+      .all()
+      .filter(({ key }) => key.namespace === namespace)
+      .map(({ key, queue }) => ({
+        queue: key.queue,
+        policy: queue.policy.name,
+        isPaused: queue.isPaused,
+        waiting: queue.backlog.size,
+        running: queue.limits.running,
+      }))
+  }
+
+  /** What was not recorded is recorded again, as a whole. */
+  async #again(chunk: readonly TaskRequest[], failure: unknown): Promise<readonly TaskReply[]> {
+    let error = failure
+    for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
+      if (!(error instanceof PerdureError) || error.code !== 'UNCOMMITTED') throw error
+      const { added, durable } = await this.#add(chunk)
+      try {
+        await durable
+        return added
+      } catch (again) {
+        error = again
+      }
+    }
+    throw error
+  }
+
+  async #add(
+    requests: readonly TaskRequest[],
+  ): Promise<{ readonly added: readonly TaskReply[]; readonly durable: Promise<void> }> {
+    const { tasks } = this.#engine
+    await tasks.ready()
+    const existing = await this.#existing(requests)
+    this.#engine.assertOpen()
+    const touched = new Set<LiveTask>()
+    const added = tasks.together(() =>
+      requests.map((request, i) => {
+        const { namespace, id } = request
+        // An earlier one of these may have it.
+        const seq = id === undefined ? undefined : (tasks.seqInMemory({ namespace, id }) ?? existing[i])
+        const known = seq === undefined ? undefined : tasks.inMemory(seq)
+        const task = seq === undefined ? this.#addOne(request) : known
+        if (task !== undefined && !task.isCommitted) touched.add(task)
+        return { id: task?.id ?? id ?? '', enqueued: seq === undefined }
+      }),
+    )
+    const last = new Set([...touched].map(({ batch }) => batch))
+    const waits = [...touched].filter(({ batch }) => last.delete(batch)).map((task) => this.#durable(task))
+    return { added, durable: Promise.all(waits).then(() => {}) }
+  }
+
+  #addOne(request: TaskRequest): LiveTask {
+    const { namespace, name, queue, id, delayMs, key, priority, estimateMs, retry, timeouts, input } = request
+    const { tasks, clock } = this.#engine
+    return tasks.enqueue(
+      { namespace, name, queue, givenId: id ?? null },
+      {
+        input,
+        ...(key === undefined ? {} : { key }),
+        ...(priority === undefined ? {} : { priority }),
+        ...(estimateMs === undefined ? {} : { estimateMs }),
+        ...(delayMs === undefined ? {} : { startMs: clock.nowMs() + delayMs }),
+        ...(retry === undefined ? {} : { retry }),
+        ...(timeouts === undefined ? {} : { timeouts }),
+      },
+    )
+  }
+
+  /** Numbers of the tasks whose ids are taken; whoever calls this looks at them in the same turn. */
+  async #existing(requests: readonly TaskRequest[]): Promise<readonly (TaskSeq | undefined)[]> {
+    const { tasks } = this.#engine
+    const named = requests.flatMap(({ namespace, id }) => (id === undefined ? [] : [{ namespace, id }]))
+    if (named.length === 0) return []
+    const seqs = await tasks.seqsOf(named)
+    let next = 0
+    return requests.map(({ id }) => (id === undefined ? undefined : seqs[next++]))
+  }
+
+  async #find({ namespace, id }: TaskTarget): Promise<LiveTask> {
+    this.#engine.assertOpen()
+    const { tasks } = this.#engine
+    await tasks.ready()
+    const own = seqOfOwnId(id)
+    const seq = own ?? (await tasks.seqsOf([{ namespace, id }]))[0]
+    const task = seq === undefined ? undefined : await tasks.find(seq)
+    this.#engine.assertOpen()
+    if (task === undefined || task.head.namespace !== namespace)
+      throw new PerdureError('TASK_NOT_FOUND', `there is no task ${id} in namespace ${namespace}`)
+    return task
+  }
+
+  async #change(target: TaskTarget, change: (task: LiveTask) => void): Promise<void> {
+    const task = await this.#find(target)
+    const { tasks } = this.#engine
+    await tasks.together(() => {
+      change(task)
+      return this.#durable(task)
+    })
+  }
+
+  #durable(task: LiveTask): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#engine.tasks.whenDurable(task, (dropped) => (dropped === undefined ? resolve() : reject(dropped)))
+    })
+  }
+}
+
+function seqOfCursor(cursor: string): TaskSeq {
+  const seq = Number.parseInt(cursor, 36)
+  if (!Number.isSafeInteger(seq) || seq.toString(36) !== cursor)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      'the cursor of listTasks() is not one that listTasks() returned',
+    )
+  return seq
+}

@@ -1,0 +1,34 @@
+/** What clients are told of a task. */
+
+import { attemptsOf, type TaskRecord } from '../../core/task/task-record.ts'
+import type { TaskDescription, TaskOutcome } from '../../protocol/task-port.ts'
+import { aboutOf, type LiveTask } from './live-task.ts'
+
+export function taskOutcomeOf({ status, state }: TaskRecord): TaskOutcome | undefined {
+  if (status === 'completed' && state.result !== undefined) return { status, result: state.result }
+  if (status !== 'failed' && status !== 'cancelled' && status !== 'expired') return undefined
+  if (state.failure === undefined) throw new Error(`invariant: a ${status} task has no failure`)
+  return { status, failure: state.failure }
+}
+
+export function taskDescriptionOf(task: LiveTask, isRunning: boolean): TaskDescription {
+  const { head, spec, record, closedAt } = task
+  const { state, status } = record
+  const { key, priority } = aboutOf(head, spec, state)
+  return {
+    id: task.id,
+    name: head.name,
+    queue: head.queue,
+    key,
+    priority,
+    status: isRunning ? 'running' : status,
+    attempts: attemptsOf(state) + (isRunning ? 1 : 0),
+    enqueuedAt: spec.enqueuedMs,
+    startedAt: state.startedMs,
+    closedAt: closedAt ?? undefined,
+    delayedUntil: status === 'delayed' ? state.wakeMs : undefined,
+    servedMs: state.servedMs ?? 0,
+    progress: state.progress,
+    failure: state.failure,
+  }
+}

@@ -1,0 +1,474 @@
+/**
+ * All tasks of the engine: their queues, those in memory, and the way from a queue to a worker and back.
+ *
+ * 1. A task starts on a worker only after the commit of what it derives from. That it runs is known in memory only: after a
+ *    crash it waits again.
+ * 2. What a worker says of a task counts while the task runs here; else it changes nothing.
+ * 3. A change of a task is in the open batch before anything follows from it in memory; when batches are dropped, so is all
+ *    of this, and it is read again.
+ * 4. A task that runs or has changes that are not committed is in memory, and is not read: the store is behind. One that
+ *    was changed while the store was read stays in memory until nobody reads.
+ */
+import type { TaskQueue } from '../../core/queue/task-queue.ts'
+import {
+  cancelled,
+  completed,
+  due,
+  dueMs,
+  enqueued,
+  failed,
+  reprioritised,
+  retried,
+  type Service,
+  type TaskRecord,
+  type TaskSpec,
+  yielded,
+} from '../../core/task/task-record.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Randomness } from '../../platform/randomness.ts'
+import { type Failure, platformFailure } from '../../protocol/failure.ts'
+import type { Payload } from '../../protocol/payload.ts'
+import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import type { QueueKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { Committer } from '../committer.ts'
+import { NO_RUN } from '../no-run.ts'
+import { type DueTimer, TimerWindow } from '../timer-window.ts'
+import { AttemptTimers } from './attempt-timers.ts'
+import type { LiveQueue } from './live-queue.ts'
+import { aboutOf, LiveTask, type TaskHead, taskOfRow } from './live-task.ts'
+import { QueueTable } from './queue-table.ts'
+import { TaskBatch } from './task-batch.ts'
+import { TaskNumbers } from './task-numbers.ts'
+
+export interface TaskDeskOptions {
+  readonly store: TaskReads
+  readonly worker: TaskWorkerPort<LiveTask>
+  readonly committer: Committer
+  readonly clock: Clock
+  readonly random: Randomness
+  readonly timerLookaheadMs: number | undefined
+  readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
+  /** A task that was closed is durable. */
+  readonly onClosed: (task: LiveTask) => void
+  readonly onError: (error: unknown) => void
+  /** No task starts any more. */
+  readonly isDraining: () => boolean
+}
+
+export class TaskDesk implements TaskWorkerHost<LiveTask> {
+  readonly queues: QueueTable
+  readonly #options: TaskDeskOptions
+  readonly #numbers = new TaskNumbers()
+  readonly #attempts: AttemptTimers
+  /** Those that run or have changes that are not committed; see invariant 4. */
+  readonly #live = new Map<TaskSeq, LiveTask>()
+  readonly #running = new Set<LiveTask>()
+  /** Of those in memory that were given an id. */
+  readonly #ids = new Map<string, TaskSeq>()
+  /** Tasks that leave memory when nobody reads. */
+  #leaving: LiveTask[] = []
+  #reads = 0
+  #batch: TaskBatch<LiveTask> | undefined
+  #timers: TimerWindow | undefined
+  #generation = 0
+  #isOpen = false
+  #openWaiters: (() => void)[] = []
+
+  constructor(options: TaskDeskOptions) {
+    this.#options = options
+    const { clock, worker, committer, store, makeQueue, onError, isDraining } = options
+    this.#attempts = new AttemptTimers(clock, (task, failure) => this.#timedOut(task, failure))
+    this.queues = new QueueTable({
+      clock,
+      worker,
+      store,
+      makeQueue,
+      onError,
+      mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
+      onTaken: (live, task) => this.#start(live, task),
+      taskOf: (live, row) => this.#taskOf(live, row),
+      isTaken: (seq) => {
+        const task = this.#live.get(seq)
+        return task !== undefined && this.#running.has(task)
+      },
+      rekey: (task) => this.#rekey(task),
+    })
+  }
+
+  get running(): number {
+    return this.#running.size
+  }
+
+  /** Nothing runs, and nothing is on its way. */
+  get isIdle(): boolean {
+    return this.#running.size === 0 && !this.queues.isBusy
+  }
+
+  /** Reads what has to go on. */
+  async open(): Promise<void> {
+    const generation = this.#generation
+    const { store, clock, onError, timerLookaheadMs } = this.#options
+    const [last, lanes] = await Promise.all([store.lastTaskSeq(), store.lanes()])
+    if (generation !== this.#generation) return
+    this.#numbers.continueFrom(last)
+    this.queues.restore(lanes)
+    this.#isOpen = true
+    this.#timers = new TimerWindow({
+      clock,
+      timers: async ({ after, upToMs, limit }) => {
+        const rows = await store.dueTasks({ after: { dueAt: after.dueAt, seq: after.timer }, upToMs, limit })
+        return rows.map(({ seq, dueAt }) => ({ runId: NO_RUN, timer: seq, dueAt: dueAt ?? 0, shard: 0 }))
+      },
+      onDue: (timers) => this.#onDue(timers),
+      onError,
+      ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
+    })
+    this.#timers.start()
+    for (const tell of this.#openWaiters.splice(0)) tell()
+    this.queues.ask()
+  }
+
+  /** Forgets everything: what is not committed was dropped. `open` reads the rest again. */
+  reset(): void {
+    this.#generation += 1
+    this.#isOpen = false
+    this.#timers?.stop()
+    this.#timers = undefined
+    this.#attempts.clear()
+    const reason = platformFailure('UNCOMMITTED', 'the engine started over')
+    for (const task of this.#running) this.#options.worker.abort(task, reason)
+    this.#running.clear()
+    this.#live.clear()
+    this.#ids.clear()
+    this.#leaving = []
+    this.#batch = undefined
+    this.queues.reset()
+  }
+
+  /** Resolves when calls are taken. */
+  async ready(): Promise<void> {
+    while (!this.#isOpen) await new Promise<void>((resolve) => void this.#openWaiters.push(resolve))
+  }
+
+  enqueue(about: Omit<TaskHead, 'seq' | 'partition'>, spec: Omit<TaskSpec, 'enqueuedMs'>): LiveTask {
+    const nowMs = this.#options.clock.nowMs()
+    const head: TaskHead = { ...about, partition: 0, seq: this.#numbers.next(nowMs) }
+    const full: TaskSpec = { ...spec, enqueuedMs: nowMs }
+    const record = enqueued(full, nowMs)
+    const live = this.queues.of(head)
+    const place = live.queue.place(aboutOf(head, full, record.state), head.name)
+    const task = new LiveTask(head, full, record, place, null)
+    this.#options.committer.writesFor(NO_RUN).insertTask(task.row())
+    this.#touch(task)
+    if (head.givenId !== null) this.#ids.set(idText(head.namespace, head.givenId), task.seq)
+    if (record.status === 'waiting') this.#wait(live, task)
+    return task
+  }
+
+  /** Runs `call` when all that is known of the task is durable, or with an error when it never will be. */
+  whenDurable(task: LiveTask, call: (dropped: Error | undefined) => void): void {
+    const batch = task.batch?.open
+    this.#options.committer.wait({ batch }, { runId: NO_RUN, isStep: false, release: call })
+  }
+
+  /** All that `change` does is in one commit. */
+  together<T>(change: () => T): T {
+    const { committer } = this.#options
+    const result = committer.together(change)
+    committer.touch()
+    return result
+  }
+
+  /** Memory first; what was read counts only if the task was not changed meanwhile. */
+  async find(seq: TaskSeq): Promise<LiveTask | undefined> {
+    return (await this.findAll([seq]))[0]
+  }
+
+  async findAll(seqs: readonly TaskSeq[]): Promise<readonly (LiveTask | undefined)[]> {
+    const generation = this.#generation
+    const rows = await this.reading(() => this.#options.store.tasks(seqs))
+    if (generation !== this.#generation) {
+      await this.ready()
+      return this.findAll(seqs)
+    }
+    return rows.map((row, i) => {
+      const live = this.#live.get(seqs[i] ?? -1)
+      return live ?? (row === undefined ? undefined : this.#taskOf(this.queues.of(row), row))
+    })
+  }
+
+  /** Numbers of tasks by the ids that they were given. The answer holds for the turn in which it comes. */
+  async seqsOf(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]> {
+    const generation = this.#generation
+    const seqs = await this.reading(() => this.#options.store.taskSeqs(keys))
+    if (generation !== this.#generation) {
+      await this.ready()
+      return this.seqsOf(keys)
+    }
+    return keys.map(({ namespace, id }, i) => this.#ids.get(idText(namespace, id)) ?? seqs[i])
+  }
+
+  /** As the store has it, or as it is in memory. */
+  ofRow(row: TaskRow): LiveTask {
+    return this.#live.get(row.seq) ?? this.#taskOf(this.queues.of(row), row)
+  }
+
+  /** What is changed while this reads stays in memory, until it has answered and the answer was looked at. */
+  async reading<T>(read: () => Promise<T>): Promise<T> {
+    this.#reads += 1
+    try {
+      return await read()
+    } finally {
+      // After the turn in which the answer is looked at.
+      this.#options.clock.defer(() => {
+        this.#reads -= 1
+        if (this.#reads === 0) for (const task of this.#leaving.splice(0)) this.#leave(task)
+      })
+    }
+  }
+
+  /** The number of a task in memory that was given this id. */
+  seqInMemory({ namespace, id }: TaskKey): TaskSeq | undefined {
+    return this.#ids.get(idText(namespace, id))
+  }
+
+  inMemory(seq: TaskSeq): LiveTask | undefined {
+    return this.#live.get(seq)
+  }
+
+  isRunning(task: LiveTask): boolean {
+    return this.#running.has(this.#live.get(task.seq) ?? task)
+  }
+
+  /** The task is open. */
+  cancel(task: LiveTask, reason: string): void {
+    this.#stop(task, platformFailure('CANCELLED', reason))
+    this.#change(task, cancelled(task.record, reason))
+  }
+
+  /** The task is closed, and not completed. */
+  retry(task: LiveTask): void {
+    const nowMs = this.#options.clock.nowMs()
+    this.#again(task, retried(task.record, this.#numbers.next(nowMs), nowMs))
+  }
+
+  /** The task is open. */
+  reprioritise(task: LiveTask, priority: number): void {
+    const record = reprioritised(task.record, priority)
+    if (this.#running.has(task) || record.status !== 'waiting') this.#change(task, record)
+    else {
+      this.queues.of(task.head).queue.backlog.remove(task)
+      this.#again(task, record)
+    }
+  }
+
+  onTaskCompleted(task: LiveTask, result: Payload): void {
+    const service = this.#ended(task)
+    if (service !== undefined) this.#change(task, completed(task.record, result, service))
+  }
+
+  onTaskFailed(task: LiveTask, failure: Failure): void {
+    const at = this.#ended(task)
+    if (at === undefined) return
+    const { clock, random } = this.#options
+    const record = failed(task.record, task.spec, failure, { at, nowMs: clock.nowMs(), random: random() })
+    if (record.status === 'waiting') this.#again(task, record)
+    else this.#change(task, record)
+  }
+
+  onTaskYielded(task: LiveTask, checkpoint: Payload): void {
+    const service = this.#ended(task)
+    if (service === undefined) return
+    const order = this.#numbers.next(this.#options.clock.nowMs())
+    this.#again(task, yielded(task.record, checkpoint, order, service))
+  }
+
+  onTaskHeartbeat(task: LiveTask, checkpoint: Payload | undefined): void {
+    if (!this.#running.has(task)) return
+    this.#attempts.alive(task)
+    if (checkpoint === undefined) return
+    const { status, state } = task.record
+    this.#change(task, { status, state: { ...state, checkpoint } })
+  }
+
+  onTaskProgress(task: LiveTask, progress: TaskProgress): void {
+    if (!this.#running.has(task)) return
+    this.#attempts.alive(task)
+    const { status, state } = task.record
+    this.#change(task, { status, state: { ...state, progress } })
+  }
+
+  onTaskSlotFree(): void {
+    this.queues.ask()
+  }
+
+  /** Those that still run are given up: they run again after the next start. */
+  abortAll(reason: Failure): void {
+    for (const task of this.#running) this.#options.worker.abort(task, reason)
+  }
+
+  #taskOf(live: LiveQueue, row: TaskRow): LiveTask {
+    return taskOfRow(row, (about) => live.queue.policy.place(about).chargeMs)
+  }
+
+  /** It waits again, where the policy now puts it. */
+  #again(task: LiveTask, record: TaskRecord): void {
+    const live = this.queues.of(task.head)
+    task.record = record
+    task.moved(live.queue.place(aboutOf(task.head, task.spec, record.state), task.head.name))
+    this.#change(task, record)
+    this.#wait(live, task)
+  }
+
+  /** Its place was made with other settings. */
+  #rekey(task: LiveTask): void {
+    if (this.#live.has(task.seq)) return
+    this.#again(task, task.record)
+  }
+
+  #wait(live: LiveQueue, task: LiveTask): void {
+    const { backlog } = live.queue
+    backlog.add(task)
+    this.#open().marks.set(backlog, backlog.mark)
+    this.queues.ask()
+  }
+
+  #change(task: LiveTask, record: TaskRecord): void {
+    task.record = record
+    const change = task.change()
+    task.closedAt = task.isClosed ? this.#options.clock.nowMs() : null
+    this.#options.committer.writesFor(NO_RUN).changeTask(task.seq, { ...change, closedAt: task.closedAt })
+    this.#touch(task)
+  }
+
+  #touch(task: LiveTask): void {
+    const batch = this.#open()
+    task.batch = batch
+    batch.tasks.push(task)
+    this.#live.set(task.seq, task)
+    const dueAt = dueMs(task.record, task.spec)
+    if (dueAt !== null) batch.timers.push({ runId: NO_RUN, timer: task.seq, dueAt })
+    else this.#timers?.dropped(NO_RUN, task.seq)
+    this.#options.committer.touch()
+  }
+
+  /** What tasks have in the batch that is open now. */
+  #open(): TaskBatch<LiveTask> {
+    const { open } = this.#options.committer
+    if (this.#batch?.open === open) return this.#batch
+    const generation = this.#generation
+    const tasks = new TaskBatch<LiveTask>(open, (batch) => {
+      if (generation === this.#generation) this.#committed(batch)
+    })
+    open.listener = tasks
+    this.#batch = tasks
+    return tasks
+  }
+
+  #committed(batch: TaskBatch<LiveTask>): void {
+    for (const timer of batch.timers) this.#timers?.armed(timer)
+    for (const [backlog, mark] of batch.marks) backlog.committed(mark)
+    for (const task of batch.tasks) {
+      if (task.batch !== batch) continue
+      task.batch = undefined
+      if (task.isClosed) this.#options.onClosed(task)
+      if (this.#reads > 0) this.#leaving.push(task)
+      else this.#leave(task)
+    }
+    for (const task of batch.starts) if (this.#running.has(task)) this.#run(task)
+    this.queues.ask()
+  }
+
+  #leave(task: LiveTask): void {
+    if (!task.isCommitted || this.#running.has(task) || this.#live.get(task.seq) !== task) return
+    this.#live.delete(task.seq)
+    const { givenId, namespace } = task.head
+    if (givenId !== null) this.#ids.delete(idText(namespace, givenId))
+  }
+
+  /** The queue has given it. */
+  #start(live: LiveQueue, task: LiveTask): void {
+    this.#running.add(task)
+    this.#live.set(task.seq, task)
+    const { backlog } = live.queue
+    this.#open().marks.set(backlog, backlog.mark)
+    if (task.batch === undefined) this.#run(task)
+    else task.batch.starts.push(task)
+  }
+
+  #run(task: LiveTask): void {
+    const { head, spec, record } = task
+    task.startedMs = this.#tickMs()
+    this.#attempts.started(task)
+    this.#options.worker.start({
+      owner: task,
+      id: task.id,
+      name: head.name,
+      input: spec.input,
+      attempt: (record.state.attempts ?? 0) + 1,
+      idempotencyKey: `${head.namespace}/task/${task.id}`,
+      checkpoint: record.state.checkpoint,
+      quantumMs: this.queues.of(head).queue.policy.quantumMs,
+    })
+  }
+
+  /** It does not run any more; undefined: it did not. */
+  #ended(task: LiveTask): Service | undefined {
+    if (!this.#running.delete(task)) return undefined
+    this.#attempts.ended(task)
+    const servedMs = Math.max(0, this.#tickMs() - task.startedMs)
+    this.queues.of(task.head).queue.ended(task, servedMs)
+    this.queues.ask()
+    return { startedMs: this.#options.clock.nowMs() - Math.round(servedMs), servedMs: rounded(servedMs) }
+  }
+
+  #timedOut(task: LiveTask, failure: Failure): void {
+    this.#options.worker.abort(task, failure)
+    this.onTaskFailed(task, failure)
+  }
+
+  /** Takes it from its worker, or from those that wait. */
+  #stop(task: LiveTask, reason: Failure): void {
+    if (this.#running.has(task)) {
+      this.#options.worker.abort(task, reason)
+      this.#ended(task)
+    } else if (task.record.status === 'waiting') {
+      const { backlog } = this.queues.of(task.head).queue
+      backlog.remove(task)
+      this.#open().marks.set(backlog, backlog.mark)
+    }
+  }
+
+  async #onDue(timers: readonly DueTimer[]): Promise<void> {
+    const generation = this.#generation
+    const tasks = await this.findAll(timers.map(({ timer }) => timer))
+    if (generation !== this.#generation) return
+    const nowMs = this.#options.clock.nowMs()
+    for (const task of tasks) {
+      if (task === undefined) continue
+      const { record, spec } = task
+      const isRunning = this.#running.has(task)
+      const next = due(isRunning ? { ...record, status: 'running' } : record, spec, nowMs)
+      if (next === undefined) continue
+      if (next.status === 'waiting') this.#again(task, next)
+      else {
+        this.#stop(task, next.state.failure ?? platformFailure('TASK_EXPIRED', 'its time is up'))
+        this.#change(task, next)
+      }
+    }
+  }
+
+  #tickMs(): number {
+    const { clock } = this.#options
+    return clock.tickMs?.() ?? clock.nowMs()
+  }
+}
+
+function idText(namespace: string, id: string): string {
+  return `${namespace}\0${id}`
+}
+
+/** Microseconds are enough. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000
+}

@@ -1,0 +1,105 @@
+/** What clients ask of the engine about tasks. Times are ms since 1970. */
+import type { Failure } from './failure.ts'
+import type { Payload } from './payload.ts'
+import type { RetryPolicy } from './retry-policy.ts'
+import type { TaskStatus } from './task-status.ts'
+import type { TaskProgress } from './task-worker-port.ts'
+
+/** A task without an id gets one that begins with this character; ids of callers must not. */
+export const OWN_TASK_ID = '~'
+
+export const TASK_PRIORITY = { least: 0, default: 5, most: 9 } as const
+
+export interface TaskRequest {
+  readonly namespace: string
+  readonly name: string
+  readonly queue: string
+  readonly input: Payload
+  readonly id?: string
+  readonly key?: string
+  /** 0 to 9, 9 is the most urgent. */
+  readonly priority?: number
+  readonly estimateMs?: number
+  readonly delayMs?: number
+  readonly retry?: RetryPolicy
+  readonly timeouts?: TaskTimeouts
+}
+
+export interface TaskTimeouts {
+  readonly scheduleToStartMs?: number
+  readonly startToCloseMs?: number
+  readonly scheduleToCloseMs?: number
+  readonly heartbeatMs?: number
+}
+
+export interface TaskReply {
+  readonly id: string
+  /** False: a task with this id existed. */
+  readonly enqueued: boolean
+}
+
+export interface TaskTarget {
+  readonly namespace: string
+  readonly id: string
+}
+
+export type TaskOutcome =
+  | { readonly status: 'completed'; readonly result: Payload }
+  | { readonly status: 'failed' | 'cancelled' | 'expired'; readonly failure: Failure }
+
+export interface TaskDescription {
+  readonly id: string
+  readonly name: string
+  readonly queue: string
+  readonly key: string
+  readonly priority: number
+  readonly status: TaskStatus
+  /** Attempts that ended or run. */
+  readonly attempts: number
+  readonly enqueuedAt: number
+  readonly startedAt: number | undefined
+  readonly closedAt: number | undefined
+  /** When it begins to wait (again); while it is delayed. */
+  readonly delayedUntil: number | undefined
+  /** Service so far, of attempts that ended. */
+  readonly servedMs: number
+  readonly progress: TaskProgress | undefined
+  /** Of the last attempt that failed, or of the task. */
+  readonly failure: Failure | undefined
+}
+
+export interface TaskQuery {
+  readonly namespace: string
+  readonly queue?: string
+  readonly name?: string
+  readonly status?: readonly TaskStatus[]
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+export interface TaskPage {
+  readonly tasks: readonly TaskDescription[]
+  readonly cursor?: string
+}
+
+export interface QueueDescription {
+  readonly queue: string
+  readonly policy: string
+  readonly isPaused: boolean
+  readonly waiting: number
+  readonly running: number
+}
+
+export interface TaskPort {
+  /** Answers when all are durable, in the order asked. */
+  enqueue(requests: readonly TaskRequest[]): Promise<readonly TaskReply[]>
+  /** Waits for the end. */
+  outcome(target: TaskTarget): Promise<TaskOutcome>
+  describe(target: TaskTarget): Promise<TaskDescription>
+  list(query: TaskQuery): Promise<TaskPage>
+  cancel(target: TaskTarget, reason: string): Promise<void>
+  /** A failed, cancelled or expired task begins anew, with all its attempts. */
+  retry(target: TaskTarget): Promise<void>
+  reprioritise(target: TaskTarget, priority: number): Promise<void>
+  queues(namespace: string): Promise<readonly QueueDescription[]>
+}

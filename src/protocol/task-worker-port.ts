@@ -1,0 +1,53 @@
+/**
+ * Between the engine and the code that runs tasks.
+ *
+ * 1. A worker gets a task only while it is `free`, and only tasks that it supports.
+ * 2. A task is started after the commit of what it derives from.
+ * 3. Each side holds the other's object: `Owner` names one attempt. What a worker says of an attempt that the engine has
+ *    given up changes nothing.
+ */
+import type { Failure } from './failure.ts'
+import type { Payload } from './payload.ts'
+
+export interface TaskDispatch<Owner> {
+  readonly owner: Owner
+  readonly id: string
+  readonly name: string
+  readonly input: Payload
+  /** 1, 2, …; a slice after a yield belongs to the same attempt. */
+  readonly attempt: number
+  /** The same for all attempts. */
+  readonly idempotencyKey: string
+  /** What the last attempt or slice left. */
+  readonly checkpoint: Payload | undefined
+  /** The task is asked to yield after this much service, ms. */
+  readonly quantumMs: number | undefined
+}
+
+export interface TaskProgress {
+  /** 0 to 1. */
+  readonly fraction: number
+  readonly note?: string
+}
+
+export interface TaskWorkerPort<Owner> {
+  supports(name: string): boolean
+  /** How many more tasks it takes now. */
+  readonly free: number
+  /** Tasks whose end it has not told yet. */
+  readonly running: number
+  start(dispatch: TaskDispatch<Owner>): void
+  /** Its end is not waited for any more. */
+  abort(owner: Owner, reason: Failure): void
+}
+
+export interface TaskWorkerHost<Owner> {
+  onTaskCompleted(owner: Owner, result: Payload): void
+  onTaskFailed(owner: Owner, failure: Failure): void
+  onTaskYielded(owner: Owner, checkpoint: Payload): void
+  /** It lives; what it has reached, if it says so. */
+  onTaskHeartbeat(owner: Owner, checkpoint: Payload | undefined): void
+  onTaskProgress(owner: Owner, progress: TaskProgress): void
+  /** A place is free that was taken by a task that was given up. */
+  onTaskSlotFree(): void
+}

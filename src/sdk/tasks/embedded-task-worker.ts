@@ -1,0 +1,140 @@
+/**
+ * The worker of tasks inside the engine's process.
+ *
+ * A task that was given up keeps its place until its function has really ended: the function may still use what it uses.
+ */
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { errorOf, type Failure, failureOf } from '../../protocol/failure.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import { decodePayload, type Payload } from '../../protocol/payload.ts'
+import type { TaskDispatch, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import { checkedPayload } from '../checked-payload.ts'
+import { validate } from '../standard-schema.ts'
+import type { Task } from './task.ts'
+import { TaskAttempt, type TaskAttemptHost, TaskYield } from './task-attempt.ts'
+
+export interface EmbeddedTaskWorkerOptions {
+  readonly tasks: readonly Task[]
+  /** Tasks that run at once. */
+  readonly concurrency: number
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits: Limits
+}
+
+export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
+  readonly #tasks = new Map<string, Task>()
+  readonly #options: EmbeddedTaskWorkerOptions
+  readonly #attempts = new Map<Owner, TaskAttempt<Owner>>()
+  readonly #attemptHost: TaskAttemptHost
+  #host: TaskWorkerHost<Owner> | undefined
+  /** Functions that have not ended. */
+  #busy = 0
+
+  constructor(options: EmbeddedTaskWorkerOptions) {
+    this.#options = options
+    const { clock, logger, limits } = options
+    const warner = { warn: logger.warn }
+    for (const task of options.tasks) {
+      const known = this.#tasks.get(task.name)
+      if (known !== undefined && known !== task)
+        throw new PerdureError('ARGUMENT_INVALID', `task ${task.name} is registered twice`)
+      this.#tasks.set(task.name, task)
+    }
+    this.#attemptHost = {
+      logger,
+      tickMs: () => clock.tickMs?.() ?? clock.nowMs(),
+      encode: (value) => checkedPayload(value, limits, warner),
+      onHeartbeat: (attempt, checkpoint) => {
+        if (!attempt.isGivenUp) this.#host?.onTaskHeartbeat(attempt.dispatch.owner as Owner, checkpoint)
+      },
+      onProgress: (attempt, progress) => {
+        if (!attempt.isGivenUp) this.#host?.onTaskProgress(attempt.dispatch.owner as Owner, progress)
+      },
+    }
+  }
+
+  connect(host: TaskWorkerHost<Owner>): void {
+    this.#host = host
+  }
+
+  supports(name: string): boolean {
+    return this.#tasks.has(name)
+  }
+
+  get free(): number {
+    return this.#options.concurrency - this.#busy
+  }
+
+  get running(): number {
+    return this.#attempts.size
+  }
+
+  start(dispatch: TaskDispatch<Owner>): void {
+    const task = this.#tasks.get(dispatch.name)
+    if (task === undefined) throw new Error(`invariant: task ${dispatch.name} was started without code`)
+    const attempt = new TaskAttempt(dispatch, this.#attemptHost)
+    this.#attempts.set(dispatch.owner, attempt)
+    this.#busy += 1
+    let result: unknown
+    try {
+      result = task.run(attempt, decodePayload(dispatch.input))
+    } catch (error) {
+      // Not within the engine's call.
+      queueMicrotask(() => this.#threw(attempt, error))
+      return
+    }
+    Promise.resolve(result).then(
+      (value) => this.#returned(attempt, task, value),
+      (error) => this.#threw(attempt, error),
+    )
+  }
+
+  abort(owner: Owner, reason: Failure): void {
+    const attempt = this.#attempts.get(owner)
+    if (attempt === undefined) return
+    this.#attempts.delete(owner)
+    attempt.giveUp(errorOf(reason))
+  }
+
+  #returned(attempt: TaskAttempt<Owner>, task: Task, value: unknown): void {
+    const { outputSchema } = task
+    if (outputSchema === undefined) this.#completed(attempt, value)
+    else
+      validate(outputSchema, value, 'OUTPUT_INVALID', `the output of task ${task.name}`).then(
+        (accepted) => this.#completed(attempt, accepted),
+        (error) => this.#threw(attempt, error),
+      )
+  }
+
+  #completed(attempt: TaskAttempt<Owner>, value: unknown): void {
+    let result: Payload
+    try {
+      result = this.#attemptHost.encode(value)
+    } catch (error) {
+      this.#threw(attempt, error)
+      return
+    }
+    if (this.#ends(attempt)) this.#host?.onTaskCompleted(attempt.dispatch.owner, result)
+  }
+
+  #threw(attempt: TaskAttempt<Owner>, error: unknown): void {
+    if (!this.#ends(attempt)) return
+    const { owner } = attempt.dispatch
+    if (error instanceof TaskYield) this.#host?.onTaskYielded(owner, error.checkpoint)
+    else this.#host?.onTaskFailed(owner, failureOf(error))
+  }
+
+  /** Whether its end is waited for. */
+  #ends(attempt: TaskAttempt<Owner>): boolean {
+    this.#busy -= 1
+    if (attempt.isGivenUp) {
+      this.#host?.onTaskSlotFree()
+      return false
+    }
+    this.#attempts.delete(attempt.dispatch.owner)
+    return true
+  }
+}

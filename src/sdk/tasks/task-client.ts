@@ -1,0 +1,263 @@
+/** The typed client of tasks, over the untyped `TaskPort`. */
+import { checkedName } from '../../protocol/checked-text.ts'
+import { type Duration, durationMs } from '../../protocol/duration.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { errorOf } from '../../protocol/failure.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import { decodePayload } from '../../protocol/payload.ts'
+import {
+  OWN_TASK_ID,
+  type QueueDescription,
+  type TaskDescription,
+  type TaskPort,
+  type TaskRequest,
+  type TaskTarget,
+} from '../../protocol/task-port.ts'
+import type { TaskStatus } from '../../protocol/task-status.ts'
+import { checkedOptions, checkedReason } from '../checked-arguments.ts'
+import { checkedPayload, type PayloadWarner } from '../checked-payload.ts'
+import type { RetryOptions } from '../context.ts'
+import { repeated } from '../repeated.ts'
+import { retryPolicyOf } from '../retry-options.ts'
+import { validate } from '../standard-schema.ts'
+import type { Task, TaskInputOf, TaskOutputOf } from './task.ts'
+import { TaskFailedError } from './task-failed-error.ts'
+import {
+  checkedEstimateMs,
+  checkedPriority,
+  type TaskTimeoutOptions,
+  taskTimeoutsOf,
+} from './task-options.ts'
+
+export interface EnqueueOptions {
+  /** Unique in the namespace: enqueueing it again answers the handle of the existing task. Default: a new unique one. */
+  readonly id?: string
+  /** Default: that of the definition. */
+  readonly queue?: string
+  /** Groups tasks for round robin and for limits per key, such as a tenant. */
+  readonly key?: string
+  /** 0 to 9, 9 is the most urgent. Default 5. */
+  readonly priority?: number
+  /** How long it is expected to run, ms, for the policies `sjf` and `round-robin`. Default: learned. */
+  readonly estimateMs?: number
+  /** It begins to wait after this time. */
+  readonly delay?: Duration
+  /** Default: that of the definition. */
+  readonly retry?: RetryOptions
+  /** Default: those of the definition. */
+  readonly timeouts?: TaskTimeoutOptions
+}
+
+export interface TaskListOptions {
+  readonly queue?: string
+  readonly name?: string
+  readonly status?: readonly TaskStatus[]
+  /** Default 100, at most 1,000. */
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+export interface TaskInfo
+  extends Omit<TaskDescription, 'enqueuedAt' | 'startedAt' | 'closedAt' | 'delayedUntil' | 'failure'> {
+  readonly enqueuedAt: Date
+  readonly startedAt: Date | undefined
+  readonly closedAt: Date | undefined
+  readonly delayedUntil: Date | undefined
+  readonly error: Error | undefined
+}
+
+export interface TaskClientSettings extends PayloadWarner {
+  readonly limits: Limits
+  readonly namespace: string
+}
+
+const STATUSES: readonly TaskStatus[] = [
+  'delayed',
+  'waiting',
+  'running',
+  'completed',
+  'failed',
+  'cancelled',
+  'expired',
+]
+
+export class TaskClient {
+  readonly #port: TaskPort
+  readonly #settings: TaskClientSettings
+
+  constructor(port: TaskPort, settings: TaskClientSettings) {
+    this.#port = port
+    this.#settings = settings
+  }
+
+  /** Puts a task into its queue; resolves when it is durable. Idempotent by `id`. */
+  async enqueue<T extends Task>(
+    task: T,
+    input: TaskInputOf<T>,
+    options?: EnqueueOptions,
+  ): Promise<TaskHandle<T>> {
+    const [handle] = await this.enqueueMany(task, [input], options === undefined ? {} : () => options)
+    if (handle === undefined) throw new Error('invariant: one task was enqueued')
+    return handle
+  }
+
+  /**
+   * Puts many tasks into their queue, far faster than one by one; resolves when all are durable.
+   *
+   * @param options of all, or of each by its input
+   */
+  async enqueueMany<T extends Task>(
+    task: T,
+    inputs: readonly TaskInputOf<T>[],
+    options: EnqueueOptions | ((input: TaskInputOf<T>, index: number) => EnqueueOptions) = {},
+  ): Promise<readonly TaskHandle<T>[]> {
+    if (task?.kind !== 'task')
+      throw new PerdureError('ARGUMENT_INVALID', 'the first argument is not a task that task() made')
+    if (!Array.isArray(inputs))
+      throw new PerdureError('ARGUMENT_INVALID', 'enqueueMany(): the inputs are not a list')
+    const shared = typeof options === 'function' ? undefined : this.#optionsOf(task, options)
+    const requests: TaskRequest[] = []
+    for (const [i, input] of inputs.entries()) {
+      const own = shared ?? this.#optionsOf(task, typeof options === 'function' ? options(input, i) : options)
+      const { inputSchema } = task
+      const accepted =
+        inputSchema === undefined
+          ? input
+          : await validate(inputSchema, input, 'INPUT_INVALID', `the input of task ${task.name}`)
+      requests.push({ ...own, input: checkedPayload(accepted, this.#settings.limits, this.#settings) })
+    }
+    const replies = await this.#port.enqueue(requests)
+    const { namespace } = this.#settings
+    return replies.map(({ id }) => new TaskHandle<T>(this.#port, { namespace, id }))
+  }
+
+  /** The handle of an existing task. */
+  task<T extends Task>(_task: T, id: string): TaskHandle<T> {
+    const { namespace, limits } = this.#settings
+    return new TaskHandle<T>(this.#port, {
+      namespace,
+      id: checkedName(id, 'the id of a task', limits.idBytes),
+    })
+  }
+
+  /** Tasks of the namespace, newest first. */
+  async listTasks(
+    options: TaskListOptions = {},
+  ): Promise<{ readonly tasks: readonly TaskInfo[]; readonly cursor: string | undefined }> {
+    const { queue, name, status, limit, cursor } = checkedOptions(options, 'listTasks()')
+    if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `listTasks(): limit is ${limit}, not a whole number of 1 or more`,
+      )
+    if (status !== undefined && (!Array.isArray(status) || status.some((each) => !STATUSES.includes(each))))
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `listTasks(): status is not a list of ${STATUSES.join(', ')}`,
+      )
+    const page = await this.#port.list({
+      namespace: this.#settings.namespace,
+      ...(queue === undefined ? {} : { queue }),
+      ...(name === undefined ? {} : { name }),
+      ...(status === undefined ? {} : { status }),
+      ...(limit === undefined ? {} : { limit }),
+      ...(cursor === undefined ? {} : { cursor }),
+    })
+    return { tasks: page.tasks.map(infoOf), cursor: page.cursor }
+  }
+
+  /** Queues in which tasks wait or have waited since the engine started. */
+  async queues(): Promise<readonly QueueDescription[]> {
+    return this.#port.queues(this.#settings.namespace)
+  }
+
+  #optionsOf(task: Task, options: EnqueueOptions): Omit<TaskRequest, 'input'> {
+    const { namespace, limits } = this.#settings
+    const { id, queue, key, priority, estimateMs, delay, retry, timeouts } = checkedOptions(
+      options,
+      'enqueue()',
+    )
+    if (id?.startsWith?.(OWN_TASK_ID) === true)
+      throw new PerdureError(
+        'ID_INVALID',
+        `the id of a task begins with '${OWN_TASK_ID}', which perdure's own ids do`,
+      )
+    const retries = retry === undefined ? task.retry : retryPolicyOf(retry)
+    const limitsOfTime = timeouts === undefined ? task.timeouts : taskTimeoutsOf(timeouts)
+    return {
+      namespace,
+      name: task.name,
+      queue: queue === undefined ? task.queue : checkedName(queue, 'the name of a queue', limits.idBytes),
+      ...(id === undefined ? {} : { id: checkedName(id, 'the id of a task', limits.idBytes) }),
+      ...(key === undefined ? {} : { key: checkedName(key, 'the key of a task', limits.idBytes) }),
+      ...(priority === undefined ? {} : { priority: checkedPriority(priority) }),
+      ...(estimateMs === undefined ? {} : { estimateMs: checkedEstimateMs(estimateMs) }),
+      ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
+      ...(retries === undefined ? {} : { retry: retries }),
+      ...(limitsOfTime === undefined ? {} : { timeouts: limitsOfTime }),
+    }
+  }
+}
+
+/** The handle of one task. It holds no state. */
+export class TaskHandle<T extends Task = Task> {
+  readonly id: string
+  readonly #port: TaskPort
+  readonly #target: TaskTarget
+
+  constructor(port: TaskPort, target: TaskTarget) {
+    this.#port = port
+    this.#target = target
+    this.id = target.id
+  }
+
+  /** Waits for the result. Throws `TaskFailedError` if it failed, was cancelled or expired; its `cause` says why. */
+  async result(): Promise<TaskOutputOf<T>> {
+    const outcome = await this.#port.outcome(this.#target)
+    // The one cast: what the task returned is what its type says.
+    if (outcome.status === 'completed') return decodePayload(outcome.result) as TaskOutputOf<T>
+    throw new TaskFailedError(this.id, outcome.status, errorOf(outcome.failure))
+  }
+
+  async describe(): Promise<TaskInfo> {
+    return infoOf(await repeated(() => this.#port.describe(this.#target)))
+  }
+
+  /** A waiting task is taken from its queue; one that runs is aborted. */
+  async cancel(reason = 'cancelled by a client'): Promise<void> {
+    const checked = checkedReason(reason)
+    await repeated(() => this.#port.cancel(this.#target, checked))
+  }
+
+  /** A failed, cancelled or expired task begins anew, with all its attempts, from its last checkpoint. */
+  async retry(): Promise<void> {
+    await repeated(() => this.#port.retry(this.#target))
+  }
+
+  async reprioritise(priority: number): Promise<void> {
+    const checked = checkedPriority(priority)
+    await repeated(() => this.#port.reprioritise(this.#target, checked))
+  }
+}
+
+function infoOf({
+  enqueuedAt,
+  startedAt,
+  closedAt,
+  delayedUntil,
+  failure,
+  ...rest
+}: TaskDescription): TaskInfo {
+  return {
+    ...rest,
+    enqueuedAt: new Date(enqueuedAt),
+    startedAt: dateOf(startedAt),
+    closedAt: dateOf(closedAt),
+    delayedUntil: dateOf(delayedUntil),
+    error: failure === undefined ? undefined : errorOf(failure),
+  }
+}
+
+function dateOf(ms: number | undefined): Date | undefined {
+  return ms === undefined ? undefined : new Date(ms)
+}
