@@ -103,13 +103,14 @@ export class Engine implements WorkerHost<LiveExecution> {
     this.clock = clock
     this.newRunId = runIdSource(clock, options.random)
     const onError = (error: unknown): void => this.fail(error)
+    const areTasksIdle = (): boolean => this.tasks.isIdle
     const ownClock = forwardingClock(() => this.clock)
     this.committer = new Committer({
       get busyRuns() {
         return worker.busyRuns
       },
       get isIdle() {
-        return worker.busyRuns === 0 && worker.runningSteps === 0 && taskWorker.running === 0
+        return worker.busyRuns === 0 && worker.runningSteps === 0 && areTasksIdle()
       },
       defer: (call) => clock.defer(this.guarded(call)),
       commit: (builder, isAwaited) => this.commitAs(builder, isAwaited),

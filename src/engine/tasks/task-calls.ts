@@ -51,8 +51,9 @@ export class TaskCalls implements TaskPort {
     for (;;) {
       const task = await this.#find(target)
       if (task.isClosed) {
-        if (!task.isCommitted) await this.#durable(task)
         const outcome = taskOutcomeOf(task.record)
+        // Dropped before it was durable: it is not so.
+        if (!(await this.#isDurable(task))) continue
         if (outcome !== undefined) return outcome
       }
       const outcome = await this.#engine.taskEnds.next(task.seq).told
@@ -211,6 +212,17 @@ export class TaskCalls implements TaskPort {
       change(task)
       return this.#durable(task)
     })
+  }
+
+  async #isDurable(task: LiveTask): Promise<boolean> {
+    if (task.isCommitted) return true
+    try {
+      await this.#durable(task)
+      return true
+    } catch (error) {
+      if (error instanceof PerdureError && error.code === 'UNCOMMITTED') return false
+      throw error
+    }
   }
 
   #durable(task: LiveTask): Promise<void> {
