@@ -7,12 +7,13 @@ import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
 import { fanout } from './workloads/fanout.ts'
 import { history } from './workloads/history.ts'
+import { queue } from './workloads/queue.ts'
 import { recovery } from './workloads/recovery.ts'
 import { sleepers } from './workloads/sleepers.ts'
 import { steps } from './workloads/steps.ts'
 import type { BenchOptions, Workload } from './workloads/workload.ts'
 
-const WORKLOADS: readonly Workload[] = [steps, fanout, history, sleepers, recovery]
+const WORKLOADS: readonly Workload[] = [steps, fanout, history, sleepers, recovery, queue]
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600

@@ -46,6 +46,8 @@ export class TaskQueue<Task extends QueuedTask> {
   isPaused: boolean
   /** So that tasks of a lane share the name. */
   readonly #laneNames = new Map<string, LaneName>()
+  /** Tasks that come together often share a lane. */
+  #lastLane: LaneName | undefined
 
   constructor({ limits = {}, isPaused = false, policyTag, ...options }: TaskQueueOptions, nowMs: number) {
     this.policy = options.policy
@@ -96,6 +98,13 @@ export class TaskQueue<Task extends QueuedTask> {
   }
 
   #laneName(flow: string, limitKey: string, classId: string): LaneName {
+    const last = this.#lastLane
+    if (last?.flow === flow && last.limitKey === limitKey && last.classId === classId) return last
+    this.#lastLane = this.#lookUpLane(flow, limitKey, classId)
+    return this.#lastLane
+  }
+
+  #lookUpLane(flow: string, limitKey: string, classId: string): LaneName {
     const fresh = laneName({ policy: this.policyTag, flow, limitKey, classId })
     const known = this.#laneNames.get(fresh.text)
     if (known !== undefined) return known

@@ -2,7 +2,7 @@
 import type { LaneName } from '../../core/queue/lane.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
 import type { PolicyTask } from '../../core/queue/policy.ts'
-import type { QueuedTask, TaskPlace } from '../../core/queue/task-queue.ts'
+import type { QueuedTask, TaskPlace, TaskQueue } from '../../core/queue/task-queue.ts'
 import { dueMs, type TaskRecord, type TaskSpec, type TaskState } from '../../core/task/task-record.ts'
 import { OWN_TASK_ID, TASK_PRIORITY } from '../../protocol/task-port.ts'
 import { isTaskClosed } from '../../protocol/task-status.ts'
@@ -30,6 +30,8 @@ export class LiveTask implements QueuedTask {
   chargeMs: number
   /** The newest batch that holds a change of it. */
   batch: TaskBatch<LiveTask> | undefined
+  /** Where it belongs; looked up once. */
+  queue: TaskQueue<LiveTask> | undefined
   /** When its running attempt began, ms. */
   startedMs = 0
   #about: PolicyTask | undefined
@@ -88,14 +90,18 @@ export class LiveTask implements QueuedTask {
   }
 }
 
-/** @param chargeOf what the policy charges for it, which is not stored */
-export function taskOfRow(row: TaskRow, chargeOf: (about: PolicyTask) => number): LiveTask {
+/** A row and the name of its lane, as the store has them. The policy of `home` says what it charges, which is not stored. */
+export function taskOfRow(row: TaskRow, home: TaskQueue<LiveTask>, known?: LaneName): LiveTask {
   const { seq, namespace, id: givenId, queue, partition, name, status, lane, rank, closedAt } = row
   const head = { seq, namespace, givenId, queue, partition, name }
   const spec = JSON.parse(row.spec) as TaskSpec
   const state = row.state === null ? {} : (JSON.parse(row.state) as TaskState)
-  const place = { lane: parseLaneName(lane), rank, chargeMs: chargeOf(aboutOf(head, spec, state)) }
-  return new LiveTask(head, spec, { status, state }, place, closedAt)
+  const chargeMs =
+    home.policy.flows === undefined ? 0 : home.policy.place(aboutOf(head, spec, state)).chargeMs
+  const place = { lane: known ?? parseLaneName(lane), rank, chargeMs }
+  const task = new LiveTask(head, spec, { status, state }, place, closedAt)
+  task.queue = home
+  return task
 }
 
 export function aboutOf({ seq, name }: TaskHead, spec: TaskSpec, state: TaskState): PolicyTask {

@@ -8,9 +8,9 @@ import { parseLaneName } from '../../core/queue/lane.ts'
 import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
-import type { LaneCount, QueueKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { LaneCount, QueueKey, TaskReads, TaskSeq } from '../../store/contract/task-rows.ts'
 import { LiveQueue, queueText } from './live-queue.ts'
-import type { LiveTask } from './live-task.ts'
+import { type LiveTask, taskOfRow } from './live-task.ts'
 
 export interface QueueTableOptions {
   readonly clock: Clock
@@ -19,7 +19,6 @@ export interface QueueTableOptions {
   readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
   readonly mayTake: () => boolean
   readonly onTaken: (live: LiveQueue, task: LiveTask) => void
-  readonly taskOf: (live: LiveQueue, row: TaskRow) => LiveTask
   readonly isTaken: (seq: TaskSeq) => boolean
   /** Puts a waiting task where the present settings want it. */
   readonly rekey: (task: LiveTask) => void
@@ -137,7 +136,7 @@ export class QueueTable {
   }
 
   async #read(live: LiveQueue, page: PageRequest<LiveTask>): Promise<void> {
-    const { store, taskOf, isTaken } = this.#options
+    const { store, isTaken } = this.#options
     const generation = this.#generation
     this.#reads += 1
     const rows = await store.waiting({
@@ -148,13 +147,13 @@ export class QueueTable {
     })
     if (generation !== this.#generation) return
     this.#reads -= 1
-    const tasks = rows.map((row) => taskOf(live, row))
+    const tasks = rows.map((row) => taskOfRow(row, live.queue, page.lane.name))
     live.queue.backlog.page(page, tasks, isTaken)
     this.ask()
   }
 
   async #rekey(live: LiveQueue, { lane }: LaneCount): Promise<void> {
-    const { store, taskOf, rekey } = this.#options
+    const { store, rekey } = this.#options
     const generation = this.#generation
     live.rekeying += 1
     this.#reads += 1
@@ -162,7 +161,7 @@ export class QueueTable {
     for (;;) {
       const rows = await store.waiting({ ...live.key, lane, after, limit: REKEY_ROWS })
       if (generation !== this.#generation) return
-      for (const row of rows) rekey(taskOf(live, row))
+      for (const row of rows) rekey(taskOfRow(row, live.queue))
       const last = rows.at(-1)
       if (last === undefined || rows.length < REKEY_ROWS) break
       after = { rank: last.rank, seq: last.seq }

@@ -43,6 +43,9 @@ export class TaskCalls implements TaskPort {
       reply.catch(() => {})
       replies.push(reply)
       if (this.#engine.committer.isOverloaded) await reply
+      // The store writes the last chunk while the next one is made.
+      else if (start + CHUNK_TASKS < requests.length)
+        await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
     }
     return (await Promise.all(replies)).flat()
   }

@@ -11,6 +11,7 @@
  */
 import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
+  attemptsOf,
   cancelled,
   completed,
   due,
@@ -28,7 +29,12 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
-import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import type {
+  TaskDispatch,
+  TaskProgress,
+  TaskWorkerHost,
+  TaskWorkerPort,
+} from '../../protocol/task-worker-port.ts'
 import type { QueueKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { Committer } from '../committer.ts'
 import { NO_RUN } from '../no-run.ts'
@@ -86,7 +92,6 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       onError,
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
       onTaken: (live, task) => this.#start(live, task),
-      taskOf: (live, row) => this.#taskOf(live, row),
       isTaken: (seq) => {
         const task = this.#live.get(seq)
         return task !== undefined && this.#running.has(task)
@@ -155,13 +160,14 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const head: TaskHead = { ...about, partition: 0, seq: this.#numbers.next(nowMs) }
     const full: TaskSpec = { ...spec, enqueuedMs: nowMs }
     const record = enqueued(full, nowMs)
-    const live = this.queues.of(head)
-    const place = live.queue.place(aboutOf(head, full, record.state), head.name)
+    const { queue } = this.queues.of(head)
+    const place = queue.place(aboutOf(head, full, record.state), head.name)
     const task = new LiveTask(head, full, record, place, null)
+    task.queue = queue
     this.#options.committer.writesFor(NO_RUN).insertTask(task.row())
-    this.#touch(task)
+    this.#touch(task, head.givenId !== null)
     if (head.givenId !== null) this.#ids.set(idText(head.namespace, head.givenId), task.seq)
-    if (record.status === 'waiting') this.#wait(live, task)
+    if (record.status === 'waiting') this.#wait(queue, task)
     return task
   }
 
@@ -193,7 +199,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     }
     return rows.map((row, i) => {
       const live = this.#live.get(seqs[i] ?? -1)
-      return live ?? (row === undefined ? undefined : this.#taskOf(this.queues.of(row), row))
+      return live ?? (row === undefined ? undefined : taskOfRow(row, this.queues.of(row).queue))
     })
   }
 
@@ -210,7 +216,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
   /** As the store has it, or as it is in memory. */
   ofRow(row: TaskRow): LiveTask {
-    return this.#live.get(row.seq) ?? this.#taskOf(this.queues.of(row), row)
+    return this.#live.get(row.seq) ?? taskOfRow(row, this.queues.of(row).queue)
   }
 
   /** What is changed while this reads stays in memory, until it has answered and the answer was looked at. */
@@ -257,7 +263,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const record = reprioritised(task.record, priority)
     if (this.#running.has(task) || record.status !== 'waiting') this.#change(task, record)
     else {
-      this.queues.of(task.head).queue.backlog.remove(task)
+      this.#queueOf(task).backlog.remove(task)
       this.#again(task, record)
     }
   }
@@ -307,17 +313,18 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     for (const task of this.#running) this.#options.worker.abort(task, reason)
   }
 
-  #taskOf(live: LiveQueue, row: TaskRow): LiveTask {
-    return taskOfRow(row, (about) => live.queue.policy.place(about).chargeMs)
+  #queueOf(task: LiveTask): TaskQueue<LiveTask> {
+    task.queue ??= this.queues.of(task.head).queue
+    return task.queue
   }
 
   /** It waits again, where the policy now puts it. */
   #again(task: LiveTask, record: TaskRecord): void {
-    const live = this.queues.of(task.head)
+    const queue = this.#queueOf(task)
     task.record = record
-    task.moved(live.queue.place(aboutOf(task.head, task.spec, record.state), task.head.name))
+    task.moved(queue.place(aboutOf(task.head, task.spec, record.state), task.head.name))
     this.#change(task, record)
-    this.#wait(live, task)
+    this.#wait(queue, task)
   }
 
   /** Its place was made with other settings. */
@@ -326,8 +333,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     this.#again(task, task.record)
   }
 
-  #wait(live: LiveQueue, task: LiveTask): void {
-    const { backlog } = live.queue
+  #wait({ backlog }: TaskQueue<LiveTask>, task: LiveTask): void {
     backlog.add(task)
     this.#open().marks.set(backlog, backlog.mark)
     this.queues.ask()
@@ -341,11 +347,12 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     this.#touch(task)
   }
 
-  #touch(task: LiveTask): void {
+  /** @param isKnown whether anybody can ask for it: of a new task without an id nobody can, before it is committed */
+  #touch(task: LiveTask, isKnown = true): void {
     const batch = this.#open()
     task.batch = batch
     batch.tasks.push(task)
-    this.#live.set(task.seq, task)
+    if (isKnown) this.#live.set(task.seq, task)
     const dueAt = dueMs(task.record, task.spec)
     if (dueAt !== null) batch.timers.push({ runId: NO_RUN, timer: task.seq, dueAt })
     else this.#timers?.dropped(NO_RUN, task.seq)
@@ -397,19 +404,9 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   }
 
   #run(task: LiveTask): void {
-    const { head, spec, record } = task
     task.startedMs = this.#tickMs()
     this.#attempts.started(task)
-    this.#options.worker.start({
-      owner: task,
-      id: task.id,
-      name: head.name,
-      input: spec.input,
-      attempt: (record.state.attempts ?? 0) + 1,
-      idempotencyKey: `${head.namespace}/task/${task.id}`,
-      checkpoint: record.state.checkpoint,
-      quantumMs: this.queues.of(head).queue.policy.quantumMs,
-    })
+    this.#options.worker.start(new Dispatch(task, this.#queueOf(task).policy.quantumMs))
   }
 
   /** It does not run any more; undefined: it did not. */
@@ -417,7 +414,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     if (!this.#running.delete(task)) return undefined
     this.#attempts.ended(task)
     const servedMs = Math.max(0, this.#tickMs() - task.startedMs)
-    this.queues.of(task.head).queue.ended(task, servedMs)
+    this.#queueOf(task).ended(task, servedMs)
     this.queues.ask()
     return { startedMs: this.#options.clock.nowMs() - Math.round(servedMs), servedMs: rounded(servedMs) }
   }
@@ -433,7 +430,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       this.#options.worker.abort(task, reason)
       this.#ended(task)
     } else if (task.record.status === 'waiting') {
-      const { backlog } = this.queues.of(task.head).queue
+      const { backlog } = this.#queueOf(task)
       backlog.remove(task)
       this.#open().marks.set(backlog, backlog.mark)
     }
@@ -466,6 +463,41 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
 function idText(namespace: string, id: string): string {
   return `${namespace}\0${id}`
+}
+
+/** Most tasks never ask for their id. */
+class Dispatch implements TaskDispatch<LiveTask> {
+  readonly owner: LiveTask
+  readonly quantumMs: number | undefined
+
+  constructor(owner: LiveTask, quantumMs: number | undefined) {
+    this.owner = owner
+    this.quantumMs = quantumMs
+  }
+
+  get id(): string {
+    return this.owner.id
+  }
+
+  get name(): string {
+    return this.owner.head.name
+  }
+
+  get input(): Payload {
+    return this.owner.spec.input
+  }
+
+  get attempt(): number {
+    return attemptsOf(this.owner.record.state) + 1
+  }
+
+  get idempotencyKey(): string {
+    return `${this.owner.head.namespace}/task/${this.id}`
+  }
+
+  get checkpoint(): Payload | undefined {
+    return this.owner.record.state.checkpoint
+  }
 }
 
 /** Microseconds are enough. */

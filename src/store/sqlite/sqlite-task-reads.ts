@@ -43,9 +43,24 @@ export class SqliteTaskReads {
     }))
   }
 
+  /** Columns that are known are not read: a third of the time. */
   waiting({ namespace, queue, partition, lane, after, limit }: WaitingPage): TaskRow[] {
     const rows = this.statements.waiting.all(namespace, queue, partition, lane, after.rank, after.seq, limit)
-    return rows.map(taskOf)
+    return rows.map((row) => ({
+      seq: row.seq as number,
+      namespace,
+      id: row.id as string | null,
+      queue,
+      partition,
+      name: row.name as string,
+      status: 'waiting',
+      lane,
+      rank: row.rank as number,
+      dueAt: row.due_at as number | null,
+      closedAt: null,
+      spec: row.spec as string,
+      state: row.state as string | null,
+    }))
   }
 
   due({ after, upToMs, limit }: DuePage): TaskRow[] {
@@ -76,7 +91,7 @@ function prepareStatements(database: DatabaseSync) {
       select namespace, queue, part, lane, count(*) as waiting from task indexed by task_waiting
       where status = 'waiting' group by namespace, queue, part, lane`),
     waiting: prepare(`
-      select ${TASK_COLUMNS} from task indexed by task_waiting
+      select seq, id, name, rank, due_at, spec, state from task indexed by task_waiting
       where status = 'waiting' and namespace = ? and queue = ? and part = ? and lane = ? and (rank, seq) > (?, ?)
       order by rank, seq limit ?`),
     due: prepare(`
