@@ -69,6 +69,16 @@ export class Calls {
     if (signal !== undefined) this.#signalled(id, signal.requestId)
   }
 
+  /** A call about tasks, repeated until it is answered; undefined if it was refused with one of the codes. */
+  ofTask<T>(
+    call: string,
+    id: string,
+    expected: readonly string[],
+    make: (engine: EmbeddedEngine) => Promise<T>,
+  ): Promise<T | undefined> {
+    return this.#made(call, id, expected, (engine) => make(engine))
+  }
+
   async signal(id: string, name: SignalName, payload: string, requestId: string): Promise<void> {
     const sent = await this.#made('signal', id, ['EXECUTION_CLOSED'], async (engine, workflow) => {
       await engine.execution(workflow, id).signal(signals[name], payload, { requestId })

@@ -2,6 +2,7 @@
 import { type Event, isTerminal } from '../../src/protocol/event.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
 import type { Batch } from '../../src/store/contract/batch.ts'
+import { TaskView } from './task-view.ts'
 
 const MARKER = /"(m\d+)/g
 
@@ -14,6 +15,7 @@ export class DurableView {
   /** Everything from outside that the journal mentions: results of steps, payloads of signals. */
   readonly markers = new Set<string>()
   readonly ended = new Set<RunId>()
+  readonly tasks = new TaskView()
   /** Workflow ids, oldest first. */
   readonly ids: string[] = []
 
@@ -28,6 +30,8 @@ export class DurableView {
       for (const [, marker] of text.matchAll(MARKER)) if (marker !== undefined) this.markers.add(marker)
       for (const event of events) this.#note(runId, event)
     }
+    this.events += batch.tasksInserted.length + batch.tasksUpdated.length
+    this.tasks.apply(batch)
   }
 
   seqOf(runId: RunId): number {

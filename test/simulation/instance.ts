@@ -14,6 +14,7 @@ import type { CrashSite } from './fault-plan.ts'
 import { type ProgramWorkflow, programWorkflow } from './interpreter.ts'
 import type { StepSpec } from './program.ts'
 import { never, SimulatedStore } from './simulated-store.ts'
+import { taskSettings } from './simulated-task.ts'
 import type { World } from './world.ts'
 
 /** The process that was to answer is gone. */
@@ -61,6 +62,7 @@ export class Instance {
       {
         store: this.store,
         workflows: [this.workflow],
+        ...(world.isOfTasks ? taskSettings(world, this) : {}),
         logger: this.#logger(),
         idleExecutions,
         shutdownGrace: 2000,

@@ -15,6 +15,7 @@ usage: npm run sim -- [options]
   --seeds N     how many seeds (default 100; 1 with --trace)
   --seed S      the first seed (default 1)
   --threads N   threads (default: one per core)
+  --tasks       clients enqueue tasks, instead of starting executions
   --trace       print what happens, seed by seed, on this thread
   --json        print one JSON line per seed, and one for all of them
   --help        this text
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     seed: { type: 'string', default: '1' },
     threads: { type: 'string' },
+    tasks: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -48,7 +50,8 @@ function show(report: SimulationReport): void {
   clearProgress()
   console.log(`seed ${report.seed} FAILED, trace ${report.hash}:`)
   for (const violation of report.violations) console.log(`  ${violation}`)
-  console.log(`  repeat it with: npm run sim -- --seed ${report.seed} --trace`)
+  const tasks = values.tasks ? ' --tasks' : ''
+  console.log(`  repeat it with: npm run sim --${tasks} --seed ${report.seed} --trace`)
 }
 
 function showProgress(totals: Totals, count: number): void {
@@ -98,10 +101,10 @@ async function main(): Promise<void> {
   if (values.trace) {
     Error.stackTraceLimit = 0
     for (let seed = first; seed < first + count; seed++)
-      onReport(await simulate(seed, { print: (line) => console.log(line) }))
+      onReport(await simulate(seed, { isOfTasks: values.tasks, print: (line) => console.log(line) }))
   } else {
     const threads = values.threads === undefined ? {} : { threads: wholeNumber('threads', values.threads, 1) }
-    await simulateSeeds({ first, count, onReport, ...threads })
+    await simulateSeeds({ first, count, onReport, isOfTasks: values.tasks, ...threads })
   }
   showTotals(totals, performance.now() - startedAtMs)
   if (totals.failed.length > 0) process.exitCode = 1

@@ -11,6 +11,8 @@ export interface SeedsOptions {
   /** Every so many seeds one is run twice, and its traces are compared. */
   readonly repeatEvery?: number
   readonly onReport: (report: SimulationReport) => void
+  /** Tasks instead of executions. Default false. */
+  readonly isOfTasks?: boolean
   /** No further seeds are begun. */
   readonly isEnough?: () => boolean
 }
@@ -18,10 +20,11 @@ export interface SeedsOptions {
 export interface SeedRequest {
   readonly seed: number
   readonly isRepeated: boolean
+  readonly isOfTasks: boolean
 }
 
 export async function simulateSeeds(options: SeedsOptions): Promise<void> {
-  const { first, count, repeatEvery = 50, onReport, isEnough } = options
+  const { first, count, repeatEvery = 50, onReport, isEnough, isOfTasks = false } = options
   const threads = Math.min(options.threads ?? availableParallelism(), count)
   let next = first
   const lane = (): Promise<void> =>
@@ -36,7 +39,8 @@ export async function simulateSeeds(options: SeedsOptions): Promise<void> {
           return
         }
         const seed = next++
-        worker.postMessage({ seed, isRepeated: (seed - first) % repeatEvery === 0 } satisfies SeedRequest)
+        const isRepeated = (seed - first) % repeatEvery === 0
+        worker.postMessage({ seed, isRepeated, isOfTasks } satisfies SeedRequest)
       }
       worker.on('message', (report: SimulationReport) => {
         onReport(report)

@@ -6,10 +6,10 @@ import { type SimulationReport, simulate } from './simulate.ts'
 // Failures are journaled with their stacks; without frames they are the same on each machine, and cheaper.
 Error.stackTraceLimit = 0
 
-async function reportOf({ seed, isRepeated }: SeedRequest): Promise<SimulationReport> {
-  const report = await simulate(seed)
+async function reportOf({ seed, isRepeated, isOfTasks }: SeedRequest): Promise<SimulationReport> {
+  const report = await simulate(seed, { isOfTasks })
   if (!isRepeated) return report
-  const again = await simulate(seed)
+  const again = await simulate(seed, { isOfTasks })
   if (again.hash === report.hash) return report
   const violation = `the same seed gave two traces: ${report.hash} and ${again.hash}`
   return { ...report, violations: [...report.violations, violation] }

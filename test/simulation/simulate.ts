@@ -3,9 +3,11 @@
  * and the judgement of the checker.
  */
 import { Calls } from './calls.ts'
+import { checkTasks } from './check-tasks.ts'
 import { check } from './checker.ts'
 import type { StoreDump } from './facts.ts'
 import { Life } from './life.ts'
+import { TaskWorkload } from './task-workload.ts'
 import { Workload } from './workload.ts'
 import { type Counters, START_MS, World } from './world.ts'
 
@@ -33,13 +35,15 @@ export interface SimulationReport {
 export interface SimulationOptions {
   readonly events?: number
   readonly print?: (line: string) => void
+  /** Tasks instead of executions. Default false. */
+  readonly isOfTasks?: boolean
 }
 
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationReport> {
-  const world = new World(seed, options.print)
+  const world = new World(seed, options.print, options.isOfTasks)
   const life = new Life(world)
   const calls = new Calls(world, () => life.instance)
-  const workload = new Workload(world, calls)
+  const workload = world.isOfTasks ? new TaskWorkload(world, calls) : new Workload(world, calls)
   life.begin(calls)
   const goal = options.events ?? EVENTS_PER_SEED
   const happened = (): number => world.durable.events + faultCount(world)
@@ -57,7 +61,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const { skewMs, latenessMs } = plan
   const dump = dumpOf(world)
   const facts = { acknowledgements, ledger, reads, outages, dump, contestedIds, skewMs, latenessMs }
-  const violations = [...world.faults, ...(await check(facts))]
+  const violations = [...world.faults, ...(await check(facts)), ...checkTasks(world)]
   for (const violation of violations) world.note(violation)
   return {
     seed,
@@ -72,11 +76,13 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   }
 }
 
+type Load = Pick<Workload, 'run' | 'drain'>
+
 async function work(
   world: World,
   life: Life,
   calls: Calls,
-  workload: Workload,
+  workload: Load,
   isEnough: () => boolean,
 ): Promise<void> {
   const isOver = await runUntil(world, life, workload.run(isEnough), PHASE_LIMIT_MS, 'the end of the calls')
@@ -84,7 +90,7 @@ async function work(
     world.faults.push(...[...calls.outstanding].map((call) => `I14: ${call}, was never answered`))
 }
 
-async function drain(world: World, life: Life, workload: Workload): Promise<void> {
+async function drain(world: World, life: Life, workload: Load): Promise<void> {
   const isDrained = await runUntil(world, life, workload.drain(), DRAIN_LIMIT_MS, 'the end of all work')
   if (isDrained === false) world.faults.push('I14: executions are open long after the faults have stopped')
 }

@@ -6,6 +6,7 @@ import { DurableView } from './durable-view.ts'
 import type { Acknowledgement, HistoryRead, Outage, StepCall } from './facts.ts'
 import { type CrashSite, type FaultPlan, faultPlan, randomFor } from './fault-plan.ts'
 import { Scheduler } from './scheduler.ts'
+import type { TaskCall } from './task-facts.ts'
 import { Trace } from './trace.ts'
 
 export const START_MS = 1_750_000_000_000
@@ -50,6 +51,8 @@ const NO_COUNTS: Counters = {
 
 export class World {
   readonly seed: number
+  /** Clients enqueue tasks, and start no executions. */
+  readonly isOfTasks: boolean
   readonly plan: FaultPlan
   readonly trace: Trace
   readonly scheduler: Scheduler
@@ -68,12 +71,16 @@ export class World {
   /** What went wrong while the simulation ran. */
   readonly faults: string[] = []
   readonly contestedIds = new Set<string>()
+  readonly taskCalls: TaskCall[] = []
+  /** Tasks that somebody has asked to retry: they may be anything again, within one batch. */
+  readonly retriedTasks = new Set<string>()
   readonly stepCallsByKey = new Map<string, number>()
   isFaulty = true
   #markers = 0
 
-  constructor(seed: number, print?: (line: string) => void) {
+  constructor(seed: number, print?: (line: string) => void, isOfTasks = false) {
     this.seed = seed
+    this.isOfTasks = isOfTasks
     this.plan = faultPlan(seed)
     this.trace = new Trace(print)
     this.scheduler = new Scheduler(START_MS, randomFor(seed, 'schedule'), this.plan.tickShare)

@@ -122,6 +122,14 @@ export class Backlog<Task extends WaitingTask> {
     }
   }
 
+  /**
+   * A task that was taken changes in the store now: until then the store says that it waits, and a page that is being read
+   * may say so for longer.
+   */
+  left(task: Task): void {
+    this.#note(task, true)
+  }
+
   /** Takes the next task of the classes that can be served. */
   take(isServable: (classId: string) => boolean): Task | typeof READING | undefined {
     let best: Lane<Task> | undefined

@@ -7,8 +7,6 @@ import type { LiveTask } from './live-task.ts'
 export class LiveQueue {
   readonly key: QueueKey
   readonly queue: TaskQueue<LiveTask>
-  /** Lanes whose tasks are being moved to where its present settings put them: until then nothing is taken. */
-  rekeying = 0
   wake: { readonly cancel: Cancel; readonly atMs: number } | undefined
 
   constructor(key: QueueKey, queue: TaskQueue<LiveTask>) {

@@ -1,7 +1,7 @@
 /**
  * The queues of the engine, and what they give: one task of each queue in turn, while the worker has room.
  *
- * Lanes that were written under other settings are moved first, page by page: until then their queue gives nothing.
+ * Lanes that were written under other settings are moved first, page by page: until then nothing is given.
  */
 import type { PageRequest } from '../../core/queue/backlog.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
@@ -62,14 +62,16 @@ export class QueueTable {
     return live
   }
 
-  /** What waits, as the store has it. */
-  restore(lanes: readonly LaneCount[]): void {
+  /** What waits, as the store has it; resolves when all of it is where the present settings want it. */
+  async restore(lanes: readonly LaneCount[]): Promise<void> {
+    const moved: Promise<void>[] = []
     for (const lane of lanes) {
       const live = this.of(lane)
       const name = parseLaneName(lane.lane)
       if (name.policy === live.queue.policyTag) live.queue.backlog.restore(name, lane.waiting)
-      else this.#rekey(live, lane).catch(this.#options.onError)
+      else moved.push(this.#rekey(live, lane))
     }
+    await Promise.all(moved)
   }
 
   reset(): void {
@@ -107,7 +109,6 @@ export class QueueTable {
   }
 
   #takeFrom(live: LiveQueue): boolean {
-    if (live.rekeying > 0) return false
     const { clock, worker } = this.#options
     const nowMs = clock.nowMs()
     const taken = live.queue.take(nowMs, (name) => worker.supports(name))
@@ -155,7 +156,6 @@ export class QueueTable {
   async #rekey(live: LiveQueue, { lane }: LaneCount): Promise<void> {
     const { store, rekey } = this.#options
     const generation = this.#generation
-    live.rekeying += 1
     this.#reads += 1
     let after = BEFORE_ALL
     for (;;) {
@@ -166,7 +166,6 @@ export class QueueTable {
       if (last === undefined || rows.length < REKEY_ROWS) break
       after = { rank: last.rank, seq: last.seq }
     }
-    live.rekeying -= 1
     this.#reads -= 1
     this.ask()
   }

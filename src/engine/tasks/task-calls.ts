@@ -52,22 +52,24 @@ export class TaskCalls implements TaskPort {
 
   async outcome(target: TaskTarget): Promise<TaskOutcome> {
     for (;;) {
-      const task = await this.#find(target)
-      if (task.isClosed) {
-        const outcome = taskOutcomeOf(task.record)
-        // Dropped before it was durable: it is not so.
-        if (!(await this.#isDurable(task))) continue
-        if (outcome !== undefined) return outcome
-      }
-      const outcome = await this.#engine.taskEnds.next(task.seq).told
+      const found = await this.#with(target, (task) =>
+        task.isClosed
+          ? { outcome: taskOutcomeOf(task.record), durable: this.#isDurable(task) }
+          : { told: this.#engine.taskEnds.next(task.seq).told },
+      )
+      // What is dropped before it is durable is not so.
+      const outcome = 'told' in found ? await found.told : (await found.durable) ? found.outcome : undefined
       if (outcome !== undefined) return outcome
     }
   }
 
   async describe(target: TaskTarget): Promise<TaskDescription> {
-    const task = await this.#find(target)
-    if (!task.isCommitted) await this.#durable(task)
-    return taskDescriptionOf(task, this.#engine.tasks.isRunning(task))
+    const { description, durable } = await this.#with(target, (task) => ({
+      description: taskDescriptionOf(task, this.#engine.tasks.isRunning(task)),
+      durable: this.#durable(task),
+    }))
+    await durable
+    return description
   }
 
   async list({ cursor, limit = LIST_DEFAULT, ...query }: TaskQuery): Promise<TaskPage> {
@@ -149,8 +151,10 @@ export class TaskCalls implements TaskPort {
   ): Promise<{ readonly added: readonly TaskReply[]; readonly durable: Promise<void> }> {
     const { tasks } = this.#engine
     await tasks.ready()
+    const { generation } = tasks
     const existing = await this.#existing(requests)
     this.#engine.assertOpen()
+    if (!tasks.isOpen || generation !== tasks.generation) return this.#add(requests)
     const touched = new Set<LiveTask>()
     const added = tasks.together(() =>
       requests.map((request, i) => {
@@ -195,26 +199,32 @@ export class TaskCalls implements TaskPort {
     return requests.map(({ id }) => (id === undefined ? undefined : seqs[next++]))
   }
 
-  async #find({ namespace, id }: TaskTarget): Promise<LiveTask> {
-    this.#engine.assertOpen()
+  /** Calls `use` with the task as it is in that very turn. */
+  async #with<T>({ namespace, id }: TaskTarget, use: (task: LiveTask) => T): Promise<T> {
     const { tasks } = this.#engine
-    await tasks.ready()
-    const own = seqOfOwnId(id)
-    const seq = own ?? (await tasks.seqsOf([{ namespace, id }]))[0]
-    const task = seq === undefined ? undefined : await tasks.find(seq)
-    this.#engine.assertOpen()
-    if (task === undefined || task.head.namespace !== namespace)
-      throw new PerdureError('TASK_NOT_FOUND', `there is no task ${id} in namespace ${namespace}`)
-    return task
+    for (;;) {
+      this.#engine.assertOpen()
+      await tasks.ready()
+      const own = seqOfOwnId(id)
+      const seq = own ?? (await tasks.seqsOf([{ namespace, id }]))[0]
+      const found = seq === undefined ? undefined : await tasks.find(seq)
+      this.#engine.assertOpen()
+      if (found === undefined || found.head.namespace !== namespace)
+        throw new PerdureError('TASK_NOT_FOUND', `there is no task ${id} in namespace ${namespace}`)
+      const task = tasks.current(found)
+      if (task !== undefined) return use(task)
+    }
   }
 
   async #change(target: TaskTarget, change: (task: LiveTask) => void): Promise<void> {
-    const task = await this.#find(target)
-    const { tasks } = this.#engine
-    await tasks.together(() => {
-      change(task)
-      return this.#durable(task)
-    })
+    // Not awaited within: what waits for the commit must be asked for in the turn of the change.
+    const { durable } = await this.#with(target, (task) =>
+      this.#engine.tasks.together(() => {
+        change(task)
+        return { durable: this.#durable(task) }
+      }),
+    )
+    await durable
   }
 
   async #isDurable(task: LiveTask): Promise<boolean> {

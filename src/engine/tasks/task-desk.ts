@@ -11,7 +11,6 @@
  */
 import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
-  attemptsOf,
   cancelled,
   completed,
   due,
@@ -29,12 +28,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
-import type {
-  TaskDispatch,
-  TaskProgress,
-  TaskWorkerHost,
-  TaskWorkerPort,
-} from '../../protocol/task-worker-port.ts'
+import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { QueueKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { Committer } from '../committer.ts'
 import { NO_RUN } from '../no-run.ts'
@@ -45,6 +39,7 @@ import { aboutOf, LiveTask, type TaskHead, taskOfRow } from './live-task.ts'
 import { QueueTable } from './queue-table.ts'
 import { TaskBatch } from './task-batch.ts'
 import { TaskNumbers } from './task-numbers.ts'
+import { TaskStart } from './task-start.ts'
 
 export interface TaskDeskOptions {
   readonly store: TaskReads
@@ -116,7 +111,9 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const [last, lanes] = await Promise.all([store.lastTaskSeq(), store.lanes()])
     if (generation !== this.#generation) return
     this.#numbers.continueFrom(last)
-    this.queues.restore(lanes)
+    // Calls wait: of a task that is being moved nobody can say where it waits.
+    await this.queues.restore(lanes)
+    if (generation !== this.#generation) return
     this.#isOpen = true
     this.#timers = new TimerWindow({
       clock,
@@ -185,7 +182,10 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     return result
   }
 
-  /** Memory first; what was read counts only if the task was not changed meanwhile. */
+  /**
+   * Memory first. What is found holds for this microtask only: whoever acts on it later asks `current` first, since another
+   * call may have changed the task in between.
+   */
   async find(seq: TaskSeq): Promise<LiveTask | undefined> {
     return (await this.findAll([seq]))[0]
   }
@@ -236,6 +236,23 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   /** The number of a task in memory that was given this id. */
   seqInMemory({ namespace, id }: TaskKey): TaskSeq | undefined {
     return this.#ids.get(idText(namespace, id))
+  }
+
+  /** The task as it is now, which may be another object; undefined: everything was dropped meanwhile, look for it again. */
+  current(task: LiveTask): LiveTask | undefined {
+    if (!this.#isOpen) return undefined
+    const live = this.#live.get(task.seq)
+    if (live !== undefined) return live
+    return this.#queueOf(task) === this.queues.of(task.head).queue ? task : undefined
+  }
+
+  /** What was read under an earlier one is not so any more. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
   }
 
   inMemory(seq: TaskSeq): LiveTask | undefined {
@@ -329,7 +346,6 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
   /** Its place was made with other settings. */
   #rekey(task: LiveTask): void {
-    if (this.#live.has(task.seq)) return
     this.#again(task, task.record)
   }
 
@@ -406,7 +422,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   #run(task: LiveTask): void {
     task.startedMs = this.#tickMs()
     this.#attempts.started(task)
-    this.#options.worker.start(new Dispatch(task, this.#queueOf(task).policy.quantumMs))
+    this.#options.worker.start(new TaskStart(task, this.#queueOf(task).policy.quantumMs))
   }
 
   /** It does not run any more; undefined: it did not. */
@@ -414,7 +430,10 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     if (!this.#running.delete(task)) return undefined
     this.#attempts.ended(task)
     const servedMs = Math.max(0, this.#tickMs() - task.startedMs)
-    this.#queueOf(task).ended(task, servedMs)
+    const queue = this.#queueOf(task)
+    queue.ended(task, servedMs)
+    queue.backlog.left(task)
+    this.#open().marks.set(queue.backlog, queue.backlog.mark)
     this.queues.ask()
     return { startedMs: this.#options.clock.nowMs() - Math.round(servedMs), servedMs: rounded(servedMs) }
   }
@@ -441,8 +460,10 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const tasks = await this.findAll(timers.map(({ timer }) => timer))
     if (generation !== this.#generation) return
     const nowMs = this.#options.clock.nowMs()
-    for (const task of tasks) {
-      if (task === undefined) continue
+    for (const found of tasks) {
+      if (found === undefined) continue
+      const task = this.current(found)
+      if (task === undefined) return
       const { record, spec } = task
       const isRunning = this.#running.has(task)
       const next = due(isRunning ? { ...record, status: 'running' } : record, spec, nowMs)
@@ -463,41 +484,6 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
 function idText(namespace: string, id: string): string {
   return `${namespace}\0${id}`
-}
-
-/** Most tasks never ask for their id. */
-class Dispatch implements TaskDispatch<LiveTask> {
-  readonly owner: LiveTask
-  readonly quantumMs: number | undefined
-
-  constructor(owner: LiveTask, quantumMs: number | undefined) {
-    this.owner = owner
-    this.quantumMs = quantumMs
-  }
-
-  get id(): string {
-    return this.owner.id
-  }
-
-  get name(): string {
-    return this.owner.head.name
-  }
-
-  get input(): Payload {
-    return this.owner.spec.input
-  }
-
-  get attempt(): number {
-    return attemptsOf(this.owner.record.state) + 1
-  }
-
-  get idempotencyKey(): string {
-    return `${this.owner.head.namespace}/task/${this.id}`
-  }
-
-  get checkpoint(): Payload | undefined {
-    return this.owner.record.state.checkpoint
-  }
 }
 
 /** Microseconds are enough. */

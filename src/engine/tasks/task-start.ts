@@ -1,0 +1,39 @@
+/** What a worker gets of a task that starts. Made on demand: most tasks never ask for their id. */
+import { attemptsOf } from '../../core/task/task-record.ts'
+import type { Payload } from '../../protocol/payload.ts'
+import type { TaskDispatch } from '../../protocol/task-worker-port.ts'
+import type { LiveTask } from './live-task.ts'
+
+export class TaskStart implements TaskDispatch<LiveTask> {
+  readonly owner: LiveTask
+  readonly quantumMs: number | undefined
+
+  constructor(owner: LiveTask, quantumMs: number | undefined) {
+    this.owner = owner
+    this.quantumMs = quantumMs
+  }
+
+  get id(): string {
+    return this.owner.id
+  }
+
+  get name(): string {
+    return this.owner.head.name
+  }
+
+  get input(): Payload {
+    return this.owner.spec.input
+  }
+
+  get attempt(): number {
+    return attemptsOf(this.owner.record.state) + 1
+  }
+
+  get idempotencyKey(): string {
+    return `${this.owner.head.namespace}/task/${this.id}`
+  }
+
+  get checkpoint(): Payload | undefined {
+    return this.owner.record.state.checkpoint
+  }
+}
