@@ -6,6 +6,7 @@ Error.stackTraceLimit = 0
 
 const first = Number(process.argv[2])
 const count = Number(process.argv[3])
+const isOfTasks = process.argv[4] === 'tasks'
 
 /** At once: a seed that spins lets nothing out later. */
 function say(line: object): void {
@@ -22,7 +23,7 @@ let seed = first
 process.on('uncaughtException', (error) => caught(seed, `uncaught: ${error.message}`))
 for (; seed < first + count; seed++) {
   say({ begins: seed })
-  const { violations } = await simulate(seed)
+  const { violations } = await simulate(seed, { isOfTasks })
   const [violation] = violations
   if (violation !== undefined) caught(seed, violation)
 }

@@ -39,7 +39,7 @@ export async function huntAll(onCaught?: (caught: Catch) => void): Promise<Catch
   return mutants.map(({ name, what }) => caught.get(name) ?? { name, what, seeds: 0, violation: null })
 }
 
-async function hunt({ name, what, seeds }: Mutant): Promise<Catch> {
+async function hunt({ name, what, seeds, isOfTasks }: Mutant): Promise<Catch> {
   const copy = mkdtempSync(join(tmpdir(), `perdure-mutant-${name}-`))
   try {
     for (const path of COPIED) {
@@ -54,7 +54,7 @@ async function hunt({ name, what, seeds }: Mutant): Promise<Catch> {
         cause: error,
       })
     }
-    return { name, what, ...(await simulateSeeds(copy, seeds)) }
+    return { name, what, ...(await simulateSeeds(copy, seeds, isOfTasks === true)) }
   } finally {
     rmSync(copy, { recursive: true, force: true, maxRetries: 3 })
   }
@@ -71,10 +71,15 @@ export function plant(name: string, copy: string): void {
 type Finding = Pick<Catch, 'seeds' | 'violation'>
 
 /** `hunt.ts` says which seed it begins, a line each, and last what it found. */
-async function simulateSeeds(copy: string, count: number): Promise<Finding> {
+async function simulateSeeds(copy: string, count: number, isOfTasks: boolean): Promise<Finding> {
   const child = spawn(
     process.execPath,
-    [join(copy, 'test/mutants/hunt.ts'), String(FIRST_SEED), String(count)],
+    [
+      join(copy, 'test/mutants/hunt.ts'),
+      String(FIRST_SEED),
+      String(count),
+      isOfTasks ? 'tasks' : 'executions',
+    ],
     { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const closed = once(child, 'close')

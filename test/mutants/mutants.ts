@@ -5,6 +5,8 @@ export interface Mutant {
   readonly what: string
   /** Seeds of the simulation that may be needed. */
   readonly seeds: number
+  /** It shows itself in the simulation of tasks. */
+  readonly isOfTasks?: true
 }
 
 export const mutants: readonly Mutant[] = [
@@ -92,5 +94,35 @@ export const mutants: readonly Mutant[] = [
     name: 'recover-nothing',
     what: 'after a start nothing that was active is read from the store',
     seeds: 10,
+  },
+  {
+    name: 'start-tasks-before-commit',
+    what: 'tasks run before the commit of their enqueueing',
+    seeds: 10,
+    isOfTasks: true,
+  },
+  {
+    name: 'forget-that-a-task-left',
+    what: 'a page of what waits wins over the end of a task that came while it was read',
+    seeds: 60,
+    isOfTasks: true,
+  },
+  {
+    name: 'act-on-a-task-as-it-was-read',
+    what: 'a call changes a task as the store had it, whatever another call has done meanwhile',
+    seeds: 60,
+    isOfTasks: true,
+  },
+  {
+    name: 'rekey-drops-a-task',
+    what: 'when the settings of a queue have changed, one task of each page is not moved',
+    seeds: 20,
+    isOfTasks: true,
+  },
+  {
+    name: 'leak-a-slot',
+    what: 'the end of some tasks frees no slot',
+    seeds: 20,
+    isOfTasks: true,
   },
 ]
