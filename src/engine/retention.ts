@@ -1,8 +1,8 @@
 /**
- * Deletes closed executions some time after their end.
+ * Deletes closed executions and tasks some time after their end.
  *
- * It walks all runs from the oldest to the newest and starts again, a page at a time: an open execution in between costs
- * one look, and the table needs no index by time of closing.
+ * It walks all runs, and then all tasks, from the oldest to the newest and starts again, a page at a time: an open one in between costs one
+ * look, and the tables need no index by time of closing.
  */
 import type { RunId } from '../protocol/ids.ts'
 import type { ClientCalls } from './client-calls.ts'
@@ -66,6 +66,18 @@ export class Retention {
       return PAGE_PAUSE_MS
     }
     this.#after = undefined
+    return this.#taskPage(closedBefore)
+  }
+
+  async #taskPage(closedBefore: number): Promise<number> {
+    const { store } = this.#engine.options
+    for (let after = 0; ; ) {
+      const rows = await store.listTasks({ closedBefore, oldestFirst: true, before: after, limit: PAGE_ROWS })
+      await this.#calls.tasks.deleteClosed(rows)
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < PAGE_ROWS || this.#isStopped) break
+      after = last.seq
+    }
     return Math.min(WALK_PAUSE_MS, Math.max(PAGE_PAUSE_MS, this.#retentionMs))
   }
 }

@@ -101,5 +101,7 @@ export interface TaskPort {
   /** A failed, cancelled or expired task begins anew, with all its attempts. */
   retry(target: TaskTarget): Promise<void>
   reprioritise(target: TaskTarget, priority: number): Promise<void>
+  /** Deletes a closed task. */
+  delete(target: TaskTarget): Promise<void>
   queues(namespace: string): Promise<readonly QueueDescription[]>
 }

@@ -53,6 +53,7 @@ export class TestPort implements ClientPort {
     queues: (namespace) => this.#call((port) => port.tasks.queues(namespace)),
     cancel: (...args) => this.#repeated('TASK_CLOSED', (port) => port.tasks.cancel(...args)),
     retry: (...args) => this.#repeated('TASK_OPEN', (port) => port.tasks.retry(...args)),
+    delete: (...args) => this.#repeated('TASK_NOT_FOUND', (port) => port.tasks.delete(...args)),
     reprioritise: (...args) => this.#call((port) => port.tasks.reprioritise(...args)),
   }
 

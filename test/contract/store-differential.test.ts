@@ -161,6 +161,7 @@ const taskQuery: fc.Arbitrary<TaskListQuery> = fc
   .record({
     limit,
     before: optional(taskSeq),
+    oldestFirst: optional(fc.boolean()),
     queue: optional(queue),
     status: optional(fc.subarray<TaskStatus>(['waiting', 'delayed', 'completed'])),
     closedBefore: optional(fc.constantFrom(2_000, 2_001)),

@@ -127,5 +127,7 @@ function describeOrder(storeTest: DefineTest): void {
     assert.deepEqual(await listed({ closedBefore: 1000 }), [1])
     assert.deepEqual(await listed({ name: 'other' }), [])
     assert.deepEqual(await listed({}, 2), [5000, 4999])
+    assert.deepEqual(await listed({ status: ['failed'], oldestFirst: true, before: 1 }, 2), [1001, 2001])
+    assert.deepEqual(await listed({ oldestFirst: true }, 2), [1, 2])
   })
 }

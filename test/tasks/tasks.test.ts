@@ -4,25 +4,7 @@ import { describe, test } from 'node:test'
 import { createEngine, type PerdureError, silentLogger, type TaskFailedError, task } from '../../src/index.ts'
 import { createTestEngine } from '../../src/testing.ts'
 import { temporaryFile } from '../sdk/temporary-file.ts'
-
-const double = task({ name: 'double', run: (_, n: number) => n * 2 })
-
-const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 2))
-}
-
-/** A task that ends when it is told. */
-function gate(name = 'gate') {
-  const open: (() => void)[] = []
-  const definition = task({
-    name,
-    run: (_, label: string) =>
-      new Promise<string>((resolve) => {
-        open.push(() => resolve(label))
-      }),
-  })
-  return { task: definition, open }
-}
+import { double, gate, until } from './task-fixtures.ts'
 
 describe('a task', () => {
   test('gives its result to whoever has its id', async () => {

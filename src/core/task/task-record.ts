@@ -167,5 +167,7 @@ function served(
   state: TaskState,
   { startedMs, servedMs }: Service,
 ): Pick<TaskState, 'startedMs' | 'servedMs'> {
-  return { startedMs: state.startedMs ?? startedMs, servedMs: (state.servedMs ?? 0) + servedMs }
+  // Microseconds are enough.
+  const total = Math.round(((state.servedMs ?? 0) + servedMs) * 1000) / 1000
+  return { startedMs: state.startedMs ?? startedMs, servedMs: total }
 }

@@ -115,6 +115,11 @@ export function aboutOf({ seq, name }: TaskHead, spec: TaskSpec, state: TaskStat
   }
 }
 
+/** A key for ids that callers gave. */
+export function taskIdText(namespace: string, id: string): string {
+  return `${namespace}\0${id}`
+}
+
 export function ownTaskId(seq: TaskSeq): string {
   return `${OWN_TASK_ID}${seq.toString(36)}`
 }

@@ -12,6 +12,7 @@ export class TaskBatch<Task extends WaitingTask> {
   /** Tasks that start when it is durable. */
   readonly starts: Task[] = []
   readonly timers: DueTimer[] = []
+  readonly deleted: number[] = []
   /** Up to where the changes of a queue are in this batch. */
   readonly marks = new Map<Backlog<Task>, number>()
   readonly #onCommitted: (batch: TaskBatch<Task>) => void

@@ -11,7 +11,7 @@ import type {
   TaskRequest,
   TaskTarget,
 } from '../../protocol/task-port.ts'
-import type { TaskSeq } from '../../store/contract/task-rows.ts'
+import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { Engine } from '../engine.ts'
 import { type LiveTask, seqOfOwnId } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
@@ -189,12 +189,41 @@ export class TaskCalls implements TaskPort {
     )
   }
 
+  async delete(target: TaskTarget): Promise<void> {
+    await this.#change(target, (task) => {
+      if (!task.isClosed) throw new PerdureError('TASK_OPEN', `task ${target.id} is ${task.record.status}`)
+      this.#engine.tasks.delete(task)
+    })
+  }
+
+  /** For retention: those of the rows that are closed still. */
+  async deleteClosed(rows: readonly TaskRow[]): Promise<void> {
+    const { tasks } = this.#engine
+    await tasks.ready()
+    await tasks.together(() => {
+      const deleted = rows.flatMap((row) => {
+        const task = tasks.ofRow(row)
+        if (!task.isClosed || !task.isCommitted || tasks.isDeleted(row.seq)) return []
+        tasks.delete(task)
+        return [task]
+      })
+      const [last] = deleted.slice(-1)
+      return last === undefined ? Promise.resolve() : this.#durable(last)
+    })
+  }
+
   /** Numbers of the tasks whose ids are taken; whoever calls this looks at them in the same turn. */
   async #existing(requests: readonly TaskRequest[]): Promise<readonly (TaskSeq | undefined)[]> {
     const { tasks } = this.#engine
     const named = requests.flatMap(({ namespace, id }) => (id === undefined ? [] : [{ namespace, id }]))
     if (named.length === 0) return []
     const seqs = await tasks.seqsOf(named)
+    if (seqs.some((seq) => seq !== undefined && tasks.isDeleted(seq))) {
+      // Its id is free when the deletion is durable.
+      await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
+      this.#engine.assertOpen()
+      return this.#existing(requests)
+    }
     let next = 0
     return requests.map(({ id }) => (id === undefined ? undefined : seqs[next++]))
   }
@@ -209,7 +238,7 @@ export class TaskCalls implements TaskPort {
       const seq = own ?? (await tasks.seqsOf([{ namespace, id }]))[0]
       const found = seq === undefined ? undefined : await tasks.find(seq)
       this.#engine.assertOpen()
-      if (found === undefined || found.head.namespace !== namespace)
+      if (found === undefined || found.head.namespace !== namespace || tasks.isDeleted(found.seq))
         throw new PerdureError('TASK_NOT_FOUND', `there is no task ${id} in namespace ${namespace}`)
       const task = tasks.current(found)
       if (task !== undefined) return use(task)

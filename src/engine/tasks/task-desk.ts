@@ -22,6 +22,7 @@ import {
   type Service,
   type TaskRecord,
   type TaskSpec,
+  type TaskState,
   yielded,
 } from '../../core/task/task-record.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -38,8 +39,10 @@ import type { LiveQueue } from './live-queue.ts'
 import { aboutOf, LiveTask, type TaskHead, taskOfRow } from './live-task.ts'
 import { QueueTable } from './queue-table.ts'
 import { TaskBatch } from './task-batch.ts'
+import { TaskMemory } from './task-memory.ts'
 import { TaskNumbers } from './task-numbers.ts'
 import { TaskStart } from './task-start.ts'
+import { dueTimers } from './task-timers.ts'
 
 export interface TaskDeskOptions {
   readonly store: TaskReads
@@ -61,14 +64,9 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   readonly #options: TaskDeskOptions
   readonly #numbers = new TaskNumbers()
   readonly #attempts: AttemptTimers
-  /** Those that run or have changes that are not committed; see invariant 4. */
-  readonly #live = new Map<TaskSeq, LiveTask>()
   readonly #running = new Set<LiveTask>()
-  /** Of those in memory that were given an id. */
-  readonly #ids = new Map<string, TaskSeq>()
-  /** Tasks that leave memory when nobody reads. */
-  #leaving: LiveTask[] = []
-  #reads = 0
+  /** See invariant 4. */
+  readonly #memory: TaskMemory
   #batch: TaskBatch<LiveTask> | undefined
   #timers: TimerWindow | undefined
   #generation = 0
@@ -78,6 +76,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   constructor(options: TaskDeskOptions) {
     this.#options = options
     const { clock, worker, committer, store, makeQueue, onError, isDraining } = options
+    this.#memory = new TaskMemory(clock, (task) => task.isCommitted && !this.#running.has(task))
     this.#attempts = new AttemptTimers(clock, (task, failure) => this.#timedOut(task, failure))
     this.queues = new QueueTable({
       clock,
@@ -88,7 +87,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
       onTaken: (live, task) => this.#start(live, task),
       isTaken: (seq) => {
-        const task = this.#live.get(seq)
+        const task = this.#memory.get(seq)
         return task !== undefined && this.#running.has(task)
       },
       rekey: (task) => this.#rekey(task),
@@ -117,10 +116,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     this.#isOpen = true
     this.#timers = new TimerWindow({
       clock,
-      timers: async ({ after, upToMs, limit }) => {
-        const rows = await store.dueTasks({ after: { dueAt: after.dueAt, seq: after.timer }, upToMs, limit })
-        return rows.map(({ seq, dueAt }) => ({ runId: NO_RUN, timer: seq, dueAt: dueAt ?? 0, shard: 0 }))
-      },
+      timers: dueTimers(store),
       onDue: (timers) => this.#onDue(timers),
       onError,
       ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
@@ -140,9 +136,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const reason = platformFailure('UNCOMMITTED', 'the engine started over')
     for (const task of this.#running) this.#options.worker.abort(task, reason)
     this.#running.clear()
-    this.#live.clear()
-    this.#ids.clear()
-    this.#leaving = []
+    this.#memory.clear()
     this.#batch = undefined
     this.queues.reset()
   }
@@ -163,7 +157,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     task.queue = queue
     this.#options.committer.writesFor(NO_RUN).insertTask(task.row())
     this.#touch(task, head.givenId !== null)
-    if (head.givenId !== null) this.#ids.set(idText(head.namespace, head.givenId), task.seq)
+    this.#memory.putId(task)
     if (record.status === 'waiting') this.#wait(queue, task)
     return task
   }
@@ -192,13 +186,13 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
   async findAll(seqs: readonly TaskSeq[]): Promise<readonly (LiveTask | undefined)[]> {
     const generation = this.#generation
-    const rows = await this.reading(() => this.#options.store.tasks(seqs))
+    const rows = await this.#memory.reading(() => this.#options.store.tasks(seqs))
     if (generation !== this.#generation) {
       await this.ready()
       return this.findAll(seqs)
     }
     return rows.map((row, i) => {
-      const live = this.#live.get(seqs[i] ?? -1)
+      const live = this.#memory.get(seqs[i] ?? -1)
       return live ?? (row === undefined ? undefined : taskOfRow(row, this.queues.of(row).queue))
     })
   }
@@ -206,42 +200,28 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   /** Numbers of tasks by the ids that they were given. The answer holds for the turn in which it comes. */
   async seqsOf(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]> {
     const generation = this.#generation
-    const seqs = await this.reading(() => this.#options.store.taskSeqs(keys))
+    const seqs = await this.#memory.reading(() => this.#options.store.taskSeqs(keys))
     if (generation !== this.#generation) {
       await this.ready()
       return this.seqsOf(keys)
     }
-    return keys.map(({ namespace, id }, i) => this.#ids.get(idText(namespace, id)) ?? seqs[i])
+    return keys.map((key, i) => this.#memory.seqOf(key) ?? seqs[i])
   }
 
   /** As the store has it, or as it is in memory. */
   ofRow(row: TaskRow): LiveTask {
-    return this.#live.get(row.seq) ?? taskOfRow(row, this.queues.of(row).queue)
-  }
-
-  /** What is changed while this reads stays in memory, until it has answered and the answer was looked at. */
-  async reading<T>(read: () => Promise<T>): Promise<T> {
-    this.#reads += 1
-    try {
-      return await read()
-    } finally {
-      // After the turn in which the answer is looked at.
-      this.#options.clock.defer(() => {
-        this.#reads -= 1
-        if (this.#reads === 0) for (const task of this.#leaving.splice(0)) this.#leave(task)
-      })
-    }
+    return this.#memory.get(row.seq) ?? taskOfRow(row, this.queues.of(row).queue)
   }
 
   /** The number of a task in memory that was given this id. */
-  seqInMemory({ namespace, id }: TaskKey): TaskSeq | undefined {
-    return this.#ids.get(idText(namespace, id))
+  seqInMemory(key: TaskKey): TaskSeq | undefined {
+    return this.#memory.seqOf(key)
   }
 
   /** The task as it is now, which may be another object; undefined: everything was dropped meanwhile, look for it again. */
   current(task: LiveTask): LiveTask | undefined {
-    if (!this.#isOpen) return undefined
-    const live = this.#live.get(task.seq)
+    if (!this.#isOpen || this.#memory.isDeleted(task.seq)) return undefined
+    const live = this.#memory.get(task.seq)
     if (live !== undefined) return live
     return this.#queueOf(task) === this.queues.of(task.head).queue ? task : undefined
   }
@@ -256,11 +236,11 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   }
 
   inMemory(seq: TaskSeq): LiveTask | undefined {
-    return this.#live.get(seq)
+    return this.#memory.get(seq)
   }
 
   isRunning(task: LiveTask): boolean {
-    return this.#running.has(this.#live.get(task.seq) ?? task)
+    return this.#running.has(this.#memory.get(task.seq) ?? task)
   }
 
   /** The task is open. */
@@ -273,6 +253,21 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   retry(task: LiveTask): void {
     const nowMs = this.#options.clock.nowMs()
     this.#again(task, retried(task.record, this.#numbers.next(nowMs), nowMs))
+  }
+
+  /** The task is closed. */
+  delete(task: LiveTask): void {
+    this.#options.committer.writesFor(NO_RUN).deleteTask(task.seq)
+    const batch = this.#open()
+    task.batch = batch
+    batch.deleted.push(task.seq)
+    this.#memory.deleting(task.seq)
+    this.#options.committer.touch()
+  }
+
+  /** It is being deleted: calls about it find nothing, and its id is not free yet. */
+  isDeleted(seq: TaskSeq): boolean {
+    return this.#memory.isDeleted(seq)
   }
 
   /** The task is open. */
@@ -307,18 +302,11 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   }
 
   onTaskHeartbeat(task: LiveTask, checkpoint: Payload | undefined): void {
-    if (!this.#running.has(task)) return
-    this.#attempts.alive(task)
-    if (checkpoint === undefined) return
-    const { status, state } = task.record
-    this.#change(task, { status, state: { ...state, checkpoint } })
+    this.#lives(task, checkpoint === undefined ? undefined : { checkpoint })
   }
 
   onTaskProgress(task: LiveTask, progress: TaskProgress): void {
-    if (!this.#running.has(task)) return
-    this.#attempts.alive(task)
-    const { status, state } = task.record
-    this.#change(task, { status, state: { ...state, progress } })
+    this.#lives(task, { progress })
   }
 
   onTaskSlotFree(): void {
@@ -333,6 +321,13 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   #queueOf(task: LiveTask): TaskQueue<LiveTask> {
     task.queue ??= this.queues.of(task.head).queue
     return task.queue
+  }
+
+  #lives(task: LiveTask, told: Pick<TaskState, 'checkpoint' | 'progress'> | undefined): void {
+    if (!this.#running.has(task)) return
+    this.#attempts.alive(task)
+    const { status, state } = task.record
+    if (told !== undefined) this.#change(task, { status, state: { ...state, ...told } })
   }
 
   /** It waits again, where the policy now puts it. */
@@ -368,7 +363,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const batch = this.#open()
     task.batch = batch
     batch.tasks.push(task)
-    if (isKnown) this.#live.set(task.seq, task)
+    if (isKnown) this.#memory.put(task)
     const dueAt = dueMs(task.record, task.spec)
     if (dueAt !== null) batch.timers.push({ runId: NO_RUN, timer: task.seq, dueAt })
     else this.#timers?.dropped(NO_RUN, task.seq)
@@ -395,24 +390,17 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       if (task.batch !== batch) continue
       task.batch = undefined
       if (task.isClosed) this.#options.onClosed(task)
-      if (this.#reads > 0) this.#leaving.push(task)
-      else this.#leave(task)
+      this.#memory.committed(task)
     }
+    for (const seq of batch.deleted) this.#memory.deleted(seq)
     for (const task of batch.starts) if (this.#running.has(task)) this.#run(task)
     this.queues.ask()
-  }
-
-  #leave(task: LiveTask): void {
-    if (!task.isCommitted || this.#running.has(task) || this.#live.get(task.seq) !== task) return
-    this.#live.delete(task.seq)
-    const { givenId, namespace } = task.head
-    if (givenId !== null) this.#ids.delete(idText(namespace, givenId))
   }
 
   /** The queue has given it. */
   #start(live: LiveQueue, task: LiveTask): void {
     this.#running.add(task)
-    this.#live.set(task.seq, task)
+    this.#memory.put(task)
     const { backlog } = live.queue
     this.#open().marks.set(backlog, backlog.mark)
     if (task.batch === undefined) this.#run(task)
@@ -435,7 +423,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     queue.backlog.left(task)
     this.#open().marks.set(queue.backlog, queue.backlog.mark)
     this.queues.ask()
-    return { startedMs: this.#options.clock.nowMs() - Math.round(servedMs), servedMs: rounded(servedMs) }
+    return { startedMs: this.#options.clock.nowMs() - Math.round(servedMs), servedMs }
   }
 
   #timedOut(task: LiveTask, failure: Failure): void {
@@ -480,13 +468,4 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const { clock } = this.#options
     return clock.tickMs?.() ?? clock.nowMs()
   }
-}
-
-function idText(namespace: string, id: string): string {
-  return `${namespace}\0${id}`
-}
-
-/** Microseconds are enough. */
-function rounded(ms: number): number {
-  return Math.round(ms * 1000) / 1000
 }

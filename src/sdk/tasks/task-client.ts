@@ -234,6 +234,11 @@ export class TaskHandle<T extends Task = Task> {
     await repeated(() => this.#port.retry(this.#target))
   }
 
+  /** Deletes a closed task; its id is free again. */
+  async delete(): Promise<void> {
+    await repeated(() => this.#port.delete(this.#target))
+  }
+
   async reprioritise(priority: number): Promise<void> {
     const checked = checkedPriority(priority)
     await repeated(() => this.#port.reprioritise(this.#target, checked))

@@ -67,6 +67,8 @@ export interface TaskListQuery {
   readonly closedBefore?: number
   /** Newest first, from this one on, which is not given itself. */
   readonly before?: TaskSeq
+  /** Oldest first instead, then `before` means after. */
+  readonly oldestFirst?: boolean
   readonly limit: number
 }
 

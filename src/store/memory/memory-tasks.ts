@@ -103,10 +103,13 @@ export class MemoryTasks {
   list(query: TaskListQuery): TaskRow[] {
     const rows: TaskRow[] = []
     if (query.limit <= 0) return rows
-    this.#ordered.descend(query.before === undefined ? undefined : { seq: query.before }, (row) => {
+    const visit = (row: TaskRow): boolean => {
       if (isTaskListed(row, query)) rows.push({ ...row })
       return rows.length < query.limit
-    })
+    }
+    const position = query.before === undefined ? undefined : { seq: query.before }
+    if (query.oldestFirst === true) this.#ordered.ascend(position, visit)
+    else this.#ordered.descend(position, visit)
     return rows
   }
 

@@ -11,10 +11,12 @@ type Read = <T>(read: (database: DatabaseSync) => T) => T
 
 export async function listTasks(read: Read, query: TaskListQuery): Promise<TaskRow[]> {
   const rows: TaskRow[] = []
+  const [after, order, start] =
+    query.oldestFirst === true ? ['>', 'asc', -1] : ['<', 'desc', Number.MAX_SAFE_INTEGER]
   const window = read((database) =>
-    database.prepare(`select ${TASK_COLUMNS} from task where seq < ? order by seq desc limit ?`),
+    database.prepare(`select ${TASK_COLUMNS} from task where seq ${after} ? order by seq ${order} limit ?`),
   )
-  let before = query.before ?? Number.MAX_SAFE_INTEGER
+  let before = query.before ?? start
   while (rows.length < query.limit) {
     const page = read(() => window.all(before, WINDOW_ROWS).map(taskOf))
     for (const row of page) if (rows.length < query.limit && isTaskListed(row, query)) rows.push(row)
