@@ -244,11 +244,6 @@ export class Engine implements WorkerHost<LiveExecution> {
     return this.#state === 'failed'
   }
 
-  /** It has ended, or is about to: nothing waits for it any more. */
-  get isOver(): boolean {
-    return this.#state === 'failed' || this.#state === 'closed'
-  }
-
   /** Nothing runs, nothing is to be committed: only time or a call can make something happen. */
   get isQuiet(): boolean {
     return this.#isDrained && !this.mailbox.isHolding

@@ -42,6 +42,8 @@ export class LiveTable {
   /** Runs whose deletion is on its way to the store: they are read no more. */
   readonly #deleting = new Set<RunId>()
   #generation = 0
+  /** Executions that are being read again: whoever forgets everything tells those that wait for them. */
+  readonly #replaced = new Set<LiveExecution>()
   #isClosed = false
 
   constructor(options: LiveTableOptions) {
@@ -115,6 +117,14 @@ export class LiveTable {
     for (const left of this.#leaving) left.set(text, runId)
   }
 
+  /** Reads a run again that has left memory for that; undefined: everything was forgotten meanwhile, or there is no such run. */
+  async reload(execution: LiveExecution): Promise<LiveExecution | undefined> {
+    this.remove(execution)
+    this.#replaced.add(execution)
+    const loaded = await this.load(execution.state.runId)
+    return this.#replaced.delete(execution) ? loaded : undefined
+  }
+
   /** The run is about to be deleted; `deleted` is to follow. */
   deleting(runId: RunId): void {
     const execution = this.#byRun.get(runId)
@@ -133,10 +143,11 @@ export class LiveTable {
     return this.clear()
   }
 
-  /** Forgets everything: another session starts from the store. */
+  /** Forgets everything, what is read again included: another session starts from the store. */
   clear(): LiveExecution[] {
-    const all = [...this.#byRun.values()]
+    const all = [...this.#byRun.values(), ...this.#replaced]
     this.#byRun.clear()
+    this.#replaced.clear()
     this.#byKey.clear()
     this.#idle.clear()
     this.#loading.clear()

@@ -11,7 +11,6 @@ export interface ReloadingEngine {
   readonly table: LiveTable
   readonly transitions: Transitions
   readonly updates: UpdateDesk
-  readonly isOver: boolean
   fail(error: unknown): void
 }
 
@@ -33,16 +32,12 @@ export function reloadExecution(engine: ReloadingEngine, execution: LiveExecutio
       return
     }
     transitions.deactivate(execution)
-    table.remove(execution)
-    table.load(runId).then(
+    table.reload(execution).then(
       (loaded) => {
-        if (loaded === undefined || engine.isOver) drop()
-        else updates.handOver(execution, loaded)
+        if (loaded !== undefined) updates.handOver(execution, loaded)
+        else drop()
       },
-      (error) => {
-        drop()
-        engine.fail(error)
-      },
+      (error) => engine.fail(error),
     )
   }
   committer.release(execution, again)

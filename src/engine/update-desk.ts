@@ -1,5 +1,6 @@
 /** Updates on their way: waiting for a handler, accepted and running, answered when durable. */
 import { PerdureError } from '../protocol/errors.ts'
+import { isClosed } from '../protocol/execution-status.ts'
 import { type Failure, platformFailure } from '../protocol/failure.ts'
 import type { Committer } from './committer.ts'
 import type { LiveExecution, UpdateRequest } from './live-execution.ts'
@@ -96,6 +97,8 @@ export class UpdateDesk {
     for (const request of [...(from.updateWaiters?.values() ?? [])].flat()) this.#await(to, request)
     from.updateRequests = undefined
     from.updateWaiters = undefined
+    // It has ended while it was read.
+    if (isClosed(to.state.status)) this.closed(to)
   }
 
   dropped(execution: LiveExecution, error: Error): void {

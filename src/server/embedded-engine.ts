@@ -65,6 +65,8 @@ export interface EngineSeams {
   readonly enter?: EmbeddedWorkerOptions['enter']
   readonly timerLookaheadMs?: number
   readonly timerPageRows?: number
+  /** Waiting tasks of a queue in memory, about. */
+  readonly taskWindow?: number
 }
 
 const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
@@ -169,7 +171,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     logger,
     limits,
   })
-  const makeQueue = queueMaker(settings.queues ?? [])
+  const makeQueue = queueMaker(settings.queues ?? [], seams.taskWindow)
   const store = await openStore(settings.store)
   const { timerLookaheadMs, timerPageRows } = seams
   const engine = new Engine({

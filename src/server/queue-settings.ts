@@ -21,7 +21,7 @@ export interface QueueSettings extends QueueLimits {
 export type MakeQueue = <Task extends QueuedTask>(queue: string, nowMs: number) => TaskQueue<Task>
 
 /** Throws `ARGUMENT_INVALID` for settings that make no sense. Queues that are not named get the defaults. */
-export function queueMaker(settings: readonly QueueSettings[]): MakeQueue {
+export function queueMaker(settings: readonly QueueSettings[], windowTasks?: number): MakeQueue {
   if (!Array.isArray(settings))
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ queues }) is not a list')
   const known = new Map<string, QueueSettings>()
@@ -33,10 +33,8 @@ export function queueMaker(settings: readonly QueueSettings[]): MakeQueue {
   }
   return (queue, nowMs) => {
     const { policy = 'fcfs', paused = false, ...limits } = known.get(queue) ?? { name: queue }
-    return new TaskQueue(
-      { policy: made(policy), policyTag: tagOf(policy, limits), limits, isPaused: paused },
-      nowMs,
-    )
+    const options = { policy: made(policy), policyTag: tagOf(policy, limits), limits, isPaused: paused }
+    return new TaskQueue(windowTasks === undefined ? options : { ...options, windowTasks }, nowMs)
   }
 }
 

@@ -14,7 +14,7 @@ import type { CrashSite } from './fault-plan.ts'
 import { type ProgramWorkflow, programWorkflow } from './interpreter.ts'
 import type { StepSpec } from './program.ts'
 import { never, SimulatedStore } from './simulated-store.ts'
-import { taskSettings } from './simulated-task.ts'
+import { taskSettings, taskWindow } from './simulated-task.ts'
 import type { World } from './world.ts'
 
 /** The process that was to answer is gone. */
@@ -73,6 +73,7 @@ export class Instance {
         random: seededRandomness(Math.floor(world.engineRandom() * 2 ** 32)),
         timerLookaheadMs,
         timerPageRows,
+        ...(world.isOfTasks ? { taskWindow: taskWindow(world) } : {}),
       },
     )
   }

@@ -80,6 +80,11 @@ export function taskSettings(
   }
 }
 
+/** Small ones, so that most of what waits is in the store only. */
+export function taskWindow(world: World): number {
+  return [2, 4, 10, 1000][Math.floor(randomFor(world.seed, 'task window')() * 4)] ?? 2
+}
+
 function run(world: World, instance: TaskProcess, context: TaskContext, plan: TaskPlan): unknown {
   if (!instance.isAlive) return never()
   if (world.drawCrash('before-step')) {

@@ -26,7 +26,14 @@ export class TaskView {
     return this.byId.get(id)?.status
   }
 
-  apply({ tasksInserted, tasksUpdated }: Batch): void {
+  apply({ tasksInserted, tasksUpdated, tasksDeleted }: Batch): void {
+    for (const seq of tasksDeleted) {
+      const history = this.#bySeq.get(seq)
+      if (history === undefined) continue
+      // It may have ended in the same batch.
+      this.#bySeq.delete(seq)
+      this.byId.delete(history.id)
+    }
     for (const { seq, id, status } of tasksInserted) {
       const text = id ?? `#${seq}`
       const known = this.byId.get(text)

@@ -63,14 +63,16 @@ export class TaskWorkload {
     const chance = this.#random()
     const id = this.#someId()
     if (id === undefined || chance < 0.55) return this.#enqueue()
+    if (chance < 0.57) return this.#change('delete', id, ['TASK_OPEN'])
     if (chance < 0.65) return this.#describe(id)
+    if (chance < 0.68) return this.#changeTwice(id)
     if (chance < 0.75) return this.#change('cancel', id, ['TASK_CLOSED'], 'cancelled')
     if (chance < 0.87) return this.#change('retry', id, ['TASK_OPEN', 'TASK_CLOSED'])
     return this.#change('reprioritise', id, ['TASK_CLOSED'])
   }
 
   async #enqueue(): Promise<void> {
-    const count = this.#random() < 0.2 ? 1 + Math.floor(this.#random() * 12) : 1
+    const count = this.#random() < 0.2 ? 1 + Math.floor(this.#random() * 40) : 1
     const plans = Array.from({ length: count }, () => this.#plan())
     const ids = plans.map(() => `t${this.#ids++}`)
     const options = ids.map((id) => ({
@@ -90,13 +92,13 @@ export class TaskWorkload {
     const [handles] = await Promise.all(this.#random() < 0.15 ? [call(), call()] : [call()])
     if (handles === undefined) return
     for (const id of ids)
-      if (this.#world.durable.tasks.statusOf(id) === undefined)
+      if (this.#world.durable.tasks.statusOf(id) === undefined && !this.#world.deletedTasks.has(id))
         this.#world.faults.push(`I1: task ${id} was acknowledged before it was durable`)
     for (const id of ids) if (this.#random() < 0.5) this.#inBackground(this.#result(id))
   }
 
   async #result(id: string): Promise<void> {
-    const told = await this.#calls.ofTask('result', id, [], async (engine) => {
+    const told = await this.#calls.ofTask('result', id, this.#orGone(id), async (engine) => {
       try {
         return { status: 'completed', text: await engine.task(simulatedTask, id).result() }
       } catch (error) {
@@ -107,7 +109,7 @@ export class TaskWorkload {
     if (told === undefined) return
     const history = this.#world.durable.tasks.byId.get(id)
     // A failed one may have been retried since.
-    if (history?.status !== told.status && !this.#world.retriedTasks.has(id))
+    if (history?.status !== told.status && !this.#isContested(id))
       this.#world.faults.push(`I1: task ${id} was told to be ${told.status}, and is ${history?.status}`)
     if (
       told.status === 'completed' &&
@@ -117,31 +119,52 @@ export class TaskWorkload {
   }
 
   async #describe(id: string): Promise<void> {
-    await this.#calls.ofTask('describe', id, [], (engine) => engine.task(simulatedTask, id).describe())
+    await this.#calls.ofTask('describe', id, this.#orGone(id), (engine) =>
+      engine.task(simulatedTask, id).describe(),
+    )
   }
 
   async #change(
-    call: 'cancel' | 'retry' | 'reprioritise',
+    call: 'cancel' | 'retry' | 'reprioritise' | 'delete',
     id: string,
     expected: readonly string[],
     status?: string,
   ): Promise<void> {
     const priority = Math.floor(this.#random() * 10)
     if (call === 'retry') this.#world.retriedTasks.add(id)
-    const done = await this.#calls.ofTask(call, id, expected, async (engine) => {
+    if (call === 'delete') this.#world.deletedTasks.add(id)
+    const done = await this.#calls.ofTask(call, id, this.#orGone(id, expected), async (engine) => {
       const handle = engine.task(simulatedTask, id)
       if (call === 'reprioritise') await handle.reprioritise(priority)
       else await handle[call]()
       return true
     })
     const history = this.#world.durable.tasks.byId.get(id)
-    if (
-      done === true &&
-      status !== undefined &&
-      history?.status !== status &&
-      !this.#world.retriedTasks.has(id)
-    )
+    if (done === true && status !== undefined && history?.status !== status && !this.#isContested(id))
       this.#world.faults.push(`I1: ${call} of task ${id} was answered, and it is ${history?.status}`)
+  }
+
+  /** It may be anything, or nothing, within one batch. */
+  #isContested(id: string): boolean {
+    return this.#world.retriedTasks.has(id) || this.#world.deletedTasks.has(id)
+  }
+
+  /** Looked at when the answer is there: the deletion may be asked for meanwhile. */
+  #orGone(id: string, expected: readonly string[] = []): readonly string[] {
+    const { deletedTasks } = this.#world
+    return Object.assign([...expected], {
+      includes: (code: string) =>
+        expected.includes(code) || (code === 'TASK_NOT_FOUND' && deletedTasks.has(id)),
+    })
+  }
+
+  /** Two at a time: the second one meets what the first one has left. */
+  async #changeTwice(id: string): Promise<void> {
+    const second = this.#random() < 0.5 ? 'cancel' : 'reprioritise'
+    await Promise.all([
+      this.#change('reprioritise', id, ['TASK_CLOSED']),
+      this.#change(second, id, ['TASK_CLOSED']),
+    ])
   }
 
   #plan(): TaskPlan {

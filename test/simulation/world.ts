@@ -74,6 +74,8 @@ export class World {
   readonly taskCalls: TaskCall[] = []
   /** Tasks that somebody has asked to retry: they may be anything again, within one batch. */
   readonly retriedTasks = new Set<string>()
+  /** Tasks that somebody has asked to delete: they may be gone. */
+  readonly deletedTasks = new Set<string>()
   readonly stepCallsByKey = new Map<string, number>()
   isFaulty = true
   #markers = 0

@@ -74,6 +74,11 @@ export function comparePositions(a: Position, b: Position): number {
   return a.rank - b.rank || a.seq - b.seq
 }
 
+/** A task may wait elsewhere later: where it was is kept apart. */
+function positionOf({ rank, seq }: Position): Position {
+  return { rank, seq }
+}
+
 const BEFORE_ALL: Position = { rank: Number.NEGATIVE_INFINITY, seq: -1 }
 
 export class Lane<Task extends WaitingTask> implements HeapItem {
@@ -135,7 +140,7 @@ export class Lane<Task extends WaitingTask> implements HeapItem {
       last = task
       return false
     })
-    this.#horizon = last
+    this.#horizon = last && positionOf(last)
     return dropped
   }
 
@@ -147,7 +152,8 @@ export class Lane<Task extends WaitingTask> implements HeapItem {
    */
   merge(rows: readonly Task[], isLast: boolean, changed: ReadonlyMap<number, Task | undefined>): void {
     const after = this.#horizon ?? BEFORE_ALL
-    const end = isLast ? undefined : rows.at(-1)
+    const last = isLast ? undefined : rows.at(-1)
+    const end = last && positionOf(last)
     for (const row of rows) if (!changed.has(row.seq)) this.#window.add(row)
     for (const task of changed.values()) {
       if (task === undefined || comparePositions(task, after) <= 0) continue

@@ -261,6 +261,8 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const batch = this.#open()
     task.batch = batch
     batch.deleted.push(task.seq)
+    // Its end may not be committed yet: who waits for it is told then.
+    batch.tasks.push(task)
     this.#memory.deleting(task.seq)
     this.#options.committer.touch()
   }
