@@ -110,7 +110,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'act-on-a-task-as-it-was-read',
     what: 'a call changes a task as the store had it, whatever another call has done meanwhile',
-    seeds: 60,
+    seeds: 300,
     isOfTasks: true,
   },
   {
