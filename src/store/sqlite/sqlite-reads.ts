@@ -5,6 +5,7 @@ import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import { type RunId, runDay, type WorkflowKey } from '../../protocol/ids.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type { TimerPage } from '../contract/store.ts'
+import { Snapshot } from './snapshot.ts'
 
 type Columns = Record<string, SQLOutputValue>
 
@@ -15,9 +16,11 @@ const RECOVERABLE = `(status = 'parked' or (status = 'running' and active = 1))`
 
 export class SqliteReads {
   private readonly statements: ReturnType<typeof prepareStatements>
+  private readonly snapshot: Snapshot
 
   constructor(database: DatabaseSync) {
     this.statements = prepareStatements(database)
+    this.snapshot = new Snapshot(database)
   }
 
   hasCommitted(session: Session, seq: number): boolean {
@@ -25,14 +28,14 @@ export class SqliteReads {
   }
 
   currents(keys: readonly WorkflowKey[]): (RunId | undefined)[] {
-    return this.each(keys, ({ namespace, workflowId }) => {
+    return this.snapshot.each(keys, ({ namespace, workflowId }) => {
       const row = this.statements.current.get(namespace, workflowId)
       return row === undefined ? undefined : (row.run_id as RunId)
     })
   }
 
   executions(runIds: readonly RunId[]): (ExecutionRow | undefined)[] {
-    return this.each(runIds, (runId) => {
+    return this.snapshot.each(runIds, (runId) => {
       const row = this.statements.execution.get(runDay(runId), runId)
       return row === undefined ? undefined : executionOf(row)
     })
@@ -72,24 +75,11 @@ export class SqliteReads {
       message: String(row.message),
     }))
   }
-
-  /** Many lookups in one snapshot cost 0.6 microseconds each, ten times less than with a snapshot of their own. */
-  private each<Key, Found>(keys: readonly Key[], find: (key: Key) => Found): Found[] {
-    if (keys.length < 2) return keys.map(find)
-    this.statements.begin.run()
-    try {
-      return keys.map(find)
-    } finally {
-      this.statements.rollback.run()
-    }
-  }
 }
 
 function prepareStatements(database: DatabaseSync) {
   const prepare = (sql: string): StatementSync => database.prepare(sql)
   return {
-    begin: prepare('begin'),
-    rollback: prepare('rollback'),
     hasCommitted: prepare(`
       select 1 from "commit" join session on session.id = session_id
       where session_id = ? and incarnation = ? and seq = ?`),
