@@ -10,7 +10,7 @@ export type { Attributes, Event, ParentClosePolicy, SequencedEvent } from './pro
 export type { ExecutionStatus } from './protocol/execution-status.ts'
 export { ApplicationError, NonRetryableError } from './protocol/failure.ts'
 export type { Limits } from './protocol/limits.ts'
-export type { QueueDescription } from './protocol/task-port.ts'
+export type { QueueDescription, TaskExplanation } from './protocol/task-port.ts'
 export type { TaskStatus } from './protocol/task-status.ts'
 export {
   Execution,

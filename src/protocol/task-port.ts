@@ -90,12 +90,34 @@ export interface QueueDescription {
   readonly running: number
 }
 
+/** Why a task is where it is. */
+export interface TaskExplanation {
+  readonly reason:
+    | TaskStatus
+    | 'retry'
+    | 'paused'
+    | 'no-code'
+    | 'queue-limit'
+    | 'key-limit'
+    | 'key-rate'
+    /** Nothing holds it up but those before it. */
+    | 'in-line'
+  /** For people. */
+  readonly sentence: string
+  readonly limit?: number
+  readonly attempts?: number
+  readonly untilMs?: number
+  /** Other tasks that wait in its queue. */
+  readonly others?: number
+}
+
 export interface TaskPort {
   /** Answers when all are durable, in the order asked. */
   enqueue(requests: readonly TaskRequest[]): Promise<readonly TaskReply[]>
   /** Waits for the end. */
   outcome(target: TaskTarget): Promise<TaskOutcome>
   describe(target: TaskTarget): Promise<TaskDescription>
+  explain(target: TaskTarget): Promise<TaskExplanation>
   list(query: TaskQuery): Promise<TaskPage>
   cancel(target: TaskTarget, reason: string): Promise<void>
   /** A failed, cancelled or expired task begins anew, with all its attempts. */

@@ -49,6 +49,7 @@ export class TestPort implements ClientPort {
     },
     outcome: (target) => this.#options.whileWaiting(() => this.#call((port) => port.tasks.outcome(target))),
     describe: (target) => this.#call((port) => port.tasks.describe(target)),
+    explain: (target) => this.#call((port) => port.tasks.explain(target)),
     list: (query) => this.#call((port) => port.tasks.list(query)),
     queues: (namespace) => this.#call((port) => port.tasks.queues(namespace)),
     cancel: (...args) => this.#repeated('TASK_CLOSED', (port) => port.tasks.cancel(...args)),

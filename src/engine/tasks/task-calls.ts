@@ -3,6 +3,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import type {
   QueueDescription,
   TaskDescription,
+  TaskExplanation,
   TaskOutcome,
   TaskPage,
   TaskPort,
@@ -70,6 +71,15 @@ export class TaskCalls implements TaskPort {
     }))
     await durable
     return description
+  }
+
+  async explain(target: TaskTarget): Promise<TaskExplanation> {
+    const { explanation, durable } = await this.#with(target, (task) => ({
+      explanation: this.#engine.tasks.explain(task),
+      durable: this.#durable(task),
+    }))
+    await durable
+    return explanation
   }
 
   async list({ cursor, limit = LIST_DEFAULT, ...query }: TaskQuery): Promise<TaskPage> {

@@ -29,6 +29,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
+import type { TaskExplanation } from '../../protocol/task-port.ts'
 import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { QueueKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { Committer } from '../committer.ts'
@@ -43,6 +44,7 @@ import { TaskMemory } from './task-memory.ts'
 import { TaskNumbers } from './task-numbers.ts'
 import { TaskStart } from './task-start.ts'
 import { dueTimers } from './task-timers.ts'
+import { whyWaiting } from './why-waiting.ts'
 
 export interface TaskDeskOptions {
   readonly store: TaskReads
@@ -241,6 +243,12 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
   isRunning(task: LiveTask): boolean {
     return this.#running.has(this.#memory.get(task.seq) ?? task)
+  }
+
+  explain(task: LiveTask): TaskExplanation {
+    const { worker, clock } = this.#options
+    const isRunning = this.#running.has(task)
+    return whyWaiting(task, { queue: this.#queueOf(task), worker, isRunning, nowMs: clock.nowMs() })
   }
 
   /** The task is open. */

@@ -9,6 +9,7 @@ import {
   OWN_TASK_ID,
   type QueueDescription,
   type TaskDescription,
+  type TaskExplanation,
   type TaskPort,
   type TaskRequest,
   type TaskTarget,
@@ -221,6 +222,11 @@ export class TaskHandle<T extends Task = Task> {
 
   async describe(): Promise<TaskInfo> {
     return infoOf(await repeated(() => this.#port.describe(this.#target)))
+  }
+
+  /** Why it waits, in a sentence and as data. */
+  async explain(): Promise<TaskExplanation> {
+    return repeated(() => this.#port.explain(this.#target))
   }
 
   /** A waiting task is taken from its queue; one that runs is aborted. */

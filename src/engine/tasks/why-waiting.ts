@@ -1,0 +1,78 @@
+/** "Why is this waiting?": one sentence, and the same as data. */
+import type { TaskQueue } from '../../core/queue/task-queue.ts'
+import { attemptsOf } from '../../core/task/task-record.ts'
+import { DEFAULT_RETRY } from '../../protocol/retry-policy.ts'
+import type { TaskExplanation } from '../../protocol/task-port.ts'
+import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import type { LiveTask } from './live-task.ts'
+
+export interface Surroundings {
+  readonly queue: TaskQueue<LiveTask>
+  readonly worker: TaskWorkerPort<LiveTask>
+  readonly isRunning: boolean
+  readonly nowMs: number
+}
+
+export function whyWaiting(
+  task: LiveTask,
+  { queue, worker, isRunning, nowMs }: Surroundings,
+): TaskExplanation {
+  const { head, spec, record } = task
+  const { status, state } = record
+  const attempts = attemptsOf(state)
+  const { maxAttempts } = spec.retry ?? DEFAULT_RETRY
+  if (isRunning)
+    return { reason: 'running', sentence: `it runs, attempt ${attempts + 1} of ${maxAttempts}`, attempts }
+  if (status === 'delayed') {
+    const untilMs = state.wakeMs ?? nowMs
+    const inMs = Math.max(0, untilMs - nowMs)
+    if (attempts === 0) return { reason: 'delayed', sentence: `its time comes in ${shown(inMs)}`, untilMs }
+    const sentence = `attempt ${attempts + 1} of ${maxAttempts} begins in ${shown(inMs)}: ${state.failure?.message ?? 'the last one failed'}`
+    return { reason: 'retry', sentence, untilMs, attempts }
+  }
+  if (status !== 'waiting') return { reason: status, sentence: `it is ${status}` }
+  return waiting(task, queue, worker) ?? busy(head.queue, queue, worker)
+}
+
+/** What holds it up; undefined: only those before it. */
+function waiting(
+  { head, lane }: LiveTask,
+  queue: TaskQueue<LiveTask>,
+  worker: TaskWorkerPort<LiveTask>,
+): TaskExplanation | undefined {
+  if (queue.isPaused) return { reason: 'paused', sentence: `queue ${head.queue} is paused` }
+  if (!worker.supports(head.name))
+    return { reason: 'no-code', sentence: `no worker here has code for task ${head.name}` }
+  const { limits } = queue.limits
+  if (limits.concurrency !== undefined && queue.limits.running >= limits.concurrency) {
+    const sentence = `queue ${head.queue} is at its limit of ${limits.concurrency} at once`
+    return { reason: 'queue-limit', sentence, limit: limits.concurrency }
+  }
+  const hold = queue.limits.holdOf(lane.limitKey)
+  if (hold?.kind === 'concurrency') {
+    const limit = limits.keyConcurrency ?? 0
+    return {
+      reason: 'key-limit',
+      sentence: `key ${lane.limitKey} is at its limit of ${limit} at once`,
+      limit,
+    }
+  }
+  if (hold?.untilMs !== undefined)
+    return {
+      reason: 'key-rate',
+      sentence: `key ${lane.limitKey} has used up its rate`,
+      untilMs: hold.untilMs,
+    }
+  return undefined
+}
+
+function busy(name: string, queue: TaskQueue<LiveTask>, worker: TaskWorkerPort<LiveTask>): TaskExplanation {
+  const others = queue.backlog.size - 1
+  const places = worker.free > 0 ? `${worker.free} places are free` : `all ${worker.running} places are taken`
+  const sentence = `${others === 1 ? '1 other task waits' : `${others.toLocaleString('en')} other tasks wait`} in queue ${name} under ${queue.policy.name}; ${places}`
+  return { reason: 'in-line', sentence, others }
+}
+
+function shown(ms: number): string {
+  return ms < 1000 ? `${Math.ceil(ms)} ms` : `${Math.ceil(ms / 1000)} s`
+}
