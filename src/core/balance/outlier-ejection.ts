@@ -1,0 +1,177 @@
+/**
+ * Ejection of failing workers: who fails again and again gets no tasks for a while, longer each time, and is then tried again.
+ * Source: Envoy, "Outlier detection". As there, ejection may be by failures in a row and by success rate, never takes more
+ * than a part of the fleet, and lasts `baseEjectionMs` times the number of ejections so far.
+ *
+ * Other than Envoy: an ejection ends at its time, not at the next sweep; the only worker of a fleet is never ejected.
+ *
+ * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more.
+ * 2. An ejection lasts min(baseEjectionMs * times, maxEjectionMs). `times` falls by one with each sweep (`intervalMs`) that finds
+ *    the worker not ejected.
+ * 3. Success rates are those of one interval, of workers with `requestsMin` completions in it, if there are `workersMin` of
+ *    them; below mean - deviations * standard deviation is an outlier.
+ */
+
+export interface SuccessRateOptions {
+  /** Workers with enough completions that are needed for a comparison. Default 5. */
+  readonly workersMin: number
+  /** Completions in an interval for a worker's rate to count. Default 100. */
+  readonly requestsMin: number
+  /** Standard deviations below the mean. Default 1.9. */
+  readonly deviations: number
+}
+
+export interface EjectionOptions {
+  /** Failures in a row that eject. Default 5. */
+  readonly consecutiveFailures: number
+  /** Between two sweeps. Default 10,000. */
+  readonly intervalMs: number
+  /** Default 30,000. */
+  readonly baseEjectionMs: number
+  /** Default 300,000. */
+  readonly maxEjectionMs: number
+  /** 0 to 1. Default 0.1. */
+  readonly maxEjectedShare: number
+  /** Default off. */
+  readonly successRate: SuccessRateOptions | false
+}
+
+export const DEFAULT_SUCCESS_RATE: SuccessRateOptions = { workersMin: 5, requestsMin: 100, deviations: 1.9 }
+
+export const DEFAULT_EJECTION: EjectionOptions = {
+  consecutiveFailures: 5,
+  intervalMs: 10_000,
+  baseEjectionMs: 30_000,
+  maxEjectionMs: 300_000,
+  maxEjectedShare: 0.1,
+  successRate: false,
+}
+
+/** What is kept of one worker. */
+export interface Health {
+  failuresInRow: number
+  /** Of the current interval. */
+  succeeded: number
+  failed: number
+  /** Ejections so far, less those forgiven. */
+  times: number
+  ejectedUntilMs: number | undefined
+}
+
+export const newHealth = (): Health => ({
+  failuresInRow: 0,
+  succeeded: 0,
+  failed: 0,
+  times: 0,
+  ejectedUntilMs: undefined,
+})
+
+export interface HealthMember {
+  readonly health: Health
+}
+
+export class OutlierEjection<Member extends HealthMember> {
+  private readonly options: EjectionOptions
+  private readonly changed: (member: Member) => void
+  private readonly members = new Set<Member>()
+  private readonly ejected = new Set<Member>()
+  private sweepAtMs: number | undefined
+  private firstReturnMs = Number.POSITIVE_INFINITY
+
+  /** `changed` is called when a worker is ejected and when it is let back. */
+  constructor(options: EjectionOptions, changed: (member: Member) => void) {
+    this.options = options
+    this.changed = changed
+  }
+
+  /** When the next ejected worker is let back; infinite if there is none. */
+  get nextReturnMs(): number {
+    return this.firstReturnMs
+  }
+
+  add(member: Member): void {
+    this.members.add(member)
+  }
+
+  remove(member: Member): void {
+    this.members.delete(member)
+    if (this.ejected.delete(member)) this.findFirstReturn()
+  }
+
+  /** Counts a completion. */
+  finished(member: Member, failed: boolean, nowMs: number): void {
+    const { health } = member
+    if (failed) health.failed++
+    else health.succeeded++
+    health.failuresInRow = failed ? health.failuresInRow + 1 : 0
+    if (health.failuresInRow >= this.options.consecutiveFailures) this.eject(member, nowMs)
+  }
+
+  /** Lets back whoever's time is over, and sweeps when that is due. To be called before each pick; cheap. */
+  advance(nowMs: number): void {
+    if (nowMs >= this.firstReturnMs) this.letBack(nowMs)
+    if (this.sweepAtMs === undefined) this.sweepAtMs = nowMs + this.options.intervalMs
+    else if (nowMs >= this.sweepAtMs) this.sweep(nowMs, this.sweepAtMs)
+  }
+
+  private eject(member: Member, nowMs: number): void {
+    const { baseEjectionMs, maxEjectionMs, maxEjectedShare } = this.options
+    const { health } = member
+    const workers = this.members.size
+    const ejectedMax = Math.min(workers - 1, Math.max(1, Math.floor(maxEjectedShare * workers)))
+    if (health.ejectedUntilMs !== undefined || this.ejected.size >= ejectedMax) return
+    health.times++
+    health.ejectedUntilMs = nowMs + Math.min(baseEjectionMs * health.times, maxEjectionMs)
+    this.ejected.add(member)
+    this.firstReturnMs = Math.min(this.firstReturnMs, health.ejectedUntilMs)
+    this.changed(member)
+  }
+
+  private letBack(nowMs: number): void {
+    for (const member of this.ejected) {
+      const { health } = member
+      if (health.ejectedUntilMs === undefined || health.ejectedUntilMs > nowMs) continue
+      this.ejected.delete(member)
+      health.ejectedUntilMs = undefined
+      health.failuresInRow = 0
+      health.failed = 0
+      health.succeeded = 0
+      this.changed(member)
+    }
+    this.findFirstReturn()
+  }
+
+  private findFirstReturn(): void {
+    this.firstReturnMs = Number.POSITIVE_INFINITY
+    for (const { health } of this.ejected)
+      this.firstReturnMs = Math.min(this.firstReturnMs, health.ejectedUntilMs ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** Sweeps that were due and had no caller are made up for: a quiet worker is forgiven as fast as a busy one. */
+  private sweep(nowMs: number, dueMs: number): void {
+    const { intervalMs, successRate } = this.options
+    const sweeps = 1 + Math.floor((nowMs - dueMs) / intervalMs)
+    this.sweepAtMs = dueMs + sweeps * intervalMs
+    if (successRate !== false) this.ejectBySuccessRate(successRate, nowMs)
+    for (const { health } of this.members) {
+      health.succeeded = 0
+      health.failed = 0
+      if (health.ejectedUntilMs === undefined) health.times = Math.max(0, health.times - sweeps)
+    }
+  }
+
+  private ejectBySuccessRate(options: SuccessRateOptions, nowMs: number): void {
+    const rates: [member: Member, rate: number][] = []
+    for (const member of this.members) {
+      const { succeeded, failed, ejectedUntilMs } = member.health
+      const requests = succeeded + failed
+      if (ejectedUntilMs === undefined && requests > 0 && requests >= options.requestsMin)
+        rates.push([member, succeeded / requests])
+    }
+    if (rates.length === 0 || rates.length < options.workersMin) return
+    const mean = rates.reduce((sum, [, rate]) => sum + rate, 0) / rates.length
+    const variance = rates.reduce((sum, [, rate]) => sum + (rate - mean) ** 2, 0) / rates.length
+    const threshold = mean - options.deviations * Math.sqrt(variance)
+    for (const [member, rate] of rates) if (rate < threshold) this.eject(member, nowMs)
+  }
+}
