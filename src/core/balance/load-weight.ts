@@ -18,11 +18,13 @@ import type { BalancedWorker, WorkerLoad } from './load-balancer.ts'
 const FACTOR_MIN = 1 / 16
 const POWER = 8
 /** A step goes this far towards its target in one time constant (1 - 1/e). */
-const SMOOTHING_MS = 12_000
+const SMOOTHING_MS = 14_000
 /** Between two reports never more than this counts: a longer step would overshoot. */
 const STEP_MS_MAX = 1000
 /** One report cannot say more than this, so that one pause of the garbage collector is no catastrophe. */
 const RATIO_MAX = 4
+/** What a new report counts against those before: tasks in flight at one moment are mostly chance. */
+const REPORT_SHARE = 0.6
 /** Up to this above the others is noise. */
 const RATIO_OVERLOADED = 1.1
 /** What counts when nothing is above its idle level: weights recover. */
@@ -48,7 +50,10 @@ export class LoadWeights {
   /** Takes a report and gives the new factor. */
   reported(worker: BalancedWorker, load: WorkerLoad, nowMs: number): number {
     const before = this.reports.get(worker)
-    const signals = [load.cpu, load.eventLoopDelayMs, load.diskIo, load.inFlight / worker.weight]
+    const signals = smoothed(
+      [load.cpu, load.eventLoopDelayMs, load.diskIo, load.inFlight / worker.weight],
+      before?.signals,
+    )
     const others = this.reports.size - (before === undefined ? 0 : 1)
     this.addToSums(signals, before?.signals ?? [])
     const elapsedMs = before === undefined ? 0 : Math.min(STEP_MS_MAX, nowMs - before.atMs)
@@ -91,6 +96,12 @@ export class LoadWeights {
     if (count === 0) return RATIO_IDLE
     return worst > RATIO_OVERLOADED ? worst : Math.exp(logs / count)
   }
+}
+
+function smoothed(signals: readonly number[], before: readonly number[] = signals): number[] {
+  return signals.map(
+    (signal, index) => REPORT_SHARE * signal + (1 - REPORT_SHARE) * (before[index] ?? signal),
+  )
 }
 
 /** One step towards the target -POWER * ln(ratio). */
