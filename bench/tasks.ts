@@ -1,6 +1,7 @@
 /** What a process of the benchmark can be told to do. */
 import { replayHistory, runBareHistory, runEngineHistory } from './history-run.ts'
 import { runBareLanes, runEngineLanes } from './lanes.ts'
+import { measurePicks } from './pick-cost.ts'
 import { finishBare, finishOnEngine, workUntilKilled } from './recovery-run.ts'
 import {
   becomeReady,
@@ -26,6 +27,7 @@ export const tasks = {
   'work-until-killed': workUntilKilled,
   'finish-on-engine': finishOnEngine,
   'finish-bare': finishBare,
+  'pick-costs': measurePicks,
 } as const
 
 export type Tasks = typeof tasks
