@@ -1,5 +1,13 @@
 /** `perdure`: authoring, and the embedded engine. */
 
+export type {
+  BalancedWorker,
+  Candidates,
+  Completion,
+  LoadBalancer,
+  PickRequest,
+  WorkerLoad,
+} from './core/balance/load-balancer.ts'
 export { jsonLogger, type Logger, silentLogger } from './platform/logger.ts'
 export type { ConflictPolicy, PendingOperation } from './protocol/client-port.ts'
 export type { Duration } from './protocol/duration.ts'
