@@ -5,15 +5,21 @@ import type { StoreName } from './lanes.ts'
 import { tableOf } from './report.ts'
 import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
+import { balance } from './workloads/balance.ts'
 import { fanout } from './workloads/fanout.ts'
 import { history } from './workloads/history.ts'
+import { picks } from './workloads/picks.ts'
 import { queue } from './workloads/queue.ts'
 import { recovery } from './workloads/recovery.ts'
 import { sleepers } from './workloads/sleepers.ts'
 import { steps } from './workloads/steps.ts'
+import { printTable } from './workloads/table-workload.ts'
 import type { BenchOptions, Workload } from './workloads/workload.ts'
 
 const WORKLOADS: readonly Workload[] = [steps, fanout, history, sleepers, recovery, queue]
+
+/** Without store and engine: with rows and tables of their own. */
+const TABLES = [picks, balance] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600
@@ -26,7 +32,7 @@ const INTERRUPTED = 130
 async function main(): Promise<number> {
   const given = parseCommandLine(process.argv.slice(2))
   if (given.isHelp) {
-    process.stdout.write(helpText(WORKLOADS))
+    process.stdout.write(helpText([...WORKLOADS, ...TABLES]))
     return 0
   }
   if (!existsSync(given.directory)) throw new UsageError(`${given.directory} does not exist`)
@@ -42,6 +48,7 @@ async function main(): Promise<number> {
     directory: given.directory,
     progress: (text) => process.stderr.write(`${text}\n`),
   }
+  if (TABLES.some(({ name }) => name === given.workload)) return printTables(given, options)
   const results: BenchResult[] = []
   let broken = 0
   for (const { workload, store } of runsOf(given)) {
@@ -58,7 +65,17 @@ async function main(): Promise<number> {
     }
   }
   if (!given.isJson && results.length > 0) process.stdout.write(`${tableOf(results)}\n`)
+  if (given.workload === 'all') await printTables(given, options)
   return broken > 0 ? 1 : 0
+}
+
+async function printTables(given: CommandLine, options: Omit<BenchOptions, 'store'>): Promise<number> {
+  const isAll = given.workload === 'all'
+  if (given.store !== undefined && isAll) return 0
+  if (given.store !== undefined) throw new UsageError(`${given.workload} has no store`)
+  if (isAll || given.workload === picks.name) await printTable(picks, options, given.isJson)
+  if (isAll || given.workload === balance.name) await printTable(balance, options, given.isJson)
+  return 0
 }
 
 /** Workloads with the stores they run on. `all` leaves out those that do not run on the store that was asked for. */

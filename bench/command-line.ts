@@ -69,9 +69,12 @@ function countOf(name: string, text: string | undefined): number | undefined {
   return count
 }
 
-export function helpText(workloads: readonly Workload[]): string {
+export function helpText(
+  workloads: readonly (Pick<Workload, 'name' | 'about'> & Partial<Workload>)[],
+): string {
   const list = workloads.map(
-    ({ name, about, stores }) => `  ${name.padEnd(10)} ${about} (${stores.join(', ')})`,
+    ({ name, about, stores = [] }) =>
+      `  ${name.padEnd(10)} ${about}${stores.length > 0 ? ` (${stores.join(', ')})` : ''}`,
   )
   return `Usage: npm run bench -- WORKLOAD [options]
 

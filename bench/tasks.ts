@@ -1,6 +1,7 @@
 /** What a process of the benchmark can be told to do. */
 import { replayHistory, runBareHistory, runEngineHistory } from './history-run.ts'
 import { runBareLanes, runEngineLanes } from './lanes.ts'
+import { measurePicks } from './pick-cost.ts'
 import { runBareQueue, runEngineQueue } from './queue-run.ts'
 import { finishBare, finishOnEngine, workUntilKilled } from './recovery-run.ts'
 import {
@@ -29,6 +30,7 @@ export const tasks = {
   'finish-bare': finishBare,
   'engine-queue': runEngineQueue,
   'bare-queue': runBareQueue,
+  'pick-costs': measurePicks,
 } as const
 
 export type Tasks = typeof tasks

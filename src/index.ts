@@ -1,5 +1,13 @@
 /** `perdure`: authoring, and the embedded engine. */
 
+export type {
+  BalancedWorker,
+  Candidates,
+  Completion,
+  LoadBalancer,
+  PickRequest,
+  WorkerLoad,
+} from './core/balance/load-balancer.ts'
 export type { PolicySetting } from './core/queue/policies.ts'
 export type { Place, PolicyTask, SchedulingPolicy } from './core/queue/policy.ts'
 export { jsonLogger, type Logger, silentLogger } from './platform/logger.ts'

@@ -1,4 +1,4 @@
-/** `perdure/testing`: an engine for tests, and replay of recorded histories. */
+/** `perdure/testing`: an engine for tests, replay of recorded histories, and the fleet that load balancers pick from. */
 import { withoutWithdrawn } from './engine/live-table.ts'
 import { PerdureError } from './protocol/errors.ts'
 import type { SequencedEvent } from './protocol/event.ts'
@@ -10,6 +10,12 @@ import { installDeterminismGuards } from './sdk/runtime/determinism-guards.ts'
 import { keepFloatingRejections } from './sdk/runtime/floating-rejections.ts'
 import { replayRun } from './sdk/testing/replay-run.ts'
 
+export {
+  type BalancerName,
+  type BalancerOptions,
+  createBalancer,
+} from './core/balance/balancers.ts'
+export { type FleetOptions, WorkerFleet, type WorkerSpec } from './core/balance/worker-fleet.ts'
 export { createTestEngine, type TestEngine } from './server/testing-engine.ts'
 export type { TestEngineOptions } from './server/testing-options.ts'
 export type { Fault } from './server/testing-store.ts'

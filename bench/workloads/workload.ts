@@ -43,7 +43,7 @@ export async function inDirectory<T>(parent: string, use: (directory: string) =>
 
 /** Runs a task to its end. */
 export function taskAnswer<Name extends TaskName>(
-  options: BenchOptions,
+  options: Pick<BenchOptions, 'nodeFlags'>,
   name: Name,
   order: OrderOf<Name>,
 ): Promise<AnswerOf<Name>> {

@@ -87,6 +87,8 @@ function faultOfImport(from: string, layer: Layer, specifier: string, typeOnly: 
   if (isTest(target)) return `${specifier} is a test`
   const own = layerOf(from)
   const other = layerOf(target)
+  if (own === 'core' && other === 'core' && folderOf(from) !== folderOf(target))
+    return `${folderOf(from)} imports ${target}; the folders of core do not import each other`
   if (own === other || own === undefined) return undefined
   if (own === 'server' && other === 'cli') return `server imports ${target}; it may import everything but cli`
   if (layer.imports === 'all') return undefined
@@ -101,6 +103,11 @@ function faultOfImport(from: string, layer: Layer, specifier: string, typeOnly: 
 function layerOf(path: string): string | undefined {
   const [, layer, ...rest] = path.split('/')
   return rest.length === 0 ? undefined : layer
+}
+
+/** `src/core/queue/fcfs.ts` is in the folder `src/core/queue`. */
+function folderOf(path: string): string {
+  return path.split('/').slice(0, 3).join('/')
 }
 
 function resolveImport(from: string, specifier: string): string {

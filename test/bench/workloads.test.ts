@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
+import { BALANCER_NAMES } from '../../src/core/balance/balancers.ts'
 
 const program = join(import.meta.dirname, '..', '..', 'bench', 'bench.ts')
 
@@ -95,6 +97,35 @@ describe('the benchmark', { concurrency: 3 }, () => {
     assert.deepEqual([result.lost, result.rerunRecordedSteps], [0, 0])
   })
 
+  test('picks: every load balancer with 4, 64 and 1,024 workers', async () => {
+    const all = await results('picks')
+    assert.deepEqual(
+      all.map(({ kind, name }) => `${kind} ${name}`),
+      BALANCER_NAMES.map((name) => `balancer ${name}`),
+    )
+    for (const result of all) {
+      assert.deepEqual(result.sizes, [4, 64, 1024])
+      assertFigures(
+        result,
+        ['pick', 'turn'].flatMap((what) => [0, 1, 2].map((i) => `nanoseconds.${what}.${i}`)),
+      )
+    }
+  })
+
+  test('picks as a table for the docs', async () => {
+    const { code, output } = await bench('picks', '--quick')
+    assert.equal(code, 0)
+    assert.match(output, /^\| balancer, ns \| pick, 4 \|/)
+    assert.equal(output.trimEnd().split('\n').length, BALANCER_NAMES.length + 2)
+  })
+
+  test('balance: the same table each time, the one of the docs', async () => {
+    const { code, output } = await bench('balance')
+    assert.equal(code, 0)
+    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'load-balancing.md'), 'utf8')
+    assert.ok(page.includes(output.trimEnd()), output)
+  })
+
   test('a table for people', async () => {
     const { code, output } = await bench('steps', '--quick', '--in-flight', '1', '--executions', '20')
     assert.equal(code, 0)
@@ -105,7 +136,7 @@ describe('the benchmark', { concurrency: 3 }, () => {
   test('help names every workload', async () => {
     const { code, output } = await bench('--help')
     assert.equal(code, 0)
-    for (const name of ['steps', 'fanout', 'history', 'sleepers', 'recovery', 'all'])
+    for (const name of ['steps', 'fanout', 'history', 'sleepers', 'recovery', 'picks', 'balance', 'all'])
       assert.match(output, new RegExp(`^  ${name} `, 'm'))
   })
 
@@ -114,6 +145,7 @@ describe('the benchmark', { concurrency: 3 }, () => {
     [],
     ['steps', '--in-flight', '0'],
     ['recovery', '--store', 'memory'],
+    ['picks', '--store', 'memory'],
     ['steps', '-x'],
   ]) {
     test(`what cannot be measured is refused: ${args.join(' ') || 'nothing'}`, async () => {

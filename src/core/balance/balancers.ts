@@ -15,6 +15,7 @@ export const BALANCER_OPTIONS = {
   random: {},
   'round-robin': {},
   'weighted-round-robin': {
+    weights: { values: ['load', 'static'], default: 'load' },
     maxFails: { min: 1, max: 1000, default: 1 },
   },
   'least-connections': {},
@@ -37,11 +38,9 @@ export const BALANCER_NAMES = Object.keys(BALANCER_OPTIONS) as readonly Balancer
 
 export type BalancerOptions = Readonly<Record<string, string | number>>
 
-interface Rule {
-  readonly min: number
-  readonly max: number
-  readonly default: number
-}
+type Rule =
+  | { readonly values: readonly string[]; readonly default: string }
+  | { readonly min: number; readonly max: number; readonly default: number }
 
 /** Throws `ARGUMENT_INVALID` for a name or option that is not known, and for a value out of its bounds. */
 export function createBalancer(name: string, options: BalancerOptions, random: Random): LoadBalancer {
@@ -53,8 +52,10 @@ export function createBalancer(name: string, options: BalancerOptions, random: R
       return new RandomBalancer(random)
     case 'round-robin':
       return new RoundRobin()
-    case 'weighted-round-robin':
-      return new SmoothWeightedRoundRobin({ maxFails: given.number('maxFails') })
+    case 'weighted-round-robin': {
+      const weights = given.text('weights') === 'static' ? 'static' : 'load'
+      return new SmoothWeightedRoundRobin({ weights, maxFails: given.number('maxFails') })
+    }
     case 'least-connections':
       return new LeastConnections()
     case 'power-of-two':
@@ -98,10 +99,17 @@ class OptionReader {
   number(option: string): number {
     return Number(this.values.get(option))
   }
+
+  text(option: string): string {
+    return String(this.values.get(option))
+  }
 }
 
 function check(what: string, value: unknown, rule: Rule): void {
-  if (typeof value !== 'number' || !(value >= rule.min && value <= rule.max))
+  if ('values' in rule) {
+    if (!rule.values.some((each) => each === value))
+      throw invalid(`${what} is '${String(value)}', not one of ${rule.values.join(', ')}`)
+  } else if (typeof value !== 'number' || !(value >= rule.min && value <= rule.max))
     throw invalid(`${what} is '${String(value)}', not a number from ${rule.min} to ${rule.max}`)
 }
 

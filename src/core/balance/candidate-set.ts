@@ -2,7 +2,7 @@
  * The workers that may be picked now. Workers become full and free with every task, so joining and leaving take constant
  * time: a dense list in which the last takes the place of the one that leaves, and bits by slot for those who go around.
  *
- * 1. `positions[worker.slot]` is the place of the worker in `list`, or -1; `bits` has the same slots.
+ * 1. `positions[worker.slot]` is the place of the worker in `list`, or -1; `slots` and `bits` have the same members.
  * 2. `totalWeight` and `totalInFlight` are sums over `list`: whoever changes a member tells `reweigh` or `count`.
  */
 import type { BalancedWorker, Candidates } from './load-balancer.ts'
@@ -10,6 +10,8 @@ import { SlotBits } from './slot-bits.ts'
 
 export class CandidateSet implements Candidates {
   private readonly list: BalancedWorker[] = []
+  /** Those of `list`, so that a strategy with arrays by slot need not touch a thousand objects. */
+  private slots = new Int32Array(16)
   private readonly positions: number[] = []
   private readonly bits = new SlotBits()
   private weight = 0
@@ -33,6 +35,10 @@ export class CandidateSet implements Candidates {
     return worker
   }
 
+  slotAt(index: number): number {
+    return this.slots[index] ?? -1
+  }
+
   has(worker: BalancedWorker): boolean {
     const position = this.positions[worker.slot] ?? -1
     return position >= 0 && this.list[position] === worker
@@ -46,8 +52,11 @@ export class CandidateSet implements Candidates {
   add(worker: BalancedWorker): void {
     if (this.has(worker)) return
     while (this.positions.length <= worker.slot) this.positions.push(-1)
-    this.positions[worker.slot] = this.list.length
+    const position = this.list.length
+    this.positions[worker.slot] = position
     this.list.push(worker)
+    if (position === this.slots.length) this.grow()
+    this.slots[position] = worker.slot
     this.bits.add(worker.slot)
     this.weight += worker.weight
     this.inFlight += worker.inFlight
@@ -59,6 +68,7 @@ export class CandidateSet implements Candidates {
     const last = this.list.pop()
     if (last !== undefined && last !== worker) {
       this.list[position] = last
+      this.slots[position] = last.slot
       this.positions[last.slot] = position
     }
     this.positions[worker.slot] = -1
@@ -86,5 +96,11 @@ export class CandidateSet implements Candidates {
   /** A member's weight has changed by this. */
   reweigh(change: number): void {
     this.weight += change
+  }
+
+  private grow(): void {
+    const longer = new Int32Array(this.slots.length * 2)
+    longer.set(this.slots)
+    this.slots = longer
   }
 }

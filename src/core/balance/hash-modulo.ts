@@ -31,6 +31,7 @@ export class HashModulo implements LoadBalancer {
   pick(candidates: Candidates, request: PickRequest): BalancedWorker {
     const key = this.keyOf(request)
     if (key === undefined) return this.withoutKey.pick(candidates)
+    if (candidates.size === 1) return candidates.at(0)
     const { members } = this
     let slot = 0
     for (let attempt = 0; attempt < TRIES_MAX; attempt++) {

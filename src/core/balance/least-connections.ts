@@ -3,36 +3,30 @@
  * tied. Source: nginx, `ngx_http_upstream_least_conn_module`. Compared by products: no rounding for whole weights.
  */
 import type { BalancedWorker, Candidates, LoadBalancer } from './load-balancer.ts'
-import { SmoothWeights } from './smooth-weights.ts'
+import { SmoothWeights, type WorkerList } from './smooth-weights.ts'
 
 export class LeastConnections implements LoadBalancer {
   private readonly smooth = new SmoothWeights(1)
-  private readonly tied: BalancedWorker[] = []
-  private readonly tiedList = {
-    size: 0,
-    at: (index: number): BalancedWorker => this.tied[index] as BalancedWorker,
-  }
+  private readonly tied = new TiedCandidates()
 
   pick(candidates: Candidates): BalancedWorker {
-    const { tied, tiedList } = this
+    const { tied } = this
+    tied.of(candidates)
     const { size } = candidates
-    let best = candidates.at(0)
-    let count = 0
-    tied[count++] = best
+    let { inFlight, weight } = candidates.at(0)
+    tied.push(0)
     for (let index = 1; index < size; index++) {
       const worker = candidates.at(index)
-      const own = worker.inFlight * best.weight
-      const other = best.inFlight * worker.weight
-      if (own > other) continue
-      if (own < other) {
-        best = worker
-        count = 0
+      const own = worker.inFlight * weight
+      const best = inFlight * worker.weight
+      if (own > best) continue
+      if (own < best) {
+        ;({ inFlight, weight } = worker)
+        tied.size = 0
       }
-      tied[count++] = worker
+      tied.push(index)
     }
-    if (count === 1) return best
-    tiedList.size = count
-    return this.smooth.pick(tiedList)
+    return tied.size === 1 ? tied.at(0) : this.smooth.pick(tied)
   }
 
   added(worker: BalancedWorker): void {
@@ -41,11 +35,36 @@ export class LeastConnections implements LoadBalancer {
 
   removed(worker: BalancedWorker): void {
     this.smooth.remove(worker)
-    // Nothing here may hold a worker that has left.
-    this.tied.length = 0
   }
 
   reweighted(worker: BalancedWorker): void {
     this.smooth.reweigh(worker, worker.weight)
+  }
+}
+
+/** Some of the candidates, by index. */
+class TiedCandidates implements WorkerList {
+  size = 0
+  private candidates: Candidates | undefined
+  private indexes = new Int32Array(16)
+
+  of(candidates: Candidates): void {
+    this.candidates = candidates
+    this.size = 0
+    if (candidates.size > this.indexes.length) this.indexes = new Int32Array(2 * candidates.size)
+  }
+
+  push(index: number): void {
+    this.indexes[this.size++] = index
+  }
+
+  at(index: number): BalancedWorker {
+    const worker = this.candidates?.at(this.indexes[index] ?? -1)
+    if (worker === undefined) throw new Error('invariant: tied candidates are candidates')
+    return worker
+  }
+
+  slotAt(index: number): number {
+    return this.candidates?.slotAt(this.indexes[index] ?? -1) ?? -1
   }
 }

@@ -31,6 +31,8 @@ export interface Candidates {
   readonly size: number
   /** `index` from 0 to `size - 1`. Positions change whenever a worker becomes full or free. */
   at(index: number): BalancedWorker
+  /** `at(index).slot`, cheaper. */
+  slotAt(index: number): number
   has(worker: BalancedWorker): boolean
   /** The candidate with the lowest slot from `slot` on; after the highest, the lowest of all. */
   from(slot: number): BalancedWorker

@@ -6,8 +6,8 @@
  * Other than Envoy: an ejection ends at its time, not at the next sweep; the only worker of a fleet is never ejected.
  *
  * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more.
- * 2. An ejection lasts min(baseEjectionMs * times, maxEjectionMs). `times` falls by one with each sweep (`intervalMs`) that finds
- *    the worker not ejected.
+ * 2. An ejection lasts min(baseEjectionMs * times, maxEjectionMs). `times` counts ejections; each `intervalMs` since the last
+ *    return takes one from it.
  * 3. Success rates are those of one interval, of workers with `requestsMin` completions in it, if there are `workersMin` of
  *    them; below mean - deviations * standard deviation is an outlier.
  */
@@ -24,7 +24,7 @@ export interface SuccessRateOptions {
 export interface EjectionOptions {
   /** Failures in a row that eject. Default 5. */
   readonly consecutiveFailures: number
-  /** Between two sweeps. Default 10,000. */
+  /** Success rates are compared once in this time, and one ejection is forgiven. Default 10,000. */
   readonly intervalMs: number
   /** Default 30,000. */
   readonly baseEjectionMs: number
@@ -53,8 +53,9 @@ export interface Health {
   /** Of the current interval. */
   succeeded: number
   failed: number
-  /** Ejections so far, less those forgiven. */
+  /** Ejections up to the last return, less those forgiven by then. */
   times: number
+  returnedAtMs: number
   ejectedUntilMs: number | undefined
 }
 
@@ -63,6 +64,7 @@ export const newHealth = (): Health => ({
   succeeded: 0,
   failed: 0,
   times: 0,
+  returnedAtMs: 0,
   ejectedUntilMs: undefined,
 })
 
@@ -111,16 +113,17 @@ export class OutlierEjection<Member extends HealthMember> {
   advance(nowMs: number): void {
     if (nowMs >= this.firstReturnMs) this.letBack(nowMs)
     if (this.sweepAtMs === undefined) this.sweepAtMs = nowMs + this.options.intervalMs
-    else if (nowMs >= this.sweepAtMs) this.sweep(nowMs, this.sweepAtMs)
+    else if (nowMs >= this.sweepAtMs) this.sweep(nowMs)
   }
 
   private eject(member: Member, nowMs: number): void {
-    const { baseEjectionMs, maxEjectionMs, maxEjectedShare } = this.options
+    const { baseEjectionMs, intervalMs, maxEjectionMs, maxEjectedShare } = this.options
     const { health } = member
     const workers = this.members.size
     const ejectedMax = Math.min(workers - 1, Math.max(1, Math.floor(maxEjectedShare * workers)))
     if (health.ejectedUntilMs !== undefined || this.ejected.size >= ejectedMax) return
-    health.times++
+    const forgiven = Math.floor((nowMs - health.returnedAtMs) / intervalMs)
+    health.times = Math.max(0, health.times - forgiven) + 1
     health.ejectedUntilMs = nowMs + Math.min(baseEjectionMs * health.times, maxEjectionMs)
     this.ejected.add(member)
     this.firstReturnMs = Math.min(this.firstReturnMs, health.ejectedUntilMs)
@@ -132,6 +135,7 @@ export class OutlierEjection<Member extends HealthMember> {
       const { health } = member
       if (health.ejectedUntilMs === undefined || health.ejectedUntilMs > nowMs) continue
       this.ejected.delete(member)
+      health.returnedAtMs = health.ejectedUntilMs
       health.ejectedUntilMs = undefined
       health.failuresInRow = 0
       health.failed = 0
@@ -147,16 +151,13 @@ export class OutlierEjection<Member extends HealthMember> {
       this.firstReturnMs = Math.min(this.firstReturnMs, health.ejectedUntilMs ?? Number.POSITIVE_INFINITY)
   }
 
-  /** Sweeps that were due and had no caller are made up for: a quiet worker is forgiven as fast as a busy one. */
-  private sweep(nowMs: number, dueMs: number): void {
-    const { intervalMs, successRate } = this.options
-    const sweeps = 1 + Math.floor((nowMs - dueMs) / intervalMs)
-    this.sweepAtMs = dueMs + sweeps * intervalMs
+  private sweep(nowMs: number): void {
+    this.sweepAtMs = nowMs + this.options.intervalMs
+    const { successRate } = this.options
     if (successRate !== false) this.ejectBySuccessRate(successRate, nowMs)
     for (const { health } of this.members) {
       health.succeeded = 0
       health.failed = 0
-      if (health.ejectedUntilMs === undefined) health.times = Math.max(0, health.times - sweeps)
     }
   }
 

@@ -12,7 +12,7 @@ interface Setup {
 }
 
 function setup(weights: readonly number[], maxFails = 1): Setup {
-  const balancer = new SmoothWeightedRoundRobin({ maxFails })
+  const balancer = new SmoothWeightedRoundRobin({ weights: 'static', maxFails })
   const fleet = new WorkerFleet(balancer, { ejection: false })
   for (const [index, weight] of weights.entries())
     fleet.add({ id: String.fromCharCode(97 + index), weight, capacity: 1e9 }, 0)

@@ -93,8 +93,10 @@ export class WorkerFleet {
   private readonly accepting = new CandidateSet()
   private nowMs = Number.NEGATIVE_INFINITY
 
+  /** Throws `ARGUMENT_INVALID` for an option out of its bounds. */
   constructor(balancer: LoadBalancer, options: FleetOptions = {}) {
     const { zones = [], affinity = 'require', ejection = {} } = options
+    checkOptions(options)
     this.balancer = balancer
     this.workersMax = options.workersMax ?? WORKERS_MAX
     this.affinityMode = affinity
@@ -291,6 +293,20 @@ export class WorkerFleet {
 }
 
 const invalid = (detail: string): PerdureError => new PerdureError('ARGUMENT_INVALID', detail)
+
+function checkOptions({ workersMax, affinityKeysMax, ejection }: FleetOptions): void {
+  const atLeast = (min: number, options: Readonly<Record<string, unknown>>): void => {
+    for (const [name, value] of Object.entries(options))
+      if (value !== undefined && !(typeof value === 'number' && value >= min))
+        throw invalid(`${name} is ${String(value)}, not a number of ${min} or more`)
+  }
+  atLeast(1, { workersMax, affinityKeysMax })
+  if (ejection === undefined || ejection === false) return
+  const { consecutiveFailures, intervalMs, baseEjectionMs, maxEjectionMs, maxEjectedShare, successRate } =
+    ejection
+  atLeast(1, { consecutiveFailures, intervalMs, baseEjectionMs, maxEjectionMs })
+  atLeast(0, { maxEjectedShare, ...(successRate === false ? {} : successRate) })
+}
 
 function checkWeight(weight: number): void {
   if (!(weight > 0 && weight <= WEIGHT_MAX))
