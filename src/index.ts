@@ -31,7 +31,6 @@ export type {
   CancellationScope,
   Child,
   ChildOptions,
-  RetryOptions,
   StepContext,
   StepOptions,
   WorkflowContext,
@@ -51,6 +50,7 @@ export {
 } from './sdk/definition.ts'
 export { ExecutionFailedError } from './sdk/execution-failed-error.ts'
 export type { ListOptions } from './sdk/list-options.ts'
+export type { RetryOptions } from './sdk/retry-options.ts'
 export { type Task, type TaskContext, type TaskInputOf, type TaskOutputOf, task } from './sdk/tasks/task.ts'
 export {
   type EnqueueOptions,
@@ -59,6 +59,6 @@ export {
   type TaskListOptions,
 } from './sdk/tasks/task-client.ts'
 export { TaskFailedError } from './sdk/tasks/task-failed-error.ts'
-export type { TaskTimeoutOptions } from './sdk/tasks/task-options.ts'
+export type { TaskCallOptions, TaskTimeoutOptions } from './sdk/tasks/task-options.ts'
 export { createEngine, type EmbeddedEngine as Engine, type EngineSettings } from './server/embedded-engine.ts'
 export type { QueueSettings } from './server/queue-settings.ts'

@@ -62,6 +62,14 @@ function operationDetails(event: Event): string | undefined {
       return `#${event.op} ${event.kind === 'wait' ? `wait for ${event.name}` : event.name} until ${timeText(event.dueAt)}`
     case 'timer-fired':
       return `#${event.op}`
+    case 'task-scheduled':
+      return `#${event.op} ${event.name} in queue ${event.queue}`
+    case 'task-completed': {
+      const attempt = event.attempt === undefined ? '' : ` attempt ${event.attempt}`
+      return `#${event.op} ${event.name}${attempt}  ${payloadGlance(event.result)}`
+    }
+    case 'task-failed':
+      return `#${event.op} ${event.name} attempt ${event.attempts}  ${failureGlance(event.failure)}`
     case 'child-withdrawn':
       return `#${event.op} is started again: the end of this execution had ended it`
     case 'child-started':

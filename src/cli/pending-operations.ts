@@ -13,7 +13,7 @@ import type { Failure } from '../protocol/failure.ts'
 export interface PendingLine {
   /** Absent for the start and the deadline of the execution. */
   readonly op?: number
-  readonly kind: 'start' | 'deadline' | 'step' | 'sleep' | 'wait' | 'child'
+  readonly kind: 'start' | 'deadline' | 'step' | 'sleep' | 'wait' | 'child' | 'task'
   readonly name: string
   /** The last failed attempt. */
   readonly failedAttempts?: number
@@ -45,6 +45,8 @@ function lineOf(op: number, pending: PendingOp, dueAt: number | undefined): Pend
   switch (pending.kind) {
     case 'child':
       return { op, kind, name, child: { id: pending.key.workflowId, runId: pending.runId } }
+    case 'task':
+      return { op, kind, name }
     case 'step': {
       const { attempt, lastFailure } = pending
       return {

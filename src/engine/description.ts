@@ -4,6 +4,7 @@ import type { ExecutionState, PendingOp } from '../core/execution/state.ts'
 import type { ExecutionDescription, ExecutionSummary, PendingOperation } from '../protocol/client-port.ts'
 import type { Failure } from '../protocol/failure.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
+import { ownTaskId } from './tasks/live-task.ts'
 
 export function summaryOf(row: ExecutionRow): ExecutionSummary {
   const { key, runId, workflow, version, status, startedAt, closedAt, attributes } = row
@@ -50,6 +51,7 @@ function failureOfState(state: ExecutionState): Failure | undefined {
 function pendingOf(op: number, pending: PendingOp): PendingOperation {
   const { kind, name } = pending
   if (pending.kind === 'child') return { op, kind, name }
+  if (pending.kind === 'task') return { op, kind, name, taskId: ownTaskId(pending.task) }
   if (pending.kind !== 'step') return { op, kind, name, dueAt: pending.dueAt }
   const { attempt, running, retryAt, lastFailure } = pending
   return {

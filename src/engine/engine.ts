@@ -41,7 +41,7 @@ import { recover, roomInMemory } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
 import { settleBatch } from './settlement.ts'
 import type { LiveTask } from './tasks/live-task.ts'
-import { taskOutcomeOf } from './tasks/task-description.ts'
+import { taskEndOf, taskOutcomeOf } from './tasks/task-description.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
 import { type DueTimer, TimerWindow } from './timer-window.ts'
 import { Transitions } from './transitions.ts'
@@ -137,12 +137,21 @@ export class Engine implements WorkerHost<LiveExecution> {
       timers: () => this.#timers,
       send: (from, message) => this.mailbox.send(from, message),
       isDraining: () => this.#state !== 'running',
+      scheduleTask: ({ state: { key, runId } }, command) =>
+        this.tasks.schedule(key.namespace, { workflowId: key.workflowId, runId, op: command.op }, command),
       onTerminal: (execution) => this.updates.closed(execution),
       onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),
       onWithdrawn: (execution) => this.reload(execution),
     })
     const { committer, table, transitions } = this
-    this.mailbox = new Mailbox({ table, committer, transitions, logger, onError })
+    this.mailbox = new Mailbox({
+      table,
+      committer,
+      transitions,
+      logger,
+      tasks: () => this.tasks,
+      onError,
+    })
     this.updates = new UpdateDesk({ committer, transitions })
     this.tasks = new TaskDesk({
       store,
@@ -153,6 +162,10 @@ export class Engine implements WorkerHost<LiveExecution> {
       makeQueue: options.makeQueue,
       timerLookaheadMs: options.timerLookaheadMs,
       onClosed: (task) => this.taskEnds.tell(task.seq, taskOutcomeOf(task.record)),
+      onReport: (task, { workflowId, runId, op }) => {
+        const to = { namespace: task.head.namespace, workflowId }
+        this.mailbox.report({ kind: 'task-closed', to, runId, op, task: task.seq, end: taskEndOf(task) })
+      },
       onError,
       isDraining: () => this.#state !== 'running',
     })
@@ -192,7 +205,8 @@ export class Engine implements WorkerHost<LiveExecution> {
     const generation = this.#generation
     const { store, timerLookaheadMs, timerPageRows } = this.options
     this.mailbox.reset(this.session.id)
-    const outbox = await store.outbox(Number.MAX_SAFE_INTEGER)
+    // Executions may ask for tasks as soon as they run.
+    const [outbox] = await Promise.all([store.outbox(Number.MAX_SAFE_INTEGER), this.tasks.open()])
     if (generation !== this.#generation || this.#state !== 'running') return
     this.mailbox.load(outbox)
     this.#timers = new TimerWindow({
@@ -204,7 +218,6 @@ export class Engine implements WorkerHost<LiveExecution> {
       ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
     })
     this.#timers.start()
-    this.tasks.open().catch((error) => this.fail(error))
     recover(this, () => generation === this.#generation && this.#state === 'running').catch((error) =>
       this.fail(error),
     )
@@ -406,6 +419,7 @@ export class Engine implements WorkerHost<LiveExecution> {
 
   /** Ids are inputs of the kernel: new runs get theirs here. */
   #withIds(command: WorkflowCommand): WorkflowCommand {
+    if (command.kind === 'task') return { ...command, task: this.tasks.nextNumber() }
     if (command.kind !== 'child' && command.kind !== 'continue') return command
     return { ...command, newRunId: this.newRunId() }
   }

@@ -245,8 +245,8 @@ export class LiveTable {
 }
 
 /**
- * Removes what `execution-reopened` withdrew, the failure of the execution, and that of the operation that caused it; and
- * the children that `child-withdrawn` withdrew.
+ * Removes what `execution-reopened` withdrew: the failure of the execution, that of the operation that caused it, and tasks
+ * that had not ended; and the children that `child-withdrawn` withdrew.
  */
 export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly SequencedEvent[] {
   if (!events.some(({ event }) => event.type === 'execution-reopened')) return events
@@ -254,9 +254,12 @@ export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly Se
   for (const each of events) {
     const { event } = each
     if (event.type === 'execution-reopened') {
+      const closed = new Set(kept.map((past) => closedTaskOf(past.event)))
       kept = kept.filter(
         (past) =>
-          past.seq !== event.failedSeq && (event.op === undefined || operationOf(past.event) !== event.op),
+          past.seq !== event.failedSeq &&
+          (event.op === undefined || operationOf(past.event) !== event.op) &&
+          (past.event.type !== 'task-scheduled' || closed.has(past.event.op)),
       )
     } else if (event.type === 'child-withdrawn') {
       kept = kept.filter((past) => operationOf(past.event) !== event.op)
@@ -265,12 +268,18 @@ export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly Se
   return kept
 }
 
+function closedTaskOf(event: Event): number | undefined {
+  return event.type === 'task-completed' || event.type === 'task-failed' ? event.op : undefined
+}
+
 function operationOf(event: Event): number | undefined {
   switch (event.type) {
     case 'step-failed':
     case 'step-attempt-failed':
     case 'child-started':
     case 'child-failed':
+    case 'task-scheduled':
+    case 'task-failed':
       return event.op
     case 'child-signalled':
       // The next child of the operation is another run: it gets its signals again.

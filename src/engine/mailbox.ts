@@ -1,5 +1,5 @@
 /**
- * Messages between executions.
+ * Messages between executions, and between an execution and its tasks.
  *
  * 1. A message is applied in the batch of its sender if its receiver is in memory and nothing for it waits; else it is an
  *    outbox row of the sender's batch, and the batch that applies it drops the row. So none is lost and none applied twice.
@@ -19,6 +19,7 @@ import type { Committer } from './committer.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import { NO_RUN } from './no-run.ts'
+import type { TaskDesk } from './tasks/task-desk.ts'
 import type { Transitions } from './transitions.ts'
 
 export interface MailboxOptions {
@@ -26,6 +27,7 @@ export interface MailboxOptions {
   readonly committer: Committer
   readonly transitions: Transitions
   readonly logger: Logger
+  readonly tasks: () => TaskDesk
   readonly onError: (error: unknown) => void
 }
 
@@ -80,9 +82,8 @@ export class Mailbox {
 
   send(from: LiveExecution, message: Message): void {
     const { table, committer } = this.#options
-    const isDirect = message.kind !== 'start-child' && this.#held === undefined
-    const receiver = isDirect ? table.current(message.to) : undefined
-    if (message.kind !== 'start-child' && receiver !== undefined && !this.#queues.has(keyText(message.to))) {
+    const receiver = isForRun(message) ? this.#present(message.to) : undefined
+    if (isForRun(message) && receiver !== undefined) {
       committer.batchFor(from)
       this.#applyTo(receiver, message)
       committer.batchFor(from).links.push([from.state.runId, receiver.state.runId])
@@ -92,6 +93,28 @@ export class Mailbox {
     committer.batchFor(from)
     from.writes?.addOutbox({ ...outbox, message: JSON.stringify(message) })
     this.#enqueue({ message, outbox, from: from.state.runId })
+  }
+
+  /** From the task of a run, which is one of its changes. */
+  report(message: Extract<Message, { kind: 'task-closed' }>): void {
+    const { table, committer } = this.#options
+    const { to, runId } = message
+    const receiver = this.#present(to)
+    if (receiver !== undefined) {
+      this.#applyTo(receiver, message)
+      return
+    }
+    const shard = table.shardOf(to)
+    const outbox = { fromShard: shard, toShard: shard, seq: this.#nextSeq++ }
+    committer.writesFor(runId).addOutbox({ ...outbox, message: JSON.stringify(message) })
+    this.#enqueue({ message, outbox, from: runId })
+  }
+
+  /** The newest run of the key, if it is in memory and nothing waits to be delivered to it. */
+  #present(key: WorkflowKey): LiveExecution | undefined {
+    if (this.#held !== undefined) return undefined
+    const receiver = this.#options.table.current(key)
+    return receiver === undefined || this.#queues.has(receiver.keyText) ? undefined : receiver
   }
 
   #enqueue(waiting: Waiting): void {
@@ -126,9 +149,38 @@ export class Mailbox {
         this.#queues.delete(text)
         return
       }
+      if (next.message.kind === 'withdraw-task') {
+        await this.#withdraw(next.message, next.outbox)
+        if (generation !== this.#generation) return
+        continue
+      }
       // What applies it and what drops it from the outbox share a commit.
       this.#options.committer.together(() => this.#deliver(next, receiver))
       this.#options.committer.touch()
+    }
+  }
+
+  /** The task may be in the store only. If it is gone, its end crossed this message. */
+  async #withdraw(
+    { runId, task: seq }: Extract<Message, { kind: 'withdraw-task' }>,
+    outbox: OutboxKey,
+  ): Promise<void> {
+    const { committer } = this.#options
+    const tasks = this.#options.tasks()
+    const generation = this.#generation
+    for (;;) {
+      await tasks.ready()
+      const found = await tasks.lookup.find(seq)
+      if (generation !== this.#generation) return
+      const isGone = found === undefined || tasks.lookup.isDeleted(seq)
+      const task = isGone ? undefined : tasks.lookup.current(found)
+      if (!isGone && task === undefined) continue
+      committer.together(() => {
+        if (task !== undefined) tasks.withdraw(task)
+        committer.writesFor(runId).dropOutbox(outbox)
+      })
+      committer.touch()
+      return
     }
   }
 
@@ -136,7 +188,7 @@ export class Mailbox {
     const { committer } = this.#options
     let applied: LiveExecution | undefined = receiver
     if (message.kind === 'start-child') applied = this.#startChild(message, receiver)
-    else if (receiver === undefined) this.#toNobody(message)
+    else if (receiver === undefined || !isForRun(message)) this.#toNobody(message)
     else this.#applyTo(receiver, message)
     if (applied === undefined) {
       committer.writesFor(from ?? NO_RUN).dropOutbox(outbox)
@@ -147,7 +199,7 @@ export class Mailbox {
     }
   }
 
-  #applyTo(receiver: LiveExecution, message: Exclude<Message, { kind: 'start-child' }>): void {
+  #applyTo(receiver: LiveExecution, message: RunMessage): void {
     const { transitions, logger } = this.#options
     if ('parent' in message && !isChild(receiver, message.parent)) {
       this.#refuseStranger(receiver, message)
@@ -157,6 +209,10 @@ export class Mailbox {
       case 'child-closed':
         if (receiver.state.runId !== message.parentRunId) return
         transitions.apply(receiver, { ...message, type: 'child-closed' })
+        break
+      case 'task-closed':
+        if (receiver.state.runId !== message.runId) return
+        transitions.apply(receiver, { ...message, type: 'task-closed' })
         break
       case 'signal': {
         const { name, payload, requestId } = message
@@ -250,6 +306,13 @@ export class Mailbox {
       outcome,
     })
   }
+}
+
+/** Messages that a run in memory takes at once. */
+type RunMessage = Exclude<Message, { kind: 'start-child' | 'withdraw-task' }>
+
+function isForRun(message: Message): message is RunMessage {
+  return message.kind !== 'start-child' && message.kind !== 'withdraw-task'
 }
 
 /** Not so if the id was taken, or has been taken since. */

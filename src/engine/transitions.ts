@@ -45,6 +45,10 @@ export interface TransitionsOptions {
   readonly send: (from: LiveExecution, message: Message) => void
   /** Steps are no longer started: the engine closes. */
   readonly isDraining: () => boolean
+  readonly scheduleTask: (
+    execution: LiveExecution,
+    command: Extract<Effect, { kind: 'schedule-task' }>['command'],
+  ) => void
   readonly onTerminal: (execution: LiveExecution) => void
   readonly onUpdateCompleted: (execution: LiveExecution, updateId: string) => void
   /** An operation was withdrawn: the code has to be replayed without it. */
@@ -261,6 +265,10 @@ export class Transitions {
         return
       case 'send':
         committer.together(() => this.#options.send(execution, effect.message))
+        return
+      case 'schedule-task':
+        committer.batchFor(execution)
+        this.#options.scheduleTask(execution, effect.command)
         return
       case 'continue':
         committer.together(() => this.#continue(execution, effect))

@@ -40,8 +40,9 @@ export type Outcome =
 
 export interface PendingOperation {
   readonly op: number
-  readonly kind: 'step' | 'sleep' | 'wait' | 'child'
+  readonly kind: 'step' | 'sleep' | 'wait' | 'child' | 'task'
   readonly name: string
+  readonly taskId?: string
   readonly attempt?: number
   /** When the timer fires or the next attempt starts, ms since 1970. */
   readonly dueAt?: number

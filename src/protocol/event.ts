@@ -123,6 +123,38 @@ export interface ChildWithdrawn extends At {
   readonly op: Operation
 }
 
+export interface TaskScheduled extends At {
+  readonly type: 'task-scheduled'
+  readonly op: Operation
+  readonly name: string
+  readonly queue: string
+  /** Number of the task. */
+  readonly task: number
+  readonly input: Payload
+}
+
+export interface TaskCompleted extends At {
+  readonly type: 'task-completed'
+  readonly op: Operation
+  readonly name: string
+  /** Absent: 1. */
+  readonly attempt?: number
+  /** When its first attempt began, and how long it ran in all, ms. */
+  readonly startedAt: number
+  readonly servedMs: number
+  readonly result: Payload
+}
+
+/** Its attempts are used up, it expired, or somebody cancelled it. */
+export interface TaskFailed extends At {
+  readonly type: 'task-failed'
+  readonly op: Operation
+  readonly name: string
+  /** Attempts that ended. */
+  readonly attempts: number
+  readonly failure: Failure
+}
+
 export interface ChildSignalled extends At {
   readonly type: 'child-signalled'
   readonly op: Operation
@@ -233,6 +265,8 @@ export type DeliveredEvent =
   | SignalReceived
   | ChildCompleted
   | ChildFailed
+  | TaskCompleted
+  | TaskFailed
   | UpdateAccepted
   | CancelRequested
 
@@ -242,6 +276,7 @@ export type RecordEvent =
   | TimerStarted
   | ChildStarted
   | ChildSignalled
+  | TaskScheduled
   | AttributesSet
   | PatchMarked
 
@@ -274,6 +309,8 @@ const DELIVERED: ReadonlySet<string> = new Set<DeliveredEvent['type']>([
   'signal-received',
   'child-completed',
   'child-failed',
+  'task-completed',
+  'task-failed',
   'update-accepted',
   'cancel-requested',
 ])

@@ -11,6 +11,21 @@ export type ChildOutcome =
   | { readonly ok: true; readonly result: Payload }
   | { readonly ok: false; readonly failure: Failure }
 
+/** How the task of an execution ended. */
+export type TaskEnd =
+  | {
+      readonly status: 'completed'
+      readonly attempts: number
+      readonly startedAt: number
+      readonly servedMs: number
+      readonly result: Payload
+    }
+  | {
+      readonly status: 'failed' | 'cancelled' | 'expired'
+      readonly attempts: number
+      readonly failure: Failure
+    }
+
 export type Message =
   | {
       readonly kind: 'start-child'
@@ -53,6 +68,22 @@ export type Message =
       readonly parent: ParentLink
       readonly reason: string
       readonly parentClosed?: true
+    }
+  /** A task of this run has ended. */
+  | {
+      readonly kind: 'task-closed'
+      readonly to: WorkflowKey
+      readonly runId: RunId
+      readonly op: Operation
+      readonly task: number
+      readonly end: TaskEnd
+    }
+  /** To the task, by way of the run that asked for it: it is not wanted any more. */
+  | {
+      readonly kind: 'withdraw-task'
+      readonly to: WorkflowKey
+      readonly runId: RunId
+      readonly task: number
     }
   /** Asks a child to report its outcome again, if it has ended. */
   | { readonly kind: 'report-outcome'; readonly to: WorkflowKey; readonly parent: ParentLink }

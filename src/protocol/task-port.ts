@@ -1,21 +1,34 @@
 /** What clients ask of the engine about tasks. Times are ms since 1970. */
+import type { Operation } from './event.ts'
 import type { Failure } from './failure.ts'
+import type { RunId } from './ids.ts'
 import type { Payload } from './payload.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { TaskStatus } from './task-status.ts'
 import type { TaskProgress } from './task-worker-port.ts'
+
+/** The execution, and its operation, that asked for a task. */
+export interface TaskOwner {
+  readonly workflowId: string
+  readonly runId: RunId
+  readonly op: Operation
+}
 
 /** A task without an id gets one that begins with this character; ids of callers must not. */
 export const OWN_TASK_ID = '~'
 
 export const TASK_PRIORITY = { least: 0, default: 5, most: 9 } as const
 
-export interface TaskRequest {
+export interface TaskRequest extends TaskOptions {
   readonly namespace: string
   readonly name: string
   readonly queue: string
   readonly input: Payload
   readonly id?: string
+}
+
+/** What a caller may say of a task beside what it is. */
+export interface TaskOptions {
   readonly key?: string
   /** 0 to 9, 9 is the most urgent. */
   readonly priority?: number
@@ -52,6 +65,8 @@ export interface TaskDescription {
   readonly name: string
   readonly queue: string
   readonly key: string
+  /** The execution that asked for it. */
+  readonly owner: TaskOwner | undefined
   readonly priority: number
   readonly status: TaskStatus
   /** Attempts that ended or run. */

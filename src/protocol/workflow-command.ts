@@ -4,6 +4,7 @@ import type { Failure } from './failure.ts'
 import type { RunId } from './ids.ts'
 import type { Payload } from './payload.ts'
 import type { RetryPolicy } from './retry-policy.ts'
+import type { TaskOptions } from './task-port.ts'
 
 export type WorkflowCommand =
   | { readonly kind: 'step'; readonly op: Operation; readonly name: string; readonly retry?: RetryPolicy }
@@ -11,6 +12,7 @@ export type WorkflowCommand =
   /** A wait for a signal that has a time limit. */
   | { readonly kind: 'wait'; readonly op: Operation; readonly signal: string; readonly timeoutMs: number }
   | ChildCommand
+  | TaskCommand
   /** Code no longer waits for this operation (its scope was cancelled, or a wait was answered by a signal). */
   | { readonly kind: 'drop'; readonly op: Operation }
   /** Ask the child of this operation to cancel, or send it a signal. */
@@ -41,6 +43,17 @@ export type WorkflowCommand =
     }
   | { readonly kind: 'cancelled'; readonly reason: string }
   | { readonly kind: 'continue'; readonly input: Payload; readonly newRunId?: RunId }
+
+export interface TaskCommand {
+  readonly kind: 'task'
+  readonly op: Operation
+  readonly name: string
+  readonly queue: string
+  readonly input: Payload
+  readonly options: TaskOptions
+  /** Given by the engine when it takes the command: numbers are inputs of the kernel. */
+  readonly task?: number
+}
 
 export interface ChildCommand {
   readonly kind: 'child'

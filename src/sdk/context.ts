@@ -4,7 +4,10 @@ import type { Logger } from '../platform/logger.ts'
 import type { Duration } from '../protocol/duration.ts'
 import type { Attributes, ParentClosePolicy } from '../protocol/event.ts'
 import type { RunId } from '../protocol/ids.ts'
+import type { RetryOptions } from './retry-options.ts'
 import type { StandardSchema } from './standard-schema.ts'
+import type { Task, TaskInputOf, TaskOutputOf } from './tasks/task.ts'
+import type { TaskCallOptions } from './tasks/task-options.ts'
 
 /**
  * A named, versioned definition: a function over `ctx`. `In` is what callers pass, `Out` what they get.
@@ -43,19 +46,6 @@ export interface Update<In = unknown, Out = unknown> {
   readonly kind: 'update'
   readonly name: string
   readonly types?: { readonly input: In; readonly output: Out }
-}
-
-export interface RetryOptions {
-  /** Attempts in all, the first included. Default 5; 1 means no retry. */
-  readonly maxAttempts?: number
-  /** Upper bound of the first delay. Default `'200ms'`. */
-  readonly initialInterval?: Duration
-  /** Upper bound of any delay. Default `'30s'`. */
-  readonly maxInterval?: Duration
-  /** Default `'full-jitter'`. Source: "Exponential Backoff And Jitter", AWS Architecture Blog. */
-  readonly backoff?: 'full-jitter' | 'decorrelated'
-  /** Names of errors that are never retried. Errors with `nonRetryable: true` are not retried either. */
-  readonly nonRetryable?: readonly string[]
 }
 
 export interface StepOptions {
@@ -128,7 +118,13 @@ export interface WorkflowContext {
   waitFor<T>(signal: Signal<T>): Promise<T>
   waitFor<T>(signal: Signal<T>, options: { readonly timeout: Duration }): Promise<T | undefined>
 
-  child<W extends Workflow>(workflow: W, ...args: ChildArgs<InputOf<W>>): Child<OutputOf<W>>
+  child<W extends Workflow>(workflow: W, ...args: CallArgs<InputOf<W>>): Child<OutputOf<W>>
+
+  /**
+   * Puts a task into its queue and waits for its result. When it fails for good, a `PerdureError` is thrown
+   * (`TASK_FAILED`, `TASK_EXPIRED`) whose `cause` is the error of its last attempt.
+   */
+  task<T extends Task>(task: T, ...args: CallArgs<TaskInputOf<T>, TaskCallOptions>): Promise<TaskOutputOf<T>>
 
   /** Calls `run` for each item, at most `concurrency` at a time (default 100); results in the order of the items. */
   map<T, R>(
@@ -175,6 +171,6 @@ export interface WorkflowContext {
   continueAsNew(input?: unknown): never
 }
 
-export type ChildArgs<In> = undefined extends In
-  ? [input?: In, options?: ChildOptions]
-  : [input: In, options?: ChildOptions]
+export type CallArgs<In, Options = ChildOptions> = undefined extends In
+  ? [input?: In, options?: Options]
+  : [input: In, options?: Options]

@@ -1,8 +1,20 @@
 /** Retry options as users give them, checked. */
-import { optionalMs } from '../protocol/duration.ts'
+import { type Duration, optionalMs } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_RETRY, type RetryPolicy } from '../protocol/retry-policy.ts'
-import type { RetryOptions } from './context.ts'
+
+export interface RetryOptions {
+  /** Attempts in all, the first included. Default 5; 1 means no retry. */
+  readonly maxAttempts?: number
+  /** Upper bound of the first delay. Default `'200ms'`. */
+  readonly initialInterval?: Duration
+  /** Upper bound of any delay. Default `'30s'`. */
+  readonly maxInterval?: Duration
+  /** Default `'full-jitter'`. Source: "Exponential Backoff And Jitter", AWS Architecture Blog. */
+  readonly backoff?: 'full-jitter' | 'decorrelated'
+  /** Names of errors that are never retried. Errors with `nonRetryable: true` are not retried either. */
+  readonly nonRetryable?: readonly string[]
+}
 
 /** Retry options are usually one shared object: read once. */
 const policies = new WeakMap<RetryOptions, RetryPolicy>()

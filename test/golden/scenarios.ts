@@ -1,8 +1,9 @@
 /** How the golden journals were made: one execution each, driven by hand. */
 import { DEADLINE_TIMER } from '../../src/core/execution/timer-ids.ts'
+import type { TaskEnd } from '../../src/protocol/message.ts'
 import { encodePayload } from '../../src/protocol/payload.ts'
 import { KernelHarness, runIdFor, START_MS } from '../kernel/harness.ts'
-import { closeChild, endChildByParent, failStep, fireTimer } from '../kernel/inputs.ts'
+import { closeChild, closeTask, endChildByParent, failStep, fireTimer } from '../kernel/inputs.ts'
 import * as workflows from './workflows.ts'
 
 const FAILURE = { kind: 'application' as const, name: 'Error', message: 'it did not work', code: 'E_NO' }
@@ -10,6 +11,16 @@ const FAILURE = { kind: 'application' as const, name: 'Error', message: 'it did 
 const AS_CHILD = {
   parent: { key: { namespace: 'default', workflowId: 'p' }, runId: runIdFor(77), op: 3 },
   depth: 1,
+}
+
+function taskDone(result: unknown, attempts: number): TaskEnd {
+  return {
+    status: 'completed',
+    attempts,
+    startedAt: START_MS + 5,
+    servedMs: 12.25,
+    result: encodePayload(result),
+  }
 }
 
 type Scenario = () => Promise<KernelHarness>
@@ -108,6 +119,25 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     await later(running, () => endChildByParent(running, 1))
     await later(running, () => running.completeStep(3))
     await later(running, () => closeChild(running, 1, { ok: true, result: encodePayload([7]) }))
+    return running
+  },
+  'tasks-completed': async () => {
+    const running = await begun(workflows.upload, 'a.png')
+    await later(running, () => closeTask(running, 1, taskDone('clean', 2)))
+    await later(running, () => closeTask(running, 3, taskDone('600px', 1)))
+    await later(running, () => running.completeStep(4))
+    await later(running, () => closeTask(running, 2, taskDone('300px', 1)))
+    return running
+  },
+  'task-failed-and-retried': async () => {
+    const running = await begun(workflows.upload, 'b.png')
+    await later(running, () => closeTask(running, 1, { status: 'failed', attempts: 5, failure: FAILURE }))
+    await later(running, () => running.retry())
+    await later(running, () => closeTask(running, 1, taskDone('clean', 1)))
+    await later(running, () => closeTask(running, 2, { status: 'expired', attempts: 0, failure: FAILURE }))
+    await later(running, () => running.retry())
+    await later(running, () => closeTask(running, 2, taskDone('300px', 1)))
+    await later(running, () => closeTask(running, 3, { status: 'cancelled', attempts: 1, failure: FAILURE }))
     return running
   },
   'child-terminated-by-parent': async () => {

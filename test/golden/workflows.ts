@@ -3,6 +3,7 @@
  * somewhere, and the journals say whether it may be made.
  */
 import { query, signal, update, type Workflow, workflow } from '../../src/sdk/definition.ts'
+import { task } from '../../src/sdk/tasks/task.ts'
 
 export const APPROVED = signal<{ by: string }>('approved')
 export const ITEM = signal<number>('item')
@@ -144,6 +145,18 @@ export const lottery = workflow({
   },
 })
 
+const scan = task({ name: 'scan', run: nothing })
+const resize = task({ name: 'resize', queue: 'images', run: nothing })
+
+export const upload = workflow({
+  name: 'upload',
+  run: async (ctx, file: string) => {
+    const verdict = await ctx.task(scan, file, { priority: 7, key: 'tenant-1' })
+    const sizes = await Promise.all([ctx.task(resize, 1), ctx.task(resize, 2), ctx.step('index', nothing)])
+    return { verdict, sizes }
+  },
+})
+
 export const GOLDEN_WORKFLOWS: readonly Workflow[] = [
   fulfilOrder,
   collect,
@@ -156,4 +169,5 @@ export const GOLDEN_WORKFLOWS: readonly Workflow[] = [
   fastest,
   pages,
   lottery,
+  upload,
 ]

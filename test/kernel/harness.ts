@@ -269,6 +269,7 @@ export class KernelHarness {
 
 function withRunId(command: WorkflowCommand): WorkflowCommand {
   if (command.kind === 'child') return { ...command, newRunId: runIdFor(command.op) }
+  if (command.kind === 'task') return { ...command, task: 1_000 + command.op }
   if (command.kind === 'continue') return { ...command, newRunId: runIdFor(1_000_000) }
   return command
 }

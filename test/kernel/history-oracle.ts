@@ -106,6 +106,9 @@ function note(asked: Map<number, string>, command: WorkflowCommand): void {
     case 'child':
       asked.set(command.op, `child ${command.workflow}`)
       return
+    case 'task':
+      asked.set(command.op, `task ${command.name}`)
+      return
     case 'signal-child':
       asked.set(command.op, `signal-child ${command.signal}`)
       return
@@ -125,6 +128,8 @@ function recordedOperation(event: Event): readonly [op: number, what: string] | 
       return [event.op, `${event.kind} ${event.name}`]
     case 'child-started':
       return [event.op, `child ${event.name}`]
+    case 'task-scheduled':
+      return [event.op, `task ${event.name}`]
     case 'child-signalled':
       return [event.op, `signal-child ${event.name}`]
     case 'attributes-set':

@@ -2,7 +2,7 @@
 import { DEADLINE_TIMER } from '../../src/core/execution/timer-ids.ts'
 import type { Event } from '../../src/protocol/event.ts'
 import { type Failure, platformFailure } from '../../src/protocol/failure.ts'
-import type { ChildOutcome } from '../../src/protocol/message.ts'
+import type { ChildOutcome, TaskEnd } from '../../src/protocol/message.ts'
 import type { KernelHarness } from './harness.ts'
 
 const INPUTS: ReadonlySet<Event['type']> = new Set<Event['type']>([
@@ -14,6 +14,8 @@ const INPUTS: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'child-completed',
   'child-failed',
   'child-withdrawn',
+  'task-completed',
+  'task-failed',
   'update-accepted',
   'cancel-requested',
   'execution-parked',
@@ -59,6 +61,20 @@ export function applyInput(harness: KernelHarness, event: Event): boolean {
     case 'child-withdrawn':
       endChildByParent(harness, event.op)
       break
+    case 'task-completed':
+      closeTask(harness, event.op, {
+        status: 'completed',
+        attempts: event.attempt ?? 1,
+        startedAt: event.startedAt,
+        servedMs: event.servedMs,
+        result: event.result,
+      })
+      break
+    case 'task-failed': {
+      const { op, attempts, failure } = event
+      closeTask(harness, op, { status: statusOf(failure), attempts, failure: failure.cause ?? failure })
+      break
+    }
     case 'update-accepted': {
       const { updateId, name, payload } = event
       harness.apply({ type: 'update', updateId, name, payload })
@@ -111,9 +127,19 @@ export function failStep(harness: KernelHarness, op: number, attempt: number, fa
 /** Time moves on to when the timer is due, and it fires. */
 export function fireTimer(harness: KernelHarness, op: number): void {
   const pending = harness.state.ops.get(op)
-  if (pending === undefined || pending.kind === 'child') return
+  if (pending === undefined || pending.kind === 'child' || pending.kind === 'task') return
   harness.nowMs = Math.max(harness.nowMs, pending.kind === 'step' ? pending.retryAt : pending.dueAt)
   harness.apply({ type: 'timer-due', timer: op })
+}
+
+export function closeTask(harness: KernelHarness, op: number, end: TaskEnd): void {
+  const pending = harness.state.ops.get(op)
+  if (pending?.kind === 'task') harness.apply({ type: 'task-closed', op, task: pending.task, end })
+}
+
+function statusOf({ code, message }: Failure): 'failed' | 'cancelled' | 'expired' {
+  if (code === 'TASK_EXPIRED') return 'expired'
+  return message.includes('was cancelled') ? 'cancelled' : 'failed'
 }
 
 /** The end of the execution has ended its child, and it learns that after it was reopened. */

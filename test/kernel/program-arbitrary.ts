@@ -30,6 +30,7 @@ const leaf: fc.Arbitrary<Op> = fc.oneof(
       use: fc.constantFrom('await', 'keep', 'signal', 'cancel'),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('task' as const), name: names }) },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('attributes' as const), name: names, value: fc.nat({ max: 9 }) }),

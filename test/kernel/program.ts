@@ -1,12 +1,14 @@
 /** A small language of workflow programs, and the workflow that interprets it. */
 import type { WorkflowContext } from '../../src/sdk/context.ts'
 import { query, signal, update, type Workflow, workflow } from '../../src/sdk/definition.ts'
+import { task } from '../../src/sdk/tasks/task.ts'
 
 export type Op =
   | { readonly do: 'step'; readonly name: string; readonly retries: number }
   | { readonly do: 'sleep'; readonly ms: number }
   | { readonly do: 'wait'; readonly signal: string; readonly timeoutMs?: number }
   | { readonly do: 'child'; readonly use: 'await' | 'keep' | 'signal' | 'cancel' }
+  | { readonly do: 'task'; readonly name: string }
   | { readonly do: 'all' | 'race' | 'any' | 'allSettled'; readonly branches: readonly (readonly Op[])[] }
   | { readonly do: 'map'; readonly items: number; readonly concurrency: number; readonly body: readonly Op[] }
   | { readonly do: 'scope'; readonly body: readonly Op[]; readonly beforeCancel?: readonly Op[] }
@@ -82,6 +84,9 @@ async function runOp(ctx: WorkflowContext, op: Op, trace: string[]): Promise<voi
       trace.push(`${op.signal}=${payload}`)
       return
     }
+    case 'task':
+      trace.push(`${op.name}=${await ctx.task(task({ name: op.name, run: () => 0 }), undefined)}`)
+      return
     case 'child':
       return runChild(ctx, op.use, trace)
     case 'all':

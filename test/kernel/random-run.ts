@@ -4,7 +4,7 @@ import { type Randomness, seededRandomness } from '../../src/platform/randomness
 import { encodePayload } from '../../src/protocol/payload.ts'
 import type { Workflow } from '../../src/sdk/definition.ts'
 import { type HarnessOptions, KernelHarness } from './harness.ts'
-import { closeChild, endChildByParent, failStep, fireTimer } from './inputs.ts'
+import { closeChild, closeTask, endChildByParent, failStep, fireTimer } from './inputs.ts'
 import { UPDATE } from './program.ts'
 
 /**
@@ -85,7 +85,8 @@ class RandomRun {
     const harness = this.#harness
     const inputs: Input[] = []
     for (const [op, pending] of harness.state.ops) {
-      if (pending.kind === 'child') inputs.push(() => this.#closeChild(op))
+      if (pending.kind === 'task') inputs.push(() => this.#closeTask(op))
+      else if (pending.kind === 'child') inputs.push(() => this.#closeChild(op))
       else if (pending.kind !== 'step') inputs.push(() => fireTimer(harness, op))
       else if (pending.running) inputs.push(() => this.#endAttempt(op, pending.attempt))
       else if (pending.issued) inputs.push(() => fireTimer(harness, op))
@@ -102,6 +103,21 @@ class RandomRun {
     }
     const failure = { kind: 'application' as const, name: 'Error', message: 'it did not work' }
     failStep(this.#harness, op, attempt, draw < 0.75 ? { ...failure, nonRetryable: true } : failure)
+  }
+
+  #closeTask(op: number): void {
+    const draw = this.#random()
+    const attempts = 1 + Math.floor(this.#random() * 2)
+    const failure = { kind: 'application' as const, name: 'Error', message: 'the task did not work' }
+    const { nowMs } = this.#harness
+    const status = draw < 0.8 ? 'failed' : draw < 0.9 ? 'expired' : 'cancelled'
+    closeTask(
+      this.#harness,
+      op,
+      draw < 0.7
+        ? { status: 'completed', attempts, startedAt: nowMs, servedMs: 1.5, result: encodePayload(draw) }
+        : { status, attempts, failure },
+    )
   }
 
   #closeChild(op: number): void {

@@ -20,11 +20,14 @@ const TYPES: Readonly<Record<EventType, true>> = {
   'signal-received': true,
   'child-completed': true,
   'child-failed': true,
+  'task-completed': true,
+  'task-failed': true,
   'update-accepted': true,
   'cancel-requested': true,
   'step-attempt-failed': true,
   'timer-started': true,
   'child-started': true,
+  'task-scheduled': true,
   'child-withdrawn': true,
   'child-signalled': true,
   'attributes-set': true,
@@ -71,6 +74,7 @@ export class EventRules {
   readonly #settled = new Set<number>()
   readonly #dueAt = new Map<number, number>()
   readonly #children = new Set<number>()
+  readonly #tasks = new Set<number>()
   readonly #attempts = new Map<number, number>()
   readonly #updates = new Map<string, 'accepted' | 'completed'>()
   #terminal: { readonly seq: number; readonly type: EventType } | undefined
@@ -95,11 +99,14 @@ export class EventRules {
           'reopened-wrongly',
           `it withdraws event ${event.failedSeq}, which is not the failure that stands`,
         )
+      // The failure withdrew the tasks that had not ended.
+      for (const op of this.#tasks) if (!this.#settled.has(op)) this.#tasks.delete(op)
       // What the failed operation had recorded is withdrawn with it.
       if (event.op === undefined) return
       this.#settled.delete(event.op)
       this.#attempts.delete(event.op)
       this.#children.delete(event.op)
+      this.#tasks.delete(event.op)
       return
     }
     if (ended !== undefined)
@@ -126,6 +133,15 @@ export class EventRules {
         return
       case 'timer-fired':
         this.#checkFired(event, report)
+        return
+      case 'task-scheduled':
+        if (this.#tasks.has(event.op)) report('settled-twice', `operation ${event.op} has a task`)
+        this.#tasks.add(event.op)
+        return
+      case 'task-completed':
+      case 'task-failed':
+        if (!this.#tasks.has(event.op)) report('settled-unasked', `operation ${event.op} scheduled no task`)
+        this.#settle(event.op, report)
         return
       case 'child-withdrawn':
         if (!this.#children.delete(event.op))

@@ -191,7 +191,7 @@ function expectedDueAt(state: ExecutionState, timer: number): number | undefined
   if (timer === START_TIMER) return state.notBefore
   if (timer === DEADLINE_TIMER) return state.deadlineAt
   const pending = state.ops.get(timer)
-  if (pending === undefined || pending.kind === 'child') return undefined
+  if (pending === undefined || pending.kind === 'child' || pending.kind === 'task') return undefined
   return pending.kind === 'step' ? pending.retryAt : pending.dueAt
 }
 

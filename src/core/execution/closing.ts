@@ -3,13 +3,14 @@ import type { Operation, TerminalEvent } from '../../protocol/event.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { ChildOutcome, Message } from '../../protocol/message.ts'
 import { type Decision, decided, type Effect } from './decision.ts'
-import { type ExecutionState, type PendingChild, parentLink } from './state.ts'
+import { type ExecutionState, type PendingChild, type PendingTask, parentLink } from './state.ts'
 import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
 
 export function closing(state: ExecutionState, event: TerminalEvent): Decision {
   const effects: Effect[] = []
   for (const [op, pending] of state.ops) {
     if (pending.kind === 'child') closeChild(state, op, pending, event, effects)
+    else if (pending.kind === 'task') effects.push(withdrawal(state, pending))
     else if (pending.kind !== 'step' || !pending.running) effects.push({ kind: 'drop-timer', timer: op })
     else effects.push({ kind: 'abort-step', op })
   }
@@ -18,6 +19,11 @@ export function closing(state: ExecutionState, event: TerminalEvent): Decision {
   const message = closedMessage(state, event)
   if (message !== undefined) effects.push({ kind: 'send', message })
   return decided([event], effects)
+}
+
+/** The task is not wanted any more. */
+export function withdrawal({ key: to, runId }: ExecutionState, { task }: PendingTask): Effect {
+  return { kind: 'send', message: { kind: 'withdraw-task', to, runId, task } }
 }
 
 /** What the parent is told of this end; undefined if there is no parent, or the execution goes on in another run. */

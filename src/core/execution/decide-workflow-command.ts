@@ -7,8 +7,8 @@
 import type { ExecutionStarted } from '../../protocol/event.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import type { Message } from '../../protocol/message.ts'
-import type { ChildCommand, WorkflowCommand } from '../../protocol/workflow-command.ts'
-import { closing } from './closing.ts'
+import type { ChildCommand, TaskCommand, WorkflowCommand } from '../../protocol/workflow-command.ts'
+import { closing, withdrawal } from './closing.ts'
 import { type Circumstances, type Decision, decided, type Effect, NOTHING } from './decision.ts'
 import { type ExecutionState, parentLink, type QueuedSignal } from './state.ts'
 
@@ -29,6 +29,8 @@ export function decideWorkflowCommand(
       return decideWait(state, command, at)
     case 'child':
       return decideChild(state, command, circumstances)
+    case 'task':
+      return decideTask(state, command, at)
     case 'drop':
       return decideDrop(state, command.op)
     case 'cancel-child':
@@ -102,9 +104,20 @@ function decideWait(state: ExecutionState, command: CommandOf<'wait'>, at: numbe
   )
 }
 
+function decideTask(state: ExecutionState, command: TaskCommand, at: number): Decision {
+  const { op, name, queue, input, task } = command
+  if (state.ops.has(op)) return NOTHING
+  if (task === undefined) throw new Error('invariant: a task command carries the number of the task')
+  return decided(
+    [{ type: 'task-scheduled', op, name, queue, task, input, at }],
+    [{ kind: 'schedule-task', command: { ...command, task } }],
+  )
+}
+
 function decideDrop(state: ExecutionState, op: number): Decision {
   const pending = state.ops.get(op)
   if (pending === undefined || pending.kind === 'child') return NOTHING
+  if (pending.kind === 'task') return decided([], [withdrawal(state, pending)], [{ type: 'op-dropped', op }])
   const effect: Effect =
     pending.kind === 'step' && pending.running
       ? { kind: 'abort-step', op }

@@ -13,6 +13,7 @@ import { backoffMs } from '../../protocol/backoff.ts'
 import { isClosed } from '../../protocol/execution-status.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import { platformFailure } from '../../protocol/failure.ts'
+import type { TaskEnd } from '../../protocol/message.ts'
 import { DEFAULT_RETRY } from '../../protocol/retry-policy.ts'
 import { closing } from './closing.ts'
 import { decideWorkflowCommand } from './decide-workflow-command.ts'
@@ -59,6 +60,8 @@ export function decide(state: ExecutionState, command: Command, circumstances: C
       return decideTimerDue(state, command, at)
     case 'child-closed':
       return decideChildClosed(state, command, at)
+    case 'task-closed':
+      return decideTaskClosed(state, command, at)
     case 'cancel':
       if (state.cancelReason !== undefined) return NOTHING
       return decided([{ ...requested(command, 'cancel-requested'), at }])
@@ -159,7 +162,8 @@ function decideTimerDue(state: ExecutionState, command: CommandOf<'timer-due'>, 
     return closing(state, { type: 'execution-timed-out', timeoutMs: state.timeoutMs ?? 0, at })
   }
   const pending = state.ops.get(timer)
-  if (pending === undefined || pending.kind === 'child') return decided([], [dropped])
+  if (pending === undefined || pending.kind === 'child' || pending.kind === 'task')
+    return decided([], [dropped])
   if (pending.kind === 'step') {
     if (pending.running) return decided([], [dropped])
     if (at < pending.retryAt) return early(pending.retryAt)
@@ -214,6 +218,28 @@ function decideChildClosed(state: ExecutionState, command: CommandOf<'child-clos
   return decided([
     { type: 'child-failed', op, failure: childFailure(pending.name, child.workflowId, outcome.failure), at },
   ])
+}
+
+function decideTaskClosed(
+  state: ExecutionState,
+  { op, task, end }: CommandOf<'task-closed'>,
+  at: number,
+): Decision {
+  const pending = state.ops.get(op)
+  if (pending?.kind !== 'task' || pending.task !== task) return NOTHING
+  const { name } = pending
+  const { attempts } = end
+  if (end.status !== 'completed')
+    return decided([{ type: 'task-failed', op, name, attempts, failure: taskFailure(name, end), at }])
+  const { startedAt, servedMs, result } = end
+  const attempt = attempts === 1 ? {} : { attempt: attempts }
+  return decided([{ type: 'task-completed', op, name, ...attempt, startedAt, servedMs, result, at }])
+}
+
+function taskFailure(name: string, end: Exclude<TaskEnd, { readonly status: 'completed' }>): Failure {
+  const code = end.status === 'expired' ? 'TASK_EXPIRED' : 'TASK_FAILED'
+  const what = end.status === 'cancelled' ? 'was cancelled' : end.status
+  return platformFailure(code, `task ${name} ${what}: ${end.failure.message}`, end.failure)
 }
 
 function childFailure(workflow: string, workflowId: string, cause: Failure): Failure {

@@ -5,9 +5,9 @@ import type { Event, ExecutionStarted, Operation } from '../../protocol/event.ts
 import type { Failure } from '../../protocol/failure.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { Limits } from '../../protocol/limits.ts'
-import type { ChildOutcome, Message } from '../../protocol/message.ts'
+import type { ChildOutcome, Message, TaskEnd } from '../../protocol/message.ts'
 import type { Payload } from '../../protocol/payload.ts'
-import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
+import type { TaskCommand, WorkflowCommand } from '../../protocol/workflow-command.ts'
 import type { TransientEvent } from './evolve.ts'
 import type { QueuedSignal } from './state.ts'
 
@@ -48,6 +48,12 @@ export type Command =
   | { readonly type: 'resume' }
   | { readonly type: 'retry' }
   | {
+      readonly type: 'task-closed'
+      readonly op: Operation
+      readonly task: number
+      readonly end: TaskEnd
+    }
+  | {
       readonly type: 'child-closed'
       readonly op: Operation
       readonly child: WorkflowKey
@@ -63,6 +69,8 @@ export type Effect =
   | { readonly kind: 'arm-timer'; readonly timer: number; readonly dueAt: number }
   | { readonly kind: 'drop-timer'; readonly timer: number }
   | { readonly kind: 'send'; readonly message: Message }
+  /** Put the task into its queue, in the same commit. */
+  | { readonly kind: 'schedule-task'; readonly command: TaskCommand & { readonly task: number } }
   /** Start the next run of the same workflow id in the same commit. */
   | {
       readonly kind: 'continue'

@@ -48,7 +48,12 @@ export function evolve(state: ExecutionState, event: Event): void {
     case 'timer-fired':
     case 'child-completed':
     case 'child-failed':
+    case 'task-completed':
+    case 'task-failed':
       state.ops.delete(event.op)
+      return
+    case 'task-scheduled':
+      state.ops.set(event.op, { kind: 'task', name: event.name, task: event.task })
       return
     case 'step-attempt-failed':
       evolveAttemptFailed(state, event)
@@ -125,6 +130,8 @@ function evolveExecution(state: ExecutionState, event: Event): void {
       state.terminal = undefined
       if (state.timeoutMs !== undefined) state.deadlineAt = event.at + state.timeoutMs
       forgetIssued(state)
+      // The failure withdrew them: code asks for them again, and gets others.
+      for (const [op, pending] of state.ops) if (pending.kind === 'task') state.ops.delete(op)
       return
     default:
       if (!isTerminal(event)) return

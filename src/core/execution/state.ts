@@ -49,7 +49,13 @@ export interface PendingChild {
   readonly closePolicy: ParentClosePolicy
 }
 
-export type PendingOp = PendingStep | PendingTimer | PendingChild
+export interface PendingTask {
+  readonly kind: 'task'
+  readonly name: string
+  readonly task: number
+}
+
+export type PendingOp = PendingStep | PendingTimer | PendingChild | PendingTask
 
 export interface QueuedSignal {
   readonly name: string

@@ -9,7 +9,7 @@ import { backoffMs } from '../../protocol/backoff.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import { DEFAULT_RETRY, type RetryPolicy } from '../../protocol/retry-policy.ts'
-import type { TaskTimeouts } from '../../protocol/task-port.ts'
+import type { TaskOwner, TaskTimeouts } from '../../protocol/task-port.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
 import type { TaskProgress } from '../../protocol/task-worker-port.ts'
 
@@ -17,6 +17,7 @@ import type { TaskProgress } from '../../protocol/task-worker-port.ts'
 export interface TaskSpec {
   readonly input: Payload
   readonly enqueuedMs: number
+  readonly owner?: TaskOwner
   readonly key?: string
   readonly priority?: number
   readonly estimateMs?: number

@@ -4,9 +4,11 @@ import { parseLaneName } from '../../core/queue/lane.ts'
 import type { PolicyTask } from '../../core/queue/policy.ts'
 import type { QueuedTask, TaskPlace, TaskQueue } from '../../core/queue/task-queue.ts'
 import { dueMs, type TaskRecord, type TaskSpec, type TaskState } from '../../core/task/task-record.ts'
+import type { RunId } from '../../protocol/ids.ts'
 import { OWN_TASK_ID, TASK_PRIORITY } from '../../protocol/task-port.ts'
 import { isTaskClosed } from '../../protocol/task-status.ts'
 import type { TaskChange, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import { NO_RUN } from '../no-run.ts'
 import type { TaskBatch } from './task-batch.ts'
 
 export interface TaskHead {
@@ -55,6 +57,11 @@ export class LiveTask implements QueuedTask {
 
   get id(): string {
     return this.head.givenId ?? ownTaskId(this.seq)
+  }
+
+  /** Whose changes those of the task belong to: those of the execution that asked for it, or nobody's. */
+  get runId(): RunId {
+    return this.spec.owner?.runId ?? NO_RUN
   }
 
   get isClosed(): boolean {

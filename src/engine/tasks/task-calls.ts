@@ -12,7 +12,7 @@ import type {
   TaskRequest,
   TaskTarget,
 } from '../../protocol/task-port.ts'
-import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import { isTaskListed, type TaskRow, type TaskSeq } from '../../store/contract/task-rows.ts'
 import type { Engine } from '../engine.ts'
 import { type LiveTask, seqOfOwnId } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
@@ -86,20 +86,37 @@ export class TaskCalls implements TaskPort {
     this.#engine.assertOpen()
     const before = cursor === undefined ? undefined : seqOfCursor(cursor)
     const most = Math.min(limit, LIST_LIMIT)
+    const { tasks } = this.#engine
+    const listed = await this.#listed(query, before, most)
+    const page = listed
+      .filter(({ seq }) => !tasks.lookup.isDeleted(seq))
+      .map((task) => taskDescriptionOf(task, tasks.isRunning(task)))
+    const last = listed.at(-1)
+    return listed.length < most || last === undefined
+      ? { tasks: page }
+      : { tasks: page, cursor: last.seq.toString(36) }
+  }
+
+  /** Newest first. That a task runs is known in memory only: in the store it waits. */
+  async #listed(
+    { status, ...query }: Omit<TaskQuery, 'cursor' | 'limit'>,
+    before: TaskSeq | undefined,
+    most: number,
+  ): Promise<readonly LiveTask[]> {
     const { tasks, options } = this.#engine
-    const rows = await options.store.listTasks({
-      ...query,
-      ...(before === undefined ? {} : { before }),
-      limit: most,
-    })
-    const described = rows.map((row) => {
-      const task = tasks.ofRow(row)
-      return taskDescriptionOf(task, tasks.isRunning(task))
-    })
-    const last = rows.at(-1)
-    return rows.length < most || last === undefined
-      ? { tasks: described }
-      : { tasks: described, cursor: last.seq.toString(36) }
+    const { lookup } = tasks
+    const at = before === undefined ? {} : { before }
+    if (status === undefined)
+      return (await options.store.listTasks({ ...query, ...at, limit: most })).map((row) => lookup.ofRow(row))
+    const stored = status.filter((each) => each !== 'running')
+    const limit = most + tasks.running
+    const rows =
+      stored.length === 0 ? [] : await options.store.listTasks({ ...query, ...at, status: stored, limit })
+    const found = rows.map((row) => lookup.ofRow(row)).filter((task) => !tasks.isRunning(task))
+    if (status.includes('running'))
+      for (const task of tasks.allRunning())
+        if ((before === undefined || task.seq < before) && isTaskListed(task.row(), query)) found.push(task)
+    return found.sort((a, b) => b.seq - a.seq).slice(0, most)
   }
 
   async cancel(target: TaskTarget, reason: string): Promise<void> {
@@ -170,8 +187,9 @@ export class TaskCalls implements TaskPort {
       requests.map((request, i) => {
         const { namespace, id } = request
         // An earlier one of these may have it.
-        const seq = id === undefined ? undefined : (tasks.seqInMemory({ namespace, id }) ?? existing[i])
-        const known = seq === undefined ? undefined : tasks.inMemory(seq)
+        const seq =
+          id === undefined ? undefined : (tasks.lookup.seqInMemory({ namespace, id }) ?? existing[i])
+        const known = seq === undefined ? undefined : tasks.lookup.inMemory(seq)
         const task = seq === undefined ? this.#addOne(request) : known
         if (task !== undefined && !task.isCommitted) touched.add(task)
         return { id: task?.id ?? id ?? '', enqueued: seq === undefined }
@@ -212,8 +230,8 @@ export class TaskCalls implements TaskPort {
     await tasks.ready()
     await tasks.together(() => {
       const deleted = rows.flatMap((row) => {
-        const task = tasks.ofRow(row)
-        if (!task.isClosed || !task.isCommitted || tasks.isDeleted(row.seq)) return []
+        const task = tasks.lookup.ofRow(row)
+        if (!task.isClosed || !task.isCommitted || tasks.lookup.isDeleted(row.seq)) return []
         tasks.delete(task)
         return [task]
       })
@@ -227,8 +245,8 @@ export class TaskCalls implements TaskPort {
     const { tasks } = this.#engine
     const named = requests.flatMap(({ namespace, id }) => (id === undefined ? [] : [{ namespace, id }]))
     if (named.length === 0) return []
-    const seqs = await tasks.seqsOf(named)
-    if (seqs.some((seq) => seq !== undefined && tasks.isDeleted(seq))) {
+    const seqs = await tasks.lookup.seqsOf(named)
+    if (seqs.some((seq) => seq !== undefined && tasks.lookup.isDeleted(seq))) {
       // Its id is free when the deletion is durable.
       await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
       this.#engine.assertOpen()
@@ -245,12 +263,12 @@ export class TaskCalls implements TaskPort {
       this.#engine.assertOpen()
       await tasks.ready()
       const own = seqOfOwnId(id)
-      const seq = own ?? (await tasks.seqsOf([{ namespace, id }]))[0]
-      const found = seq === undefined ? undefined : await tasks.find(seq)
+      const seq = own ?? (await tasks.lookup.seqsOf([{ namespace, id }]))[0]
+      const found = seq === undefined ? undefined : await tasks.lookup.find(seq)
       this.#engine.assertOpen()
-      if (found === undefined || found.head.namespace !== namespace || tasks.isDeleted(found.seq))
+      if (found === undefined || found.head.namespace !== namespace || tasks.lookup.isDeleted(found.seq))
         throw new PerdureError('TASK_NOT_FOUND', `there is no task ${id} in namespace ${namespace}`)
-      const task = tasks.current(found)
+      const task = tasks.lookup.current(found)
       if (task !== undefined) return use(task)
     }
   }

@@ -1,6 +1,7 @@
 /** What clients are told of a task. */
 
 import { attemptsOf, type TaskRecord } from '../../core/task/task-record.ts'
+import type { TaskEnd } from '../../protocol/message.ts'
 import type { TaskDescription, TaskOutcome } from '../../protocol/task-port.ts'
 import { aboutOf, type LiveTask } from './live-task.ts'
 
@@ -9,6 +10,19 @@ export function taskOutcomeOf({ status, state }: TaskRecord): TaskOutcome | unde
   if (status !== 'failed' && status !== 'cancelled' && status !== 'expired') return undefined
   if (state.failure === undefined) throw new Error(`invariant: a ${status} task has no failure`)
   return { status, failure: state.failure }
+}
+
+/** What the execution that asked for a closed task is told. */
+export function taskEndOf({ record: { status, state } }: LiveTask): TaskEnd {
+  const attempts = attemptsOf(state)
+  if (status === 'completed' && state.result !== undefined) {
+    const { startedMs = 0, servedMs = 0, result } = state
+    return { status, attempts, startedAt: startedMs, servedMs, result }
+  }
+  if (status !== 'failed' && status !== 'cancelled' && status !== 'expired')
+    throw new Error(`invariant: a task that is ${status} has no end`)
+  if (state.failure === undefined) throw new Error(`invariant: a ${status} task has no failure`)
+  return { status, attempts, failure: state.failure }
 }
 
 export function taskDescriptionOf(task: LiveTask, isRunning: boolean): TaskDescription {
@@ -20,6 +34,7 @@ export function taskDescriptionOf(task: LiveTask, isRunning: boolean): TaskDescr
     name: head.name,
     queue: head.queue,
     key,
+    owner: spec.owner,
     priority,
     status: isRunning ? 'running' : status,
     attempts: attemptsOf(state) + (isRunning ? 1 : 0),

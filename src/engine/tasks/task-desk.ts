@@ -29,17 +29,19 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
-import type { TaskExplanation } from '../../protocol/task-port.ts'
+import type { TaskExplanation, TaskOwner } from '../../protocol/task-port.ts'
 import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
-import type { QueueKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { TaskCommand } from '../../protocol/workflow-command.ts'
+import type { QueueKey, TaskReads, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { Committer } from '../committer.ts'
 import { NO_RUN } from '../no-run.ts'
 import { type DueTimer, TimerWindow } from '../timer-window.ts'
 import { AttemptTimers } from './attempt-timers.ts'
 import type { LiveQueue } from './live-queue.ts'
-import { aboutOf, LiveTask, type TaskHead, taskOfRow } from './live-task.ts'
+import { aboutOf, LiveTask, type TaskHead } from './live-task.ts'
 import { QueueTable } from './queue-table.ts'
 import { TaskBatch } from './task-batch.ts'
+import { TaskLookup } from './task-lookup.ts'
 import { TaskMemory } from './task-memory.ts'
 import { TaskNumbers } from './task-numbers.ts'
 import { TaskStart } from './task-start.ts'
@@ -56,6 +58,8 @@ export interface TaskDeskOptions {
   readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
   /** A task that was closed is durable. */
   readonly onClosed: (task: LiveTask) => void
+  /** A task that an execution has asked for is closed, and deleted. */
+  readonly onReport: (task: LiveTask, owner: TaskOwner) => void
   readonly onError: (error: unknown) => void
   /** No task starts any more. */
   readonly isDraining: () => boolean
@@ -63,6 +67,7 @@ export interface TaskDeskOptions {
 
 export class TaskDesk implements TaskWorkerHost<LiveTask> {
   readonly queues: QueueTable
+  readonly lookup: TaskLookup
   readonly #options: TaskDeskOptions
   readonly #numbers = new TaskNumbers()
   readonly #attempts: AttemptTimers
@@ -73,6 +78,8 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   #timers: TimerWindow | undefined
   #generation = 0
   #isOpen = false
+  /** Tasks that begin to wait before it is known what else waits. */
+  #held: LiveTask[] | undefined = []
   #openWaiters: (() => void)[] = []
 
   constructor(options: TaskDeskOptions) {
@@ -94,10 +101,22 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       },
       rekey: (task) => this.#rekey(task),
     })
+    this.lookup = new TaskLookup({
+      store,
+      memory: this.#memory,
+      queues: this.queues,
+      generation: () => this.#generation,
+      isOpen: () => this.#isOpen,
+      ready: () => this.ready(),
+    })
   }
 
   get running(): number {
     return this.#running.size
+  }
+
+  allRunning(): Iterable<LiveTask> {
+    return this.#running
   }
 
   /** Nothing runs, and nothing is on its way. */
@@ -105,16 +124,27 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     return this.#running.size === 0 && !this.queues.isBusy
   }
 
-  /** Reads what has to go on. */
+  /** Reads what has to go on; resolves when executions can ask for tasks. */
   async open(): Promise<void> {
     const generation = this.#generation
-    const { store, clock, onError, timerLookaheadMs } = this.#options
+    const { store, onError } = this.#options
     const [last, lanes] = await Promise.all([store.lastTaskSeq(), store.lanes()])
     if (generation !== this.#generation) return
     this.#numbers.continueFrom(last)
+    const moved = this.queues.restore(lanes)
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const task of held) this.#wait(this.#queueOf(task), task)
     // Calls wait: of a task that is being moved nobody can say where it waits.
-    await this.queues.restore(lanes)
-    if (generation !== this.#generation) return
+    moved
+      .then(() => {
+        if (generation === this.#generation) this.#opened()
+      })
+      .catch(onError)
+  }
+
+  #opened(): void {
+    const { store, clock, onError, timerLookaheadMs } = this.#options
     this.#isOpen = true
     this.#timers = new TimerWindow({
       clock,
@@ -140,6 +170,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     this.#running.clear()
     this.#memory.clear()
     this.#batch = undefined
+    this.#held = []
     this.queues.reset()
   }
 
@@ -148,26 +179,51 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     while (!this.#isOpen) await new Promise<void>((resolve) => void this.#openWaiters.push(resolve))
   }
 
-  enqueue(about: Omit<TaskHead, 'seq' | 'partition'>, spec: Omit<TaskSpec, 'enqueuedMs'>): LiveTask {
+  enqueue(
+    about: Omit<TaskHead, 'seq' | 'partition'>,
+    spec: Omit<TaskSpec, 'enqueuedMs'>,
+    seq = this.nextNumber(),
+  ): LiveTask {
     const nowMs = this.#options.clock.nowMs()
-    const head: TaskHead = { ...about, partition: 0, seq: this.#numbers.next(nowMs) }
+    const head: TaskHead = { ...about, partition: 0, seq }
     const full: TaskSpec = { ...spec, enqueuedMs: nowMs }
     const record = enqueued(full, nowMs)
     const { queue } = this.queues.of(head)
     const place = queue.place(aboutOf(head, full, record.state), head.name)
     const task = new LiveTask(head, full, record, place, null)
     task.queue = queue
-    this.#options.committer.writesFor(NO_RUN).insertTask(task.row())
-    this.#touch(task, head.givenId !== null)
+    this.#options.committer.writesFor(task.runId).insertTask(task.row())
+    this.#touch(task, head.givenId !== null || spec.owner !== undefined)
     this.#memory.putId(task)
     if (record.status === 'waiting') this.#wait(queue, task)
     return task
   }
 
+  /** The number of a new task. */
+  nextNumber(): TaskSeq {
+    return this.#numbers.next(this.#options.clock.nowMs())
+  }
+
+  /** The task of an execution, as one transition of it. */
+  schedule(namespace: string, owner: TaskOwner, command: TaskCommand & { readonly task: TaskSeq }): void {
+    const { name, queue, input, options, task: seq } = command
+    const { delayMs, ...rest } = options
+    const startMs = delayMs === undefined ? {} : { startMs: this.#options.clock.nowMs() + delayMs }
+    this.enqueue({ namespace, name, queue, givenId: null }, { input, owner, ...rest, ...startMs }, seq)
+  }
+
+  /** Nobody wants the task any more: it is stopped, and gone. */
+  withdraw(task: LiveTask): void {
+    const reason = 'the execution that asked for the task does not want it any more'
+    this.#stop(task, platformFailure('CANCELLED', reason))
+    task.record = cancelled(task.record, reason)
+    this.delete(task)
+  }
+
   /** Runs `call` when all that is known of the task is durable, or with an error when it never will be. */
   whenDurable(task: LiveTask, call: (dropped: Error | undefined) => void): void {
     const batch = task.batch?.open
-    this.#options.committer.wait({ batch }, { runId: NO_RUN, isStep: false, release: call })
+    this.#options.committer.wait({ batch }, { runId: task.runId, isStep: false, release: call })
   }
 
   /** All that `change` does is in one commit. */
@@ -178,56 +234,6 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     return result
   }
 
-  /**
-   * Memory first. What is found holds for this microtask only: whoever acts on it later asks `current` first, since another
-   * call may have changed the task in between.
-   */
-  async find(seq: TaskSeq): Promise<LiveTask | undefined> {
-    return (await this.findAll([seq]))[0]
-  }
-
-  async findAll(seqs: readonly TaskSeq[]): Promise<readonly (LiveTask | undefined)[]> {
-    const generation = this.#generation
-    const rows = await this.#memory.reading(() => this.#options.store.tasks(seqs))
-    if (generation !== this.#generation) {
-      await this.ready()
-      return this.findAll(seqs)
-    }
-    return rows.map((row, i) => {
-      const live = this.#memory.get(seqs[i] ?? -1)
-      return live ?? (row === undefined ? undefined : taskOfRow(row, this.queues.of(row).queue))
-    })
-  }
-
-  /** Numbers of tasks by the ids that they were given. The answer holds for the turn in which it comes. */
-  async seqsOf(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]> {
-    const generation = this.#generation
-    const seqs = await this.#memory.reading(() => this.#options.store.taskSeqs(keys))
-    if (generation !== this.#generation) {
-      await this.ready()
-      return this.seqsOf(keys)
-    }
-    return keys.map((key, i) => this.#memory.seqOf(key) ?? seqs[i])
-  }
-
-  /** As the store has it, or as it is in memory. */
-  ofRow(row: TaskRow): LiveTask {
-    return this.#memory.get(row.seq) ?? taskOfRow(row, this.queues.of(row).queue)
-  }
-
-  /** The number of a task in memory that was given this id. */
-  seqInMemory(key: TaskKey): TaskSeq | undefined {
-    return this.#memory.seqOf(key)
-  }
-
-  /** The task as it is now, which may be another object; undefined: everything was dropped meanwhile, look for it again. */
-  current(task: LiveTask): LiveTask | undefined {
-    if (!this.#isOpen || this.#memory.isDeleted(task.seq)) return undefined
-    const live = this.#memory.get(task.seq)
-    if (live !== undefined) return live
-    return this.#queueOf(task) === this.queues.of(task.head).queue ? task : undefined
-  }
-
   /** What was read under an earlier one is not so any more. */
   get generation(): number {
     return this.#generation
@@ -235,10 +241,6 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
   get isOpen(): boolean {
     return this.#isOpen
-  }
-
-  inMemory(seq: TaskSeq): LiveTask | undefined {
-    return this.#memory.get(seq)
   }
 
   isRunning(task: LiveTask): boolean {
@@ -260,12 +262,13 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   /** The task is closed, and not completed. */
   retry(task: LiveTask): void {
     const nowMs = this.#options.clock.nowMs()
-    this.#again(task, retried(task.record, this.#numbers.next(nowMs), nowMs))
+    this.#again(task, retried(task.record, this.nextNumber(), nowMs))
   }
 
   /** The task is closed. */
   delete(task: LiveTask): void {
-    this.#options.committer.writesFor(NO_RUN).deleteTask(task.seq)
+    this.#options.committer.writesFor(task.runId).deleteTask(task.seq)
+    this.#timers?.dropped(NO_RUN, task.seq)
     const batch = this.#open()
     task.batch = batch
     batch.deleted.push(task.seq)
@@ -273,11 +276,6 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     batch.tasks.push(task)
     this.#memory.deleting(task.seq)
     this.#options.committer.touch()
-  }
-
-  /** It is being deleted: calls about it find nothing, and its id is not free yet. */
-  isDeleted(seq: TaskSeq): boolean {
-    return this.#memory.isDeleted(seq)
   }
 
   /** The task is open. */
@@ -307,8 +305,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   onTaskYielded(task: LiveTask, checkpoint: Payload): void {
     const service = this.#ended(task)
     if (service === undefined) return
-    const order = this.#numbers.next(this.#options.clock.nowMs())
-    this.#again(task, yielded(task.record, checkpoint, order, service))
+    this.#again(task, yielded(task.record, checkpoint, this.nextNumber(), service))
   }
 
   onTaskHeartbeat(task: LiveTask, checkpoint: Payload | undefined): void {
@@ -355,6 +352,10 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   }
 
   #wait({ backlog }: TaskQueue<LiveTask>, task: LiveTask): void {
+    if (this.#held !== undefined) {
+      this.#held.push(task)
+      return
+    }
     backlog.add(task)
     this.#open().marks.set(backlog, backlog.mark)
     this.queues.ask()
@@ -362,10 +363,25 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
   #change(task: LiveTask, record: TaskRecord): void {
     task.record = record
-    const change = task.change()
     task.closedAt = task.isClosed ? this.#options.clock.nowMs() : null
-    this.#options.committer.writesFor(NO_RUN).changeTask(task.seq, { ...change, closedAt: task.closedAt })
+    const { owner } = task.spec
+    if (owner !== undefined && task.isClosed) {
+      this.#report(task, owner)
+      return
+    }
+    const change = task.change()
+    this.#options.committer.writesFor(task.runId).changeTask(task.seq, { ...change, closedAt: task.closedAt })
     this.#touch(task)
+  }
+
+  /** The end of an execution's task is an event of the execution: the task itself is gone. */
+  #report(task: LiveTask, owner: TaskOwner): void {
+    const { committer, onReport } = this.#options
+    committer.together(() => {
+      this.delete(task)
+      onReport(task, owner)
+    })
+    committer.touch()
   }
 
   /** @param isKnown whether anybody can ask for it: of a new task without an id nobody can, before it is committed */
@@ -455,12 +471,12 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
 
   async #onDue(timers: readonly DueTimer[]): Promise<void> {
     const generation = this.#generation
-    const tasks = await this.findAll(timers.map(({ timer }) => timer))
+    const tasks = await this.lookup.findAll(timers.map(({ timer }) => timer))
     if (generation !== this.#generation) return
     const nowMs = this.#options.clock.nowMs()
     for (const found of tasks) {
       if (found === undefined) continue
-      const task = this.current(found)
+      const task = this.lookup.current(found)
       if (task === undefined) return
       const { record, spec } = task
       const isRunning = this.#running.has(task)

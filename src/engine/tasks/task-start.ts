@@ -1,5 +1,6 @@
 /** What a worker gets of a task that starts. Made on demand: most tasks never ask for their id. */
 import { attemptsOf } from '../../core/task/task-record.ts'
+import { idempotencyKeyOf } from '../../protocol/ids.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { TaskDispatch } from '../../protocol/task-worker-port.ts'
 import type { LiveTask } from './live-task.ts'
@@ -30,7 +31,10 @@ export class TaskStart implements TaskDispatch<LiveTask> {
   }
 
   get idempotencyKey(): string {
-    return `${this.owner.head.namespace}/task/${this.id}`
+    const { head, spec } = this.owner
+    if (spec.owner === undefined) return `${head.namespace}/task/${this.id}`
+    const { workflowId, runId, op } = spec.owner
+    return idempotencyKeyOf({ namespace: head.namespace, workflowId }, runId, op)
   }
 
   get checkpoint(): Payload | undefined {

@@ -81,6 +81,10 @@ export class ReplayCheck {
         this.#expect(seq, event.type, event.op, 'child', event.name)
         this.#recorded.add(event.op)
         return
+      case 'task-scheduled':
+        this.#expect(seq, event.type, event.op, 'task', event.name)
+        this.#recorded.add(event.op)
+        return
       case 'child-signalled':
         this.#expect(seq, event.type, event.op, 'signal-child', event.name)
         this.#recorded.add(event.op)
@@ -91,6 +95,8 @@ export class ReplayCheck {
         return
       case 'timer-fired':
       case 'child-completed':
+      case 'task-completed':
+      case 'task-failed':
         if (this.#issued[event.op] === undefined)
           throw this.#missing(seq, event.type, event.op, 'an operation')
         return
@@ -123,6 +129,7 @@ export class ReplayCheck {
         case 'sleep':
         case 'wait':
         case 'child':
+        case 'task':
         case 'attributes':
         case 'signal-child':
           return !this.#recorded.has(command.op)

@@ -10,9 +10,9 @@ import type { LogRecord } from '../../protocol/worker-port.ts'
 import { checkedOptions, checkedReason, nameOf } from '../checked-arguments.ts'
 import { checkedAttributes } from '../checked-attributes.ts'
 import type {
+  CallArgs,
   CancellationScope,
   Child,
-  ChildArgs,
   ChildOptions,
   StepContext,
   StepOptions,
@@ -23,6 +23,8 @@ import type {
 import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from '../definition.ts'
 import { retryPolicyOf } from '../retry-options.ts'
 import { validateSync } from '../standard-schema.ts'
+import type { Task, TaskInputOf, TaskOutputOf } from '../tasks/task.ts'
+import { queueOf, type TaskCallOptions, taskOptionsOf } from '../tasks/task-options.ts'
 import { ContinueAsNew } from './continue-as-new.ts'
 import { Scope } from './scope.ts'
 import type { WorkflowRun } from './workflow-run.ts'
@@ -87,7 +89,7 @@ export class RunContext implements WorkflowContext {
     return this.#run.waitFor(this.#scope, name, optionalMs(options?.timeout)) as Promise<T>
   }
 
-  child<W extends Workflow>(workflow: W, ...[input, options]: ChildArgs<InputOf<W>>): Child<OutputOf<W>> {
+  child<W extends Workflow>(workflow: W, ...[input, options]: CallArgs<InputOf<W>>): Child<OutputOf<W>> {
     if (workflow?.kind !== 'workflow')
       throw new PerdureError(
         'ARGUMENT_INVALID',
@@ -138,6 +140,30 @@ export class RunContext implements WorkflowContext {
         this.#run.command({ kind: 'cancel-child', op, reason: checkedReason(reason) })
       },
     })
+  }
+
+  task<T extends Task>(
+    task: T,
+    ...[input, options]: CallArgs<TaskInputOf<T>, TaskCallOptions>
+  ): Promise<TaskOutputOf<T>> {
+    if (task?.kind !== 'task')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'ctx.task: the first argument is not a task that task() made',
+      )
+    const { name, inputSchema } = task
+    const checked = checkedOptions<TaskCallOptions>(options, `ctx.task('${name}')`)
+    const { limits } = this.#run.host
+    const queue = queueOf(task, checked.queue, limits)
+    const taskOptions = taskOptionsOf(task, checked, limits)
+    const accepted =
+      inputSchema === undefined
+        ? input
+        : validateSync(inputSchema, input, 'INPUT_INVALID', `the input of task ${name}`)
+    const payload = this.#run.encode(accepted)
+    return this.#run.issue<TaskOutputOf<T>>(this.#scope, 'task', name, {
+      command: (op) => ({ kind: 'task', op, name, queue, input: payload, options: taskOptions }),
+    }).promise
   }
 
   #signalChild(childOp: number, signal: string, value: unknown): Promise<void> {

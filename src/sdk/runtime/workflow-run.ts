@@ -366,9 +366,11 @@ export class WorkflowRun {
         return this.#start(event)
       case 'step-completed':
       case 'child-completed':
+      case 'task-completed':
         return this.#settle(event.op, (pending) => pending.resolve(decodePayload(event.result)))
       case 'step-failed':
       case 'child-failed':
+      case 'task-failed':
         return this.#settle(event.op, (pending) => this.#reject(pending, event.op, errorOf(event.failure)))
       case 'timer-fired':
         return this.#settle(event.op, (pending) => pending.resolve(undefined))

@@ -1,6 +1,5 @@
 /** The typed client of tasks, over the untyped `TaskPort`. */
 import { checkedName } from '../../protocol/checked-text.ts'
-import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -17,36 +16,15 @@ import {
 import type { TaskStatus } from '../../protocol/task-status.ts'
 import { checkedOptions, checkedReason } from '../checked-arguments.ts'
 import { checkedPayload, type PayloadWarner } from '../checked-payload.ts'
-import type { RetryOptions } from '../context.ts'
 import { repeated } from '../repeated.ts'
-import { retryPolicyOf } from '../retry-options.ts'
 import { validate } from '../standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from './task.ts'
 import { TaskFailedError } from './task-failed-error.ts'
-import {
-  checkedEstimateMs,
-  checkedPriority,
-  type TaskTimeoutOptions,
-  taskTimeoutsOf,
-} from './task-options.ts'
+import { checkedPriority, queueOf, type TaskCallOptions, taskOptionsOf } from './task-options.ts'
 
-export interface EnqueueOptions {
+export interface EnqueueOptions extends TaskCallOptions {
   /** Unique in the namespace: enqueueing it again answers the handle of the existing task. Default: a new unique one. */
   readonly id?: string
-  /** Default: that of the definition. */
-  readonly queue?: string
-  /** Groups tasks for round robin and for limits per key, such as a tenant. */
-  readonly key?: string
-  /** 0 to 9, 9 is the most urgent. Default 5. */
-  readonly priority?: number
-  /** How long it is expected to run, ms, for the policies `sjf` and `round-robin`. Default: learned. */
-  readonly estimateMs?: number
-  /** It begins to wait after this time. */
-  readonly delay?: Duration
-  /** Default: that of the definition. */
-  readonly retry?: RetryOptions
-  /** Default: those of the definition. */
-  readonly timeouts?: TaskTimeoutOptions
 }
 
 export interface TaskListOptions {
@@ -174,28 +152,18 @@ export class TaskClient {
 
   #optionsOf(task: Task, options: EnqueueOptions): Omit<TaskRequest, 'input'> {
     const { namespace, limits } = this.#settings
-    const { id, queue, key, priority, estimateMs, delay, retry, timeouts } = checkedOptions(
-      options,
-      'enqueue()',
-    )
+    const { id, queue, ...rest } = checkedOptions(options, 'enqueue()')
     if (id?.startsWith?.(OWN_TASK_ID) === true)
       throw new PerdureError(
         'ID_INVALID',
         `the id of a task begins with '${OWN_TASK_ID}', which perdure's own ids do`,
       )
-    const retries = retry === undefined ? task.retry : retryPolicyOf(retry)
-    const limitsOfTime = timeouts === undefined ? task.timeouts : taskTimeoutsOf(timeouts)
     return {
       namespace,
       name: task.name,
-      queue: queue === undefined ? task.queue : checkedName(queue, 'the name of a queue', limits.idBytes),
+      queue: queueOf(task, queue, limits),
       ...(id === undefined ? {} : { id: checkedName(id, 'the id of a task', limits.idBytes) }),
-      ...(key === undefined ? {} : { key: checkedName(key, 'the key of a task', limits.idBytes) }),
-      ...(priority === undefined ? {} : { priority: checkedPriority(priority) }),
-      ...(estimateMs === undefined ? {} : { estimateMs: checkedEstimateMs(estimateMs) }),
-      ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
-      ...(retries === undefined ? {} : { retry: retries }),
-      ...(limitsOfTime === undefined ? {} : { timeouts: limitsOfTime }),
+      ...taskOptionsOf(task, rest, limits),
     }
   }
 }

@@ -1,7 +1,36 @@
 /** Options of tasks, checked. */
-import { type Duration, optionalMs } from '../../protocol/duration.ts'
+import { checkedName } from '../../protocol/checked-text.ts'
+import { type Duration, durationMs, optionalMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
-import { TASK_PRIORITY, type TaskTimeouts } from '../../protocol/task-port.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import type { RetryPolicy } from '../../protocol/retry-policy.ts'
+import { TASK_PRIORITY, type TaskOptions, type TaskTimeouts } from '../../protocol/task-port.ts'
+import { type RetryOptions, retryPolicyOf } from '../retry-options.ts'
+
+/** What a definition says, where a caller says nothing. */
+export interface TaskDefaults {
+  readonly queue: string
+  readonly retry: RetryPolicy | undefined
+  readonly timeouts: TaskTimeouts | undefined
+}
+
+/** What a caller may say of one task. */
+export interface TaskCallOptions {
+  /** Default: that of the definition. */
+  readonly queue?: string
+  /** Groups tasks for round robin and for limits per key, such as a tenant. */
+  readonly key?: string
+  /** 0 to 9, 9 is the most urgent. Default 5. */
+  readonly priority?: number
+  /** How long it is expected to run, ms, for the policies `sjf` and `round-robin`. Default: learned. */
+  readonly estimateMs?: number
+  /** It begins to wait after this time. */
+  readonly delay?: Duration
+  /** Default: that of the definition. */
+  readonly retry?: RetryOptions
+  /** Default: those of the definition. */
+  readonly timeouts?: TaskTimeoutOptions
+}
 
 /** Limits of time; default: none. */
 export interface TaskTimeoutOptions {
@@ -27,6 +56,24 @@ export function taskTimeoutsOf(options: TaskTimeoutOptions): TaskTimeouts {
     ...(startToCloseMs === undefined ? {} : { startToCloseMs }),
     ...(scheduleToCloseMs === undefined ? {} : { scheduleToCloseMs }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+  }
+}
+
+export function queueOf(task: TaskDefaults, queue: string | undefined, limits: Limits): string {
+  return queue === undefined ? task.queue : checkedName(queue, 'the name of a queue', limits.idBytes)
+}
+
+export function taskOptionsOf(task: TaskDefaults, options: TaskCallOptions, limits: Limits): TaskOptions {
+  const { key, priority, estimateMs, delay, retry, timeouts } = options
+  const retries = retry === undefined ? task.retry : retryPolicyOf(retry)
+  const limitsOfTime = timeouts === undefined ? task.timeouts : taskTimeoutsOf(timeouts)
+  return {
+    ...(key === undefined ? {} : { key: checkedName(key, 'the key of a task', limits.idBytes) }),
+    ...(priority === undefined ? {} : { priority: checkedPriority(priority) }),
+    ...(estimateMs === undefined ? {} : { estimateMs: checkedEstimateMs(estimateMs) }),
+    ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
+    ...(retries === undefined ? {} : { retry: retries }),
+    ...(limitsOfTime === undefined ? {} : { timeouts: limitsOfTime }),
   }
 }
 

@@ -1,0 +1,87 @@
+/**
+ * Finds tasks: memory first, since the store is behind.
+ *
+ * What is found holds for the turn in which it comes: whoever acts on it later asks `current` first, since another call may
+ * have changed the task in between.
+ */
+import type { TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import { type LiveTask, taskOfRow } from './live-task.ts'
+import type { QueueTable } from './queue-table.ts'
+import type { TaskMemory } from './task-memory.ts'
+
+export interface TaskLookupOptions {
+  readonly store: TaskReads
+  readonly memory: TaskMemory
+  readonly queues: QueueTable
+  /** What was read under an earlier one is not so any more. */
+  readonly generation: () => number
+  readonly isOpen: () => boolean
+  readonly ready: () => Promise<void>
+}
+
+export class TaskLookup {
+  readonly #options: TaskLookupOptions
+
+  constructor(options: TaskLookupOptions) {
+    this.#options = options
+  }
+
+  async find(seq: TaskSeq): Promise<LiveTask | undefined> {
+    return (await this.findAll([seq]))[0]
+  }
+
+  async findAll(seqs: readonly TaskSeq[]): Promise<readonly (LiveTask | undefined)[]> {
+    const { store, memory, generation, ready } = this.#options
+    const before = generation()
+    const rows = await memory.reading(() => store.tasks(seqs))
+    if (before !== generation()) {
+      await ready()
+      return this.findAll(seqs)
+    }
+    return rows.map((row, i) => memory.get(seqs[i] ?? -1) ?? (row === undefined ? undefined : this.#of(row)))
+  }
+
+  /** Numbers of tasks by the ids that they were given. */
+  async seqsOf(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]> {
+    const { store, memory, generation, ready } = this.#options
+    const before = generation()
+    const seqs = await memory.reading(() => store.taskSeqs(keys))
+    if (before !== generation()) {
+      await ready()
+      return this.seqsOf(keys)
+    }
+    return keys.map((key, i) => memory.seqOf(key) ?? seqs[i])
+  }
+
+  /** As the store has it, or as it is in memory. */
+  ofRow(row: TaskRow): LiveTask {
+    return this.#options.memory.get(row.seq) ?? this.#of(row)
+  }
+
+  /** The number of a task in memory that was given this id. */
+  seqInMemory(key: TaskKey): TaskSeq | undefined {
+    return this.#options.memory.seqOf(key)
+  }
+
+  inMemory(seq: TaskSeq): LiveTask | undefined {
+    return this.#options.memory.get(seq)
+  }
+
+  /** The task as it is now, which may be another object; undefined: everything was dropped meanwhile, look for it again. */
+  current(task: LiveTask): LiveTask | undefined {
+    const { memory, queues, isOpen } = this.#options
+    if (!isOpen() || memory.isDeleted(task.seq)) return undefined
+    const live = memory.get(task.seq)
+    if (live !== undefined) return live
+    return task.queue === queues.of(task.head).queue ? task : undefined
+  }
+
+  /** It is being deleted: calls about it find nothing, and its id is not free yet. */
+  isDeleted(seq: TaskSeq): boolean {
+    return this.#options.memory.isDeleted(seq)
+  }
+
+  #of(row: TaskRow): LiveTask {
+    return taskOfRow(row, this.#options.queues.of(row).queue)
+  }
+}
