@@ -326,6 +326,33 @@ describe('the order of a queue', () => {
   })
 })
 
+describe('the worker of the engine', () => {
+  test('never runs more than it has room for, also while commits are on their way', async () => {
+    let now = 0
+    let most = 0
+    const work = task({
+      name: 'work',
+      retry: { maxAttempts: 2, initialInterval: 0 },
+      run: async (context) => {
+        now += 1
+        most = Math.max(most, now)
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        now -= 1
+        if (context.attempt === 1) throw new Error('once')
+      },
+    })
+    using file = temporaryFile('room.db')
+    await using engine = await createEngine({
+      store: `sqlite:${file.path}`,
+      tasks: [work],
+      taskConcurrency: 3,
+    })
+    const handles = await Promise.all(Array.from({ length: 60 }, () => engine.enqueue(work, undefined)))
+    await Promise.all(handles.map((handle) => handle.result()))
+    assert.equal(most, 3)
+  })
+})
+
 describe('what tasks survive', () => {
   /** Ten tasks that fail once, need two slices, or are cancelled, under faults at one commit. */
   const FAULTS = ['crash', 'crash-applied', 'unknown', 'unknown-applied', 'fenced'] as const

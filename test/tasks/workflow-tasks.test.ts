@@ -1,8 +1,10 @@
 // Tasks that workflow code asks for: results, errors, cancellation, retries of the execution, and what they survive.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createEngine, type PerdureError, signal, task, workflow } from '../../src/index.ts'
+import { createEngine, type PerdureError, signal, silentLogger, task, workflow } from '../../src/index.ts'
+import { assembleEngine } from '../../src/server/embedded-engine.ts'
 import { createTestEngine } from '../../src/testing.ts'
+import { temporaryFile } from '../sdk/temporary-file.ts'
 import { double, gate, until } from './task-fixtures.ts'
 
 const POKE = signal('poke')
@@ -214,5 +216,104 @@ describe('ctx.task', () => {
     await assert.rejects((await engine.start(wrong, 0)).result(), /not a task/)
     await assert.rejects((await engine.start(wrong, 1)).result(), /priority is 11/)
     await assert.rejects((await engine.start(wrong, 2)).result(), /queue/)
+  })
+})
+
+describe('what tasks of a workflow survive', () => {
+  const FAULTS = ['crash', 'crash-applied', 'unknown', 'unknown-applied', 'fenced'] as const
+  const faultAt = (kind: (typeof FAULTS)[number], commit: number) => {
+    if (kind === 'fenced') return { kind, commit } as const
+    const isCrash = kind.startsWith('crash')
+    const applied = kind.endsWith('-applied')
+    return { kind: isCrash ? ('crash' as const) : ('unknown-commit' as const), commit, applied }
+  }
+
+  /** Tasks that fail once, need two slices, lose a race, or outlive their execution. */
+  for (const kind of FAULTS)
+    test(`${kind} at any commit, twice: each recorded once, none left behind`, async () => {
+      let faults = 0
+      for (let commit = 1; commit <= 14; commit++)
+        for (const second of [1, 3]) {
+          const ledger = new Map<string, number>()
+          const pay = task({
+            name: 'pay',
+            retry: { maxAttempts: 3, initialInterval: 5 },
+            run: (context, n: number) => {
+              if (n % 3 === 0 && context.attempt === 1) throw new Error('once')
+              if (n % 3 === 1 && context.checkpoint === undefined) context.yield('half')
+              ledger.set(context.idempotencyKey, n)
+              return n * 10
+            },
+          })
+          const main = workflow({
+            name: 'main',
+            run: async (ctx, n: number) => {
+              const late = ctx.task(pay, 100, { delay: '5h' })
+              late.catch(() => {})
+              const scope = ctx.scope((inner) => inner.task(pay, 200, { delay: '3h' }))
+              const first = await ctx.task(pay, n)
+              const rest = await Promise.all([ctx.task(pay, n + 1), ctx.task(pay, n + 2, { key: 'k' })])
+              await Promise.race([scope, ctx.sleep('1h')])
+              scope.cancel()
+              await scope.catch(() => {})
+              await ctx.sleep('3h')
+              return [first, ...rest]
+            },
+          })
+          await using engine = await createTestEngine({
+            workflows: [main],
+            tasks: [pay],
+            faults: [faultAt(kind, commit), faultAt(kind, commit + second)],
+            logger: silentLogger,
+          })
+          const inputs = [0, 1, 2, 3]
+          const executions = await Promise.all(inputs.map((n) => engine.start(main, n, { id: `m${n}` })))
+          const results = await Promise.all(executions.map((execution) => execution.result()))
+          assert.deepEqual(
+            results,
+            inputs.map((n) => [n * 10, n * 10 + 10, n * 10 + 20]),
+          )
+          await engine.advance('6h')
+          // Nothing that was withdrawn has run, and nothing is left.
+          assert.ok([...ledger.values()].every((n) => n < 100))
+          assert.equal(ledger.size, 12)
+          assert.deepEqual((await engine.listTasks()).tasks, [])
+          for (const execution of executions) {
+            const types = (await execution.history()).map(({ event }) => event.type)
+            assert.equal(types.filter((type) => type === 'task-scheduled').length, 5)
+            assert.equal(types.filter((type) => type === 'task-completed').length, 3)
+          }
+          if (engine.commits >= commit + second) faults += 1
+        }
+      assert.ok(faults >= 20, `${faults} runs met both faults`)
+    })
+
+  test('a task far back in its queue is withdrawn without having been read', async () => {
+    const { task: blocker, open } = gate()
+    const main = workflow({
+      name: 'main',
+      run: async (ctx, n: number) => {
+        const scope = ctx.scope((inner) => ctx.map(Array(n).keys(), (i) => inner.task(blocker, `${i}`)))
+        await ctx.waitFor(POKE)
+        scope.cancel()
+        await scope.catch(() => {})
+      },
+    })
+    using file = temporaryFile('withdrawn.db')
+    const options = { store: `sqlite:${file.path}`, workflows: [main], tasks: [blocker], taskConcurrency: 1 }
+    const first = await createEngine({ ...options, shutdownGrace: 10 })
+    const execution = await first.start(main, 90, { id: 'm' })
+    await until(() => open.length === 1)
+    await first.close()
+    await using second = await assembleEngine(options, { taskWindow: 8 })
+    const again = second.execution(main, execution.id)
+    await until(() => open.length === 2)
+    assert.equal((await second.queues())[0]?.waiting, 89)
+    await again.signal(POKE)
+    await again.result()
+    open[1]?.()
+    await until(async () => (await second.listTasks()).tasks.length === 0)
+    const [queue] = await second.queues()
+    assert.deepEqual([queue?.waiting, queue?.running], [0, 0])
   })
 })

@@ -18,6 +18,8 @@ export interface QueueTableOptions {
   readonly store: TaskReads
   readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
   readonly mayTake: () => boolean
+  /** Tasks that were taken, and that the worker does not know of yet. */
+  readonly starting: () => number
   readonly onTaken: (live: LiveQueue, task: LiveTask) => void
   readonly isTaken: (seq: TaskSeq) => boolean
   /** Puts a waiting task where the present settings want it. */
@@ -97,9 +99,9 @@ export class QueueTable {
   }
 
   #look(): void {
-    const { worker, mayTake } = this.#options
+    const { worker, mayTake, starting } = this.#options
     let refusals = 0
-    while (worker.free > 0 && refusals < this.#list.length && mayTake()) {
+    while (worker.free > starting() && refusals < this.#list.length && mayTake()) {
       const live = this.#list[this.#next % this.#list.length]
       this.#next = (this.#next + 1) % this.#list.length
       if (live !== undefined && this.#takeFrom(live)) refusals = 0

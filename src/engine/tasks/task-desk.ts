@@ -25,15 +25,12 @@ import {
   type TaskState,
   yielded,
 } from '../../core/task/task-record.ts'
-import type { Clock } from '../../platform/clock.ts'
-import type { Randomness } from '../../platform/randomness.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { TaskExplanation, TaskOwner } from '../../protocol/task-port.ts'
-import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import type { TaskProgress, TaskWorkerHost } from '../../protocol/task-worker-port.ts'
 import type { TaskCommand } from '../../protocol/workflow-command.ts'
-import type { QueueKey, TaskReads, TaskSeq } from '../../store/contract/task-rows.ts'
-import type { Committer } from '../committer.ts'
+import type { TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
 import { type DueTimer, TimerWindow } from '../timer-window.ts'
 import { AttemptTimers } from './attempt-timers.ts'
@@ -41,29 +38,13 @@ import type { LiveQueue } from './live-queue.ts'
 import { aboutOf, LiveTask, type TaskHead } from './live-task.ts'
 import { QueueTable } from './queue-table.ts'
 import { TaskBatch } from './task-batch.ts'
+import type { TaskDeskOptions } from './task-desk-options.ts'
 import { TaskLookup } from './task-lookup.ts'
 import { TaskMemory } from './task-memory.ts'
 import { TaskNumbers } from './task-numbers.ts'
 import { TaskStart } from './task-start.ts'
 import { dueTimers } from './task-timers.ts'
 import { whyWaiting } from './why-waiting.ts'
-
-export interface TaskDeskOptions {
-  readonly store: TaskReads
-  readonly worker: TaskWorkerPort<LiveTask>
-  readonly committer: Committer
-  readonly clock: Clock
-  readonly random: Randomness
-  readonly timerLookaheadMs: number | undefined
-  readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
-  /** A task that was closed is durable. */
-  readonly onClosed: (task: LiveTask) => void
-  /** A task that an execution has asked for is closed, and deleted. */
-  readonly onReport: (task: LiveTask, owner: TaskOwner) => void
-  readonly onError: (error: unknown) => void
-  /** No task starts any more. */
-  readonly isDraining: () => boolean
-}
 
 export class TaskDesk implements TaskWorkerHost<LiveTask> {
   readonly queues: QueueTable
@@ -78,6 +59,8 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   #timers: TimerWindow | undefined
   #generation = 0
   #isOpen = false
+  /** Taken tasks that start after the commit of what they derive from: they have their places. */
+  #starting = 0
   /** Tasks that begin to wait before it is known what else waits. */
   #held: LiveTask[] | undefined = []
   #openWaiters: (() => void)[] = []
@@ -94,6 +77,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       makeQueue,
       onError,
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
+      starting: () => this.#starting,
       onTaken: (live, task) => this.#start(live, task),
       isTaken: (seq) => {
         const task = this.#memory.get(seq)
@@ -170,6 +154,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     this.#running.clear()
     this.#memory.clear()
     this.#batch = undefined
+    this.#starting = 0
     this.#held = []
     this.queues.reset()
   }
@@ -419,6 +404,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       this.#memory.committed(task)
     }
     for (const seq of batch.deleted) this.#memory.deleted(seq)
+    this.#starting -= batch.starts.length
     for (const task of batch.starts) if (this.#running.has(task)) this.#run(task)
     this.queues.ask()
   }
@@ -430,7 +416,10 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const { backlog } = live.queue
     this.#open().marks.set(backlog, backlog.mark)
     if (task.batch === undefined) this.#run(task)
-    else task.batch.starts.push(task)
+    else {
+      task.batch.starts.push(task)
+      this.#starting += 1
+    }
   }
 
   #run(task: LiveTask): void {
