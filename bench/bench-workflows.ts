@@ -1,5 +1,5 @@
 /** The workflows of the benchmark. Steps are synchronous and do nothing, unless said otherwise. */
-import { workflow } from '../src/index.ts'
+import { task, workflow } from '../src/index.ts'
 
 export interface Order {
   readonly orderId: string
@@ -14,6 +14,19 @@ export const threeSteps = workflow({
     await ctx.step('step', doNothing)
     await ctx.step('step', doNothing)
     await ctx.step('step', doNothing)
+    return { done: true }
+  },
+})
+
+export const noop = task({ name: 'noop', run: doNothing })
+
+export const threeTasks = workflow({
+  name: 'tasks',
+  version: '1',
+  run: async (ctx, _order: Order) => {
+    await ctx.task(noop, 1)
+    await ctx.task(noop, 2)
+    await ctx.task(noop, 3)
     return { done: true }
   },
 })

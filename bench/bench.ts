@@ -14,9 +14,10 @@ import { recovery } from './workloads/recovery.ts'
 import { sleepers } from './workloads/sleepers.ts'
 import { steps } from './workloads/steps.ts'
 import { printTable } from './workloads/table-workload.ts'
+import { workflowTasks } from './workloads/workflow-tasks.ts'
 import type { BenchOptions, Workload } from './workloads/workload.ts'
 
-const WORKLOADS: readonly Workload[] = [steps, fanout, history, sleepers, recovery, queue]
+const WORKLOADS: readonly Workload[] = [steps, fanout, history, sleepers, recovery, queue, workflowTasks]
 
 /** Without store and engine: with rows and tables of their own. */
 const TABLES = [picks, balance] as const

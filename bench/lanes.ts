@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { createEngine } from '../src/index.ts'
 import { type BareExecution, bareMemory, bareSqlite, runBareLoop } from './bare-loop.ts'
-import { FANOUT_STEPS, fanOut, threeSteps } from './bench-workflows.ts'
+import { FANOUT_STEPS, fanOut, noop, threeSteps, threeTasks } from './bench-workflows.ts'
 import { fsyncsOf } from './fsync-count.ts'
 import { type Extent, type LoopMeasures, Meter } from './meter.ts'
 
@@ -22,17 +22,26 @@ const WORKFLOWS = {
   fanout: { workflow: fanOut, steps: FANOUT_STEPS, phases: [0, FANOUT_STEPS, 0] },
 } as const
 
+/** What only the engine can do. */
+const ENGINE_WORKFLOWS = { ...WORKFLOWS, tasks: { workflow: threeTasks, steps: 3 } } as const
+
+export interface EngineLanesOrder extends Omit<LanesOrder, 'workflow'> {
+  readonly workflow: keyof typeof ENGINE_WORKFLOWS
+}
+
 export function storeFile(directory: string): string {
   return join(directory, 'bench.db')
 }
 
-export async function runEngineLanes(order: LanesOrder): Promise<LoopMeasures> {
+export async function runEngineLanes(order: EngineLanesOrder): Promise<LoopMeasures> {
   const { store, directory, inFlight } = order
-  const { workflow, steps } = WORKFLOWS[order.workflow]
+  const { workflow, steps } = ENGINE_WORKFLOWS[order.workflow]
   const file = storeFile(directory)
   await using engine = await createEngine({
     store: store === 'memory' ? 'memory' : `sqlite:${file}`,
     workflows: [workflow],
+    tasks: [noop],
+    taskConcurrency: inFlight,
   })
   const { counters } = engine
   const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({

@@ -1,6 +1,6 @@
 /** Three no-op steps, one after the other: with 1, 64 and 1,000 executions in flight. */
 
-import type { LanesOrder } from '../lanes.ts'
+import type { EngineLanesOrder, LanesOrder } from '../lanes.ts'
 import type { LoopMeasures } from '../meter.ts'
 import { type BenchResult, type Round, resultOf, rounded } from '../result.ts'
 import { type BenchOptions, inDirectory, taskAnswer, type Workload } from './workload.ts'
@@ -45,11 +45,31 @@ export function runLanes(
   load: Pick<LanesOrder, 'workflow' | 'inFlight'>,
   about: string,
 ): Promise<LoopMeasures> {
+  if (task === 'engine-lanes') return runEngine(options, load, about)
+  return measured(options, `${about}: bare loop`, (order) => taskAnswer(options, task, { ...load, ...order }))
+}
+
+/** The same on the engine alone. */
+export function runEngine(
+  options: BenchOptions,
+  load: Pick<EngineLanesOrder, 'workflow' | 'inFlight'>,
+  about: string,
+): Promise<LoopMeasures> {
+  return measured(options, `${about}: engine`, (order) =>
+    taskAnswer(options, 'engine-lanes', { ...load, ...order }),
+  )
+}
+
+function measured(
+  options: BenchOptions,
+  about: string,
+  run: (order: Pick<LanesOrder, 'store' | 'directory' | 'extent'>) => Promise<LoopMeasures>,
+): Promise<LoopMeasures> {
   const { store, executions, roundMs } = options
   const extent = executions === undefined ? { durationMs: roundMs } : { executions }
-  options.progress(`${about}: ${task === 'engine-lanes' ? 'engine' : 'bare loop'}`)
+  options.progress(about)
   return inDirectory(options.directory, async (directory) => {
-    const measures = await taskAnswer(options, task, { ...load, store, directory, extent })
+    const measures = await run({ store, directory, extent })
     options.progress(`${about}: ${rounded(measures.stepsPerSecond)} steps/s`)
     return measures
   })

@@ -90,6 +90,12 @@ describe('the benchmark', { concurrency: 3 }, () => {
     assert.deepEqual([result.due, result.dueFired], [40, 40])
   })
 
+  test('workflow-tasks: three tasks beside three steps', async () => {
+    const [result = {}] = await results('workflow-tasks', '--in-flight', '4', '--executions', '40')
+    assertFigures(result, COMMON)
+    assert.deepEqual([result.workload, result.inFlight], ['workflow-tasks', 4])
+  })
+
   test('recovery: open executions are finished, none is lost, no recorded step runs again', async () => {
     const [result = {}] = await results('recovery', '--in-flight', '20')
     assertFigures(result, [...COMMON, 'recoverySeconds'])
@@ -136,7 +142,18 @@ describe('the benchmark', { concurrency: 3 }, () => {
   test('help names every workload', async () => {
     const { code, output } = await bench('--help')
     assert.equal(code, 0)
-    for (const name of ['steps', 'fanout', 'history', 'sleepers', 'recovery', 'picks', 'balance', 'all'])
+    for (const name of [
+      'steps',
+      'fanout',
+      'history',
+      'sleepers',
+      'recovery',
+      'queue',
+      'workflow-tasks',
+      'picks',
+      'balance',
+      'all',
+    ])
       assert.match(output, new RegExp(`^  ${name} `, 'm'))
   })
 
