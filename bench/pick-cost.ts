@@ -2,12 +2,17 @@
 import { BALANCER_NAMES, createBalancer } from '../src/core/balance/balancers.ts'
 import type { PickRequest } from '../src/core/balance/load-balancer.ts'
 import { WorkerFleet } from '../src/core/balance/worker-fleet.ts'
+import { POLICY_NAMES, policyOf } from '../src/core/queue/policies.ts'
+import { type QueuedTask, TaskQueue } from '../src/core/queue/task-queue.ts'
 import { seededRandomness } from '../src/platform/randomness.ts'
 
-/** Decisions of one kind by one strategy; scheduling policies can be added beside the balancers. */
+/** Decisions of one kind by one strategy. */
 export interface PickCase {
   readonly kind: string
   readonly name: string
+  readonly sizes: readonly number[]
+  /** How long each loop is timed. */
+  readonly loopMs: number
   /** Loops to time by what they measure; each call makes one decision. */
   readonly loopsOf: (size: number) => Readonly<Record<string, () => void>>
 }
@@ -35,10 +40,53 @@ const completion = { durationMs: 5, failed: false }
 const balancerCase = (name: string): PickCase => ({
   kind: 'balancer',
   name,
+  sizes: [4, 64, 1024],
+  loopMs: 200,
   loopsOf: (size) => ({ pick: pickLoop(fleetOf(name, size)), turn: turnLoop(fleetOf(name, size)) }),
 })
 
-export const PICK_CASES: readonly PickCase[] = BALANCER_NAMES.map(balancerCase)
+const policyCase = (name: (typeof POLICY_NAMES)[number]): PickCase => ({
+  kind: 'policy',
+  name,
+  sizes: [10, 1000, 1_000_000],
+  loopMs: 1000,
+  loopsOf: (size) => ({ turn: taskLoop(name, size) }),
+})
+
+export const PICK_CASES: readonly PickCase[] = [
+  ...BALANCER_NAMES.map(balancerCase),
+  ...POLICY_NAMES.map(policyCase),
+]
+
+const TASK_NAMES = 4
+const KEYS = 100
+
+/** What a queue does for each task: one is placed and waits, the next one is taken and ends. As many wait all the time. */
+function taskLoop(name: (typeof POLICY_NAMES)[number], size: number): () => void {
+  const policy = policyOf({ name })
+  const queue = new TaskQueue<QueuedTask>({ policy, windowTasks: Number.POSITIVE_INFINITY }, 0)
+  const random = seededRandomness(1)
+  let seq = 0
+  const add = (): void => {
+    const about = {
+      name: `task-${seq % TASK_NAMES}`,
+      key: `tenant-${seq % KEYS}`,
+      priority: Math.floor(random() * 10),
+      estimateMs: random() * 100,
+      enqueuedMs: seq,
+      order: seq,
+    }
+    queue.backlog.add({ seq, about, ...queue.place(about, about.name) })
+    seq += 1
+  }
+  for (let i = 0; i < size; i++) add()
+  return () => {
+    add()
+    const taken = queue.take(seq, () => true)
+    if (taken.kind !== 'task') throw new Error('no task waits')
+    queue.ended(taken.task, 5)
+  }
+}
 
 function fleetOf(name: string, size: number): WorkerFleet {
   const fleet = new WorkerFleet(createBalancer(name, {}, seededRandomness(1)))

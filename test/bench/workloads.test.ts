@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { BALANCER_NAMES } from '../../src/core/balance/balancers.ts'
+import { POLICY_NAMES } from '../../src/core/queue/policies.ts'
 
 const program = join(import.meta.dirname, '..', '..', 'bench', 'bench.ts')
 
@@ -103,17 +104,20 @@ describe('the benchmark', { concurrency: 3 }, () => {
     assert.deepEqual([result.lost, result.rerunRecordedSteps], [0, 0])
   })
 
-  test('picks: every load balancer with 4, 64 and 1,024 workers', async () => {
+  test('picks: every load balancer and every policy', async () => {
     const all = await results('picks')
     assert.deepEqual(
       all.map(({ kind, name }) => `${kind} ${name}`),
-      BALANCER_NAMES.map((name) => `balancer ${name}`),
+      [...BALANCER_NAMES.map((name) => `balancer ${name}`), ...POLICY_NAMES.map((name) => `policy ${name}`)],
     )
     for (const result of all) {
-      assert.deepEqual(result.sizes, [4, 64, 1024])
+      const isBalancer = result.kind === 'balancer'
+      assert.deepEqual(result.sizes, isBalancer ? [4, 64, 1024] : [10, 1000, 1_000_000])
       assertFigures(
         result,
-        ['pick', 'turn'].flatMap((what) => [0, 1, 2].map((i) => `nanoseconds.${what}.${i}`)),
+        (isBalancer ? ['pick', 'turn'] : ['turn']).flatMap((what) =>
+          [0, 1, 2].map((i) => `nanoseconds.${what}.${i}`),
+        ),
       )
     }
   })
@@ -122,7 +126,8 @@ describe('the benchmark', { concurrency: 3 }, () => {
     const { code, output } = await bench('picks', '--quick')
     assert.equal(code, 0)
     assert.match(output, /^\| balancer, ns \| pick, 4 \|/)
-    assert.equal(output.trimEnd().split('\n').length, BALANCER_NAMES.length + 2)
+    assert.match(output, /^\| policy, ns \| turn, 10 \|/m)
+    assert.equal(output.trimEnd().split('\n').length, BALANCER_NAMES.length + POLICY_NAMES.length + 5)
   })
 
   test('balance: the same table each time, the one of the docs', async () => {
