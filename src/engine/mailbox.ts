@@ -136,6 +136,13 @@ export class Mailbox {
   async #work(text: string, key: WorkflowKey, generation: number): Promise<void> {
     const { table } = this.#options
     for (;;) {
+      const first = this.#queues.get(text)?.[0]
+      if (first?.message.kind === 'withdraw-task') {
+        await this.#withdraw(first.message, first.outbox)
+        if (generation !== this.#generation) return
+        this.#queues.get(text)?.shift()
+        continue
+      }
       const [runId] = await table.currentRuns([key])
       const loaded = runId === undefined ? undefined : await table.load(runId)
       if (generation !== this.#generation) return
@@ -144,15 +151,12 @@ export class Mailbox {
       // It left memory in this moment.
       if (receiver !== undefined && table.get(receiver.state.runId) !== receiver) continue
       const queue = this.#queues.get(text) ?? []
+      // It came meanwhile, and needs no receiver.
+      if (queue[0]?.message.kind === 'withdraw-task') continue
       const next = queue.shift()
       if (next === undefined) {
         this.#queues.delete(text)
         return
-      }
-      if (next.message.kind === 'withdraw-task') {
-        await this.#withdraw(next.message, next.outbox)
-        if (generation !== this.#generation) return
-        continue
       }
       // What applies it and what drops it from the outbox share a commit.
       this.#options.committer.together(() => this.#deliver(next, receiver))

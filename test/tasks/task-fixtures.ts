@@ -1,5 +1,6 @@
 /** Tasks for tests. */
 import { task } from '../../src/index.ts'
+import type { Fault } from '../../src/testing.ts'
 
 export const double = task({ name: 'double', run: (_, n: number) => n * 2 })
 
@@ -18,4 +19,13 @@ export function gate(name = 'gate') {
       }),
   })
   return { task: definition, open }
+}
+
+export const FAULT_KINDS = ['crash', 'crash-applied', 'unknown', 'unknown-applied', 'fenced'] as const
+
+/** A fault of a test engine; `-applied`: the commit takes effect all the same. */
+export function faultAt(kind: (typeof FAULT_KINDS)[number], commit: number): Fault {
+  if (kind === 'fenced') return { kind, commit }
+  const applied = kind.endsWith('-applied')
+  return { kind: kind.startsWith('crash') ? 'crash' : 'unknown-commit', commit, applied }
 }

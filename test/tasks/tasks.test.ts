@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { createEngine, type PerdureError, silentLogger, type TaskFailedError, task } from '../../src/index.ts'
 import { createTestEngine } from '../../src/testing.ts'
 import { temporaryFile } from '../sdk/temporary-file.ts'
-import { double, gate, until } from './task-fixtures.ts'
+import { double, FAULT_KINDS, faultAt, gate, until } from './task-fixtures.ts'
 
 describe('a task', () => {
   test('gives its result to whoever has its id', async () => {
@@ -355,8 +355,7 @@ describe('the worker of the engine', () => {
 
 describe('what tasks survive', () => {
   /** Ten tasks that fail once, need two slices, or are cancelled, under faults at one commit. */
-  const FAULTS = ['crash', 'crash-applied', 'unknown', 'unknown-applied', 'fenced'] as const
-  for (const kind of FAULTS)
+  for (const kind of FAULT_KINDS)
     test(`${kind} at any commit: each recorded once, in its last state`, async () => {
       for (let commit = 1; commit <= 12; commit++) {
         const ledger = new Set<string>()
@@ -370,16 +369,11 @@ describe('what tasks survive', () => {
             return n * 10
           },
         })
-        const isApplied = kind.endsWith('-applied')
-        const fault =
-          kind === 'fenced'
-            ? { kind, commit }
-            : {
-                kind: kind.startsWith('crash') ? ('crash' as const) : ('unknown-commit' as const),
-                commit,
-                applied: isApplied,
-              }
-        await using engine = await createTestEngine({ tasks: [pay], faults: [fault], logger: silentLogger })
+        await using engine = await createTestEngine({
+          tasks: [pay],
+          faults: [faultAt(kind, commit)],
+          logger: silentLogger,
+        })
         const inputs = Array.from({ length: 9 }, (_, i) => i)
         const handles = await engine.enqueueMany(pay, inputs, (n) => ({ id: `p${n}` }))
         const one = await engine.enqueue(pay, 1, { id: 'one', delay: '1h' })

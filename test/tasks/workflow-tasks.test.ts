@@ -5,7 +5,7 @@ import { createEngine, type PerdureError, signal, silentLogger, task, workflow }
 import { assembleEngine } from '../../src/server/embedded-engine.ts'
 import { createTestEngine } from '../../src/testing.ts'
 import { temporaryFile } from '../sdk/temporary-file.ts'
-import { double, gate, until } from './task-fixtures.ts'
+import { double, FAULT_KINDS, faultAt, gate, until } from './task-fixtures.ts'
 
 const POKE = signal('poke')
 
@@ -220,16 +220,8 @@ describe('ctx.task', () => {
 })
 
 describe('what tasks of a workflow survive', () => {
-  const FAULTS = ['crash', 'crash-applied', 'unknown', 'unknown-applied', 'fenced'] as const
-  const faultAt = (kind: (typeof FAULTS)[number], commit: number) => {
-    if (kind === 'fenced') return { kind, commit } as const
-    const isCrash = kind.startsWith('crash')
-    const applied = kind.endsWith('-applied')
-    return { kind: isCrash ? ('crash' as const) : ('unknown-commit' as const), commit, applied }
-  }
-
   /** Tasks that fail once, need two slices, lose a race, or outlive their execution. */
-  for (const kind of FAULTS)
+  for (const kind of FAULT_KINDS)
     test(`${kind} at any commit, twice: each recorded once, none left behind`, async () => {
       let faults = 0
       for (let commit = 1; commit <= 14; commit++)

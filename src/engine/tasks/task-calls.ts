@@ -87,14 +87,11 @@ export class TaskCalls implements TaskPort {
     const before = cursor === undefined ? undefined : seqOfCursor(cursor)
     const most = Math.min(limit, LIST_LIMIT)
     const { tasks } = this.#engine
-    const listed = await this.#listed(query, before, most)
+    const { listed, next } = await this.#listed(query, before, most)
     const page = listed
       .filter(({ seq }) => !tasks.lookup.isDeleted(seq))
       .map((task) => taskDescriptionOf(task, tasks.isRunning(task)))
-    const last = listed.at(-1)
-    return listed.length < most || last === undefined
-      ? { tasks: page }
-      : { tasks: page, cursor: last.seq.toString(36) }
+    return next === undefined ? { tasks: page } : { tasks: page, cursor: next.toString(36) }
   }
 
   /** Newest first. That a task runs is known in memory only: in the store it waits. */
@@ -102,21 +99,26 @@ export class TaskCalls implements TaskPort {
     { status, ...query }: Omit<TaskQuery, 'cursor' | 'limit'>,
     before: TaskSeq | undefined,
     most: number,
-  ): Promise<readonly LiveTask[]> {
+  ): Promise<{ readonly listed: readonly LiveTask[]; readonly next: TaskSeq | undefined }> {
     const { tasks, options } = this.#engine
-    const { lookup } = tasks
+    const stored = status?.filter((each) => each !== 'running')
+    // Of those that wait in the store some run, and are left out.
+    const limit = status === undefined ? most : most + tasks.running
     const at = before === undefined ? {} : { before }
-    if (status === undefined)
-      return (await options.store.listTasks({ ...query, ...at, limit: most })).map((row) => lookup.ofRow(row))
-    const stored = status.filter((each) => each !== 'running')
-    const limit = most + tasks.running
-    const rows =
-      stored.length === 0 ? [] : await options.store.listTasks({ ...query, ...at, status: stored, limit })
-    const found = rows.map((row) => lookup.ofRow(row)).filter((task) => !tasks.isRunning(task))
-    if (status.includes('running'))
-      for (const task of tasks.allRunning())
-        if ((before === undefined || task.seq < before) && isTaskListed(task.row(), query)) found.push(task)
-    return found.sort((a, b) => b.seq - a.seq).slice(0, most)
+    const of = stored === undefined ? {} : { status: stored }
+    const rows = stored?.length === 0 ? [] : await options.store.listTasks({ ...query, ...at, ...of, limit })
+    let found = rows.map((row) => tasks.lookup.ofRow(row))
+    if (status !== undefined) found = found.filter((task) => !tasks.isRunning(task))
+    if (status?.includes('running') === true)
+      for (const task of tasks.allRunning()) {
+        const isAhead = before !== undefined && task.seq >= before
+        if (!isAhead && isTaskListed({ ...task.head, status: 'running', closedAt: null }, query))
+          found.push(task)
+      }
+    const listed = found.sort((a, b) => b.seq - a.seq).slice(0, most)
+    // More may have begun to run while the store was read: a page that is short for that is not the last.
+    const last = listed.length === most ? listed.at(-1) : rows.length === limit ? rows.at(-1) : undefined
+    return { listed, next: last?.seq }
   }
 
   async cancel(target: TaskTarget, reason: string): Promise<void> {

@@ -89,7 +89,10 @@ export interface TaskReads {
   listTasks(query: TaskListQuery): Promise<readonly TaskRow[]>
 }
 
-export function isTaskListed(row: TaskRow, query: Omit<TaskListQuery, 'limit'>): boolean {
+export function isTaskListed(
+  row: Pick<TaskRow, 'namespace' | 'queue' | 'name' | 'status' | 'closedAt'>,
+  query: Omit<TaskListQuery, 'limit'>,
+): boolean {
   if (query.namespace !== undefined && row.namespace !== query.namespace) return false
   if (query.queue !== undefined && row.queue !== query.queue) return false
   if (query.name !== undefined && row.name !== query.name) return false
