@@ -17,7 +17,6 @@ import type { Randomness } from '../platform/randomness.ts'
 import { runIdSource } from '../platform/run-ids.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { TerminalEvent } from '../protocol/event.ts'
-import { isClosed } from '../protocol/execution-status.ts'
 import { type Failure, platformFailure } from '../protocol/failure.ts'
 import type { RunId } from '../protocol/ids.ts'
 import type { Limits } from '../protocol/limits.ts'
@@ -33,11 +32,12 @@ import type { Store } from '../store/contract/store.ts'
 import type { QueueKey, TaskSeq } from '../store/contract/task-rows.ts'
 import { Committer } from './committer.ts'
 import { noCounts } from './engine-counters.ts'
+import { fireTimers } from './execution-timers.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { LiveTable, type LoadedExecution } from './live-table.ts'
 import { Mailbox } from './mailbox.ts'
 import type { OpenBatch } from './open-batch.ts'
-import { recover, roomInMemory } from './recovery.ts'
+import { recover } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
 import { settleBatch } from './settlement.ts'
 import type { LiveTask } from './tasks/live-task.ts'
@@ -45,6 +45,7 @@ import { taskEndOf, taskOutcomeOf } from './tasks/task-description.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
 import { type DueTimer, TimerWindow } from './timer-window.ts'
 import { Transitions } from './transitions.ts'
+import { takeReport } from './turn-reports.ts'
 import { UpdateDesk } from './update-desk.ts'
 import { Waiters } from './waiters.ts'
 
@@ -349,7 +350,7 @@ export class Engine implements WorkerHost<LiveExecution> {
     try {
       for (const report of reports) {
         // An earlier report of this turn may have ended it.
-        if (report.owner.run !== undefined) this.#onReport(report)
+        if (report.owner.run !== undefined) takeReport(this, report)
       }
       this.committer.onTurnEnd()
     } catch (error) {
@@ -381,57 +382,14 @@ export class Engine implements WorkerHost<LiveExecution> {
     }
   }
 
-  #onReport(report: TurnReport<LiveExecution>): void {
-    const { transitions } = this
-    const execution = report.owner
-    execution.isCodeIdle = report.idle
-    if (report.parked !== undefined) {
-      this.#park(execution, report.parked)
-      return
-    }
-    if (execution.state.status === 'parked') transitions.apply(execution, { type: 'resume' })
-    for (const command of report.commands) {
-      transitions.apply(execution, { type: 'workflow', command: this.#withIds(command) })
-    }
-    execution.areSignalsKnown = true
-    if (report.logs !== undefined) this.#log(execution, report.logs)
-    if (isClosed(execution.state.status)) transitions.deactivate(execution)
-    else if (execution.updateRequests !== undefined) this.updates.tryAll(execution)
-    transitions.finish(execution)
-  }
-
-  #park(execution: LiveExecution, failure: Failure): void {
-    const { workflowId } = execution.state.key
-    this.options.logger.error('execution parked', {
-      workflowId,
-      runId: execution.state.runId,
-      code: failure.code,
-      reason: failure.message,
-    })
-    this.transitions.apply(execution, { type: 'park', failure })
-    this.transitions.deactivate(execution)
-    this.transitions.finish(execution)
-  }
-
   #waiters() {
     return [this.watchers, this.ends, this.taskEnds]
   }
 
-  /** Ids are inputs of the kernel: new runs get theirs here. */
-  #withIds(command: WorkflowCommand): WorkflowCommand {
+  withIds(command: WorkflowCommand): WorkflowCommand {
     if (command.kind === 'task') return { ...command, task: this.tasks.nextNumber() }
     if (command.kind !== 'child' && command.kind !== 'continue') return command
     return { ...command, newRunId: this.newRunId() }
-  }
-
-  #log(execution: LiveExecution, logs: NonNullable<TurnReport<LiveExecution>['logs']>): void {
-    const { workflowId } = execution.state.key
-    const { runId } = execution.state
-    this.committer.release(execution, (dropped) => {
-      if (dropped !== undefined) return
-      for (const { level, message, fields } of logs)
-        this.options.logger[level](message, { workflowId, runId, ...fields })
-    })
   }
 
   /** Folds and writes a batch under the next number of the session. */
@@ -471,30 +429,6 @@ export class Engine implements WorkerHost<LiveExecution> {
 
   async #onTimersDue(due: readonly DueTimer[]): Promise<void> {
     const generation = this.#generation
-    let rest = due
-    while (rest.length > 0) {
-      const found = await Promise.all(
-        rest.map(({ runId }) => this.table.get(runId) ?? this.table.load(runId)),
-      )
-      if (generation !== this.#generation) return
-      const late: DueTimer[] = []
-      for (const [i, each] of rest.entries()) {
-        const execution = this.table.get(each.runId)
-        if (execution !== undefined) this.#fire(execution, each.timer)
-        else if (found[i] === undefined) this.committer.writesFor(each.runId).dropTimer(each.timer)
-        // It left memory while others were read.
-        else late.push(each)
-      }
-      this.committer.touch()
-      rest = late
-    }
-    await roomInMemory(this, () => this.#state === 'running')
-  }
-
-  #fire(execution: LiveExecution, timer: number): void {
-    const isStart = timer === -1
-    this.transitions.apply(execution, { type: 'timer-due', timer })
-    if (isStart && execution.run === undefined && execution.state.status === 'running') this.reload(execution)
-    else this.transitions.finish(execution)
+    await fireTimers(this, due, () => generation === this.#generation)
   }
 }
