@@ -10,7 +10,6 @@
  * 3. A failure that cannot be settled (a broken invariant, a failed fsync) stops the engine: nobody gets an answer.
  */
 import type { Command } from '../core/execution/decision.ts'
-import type { TaskQueue } from '../core/queue/task-queue.ts'
 import { type Clock, forwardingClock, monotonicClock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Randomness } from '../platform/randomness.ts'
@@ -22,14 +21,13 @@ import type { RunId } from '../protocol/ids.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { TaskOutcome } from '../protocol/task-port.ts'
-import type { TaskWorkerPort } from '../protocol/task-worker-port.ts'
 import type { StepDispatch, TurnReport, WorkerHost, WorkerPort } from '../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../protocol/workflow-command.ts'
 import type { CommitOutcome } from '../store/contract/batch.ts'
 import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import type { Session } from '../store/contract/rows.ts'
 import type { Store } from '../store/contract/store.ts'
-import type { QueueKey, TaskSeq } from '../store/contract/task-rows.ts'
+import type { TaskSeq } from '../store/contract/task-rows.ts'
 import { Committer } from './committer.ts'
 import { noCounts } from './engine-counters.ts'
 import { fireTimers } from './execution-timers.ts'
@@ -40,7 +38,7 @@ import type { OpenBatch } from './open-batch.ts'
 import { recover } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
 import { settleBatch } from './settlement.ts'
-import type { LiveTask } from './tasks/live-task.ts'
+import type { MakeQueue } from './tasks/live-queue.ts'
 import { taskEndOf, taskOutcomeOf } from './tasks/task-description.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
 import { type DueTimer, TimerWindow } from './timer-window.ts'
@@ -52,8 +50,7 @@ import { Waiters } from './waiters.ts'
 export interface EngineOptions {
   readonly store: Store
   readonly worker: WorkerPort<LiveExecution>
-  readonly taskWorker: TaskWorkerPort<LiveTask>
-  readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
+  readonly makeQueue: MakeQueue
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
@@ -100,7 +97,7 @@ export class Engine implements WorkerHost<LiveExecution> {
 
   constructor(options: EngineOptions) {
     this.options = options
-    const { store, worker, taskWorker, logger, limits, clock, shards, idleLimit } = options
+    const { store, worker, logger, limits, clock, shards, idleLimit } = options
     this.clock = clock
     this.newRunId = runIdSource(clock, options.random)
     const onError = (error: unknown): void => this.fail(error)
@@ -156,7 +153,7 @@ export class Engine implements WorkerHost<LiveExecution> {
     this.updates = new UpdateDesk({ committer, transitions })
     this.tasks = new TaskDesk({
       store,
-      worker: taskWorker,
+      logger,
       committer,
       clock: ownClock,
       random: options.random,
@@ -296,7 +293,7 @@ export class Engine implements WorkerHost<LiveExecution> {
         this.transitions.deactivate(execution)
         this.updates.dropped(execution, error)
       }
-      this.tasks.abortAll(platformFailure('ENGINE_CLOSED', 'the engine closes'))
+      this.tasks.attempts.abortAll(platformFailure('ENGINE_CLOSED', 'the engine closes'))
       if (this.#failure === undefined && worker.busyRuns === 0) {
         const leftMs = Math.max(MIN_COMMIT_WAIT_MS, endMs - this.clock.nowMs())
         await new Promise<void>((resolve) => {

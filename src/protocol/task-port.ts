@@ -27,8 +27,21 @@ export interface TaskRequest extends TaskOptions {
   readonly id?: string
 }
 
+/** What a worker must have to run a task. */
+export interface TaskRequirements {
+  /** Cores. */
+  readonly cpu?: number
+  /** MiB. */
+  readonly memoryMb?: number
+  /** Labels that the worker has with these values. */
+  readonly labels?: Readonly<Record<string, string>>
+}
+
 /** What a caller may say of a task beside what it is. */
 export interface TaskOptions {
+  readonly requires?: TaskRequirements
+  /** Tasks with the same key go to the same worker while it lives and has room. */
+  readonly affinity?: string
   readonly key?: string
   /** 0 to 9, 9 is the most urgent. */
   readonly priority?: number
@@ -76,6 +89,8 @@ export interface TaskDescription {
   readonly closedAt: number | undefined
   /** When it begins to wait (again); while it is delayed. */
   readonly delayedUntil: number | undefined
+  /** The worker that runs it, or that ran it last. Absent: that of the engine's process. */
+  readonly worker?: string
   /** Service so far, of attempts that ended. */
   readonly servedMs: number
   readonly progress: TaskProgress | undefined

@@ -1,7 +1,7 @@
 /**
  * Between the engine and the code that runs tasks.
  *
- * 1. A worker gets a task only while it is `free`, and only tasks that it supports.
+ * 1. A worker gets a task only while it has a free place, and only tasks that it supports.
  * 2. A task is started after the commit of what it derives from.
  * 3. Each side holds the other's object: `Owner` names one attempt. What a worker says of an attempt that the engine has
  *    given up changes nothing.
@@ -30,12 +30,12 @@ export interface TaskProgress {
   readonly note?: string
 }
 
+/**
+ * The engine counts places: a task takes one from its start until the worker tells its end, or, if the engine gave it up,
+ * until `onTaskSlotFree`.
+ */
 export interface TaskWorkerPort<Owner> {
   supports(name: string): boolean
-  /** How many more tasks it takes now. */
-  readonly free: number
-  /** Tasks whose end it has not told yet. */
-  readonly running: number
   start(dispatch: TaskDispatch<Owner>): void
   /** Its end is not waited for any more. */
   abort(owner: Owner, reason: Failure): void
@@ -45,9 +45,11 @@ export interface TaskWorkerHost<Owner> {
   onTaskCompleted(owner: Owner, result: Payload): void
   onTaskFailed(owner: Owner, failure: Failure): void
   onTaskYielded(owner: Owner, checkpoint: Payload): void
+  /** The worker does not run it, or not any more: another one may. It does not count as an attempt. */
+  onTaskReturned(owner: Owner): void
   /** It lives; what it has reached, if it says so. */
   onTaskHeartbeat(owner: Owner, checkpoint: Payload | undefined): void
   onTaskProgress(owner: Owner, progress: TaskProgress): void
   /** A place is free that was taken by a task that was given up. */
-  onTaskSlotFree(): void
+  onTaskSlotFree(worker: TaskWorkerPort<Owner>): void
 }

@@ -88,6 +88,8 @@ const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const satisfies rea
 const DEFAULT_SHARDS = 256
 const DEFAULT_IDLE_EXECUTIONS = 2000
 const DEFAULT_TASK_CONCURRENCY = 64
+/** The worker in the process of the engine. */
+const LOCAL_WORKER = 'local'
 
 /** The parts of an engine, put together and open. */
 export interface OpenedEngine {
@@ -166,23 +168,22 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   })
   const taskWorker = new EmbeddedTaskWorker<LiveTask>({
     tasks: settings.tasks ?? [],
-    concurrency: settings.taskConcurrency ?? DEFAULT_TASK_CONCURRENCY,
     clock,
     logger,
     limits,
   })
-  const makeQueue = queueMaker(settings.queues ?? [], seams.taskWindow)
+  const random = seams.random ?? systemRandomness
+  const makeQueue = queueMaker(settings.queues ?? [], { random, windowTasks: seams.taskWindow })
   const store = await openStore(settings.store)
   const { timerLookaheadMs, timerPageRows } = seams
   const engine = new Engine({
     store,
     worker,
-    taskWorker,
     makeQueue: ({ queue }, nowMs) => makeQueue(queue, nowMs),
     clock,
     logger,
     limits,
-    random: seams.random ?? systemRandomness,
+    random,
     node: `${hostname()}:${process.pid}`,
     shards: DEFAULT_SHARDS,
     idleLimit,
@@ -191,7 +192,9 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
   })
   worker.connect(engine)
-  taskWorker.connect(engine.tasks)
+  taskWorker.connect(engine.tasks.attempts)
+  const credits = settings.taskConcurrency ?? DEFAULT_TASK_CONCURRENCY
+  engine.tasks.attempts.join({ id: LOCAL_WORKER, credits, isLocal: true }, taskWorker)
   try {
     await engine.open()
   } catch (error) {

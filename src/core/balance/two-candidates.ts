@@ -8,9 +8,9 @@ export function betterOfTwo(
   isBetter: (first: BalancedWorker, second: BalancedWorker) => boolean,
 ): BalancedWorker {
   const { size } = candidates
+  if (size === 1) return candidates.at(0)
   const index = Math.floor(random() * size)
   const first = candidates.at(index)
-  if (size === 1) return first
   const other = Math.floor(random() * (size - 1))
   const second = candidates.at(other < index ? other : other + 1)
   return isBetter(first, second) ? second : first

@@ -113,6 +113,14 @@ export class WorkerFleet {
     return this.all.size
   }
 
+  /** Whether a task that such workers accept could be given to one now. */
+  hasCandidate(nowMs: number, accepts?: (worker: BalancedWorker) => boolean): boolean {
+    this.advance(nowMs)
+    if (accepts === undefined) return this.all.size > 0
+    for (let index = 0; index < this.all.size; index++) if (accepts(this.all.at(index))) return true
+    return false
+  }
+
   /** When the next ejected worker is let back: ask again then, if nothing happens before. Infinite if there is none. */
   get nextReturnMs(): number {
     return this.ejection?.nextReturnMs ?? Number.POSITIVE_INFINITY

@@ -9,7 +9,7 @@ import { backoffMs } from '../../protocol/backoff.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import { DEFAULT_RETRY, type RetryPolicy } from '../../protocol/retry-policy.ts'
-import type { TaskOwner, TaskTimeouts } from '../../protocol/task-port.ts'
+import type { TaskOwner, TaskRequirements, TaskTimeouts } from '../../protocol/task-port.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
 import type { TaskProgress } from '../../protocol/task-worker-port.ts'
 
@@ -25,6 +25,10 @@ export interface TaskSpec {
   readonly startMs?: number
   readonly retry?: RetryPolicy
   readonly timeouts?: TaskTimeouts
+  readonly requires?: TaskRequirements
+  readonly affinity?: string
+  /** Address of the client that asked for it, if it was not the engine's process. */
+  readonly client?: string
 }
 
 /** What changes; stored as JSON. A task that has only been enqueued has none of it. */
@@ -41,6 +45,8 @@ export interface TaskState {
   readonly sinceMs?: number
   readonly startedMs?: number
   readonly servedMs?: number
+  /** That ran it last, if it was not the engine's process. */
+  readonly worker?: string
   readonly checkpoint?: Payload
   readonly progress?: TaskProgress
   readonly result?: Payload
@@ -101,6 +107,7 @@ export function completed({ state }: TaskRecord, result: Payload, at: Service): 
 export interface Service {
   readonly startedMs: number
   readonly servedMs: number
+  readonly worker?: string
 }
 
 /** @param random uniform in [0, 1), for the jitter */
@@ -166,9 +173,10 @@ export function attemptsOf(state: TaskState): number {
 
 function served(
   state: TaskState,
-  { startedMs, servedMs }: Service,
-): Pick<TaskState, 'startedMs' | 'servedMs'> {
+  { startedMs, servedMs, worker }: Service,
+): Pick<TaskState, 'startedMs' | 'servedMs' | 'worker'> {
   // Microseconds are enough.
   const total = Math.round(((state.servedMs ?? 0) + servedMs) * 1000) / 1000
-  return { startedMs: state.startedMs ?? startedMs, servedMs: total }
+  const times = { startedMs: state.startedMs ?? startedMs, servedMs: total }
+  return worker === undefined ? times : { ...times, worker }
 }

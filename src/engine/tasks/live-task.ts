@@ -3,12 +3,21 @@ import type { LaneName } from '../../core/queue/lane.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
 import type { PolicyTask } from '../../core/queue/policy.ts'
 import type { QueuedTask, TaskPlace, TaskQueue } from '../../core/queue/task-queue.ts'
-import { dueMs, type TaskRecord, type TaskSpec, type TaskState } from '../../core/task/task-record.ts'
+import {
+  dueMs,
+  LOSSES_MAX,
+  type TaskRecord,
+  type TaskSpec,
+  type TaskState,
+} from '../../core/task/task-record.ts'
 import type { RunId } from '../../protocol/ids.ts'
 import { OWN_TASK_ID, TASK_PRIORITY } from '../../protocol/task-port.ts'
 import { isTaskClosed } from '../../protocol/task-status.ts'
 import type { TaskChange, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
+import type { CrewMember } from '../workers/crew-member.ts'
+import type { QueueCrew } from '../workers/queue-crew.ts'
+import { classIdOf } from '../workers/task-class.ts'
 import type { TaskBatch } from './task-batch.ts'
 
 export interface TaskHead {
@@ -34,6 +43,11 @@ export class LiveTask implements QueuedTask {
   batch: TaskBatch<LiveTask> | undefined
   /** Where it belongs; looked up once. */
   queue: TaskQueue<LiveTask> | undefined
+  /** Who runs it, while it runs, and for which queue. */
+  member: CrewMember<LiveTask> | undefined
+  crew: QueueCrew<LiveTask> | undefined
+  /** The worker knows of it: what it derives from is committed. */
+  isStarted = false
   /** When its running attempt began, ms. */
   startedMs = 0
   #about: PolicyTask | undefined
@@ -120,6 +134,11 @@ export function aboutOf({ seq, name }: TaskHead, spec: TaskSpec, state: TaskStat
     enqueuedMs: spec.enqueuedMs,
     order: state.order ?? seq,
   }
+}
+
+/** Which workers can run it. */
+export function classOf({ name }: TaskHead, { requires }: TaskSpec, { losses = 0 }: TaskState): string {
+  return classIdOf({ name, requires, isLastChance: losses === LOSSES_MAX - 1 })
 }
 
 /** A key for ids that callers gave. */

@@ -1,25 +1,22 @@
 /**
- * The queues of the engine, and what they give: one task of each queue in turn, while the worker has room.
+ * The queues of the engine, and what they give: one task of each queue in turn, while a worker has room.
  *
  * Lanes that were written under other settings are moved first, page by page: until then nothing is given.
  */
 import type { PageRequest } from '../../core/queue/backlog.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
-import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { LaneCount, QueueKey, TaskReads, TaskSeq } from '../../store/contract/task-rows.ts'
-import { LiveQueue, queueText } from './live-queue.ts'
+import type { TaskCrew } from '../workers/task-crew.ts'
+import { LiveQueue, type MakeQueue, queueText } from './live-queue.ts'
 import { type LiveTask, taskOfRow } from './live-task.ts'
 
 export interface QueueTableOptions {
   readonly clock: Clock
-  readonly worker: TaskWorkerPort<LiveTask>
+  readonly crew: TaskCrew
   readonly store: TaskReads
-  readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
+  readonly makeQueue: MakeQueue
   readonly mayTake: () => boolean
-  /** Tasks that were taken, and that the worker does not know of yet. */
-  readonly starting: () => number
   readonly onTaken: (live: LiveQueue, task: LiveTask) => void
   readonly isTaken: (seq: TaskSeq) => boolean
   /** Puts a waiting task where the present settings want it. */
@@ -61,6 +58,7 @@ export class QueueTable {
     const live = new LiveQueue(own, this.#options.makeQueue(own, this.#options.clock.nowMs()))
     this.#queues.set(text, live)
     this.#list.push(live)
+    this.#options.crew.opened(live)
     return live
   }
 
@@ -79,6 +77,7 @@ export class QueueTable {
   reset(): void {
     this.#generation += 1
     for (const live of this.#list) live.rest()
+    this.#options.crew.reset()
     this.#queues.clear()
     this.#list.length = 0
     this.#reads = 0
@@ -99,9 +98,9 @@ export class QueueTable {
   }
 
   #look(): void {
-    const { worker, mayTake, starting } = this.#options
+    const { crew, mayTake } = this.#options
     let refusals = 0
-    while (worker.free > starting() && refusals < this.#list.length && mayTake()) {
+    while (crew.hasRoom && refusals < this.#list.length && mayTake()) {
       const live = this.#list[this.#next % this.#list.length]
       this.#next = (this.#next + 1) % this.#list.length
       if (live !== undefined && this.#takeFrom(live)) refusals = 0
@@ -111,15 +110,18 @@ export class QueueTable {
   }
 
   #takeFrom(live: LiveQueue): boolean {
-    const { clock, worker } = this.#options
+    const { clock } = this.#options
     const nowMs = clock.nowMs()
-    const taken = live.queue.take(nowMs, (name) => worker.supports(name))
+    const { crew } = live
+    const taken = live.queue.take(nowMs, (classId) => crew.canServe(classId, nowMs))
     if (taken.kind === 'task') {
       this.#options.onTaken(live, taken.task)
       return true
     }
-    if ((taken.kind === 'rate' || taken.kind === 'nothing') && Number.isFinite(taken.wakeMs))
-      this.#wakeAt(live, taken.wakeMs, nowMs)
+    const returnMs = crew.fleet.nextReturnMs
+    const wakeMs =
+      taken.kind === 'rate' || taken.kind === 'nothing' ? Math.min(taken.wakeMs, returnMs) : returnMs
+    if (Number.isFinite(wakeMs)) this.#wakeAt(live, wakeMs, nowMs)
     return false
   }
 

@@ -103,14 +103,14 @@ export class TaskCalls implements TaskPort {
     const { tasks, options } = this.#engine
     const stored = status?.filter((each) => each !== 'running')
     // Of those that wait in the store some run, and are left out.
-    const limit = status === undefined ? most : most + tasks.running
+    const limit = status === undefined ? most : most + tasks.attempts.size
     const at = before === undefined ? {} : { before }
     const of = stored === undefined ? {} : { status: stored }
     const rows = stored?.length === 0 ? [] : await options.store.listTasks({ ...query, ...at, ...of, limit })
     let found = rows.map((row) => tasks.lookup.ofRow(row))
     if (status !== undefined) found = found.filter((task) => !tasks.isRunning(task))
     if (status?.includes('running') === true)
-      for (const task of tasks.allRunning()) {
+      for (const task of tasks.attempts.all()) {
         const isAhead = before !== undefined && task.seq >= before
         if (!isAhead && isTaskListed({ ...task.head, status: 'running', closedAt: null }, query))
           found.push(task)

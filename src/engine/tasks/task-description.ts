@@ -42,8 +42,15 @@ export function taskDescriptionOf(task: LiveTask, isRunning: boolean): TaskDescr
     startedAt: state.startedMs,
     closedAt: closedAt ?? undefined,
     delayedUntil: status === 'delayed' ? state.wakeMs : undefined,
+    ...workerOf(task),
     servedMs: state.servedMs ?? 0,
     progress: state.progress,
     failure: state.failure,
   }
+}
+
+function workerOf({ member, record }: LiveTask): { readonly worker?: string } {
+  if (member !== undefined) return member.profile.isLocal === true ? {} : { worker: member.id }
+  const { worker } = record.state
+  return worker === undefined ? {} : { worker }
 }

@@ -1,21 +1,21 @@
 /** What the desk of tasks needs of the engine. */
-import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import type { TaskOwner } from '../../protocol/task-port.ts'
-import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
-import type { QueueKey, TaskReads } from '../../store/contract/task-rows.ts'
+import type { TaskReads } from '../../store/contract/task-rows.ts'
 import type { Committer } from '../committer.ts'
+import type { MakeQueue } from './live-queue.ts'
 import type { LiveTask } from './live-task.ts'
 
 export interface TaskDeskOptions {
   readonly store: TaskReads
-  readonly worker: TaskWorkerPort<LiveTask>
   readonly committer: Committer
   readonly clock: Clock
   readonly random: Randomness
+  readonly logger: Logger
   readonly timerLookaheadMs: number | undefined
-  readonly makeQueue: (key: QueueKey, nowMs: number) => TaskQueue<LiveTask>
+  readonly makeQueue: MakeQueue
   /** A task that was closed is durable. */
   readonly onClosed: (task: LiveTask) => void
   /** A task that an execution has asked for is closed, and deleted. */

@@ -12,76 +12,78 @@
 import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
   cancelled,
-  completed,
   due,
   dueMs,
   enqueued,
-  failed,
   reprioritised,
   retried,
-  type Service,
   type TaskRecord,
   type TaskSpec,
-  type TaskState,
-  yielded,
 } from '../../core/task/task-record.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
-import type { Payload } from '../../protocol/payload.ts'
 import type { TaskExplanation, TaskOwner } from '../../protocol/task-port.ts'
-import type { TaskProgress, TaskWorkerHost } from '../../protocol/task-worker-port.ts'
 import type { TaskCommand } from '../../protocol/workflow-command.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
 import { type DueTimer, TimerWindow } from '../timer-window.ts'
-import { AttemptTimers } from './attempt-timers.ts'
+import { TaskCrew } from '../workers/task-crew.ts'
 import type { LiveQueue } from './live-queue.ts'
-import { aboutOf, LiveTask, type TaskHead } from './live-task.ts'
+import { aboutOf, classOf, LiveTask, type TaskHead } from './live-task.ts'
 import { QueueTable } from './queue-table.ts'
+import { TaskAttempts } from './task-attempts.ts'
 import { TaskBatch } from './task-batch.ts'
 import type { TaskDeskOptions } from './task-desk-options.ts'
 import { TaskLookup } from './task-lookup.ts'
 import { TaskMemory } from './task-memory.ts'
 import { TaskNumbers } from './task-numbers.ts'
-import { TaskStart } from './task-start.ts'
 import { dueTimers } from './task-timers.ts'
 import { whyWaiting } from './why-waiting.ts'
 
-export class TaskDesk implements TaskWorkerHost<LiveTask> {
+export class TaskDesk {
   readonly queues: QueueTable
   readonly lookup: TaskLookup
+  readonly crew: TaskCrew
+  readonly attempts: TaskAttempts
   readonly #options: TaskDeskOptions
   readonly #numbers = new TaskNumbers()
-  readonly #attempts: AttemptTimers
-  readonly #running = new Set<LiveTask>()
   /** See invariant 4. */
   readonly #memory: TaskMemory
   #batch: TaskBatch<LiveTask> | undefined
   #timers: TimerWindow | undefined
   #generation = 0
   #isOpen = false
-  /** Taken tasks that start after the commit of what they derive from: they have their places. */
-  #starting = 0
   /** Tasks that begin to wait before it is known what else waits. */
   #held: LiveTask[] | undefined = []
   #openWaiters: (() => void)[] = []
 
   constructor(options: TaskDeskOptions) {
     this.#options = options
-    const { clock, worker, committer, store, makeQueue, onError, isDraining } = options
-    this.#memory = new TaskMemory(clock, (task) => task.isCommitted && !this.#running.has(task))
-    this.#attempts = new AttemptTimers(clock, (task, failure) => this.#timedOut(task, failure))
+    const { clock, random, logger, committer, store, makeQueue, onError, isDraining } = options
+    this.#memory = new TaskMemory(clock, (task) => task.isCommitted && !this.attempts.has(task))
+    this.crew = new TaskCrew(clock)
+    this.attempts = new TaskAttempts({
+      clock,
+      random,
+      logger,
+      crew: this.crew,
+      queueOf: (task) => this.#queueOf(task),
+      nextNumber: () => this.nextNumber(),
+      change: (task, record) => this.#change(task, record),
+      again: (task, record) => this.#again(task, record),
+      mark: (backlog) => void this.#open().marks.set(backlog, backlog.mark),
+      ask: () => this.queues.ask(),
+    })
     this.queues = new QueueTable({
       clock,
-      worker,
+      crew: this.crew,
       store,
       makeQueue,
       onError,
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
-      starting: () => this.#starting,
       onTaken: (live, task) => this.#start(live, task),
       isTaken: (seq) => {
         const task = this.#memory.get(seq)
-        return task !== undefined && this.#running.has(task)
+        return task !== undefined && this.attempts.has(task)
       },
       rekey: (task) => this.#rekey(task),
     })
@@ -95,17 +97,9 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     })
   }
 
-  get running(): number {
-    return this.#running.size
-  }
-
-  allRunning(): Iterable<LiveTask> {
-    return this.#running
-  }
-
   /** Nothing runs, and nothing is on its way. */
   get isIdle(): boolean {
-    return this.#running.size === 0 && !this.queues.isBusy
+    return this.attempts.size === 0 && !this.queues.isBusy
   }
 
   /** Reads what has to go on; resolves when executions can ask for tasks. */
@@ -148,13 +142,9 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     this.#isOpen = false
     this.#timers?.stop()
     this.#timers = undefined
-    this.#attempts.clear()
-    const reason = platformFailure('UNCOMMITTED', 'the engine started over')
-    for (const task of this.#running) this.#options.worker.abort(task, reason)
-    this.#running.clear()
+    this.attempts.reset(platformFailure('UNCOMMITTED', 'the engine started over'))
     this.#memory.clear()
     this.#batch = undefined
-    this.#starting = 0
     this.#held = []
     this.queues.reset()
   }
@@ -174,7 +164,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const full: TaskSpec = { ...spec, enqueuedMs: nowMs }
     const record = enqueued(full, nowMs)
     const { queue } = this.queues.of(head)
-    const place = queue.place(aboutOf(head, full, record.state), head.name)
+    const place = queue.place(aboutOf(head, full, record.state), classOf(head, full, record.state))
     const task = new LiveTask(head, full, record, place, null)
     task.queue = queue
     this.#options.committer.writesFor(task.runId).insertTask(task.row())
@@ -229,13 +219,13 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   }
 
   isRunning(task: LiveTask): boolean {
-    return this.#running.has(this.#memory.get(task.seq) ?? task)
+    return this.attempts.has(this.#memory.get(task.seq) ?? task)
   }
 
   explain(task: LiveTask): TaskExplanation {
-    const { worker, clock } = this.#options
-    const isRunning = this.#running.has(task)
-    return whyWaiting(task, { queue: this.#queueOf(task), worker, isRunning, nowMs: clock.nowMs() })
+    const live = this.queues.of(task.head)
+    const isRunning = this.attempts.has(task)
+    return whyWaiting(task, { live, isRunning, nowMs: this.#options.clock.nowMs() })
   }
 
   /** The task is open. */
@@ -266,48 +256,11 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
   /** The task is open. */
   reprioritise(task: LiveTask, priority: number): void {
     const record = reprioritised(task.record, priority)
-    if (this.#running.has(task) || record.status !== 'waiting') this.#change(task, record)
+    if (this.attempts.has(task) || record.status !== 'waiting') this.#change(task, record)
     else {
       this.#queueOf(task).backlog.remove(task)
       this.#again(task, record)
     }
-  }
-
-  onTaskCompleted(task: LiveTask, result: Payload): void {
-    const service = this.#ended(task)
-    if (service !== undefined) this.#change(task, completed(task.record, result, service))
-  }
-
-  onTaskFailed(task: LiveTask, failure: Failure): void {
-    const at = this.#ended(task)
-    if (at === undefined) return
-    const { clock, random } = this.#options
-    const record = failed(task.record, task.spec, failure, { at, nowMs: clock.nowMs(), random: random() })
-    if (record.status === 'waiting') this.#again(task, record)
-    else this.#change(task, record)
-  }
-
-  onTaskYielded(task: LiveTask, checkpoint: Payload): void {
-    const service = this.#ended(task)
-    if (service === undefined) return
-    this.#again(task, yielded(task.record, checkpoint, this.nextNumber(), service))
-  }
-
-  onTaskHeartbeat(task: LiveTask, checkpoint: Payload | undefined): void {
-    this.#lives(task, checkpoint === undefined ? undefined : { checkpoint })
-  }
-
-  onTaskProgress(task: LiveTask, progress: TaskProgress): void {
-    this.#lives(task, { progress })
-  }
-
-  onTaskSlotFree(): void {
-    this.queues.ask()
-  }
-
-  /** Those that still run are given up: they run again after the next start. */
-  abortAll(reason: Failure): void {
-    for (const task of this.#running) this.#options.worker.abort(task, reason)
   }
 
   #queueOf(task: LiveTask): TaskQueue<LiveTask> {
@@ -315,18 +268,12 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     return task.queue
   }
 
-  #lives(task: LiveTask, told: Pick<TaskState, 'checkpoint' | 'progress'> | undefined): void {
-    if (!this.#running.has(task)) return
-    this.#attempts.alive(task)
-    const { status, state } = task.record
-    if (told !== undefined) this.#change(task, { status, state: { ...state, ...told } })
-  }
-
   /** It waits again, where the policy now puts it. */
   #again(task: LiveTask, record: TaskRecord): void {
     const queue = this.#queueOf(task)
     task.record = record
-    task.moved(queue.place(aboutOf(task.head, task.spec, record.state), task.head.name))
+    const { head, spec } = task
+    task.moved(queue.place(aboutOf(head, spec, record.state), classOf(head, spec, record.state)))
     this.#change(task, record)
     this.#wait(queue, task)
   }
@@ -404,58 +351,26 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       this.#memory.committed(task)
     }
     for (const seq of batch.deleted) this.#memory.deleted(seq)
-    this.#starting -= batch.starts.length
-    for (const task of batch.starts) if (this.#running.has(task)) this.#run(task)
+    for (const task of batch.starts) if (this.attempts.has(task) && !task.isStarted) this.attempts.start(task)
     this.queues.ask()
   }
 
   /** The queue has given it. */
   #start(live: LiveQueue, task: LiveTask): void {
-    this.#running.add(task)
+    this.attempts.take(live, task)
     this.#memory.put(task)
     const { backlog } = live.queue
     this.#open().marks.set(backlog, backlog.mark)
-    if (task.batch === undefined) this.#run(task)
-    else {
-      task.batch.starts.push(task)
-      this.#starting += 1
-    }
-  }
-
-  #run(task: LiveTask): void {
-    task.startedMs = this.#tickMs()
-    this.#attempts.started(task)
-    this.#options.worker.start(new TaskStart(task, this.#queueOf(task).policy.quantumMs))
-  }
-
-  /** It does not run any more; undefined: it did not. */
-  #ended(task: LiveTask): Service | undefined {
-    if (!this.#running.delete(task)) return undefined
-    this.#attempts.ended(task)
-    const servedMs = Math.max(0, this.#tickMs() - task.startedMs)
-    const queue = this.#queueOf(task)
-    queue.ended(task, servedMs)
-    queue.backlog.left(task)
-    this.#open().marks.set(queue.backlog, queue.backlog.mark)
-    this.queues.ask()
-    return { startedMs: this.#options.clock.nowMs() - Math.round(servedMs), servedMs }
-  }
-
-  #timedOut(task: LiveTask, failure: Failure): void {
-    this.#options.worker.abort(task, failure)
-    this.onTaskFailed(task, failure)
+    if (task.batch === undefined) this.attempts.start(task)
+    else task.batch.starts.push(task)
   }
 
   /** Takes it from its worker, or from those that wait. */
   #stop(task: LiveTask, reason: Failure): void {
-    if (this.#running.has(task)) {
-      this.#options.worker.abort(task, reason)
-      this.#ended(task)
-    } else if (task.record.status === 'waiting') {
-      const { backlog } = this.#queueOf(task)
-      backlog.remove(task)
-      this.#open().marks.set(backlog, backlog.mark)
-    }
+    if (this.attempts.stop(task, reason) || task.record.status !== 'waiting') return
+    const { backlog } = this.#queueOf(task)
+    backlog.remove(task)
+    this.#open().marks.set(backlog, backlog.mark)
   }
 
   async #onDue(timers: readonly DueTimer[]): Promise<void> {
@@ -468,7 +383,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
       const task = this.lookup.current(found)
       if (task === undefined) return
       const { record, spec } = task
-      const isRunning = this.#running.has(task)
+      const isRunning = this.attempts.has(task)
       const next = due(isRunning ? { ...record, status: 'running' } : record, spec, nowMs)
       if (next === undefined) continue
       if (next.status === 'waiting') this.#again(task, next)
@@ -477,10 +392,5 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
         this.#change(task, next)
       }
     }
-  }
-
-  #tickMs(): number {
-    const { clock } = this.#options
-    return clock.tickMs?.() ?? clock.nowMs()
   }
 }

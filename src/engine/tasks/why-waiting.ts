@@ -1,23 +1,19 @@
 /** "Why is this waiting?": one sentence, and the same as data. */
-import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import { attemptsOf } from '../../core/task/task-record.ts'
 import { DEFAULT_RETRY } from '../../protocol/retry-policy.ts'
 import type { TaskExplanation } from '../../protocol/task-port.ts'
-import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import { parseClassId } from '../workers/task-class.ts'
+import type { LiveQueue } from './live-queue.ts'
 import type { LiveTask } from './live-task.ts'
 
 export interface Surroundings {
-  readonly queue: TaskQueue<LiveTask>
-  readonly worker: TaskWorkerPort<LiveTask>
+  readonly live: LiveQueue
   readonly isRunning: boolean
   readonly nowMs: number
 }
 
-export function whyWaiting(
-  task: LiveTask,
-  { queue, worker, isRunning, nowMs }: Surroundings,
-): TaskExplanation {
-  const { head, spec, record } = task
+export function whyWaiting(task: LiveTask, { live, isRunning, nowMs }: Surroundings): TaskExplanation {
+  const { spec, record } = task
   const { status, state } = record
   const attempts = attemptsOf(state)
   const { maxAttempts } = spec.retry ?? DEFAULT_RETRY
@@ -31,18 +27,17 @@ export function whyWaiting(
     return { reason: 'retry', sentence, untilMs, attempts }
   }
   if (status !== 'waiting') return { reason: status, sentence: `it is ${status}` }
-  return waiting(task, queue, worker) ?? busy(head.queue, queue, worker)
+  return waiting(task, live) ?? busy(live)
 }
 
 /** What holds it up; undefined: only those before it. */
-function waiting(
-  { head, lane }: LiveTask,
-  queue: TaskQueue<LiveTask>,
-  worker: TaskWorkerPort<LiveTask>,
-): TaskExplanation | undefined {
+function waiting({ head, lane }: LiveTask, { queue, crew }: LiveQueue): TaskExplanation | undefined {
   if (queue.isPaused) return { reason: 'paused', sentence: `queue ${head.queue} is paused` }
-  if (!worker.supports(head.name))
-    return { reason: 'no-code', sentence: `no worker here has code for task ${head.name}` }
+  if (!crew.isSupported(lane.classId)) {
+    const { requires } = parseClassId(lane.classId)
+    const what = requires === undefined ? '' : ` and has ${JSON.stringify(requires)}`
+    return { reason: 'no-code', sentence: `no worker has code for task ${head.name}${what}` }
+  }
   const { limits } = queue.limits
   if (limits.concurrency !== undefined && queue.limits.running >= limits.concurrency) {
     const sentence = `queue ${head.queue} is at its limit of ${limits.concurrency} at once`
@@ -66,9 +61,10 @@ function waiting(
   return undefined
 }
 
-function busy(name: string, queue: TaskQueue<LiveTask>, worker: TaskWorkerPort<LiveTask>): TaskExplanation {
+function busy({ key: { queue: name }, queue, crew }: LiveQueue): TaskExplanation {
   const others = queue.backlog.size - 1
-  const places = worker.free > 0 ? `${worker.free} places are free` : `all ${worker.running} places are taken`
+  const { free, running } = crew.places
+  const places = free > 0 ? `${free} places are free` : `all ${running} places are taken`
   const sentence = `${others === 1 ? '1 other task waits' : `${others.toLocaleString('en')} other tasks wait`} in queue ${name} under ${queue.policy.name}; ${places}`
   return { reason: 'in-line', sentence, others }
 }

@@ -17,8 +17,6 @@ import { TaskAttempt, type TaskAttemptHost, TaskYield } from './task-attempt.ts'
 
 export interface EmbeddedTaskWorkerOptions {
   readonly tasks: readonly Task[]
-  /** Tasks that run at once. */
-  readonly concurrency: number
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: Limits
@@ -26,15 +24,11 @@ export interface EmbeddedTaskWorkerOptions {
 
 export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
   readonly #tasks = new Map<string, Task>()
-  readonly #options: EmbeddedTaskWorkerOptions
   readonly #attempts = new Map<Owner, TaskAttempt<Owner>>()
   readonly #attemptHost: TaskAttemptHost
   #host: TaskWorkerHost<Owner> | undefined
-  /** Functions that have not ended. */
-  #busy = 0
 
   constructor(options: EmbeddedTaskWorkerOptions) {
-    this.#options = options
     const { clock, logger, limits } = options
     const warner = { warn: logger.warn }
     for (const task of options.tasks) {
@@ -64,10 +58,7 @@ export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
     return this.#tasks.has(name)
   }
 
-  get free(): number {
-    return this.#options.concurrency - this.#busy
-  }
-
+  /** Tasks whose end is waited for. */
   get running(): number {
     return this.#attempts.size
   }
@@ -77,7 +68,6 @@ export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
     if (task === undefined) throw new Error(`invariant: task ${dispatch.name} was started without code`)
     const attempt = new TaskAttempt(dispatch, this.#attemptHost)
     this.#attempts.set(dispatch.owner, attempt)
-    this.#busy += 1
     let result: unknown
     try {
       result = task.run(attempt, decodePayload(dispatch.input))
@@ -129,9 +119,8 @@ export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
 
   /** Whether its end is waited for. */
   #ends(attempt: TaskAttempt<Owner>): boolean {
-    this.#busy -= 1
     if (attempt.isGivenUp) {
-      this.#host?.onTaskSlotFree()
+      this.#host?.onTaskSlotFree(this)
       return false
     }
     this.#attempts.delete(attempt.dispatch.owner)

@@ -1,0 +1,216 @@
+/**
+ * Tasks that run: given to a worker, started there after the commit of what they derive from, until their end.
+ *
+ * 1. That a task runs is known in memory only: after a crash it waits again.
+ * 2. What a worker says of a task counts while the task runs; else it changes nothing.
+ */
+import type { Backlog } from '../../core/queue/backlog.ts'
+import type { TaskQueue } from '../../core/queue/task-queue.ts'
+import {
+  completed,
+  failed,
+  lost,
+  type Service,
+  type TaskRecord,
+  type TaskState,
+  yielded,
+} from '../../core/task/task-record.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Randomness } from '../../platform/randomness.ts'
+import type { Failure } from '../../protocol/failure.ts'
+import type { Payload } from '../../protocol/payload.ts'
+import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import type { TaskSeq } from '../../store/contract/task-rows.ts'
+import type { CrewMember, WorkerProfile } from '../workers/crew-member.ts'
+import type { TaskCrew } from '../workers/task-crew.ts'
+import { AttemptTimers } from './attempt-timers.ts'
+import type { LiveQueue } from './live-queue.ts'
+import type { LiveTask } from './live-task.ts'
+import { TaskStart } from './task-start.ts'
+
+export interface TaskAttemptsOptions {
+  readonly clock: Clock
+  readonly random: Randomness
+  readonly logger: Logger
+  readonly crew: TaskCrew
+  readonly queueOf: (task: LiveTask) => TaskQueue<LiveTask>
+  readonly nextNumber: () => TaskSeq
+  readonly change: (task: LiveTask, record: TaskRecord) => void
+  /** It waits again, where the policy now puts it. */
+  readonly again: (task: LiveTask, record: TaskRecord) => void
+  /** What the backlog has changed so far is in the open batch. */
+  readonly mark: (backlog: Backlog<LiveTask>) => void
+  /** Looks at the queues soon. */
+  readonly ask: () => void
+}
+
+export class TaskAttempts implements TaskWorkerHost<LiveTask> {
+  readonly #options: TaskAttemptsOptions
+  readonly #timers: AttemptTimers
+  readonly #running = new Set<LiveTask>()
+  readonly #members = new Map<TaskWorkerPort<LiveTask>, CrewMember<LiveTask>>()
+
+  constructor(options: TaskAttemptsOptions) {
+    this.#options = options
+    this.#timers = new AttemptTimers(options.clock, (task, failure) => this.#timedOut(task, failure))
+  }
+
+  get size(): number {
+    return this.#running.size
+  }
+
+  has(task: LiveTask): boolean {
+    return this.#running.has(task)
+  }
+
+  all(): Iterable<LiveTask> {
+    return this.#running
+  }
+
+  /** A worker gets tasks from now on. */
+  join(profile: WorkerProfile, port: TaskWorkerPort<LiveTask>): CrewMember<LiveTask> {
+    const member = this.#options.crew.join(profile, port)
+    this.#members.set(port, member)
+    this.#options.ask()
+    return member
+  }
+
+  /** A worker is gone: its tasks wait again at once. */
+  leave(member: CrewMember<LiveTask>): void {
+    const { crew, again, change, logger } = this.#options
+    if (member.hasLeft) return
+    crew.leave(member)
+    this.#members.delete(member.port)
+    for (const task of [...this.#running]) {
+      if (task.member !== member) continue
+      const { isStarted } = task
+      const service = this.#ended(task, true)
+      if (service === undefined || !isStarted) {
+        again(task, task.record)
+        continue
+      }
+      const record = lost(task.record, service)
+      if (record.status === 'waiting') again(task, record)
+      else {
+        logger.error('task kills workers', { task: task.head.name, taskId: task.id, worker: member.id })
+        change(task, record)
+      }
+    }
+  }
+
+  /** The queue has given it. True: it starts now; else with the batch that it derives from. */
+  take(live: LiveQueue, task: LiveTask): void {
+    this.#running.add(task)
+    this.#options.crew.take(live, task)
+  }
+
+  start(task: LiveTask): void {
+    task.startedMs = this.#tickMs()
+    this.#timers.started(task)
+    const { crew, queueOf } = this.#options
+    crew.start(task, new TaskStart(task, queueOf(task).policy.quantumMs))
+  }
+
+  /** Takes it from its worker; false: it did not run. */
+  stop(task: LiveTask, reason: Failure): boolean {
+    if (!this.#running.has(task)) return false
+    this.#options.crew.giveUp(task, reason)
+    this.#ended(task, false)
+    return true
+  }
+
+  /** Those that still run are given up: they run again after the next start. */
+  abortAll(reason: Failure): void {
+    for (const task of this.#running) this.#options.crew.giveUp(task, reason)
+  }
+
+  /** Forgets all. */
+  reset(reason: Failure): void {
+    this.#timers.clear()
+    for (const task of this.#running) {
+      this.#options.crew.giveUp(task, reason)
+      this.#options.crew.ended(task, 0, false)
+    }
+    this.#running.clear()
+  }
+
+  onTaskCompleted(task: LiveTask, result: Payload): void {
+    const service = this.#ended(task, false)
+    if (service !== undefined) this.#options.change(task, completed(task.record, result, service))
+  }
+
+  onTaskFailed(task: LiveTask, failure: Failure): void {
+    const at = this.#ended(task, true)
+    if (at !== undefined) this.#failed(task, failure, at)
+  }
+
+  onTaskYielded(task: LiveTask, checkpoint: Payload): void {
+    const service = this.#ended(task, false)
+    if (service === undefined) return
+    const { again, nextNumber } = this.#options
+    again(task, yielded(task.record, checkpoint, nextNumber(), service))
+  }
+
+  onTaskReturned(task: LiveTask): void {
+    if (this.#ended(task, false) !== undefined) this.#options.again(task, task.record)
+  }
+
+  onTaskHeartbeat(task: LiveTask, checkpoint: Payload | undefined): void {
+    this.#lives(task, checkpoint === undefined ? undefined : { checkpoint })
+  }
+
+  onTaskProgress(task: LiveTask, progress: TaskProgress): void {
+    this.#lives(task, { progress })
+  }
+
+  onTaskSlotFree(port: TaskWorkerPort<LiveTask>): void {
+    const member = this.#members.get(port)
+    if (member === undefined) return
+    this.#options.crew.placeFreed(member)
+    this.#options.ask()
+  }
+
+  #lives(task: LiveTask, told: Pick<TaskState, 'checkpoint' | 'progress'> | undefined): void {
+    if (!this.#running.has(task)) return
+    this.#timers.alive(task)
+    const { status, state } = task.record
+    if (told !== undefined) this.#options.change(task, { status, state: { ...state, ...told } })
+  }
+
+  #failed(task: LiveTask, failure: Failure, at: Service): void {
+    const { clock, random, again, change } = this.#options
+    const record = failed(task.record, task.spec, failure, { at, nowMs: clock.nowMs(), random: random() })
+    if (record.status === 'waiting') again(task, record)
+    else change(task, record)
+  }
+
+  /** It does not run any more; undefined: it did not. */
+  #ended(task: LiveTask, hasFailed: boolean): Service | undefined {
+    if (!this.#running.delete(task)) return undefined
+    const { crew, queueOf, mark, ask, clock } = this.#options
+    this.#timers.ended(task)
+    const servedMs = task.isStarted ? Math.max(0, this.#tickMs() - task.startedMs) : 0
+    const worker = task.member?.profile.isLocal === true ? undefined : task.member?.id
+    crew.ended(task, servedMs, hasFailed)
+    const queue = queueOf(task)
+    queue.ended(task, servedMs)
+    queue.backlog.left(task)
+    mark(queue.backlog)
+    ask()
+    const startedMs = clock.nowMs() - Math.round(servedMs)
+    return worker === undefined ? { startedMs, servedMs } : { startedMs, servedMs, worker }
+  }
+
+  #timedOut(task: LiveTask, failure: Failure): void {
+    if (!this.#running.has(task)) return
+    this.#options.crew.giveUp(task, failure)
+    const at = this.#ended(task, true)
+    if (at !== undefined) this.#failed(task, failure, at)
+  }
+
+  #tickMs(): number {
+    const { clock } = this.#options
+    return clock.tickMs?.() ?? clock.nowMs()
+  }
+}

@@ -1,0 +1,94 @@
+/** A worker of tasks as the engine sees it: what it can do, and how much of it is in use. */
+import type { WorkerFleet } from '../../core/balance/worker-fleet.ts'
+import type { TaskRequirements } from '../../protocol/task-port.ts'
+import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import type { QueueKey } from '../../store/contract/task-rows.ts'
+import type { TaskClass } from './task-class.ts'
+
+export interface WorkerProfile {
+  /** Unique among the workers of the engine. */
+  readonly id: string
+  /** Tasks that it takes at once. */
+  readonly credits: number
+  /** It runs in the process of the engine. */
+  readonly isLocal?: boolean
+  /** Absent: all. */
+  readonly namespace?: string
+  /** Absent: all. */
+  readonly queues?: readonly string[]
+  readonly zone?: string
+  readonly labels?: Readonly<Record<string, string>>
+  /** Its share, relative to others. Default 1. */
+  readonly weight?: number
+  /** What tasks that require CPU or memory may use of it. Without it it gets no such task. */
+  readonly capacity?: Omit<TaskRequirements, 'labels'>
+}
+
+export class CrewMember<Task> {
+  readonly profile: WorkerProfile
+  readonly port: TaskWorkerPort<Task>
+  credits: number
+  /** Tasks that were given to it, from when they were taken from their queue. */
+  taken = 0
+  /** Functions that were given up, and that go on. */
+  givenUp = 0
+  /** No place was free when it was last looked at. */
+  isFull = false
+  hasLeft = false
+  /** Of the queues that it serves. */
+  readonly fleets: WorkerFleet[] = []
+  #cpu = 0
+  #memoryMb = 0
+  #lastChances = 0
+
+  constructor(profile: WorkerProfile, port: TaskWorkerPort<Task>) {
+    this.profile = profile
+    this.port = port
+    this.credits = profile.credits
+  }
+
+  get id(): string {
+    return this.profile.id
+  }
+
+  get free(): number {
+    return this.credits - this.taken - this.givenUp
+  }
+
+  serves({ namespace, queue }: QueueKey): boolean {
+    const { profile } = this
+    return (
+      (profile.namespace === undefined || profile.namespace === namespace) &&
+      (profile.queues === undefined || profile.queues.includes(queue))
+    )
+  }
+
+  /** Whether it could ever run such a task. */
+  supports({ name, requires }: TaskClass): boolean {
+    if (!this.port.supports(name)) return false
+    if (requires === undefined) return true
+    const { labels = {}, capacity = {} } = this.profile
+    for (const [label, value] of Object.entries(requires.labels ?? {}))
+      if (labels[label] !== value) return false
+    return (requires.cpu ?? 0) <= (capacity.cpu ?? 0) && (requires.memoryMb ?? 0) <= (capacity.memoryMb ?? 0)
+  }
+
+  /** Whether it can run such a task now, if it has a place. */
+  accepts(kind: TaskClass): boolean {
+    if (!this.supports(kind) || (kind.isLastChance && this.#lastChances > 0)) return false
+    const { requires } = kind
+    if (requires === undefined) return true
+    const { capacity = {} } = this.profile
+    return (
+      this.#cpu + (requires.cpu ?? 0) <= (capacity.cpu ?? 0) &&
+      this.#memoryMb + (requires.memoryMb ?? 0) <= (capacity.memoryMb ?? 0)
+    )
+  }
+
+  /** A task of this class takes part of it, or gives it back. */
+  use({ requires, isLastChance }: TaskClass, sign: 1 | -1): void {
+    if (isLastChance) this.#lastChances += sign
+    this.#cpu += sign * (requires?.cpu ?? 0)
+    this.#memoryMb += sign * (requires?.memoryMb ?? 0)
+  }
+}

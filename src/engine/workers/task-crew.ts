@@ -1,0 +1,146 @@
+/**
+ * All workers of tasks: in this process, and wherever else one has connected from.
+ *
+ * 1. A task takes a place of its worker from when it is taken from its queue. The place is free again when the worker told
+ *    the end of the task; if the engine gave the task up, when the worker said that its function has really ended.
+ * 2. A worker without a free place is in no queue's candidates.
+ */
+import type { PickRequest, WorkerLoad } from '../../core/balance/load-balancer.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { Failure } from '../../protocol/failure.ts'
+import type { TaskDispatch, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import type { LiveQueue } from '../tasks/live-queue.ts'
+import type { LiveTask } from '../tasks/live-task.ts'
+import { CrewMember, type WorkerProfile } from './crew-member.ts'
+
+export class TaskCrew {
+  readonly #clock: Clock
+  readonly #members = new Map<string, CrewMember<LiveTask>>()
+  readonly #queues = new Set<LiveQueue>()
+  /** Members that have a free place. */
+  #roomy = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  members(): Iterable<CrewMember<LiveTask>> {
+    return this.#members.values()
+  }
+
+  get hasRoom(): boolean {
+    return this.#roomy > 0
+  }
+
+  /** Throws `ARGUMENT_INVALID` if a worker with this id is here. */
+  join(profile: WorkerProfile, port: TaskWorkerPort<LiveTask>): CrewMember<LiveTask> {
+    if (this.#members.has(profile.id))
+      throw new PerdureError('ARGUMENT_INVALID', `a worker with the id ${profile.id} is connected`)
+    const member = new CrewMember<LiveTask>(profile, port)
+    member.isFull = member.free <= 0
+    if (!member.isFull) this.#roomy += 1
+    this.#members.set(member.id, member)
+    const nowMs = this.#clock.nowMs()
+    for (const { key, crew } of this.#queues) if (member.serves(key)) crew.join(member, nowMs)
+    return member
+  }
+
+  /** It gets nothing any more. What it has is the caller's to give to others. */
+  leave(member: CrewMember<LiveTask>): void {
+    if (!this.#members.delete(member.id)) return
+    member.hasLeft = true
+    if (!member.isFull) this.#roomy -= 1
+    const nowMs = this.#clock.nowMs()
+    for (const { crew } of this.#queues) crew.leave(member, nowMs)
+  }
+
+  /** A queue is there, and looks for workers. */
+  opened(live: LiveQueue): void {
+    this.#queues.add(live)
+    const nowMs = this.#clock.nowMs()
+    for (const member of this.#members.values()) if (member.serves(live.key)) live.crew.join(member, nowMs)
+  }
+
+  /** The queues are forgotten. */
+  reset(): void {
+    this.#queues.clear()
+    for (const member of this.#members.values()) member.fleets.length = 0
+  }
+
+  /** Gives a task that its queue has given to a worker; `canServe` has just said that there is one. */
+  take({ crew }: LiveQueue, task: LiveTask): void {
+    const member = crew.take(task.lane.classId, requestOf(task), this.#clock.nowMs())
+    task.member = member
+    task.crew = crew
+    task.isStarted = false
+    member.taken += 1
+    this.#weigh(member)
+  }
+
+  start(task: LiveTask, dispatch: TaskDispatch<LiveTask>): void {
+    task.isStarted = true
+    task.member?.port.start(dispatch)
+  }
+
+  /** Nobody waits for the end of the task any more. The caller then says that it has ended. */
+  giveUp(task: LiveTask, reason: Failure): void {
+    const { member } = task
+    if (member === undefined || !task.isStarted || member.hasLeft) return
+    member.givenUp += 1
+    member.port.abort(task, reason)
+  }
+
+  /** It does not run any more, and its lane is still that which it was taken from. */
+  ended(task: LiveTask, durationMs: number, failed: boolean): void {
+    const { member, crew } = task
+    if (member === undefined || crew === undefined) return
+    task.member = undefined
+    task.crew = undefined
+    member.taken -= 1
+    crew.ended(member, task.lane.classId, { durationMs, failed }, this.#clock.nowMs())
+    this.#weigh(member)
+  }
+
+  /** The function of a task that was given up has ended. */
+  placeFreed(member: CrewMember<LiveTask>): void {
+    member.givenUp -= 1
+    this.#weigh(member)
+  }
+
+  /** It takes so many tasks at once from now on. */
+  setCredits(member: CrewMember<LiveTask>, credits: number): void {
+    member.credits = credits
+    if (member.hasLeft) return
+    // The candidates know the old number.
+    this.#tell(member)
+    this.#weigh(member)
+  }
+
+  reported(member: CrewMember<LiveTask>, load: WorkerLoad): void {
+    const nowMs = this.#clock.nowMs()
+    for (const fleet of member.fleets) fleet.reported(member.id, load, nowMs)
+  }
+
+  #weigh(member: CrewMember<LiveTask>): void {
+    const isFull = member.free <= 0
+    if (isFull === member.isFull || member.hasLeft) return
+    member.isFull = isFull
+    this.#roomy += isFull ? -1 : 1
+    this.#tell(member)
+  }
+
+  #tell(member: CrewMember<LiveTask>): void {
+    const nowMs = this.#clock.nowMs()
+    const capacity = member.isFull ? 0 : member.credits
+    for (const fleet of member.fleets) fleet.update(member.id, { capacity }, nowMs)
+  }
+}
+
+function requestOf({ spec, seq }: LiveTask): PickRequest {
+  return {
+    hashKey: spec.key ?? String(seq),
+    ...(spec.client === undefined ? {} : { clientAddress: spec.client }),
+    ...(spec.affinity === undefined ? {} : { affinityKey: spec.affinity }),
+  }
+}
