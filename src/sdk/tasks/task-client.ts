@@ -14,13 +14,19 @@ import {
   type TaskTarget,
 } from '../../protocol/task-port.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
-import { checkedOptions, checkedReason } from '../checked-arguments.ts'
+import { checkedOptions, checkedReason, type OptionNames } from '../checked-arguments.ts'
 import { checkedPayload, type PayloadWarner } from '../checked-payload.ts'
 import { repeated } from '../repeated.ts'
 import { validate } from '../standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from './task.ts'
 import { TaskFailedError } from './task-failed-error.ts'
-import { checkedPriority, queueOf, type TaskCallOptions, taskOptionsOf } from './task-options.ts'
+import {
+  checkedPriority,
+  queueOf,
+  TASK_CALL_OPTIONS,
+  type TaskCallOptions,
+  taskOptionsOf,
+} from './task-options.ts'
 
 export interface EnqueueOptions extends TaskCallOptions {
   /** Unique in the namespace: enqueueing it again answers the handle of the existing task. Default: a new unique one. */
@@ -48,6 +54,16 @@ export interface TaskInfo
 export interface TaskClientSettings extends PayloadWarner {
   readonly limits: Limits
   readonly namespace: string
+}
+
+const ENQUEUE_OPTIONS: OptionNames<EnqueueOptions> = { id: true, ...TASK_CALL_OPTIONS }
+
+const LIST_OPTIONS: OptionNames<TaskListOptions> = {
+  queue: true,
+  name: true,
+  status: true,
+  limit: true,
+  cursor: true,
 }
 
 const STATUSES: readonly TaskStatus[] = [
@@ -123,7 +139,7 @@ export class TaskClient {
   async listTasks(
     options: TaskListOptions = {},
   ): Promise<{ readonly tasks: readonly TaskInfo[]; readonly cursor: string | undefined }> {
-    const { queue, name, status, limit, cursor } = checkedOptions(options, 'listTasks()')
+    const { queue, name, status, limit, cursor } = checkedOptions(options, 'listTasks()', LIST_OPTIONS)
     if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
       throw new PerdureError(
         'ARGUMENT_INVALID',
@@ -152,7 +168,7 @@ export class TaskClient {
 
   #optionsOf(task: Task, options: EnqueueOptions): Omit<TaskRequest, 'input'> {
     const { namespace, limits } = this.#settings
-    const { id, queue, ...rest } = checkedOptions(options, 'enqueue()')
+    const { id, queue, ...rest } = checkedOptions(options, 'enqueue()', ENQUEUE_OPTIONS)
     if (id?.startsWith?.(OWN_TASK_ID) === true)
       throw new PerdureError(
         'ID_INVALID',
