@@ -25,6 +25,10 @@ export interface TaskRequest extends TaskOptions {
   readonly queue: string
   readonly input: Payload
   readonly id?: string
+  /** While a task of this name and key is open, and for `forMs` from its enqueueing on, that one is answered. */
+  readonly dedupe?: { readonly key: string; readonly forMs?: number }
+  /** Instead of `delayMs`: replaces the input of the task of this name and key that is still delayed, and delays it anew. */
+  readonly debounce?: { readonly key: string; readonly waitMs: number; readonly maxWaitMs?: number }
 }
 
 /** What a caller may say of a task beside what it is. */
@@ -47,7 +51,7 @@ export interface TaskTimeouts {
 
 export interface TaskReply {
   readonly id: string
-  /** False: a task with this id existed. */
+  /** False: a task with this id, or one that holds this key, existed. */
   readonly enqueued: boolean
 }
 

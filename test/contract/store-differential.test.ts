@@ -50,6 +50,7 @@ const taskStatus = fc.constantFrom<TaskStatus>('waiting', 'waiting', 'waiting', 
 const lane = fc.constantFrom('a\n\n', 'b\n\n')
 const rank = fc.constantFrom(-1, 0, 0.5, 1e300)
 const due = fc.constantFrom(null, 0, 1, 2)
+const dedupe = fc.constantFrom(null, null, 'k', 'l')
 const queue = fc.constantFrom('mail', 'print')
 
 const task = fc
@@ -61,10 +62,11 @@ const task = fc
     rank,
     dueAt: due,
     queue,
+    dedupe,
   })
   .map(({ seq, ...row }) => taskRow(seq, row))
 const taskChangeOf = fc
-  .record({ status: taskStatus, lane, rank, dueAt: due })
+  .record({ status: taskStatus, lane, rank, dueAt: due, dedupe })
   .map(({ status: next, ...more }) => taskChange(next, more))
 
 /** Few runs and numbers, so that keys meet: some batches are refused. */
@@ -124,6 +126,7 @@ type Operation =
   | { readonly kind: 'waiting'; readonly page: WaitingPage }
   | { readonly kind: 'due'; readonly page: DuePage }
   | { readonly kind: 'tasks'; readonly query: TaskListQuery }
+  | { readonly kind: 'holders'; readonly dedupe: string }
   | { readonly kind: 'recoverable'; readonly after: RunId | undefined; readonly limit: number }
 
 const limit = fc.constantFrom(1, 1, 2, 100)
@@ -209,6 +212,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('tasks' as const), query: taskQuery }) },
   {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('holders' as const), dedupe: fc.constantFrom('k', 'l') }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('recoverable' as const), after: optional(run), limit }),
   },
@@ -252,6 +259,8 @@ class Subject {
         return this.store.dueTasks(it.page)
       case 'tasks':
         return this.store.listTasks(it.query)
+      case 'holders':
+        return this.store.keyHolders([{ namespace: 'default', dedupe: it.dedupe }])
       case 'recoverable':
         return this.store.recoverable(it.after, it.limit)
     }
@@ -267,6 +276,9 @@ class Subject {
       tasks: await this.store.listTasks({ limit: 1_000 }),
       found: await this.store.tasks([3, 1, 99, 2]),
       ids: await this.store.taskSeqs(keys),
+      holders: await this.store.keyHolders(
+        ['k', 'l'].map((each) => ({ namespace: 'default', dedupe: each })),
+      ),
       due: await this.store.dueTasks(ALL_DUE),
       lanes: lanes.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
       lastTask: await this.store.lastTaskSeq(),

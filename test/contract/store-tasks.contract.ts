@@ -1,6 +1,7 @@
 /** What every store promises of tasks. */
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
+import { KEY_HOLDERS_MAX } from '../../src/store/contract/task-rows.ts'
 import { ALL_DUE, batchOf, taskChange, taskRow } from './store-rows.ts'
 import type { DefineTest } from './store-test.ts'
 
@@ -10,6 +11,7 @@ const FIRST = { rank: Number.NEGATIVE_INFINITY, seq: -1 }
 export function describeTasks(storeTest: DefineTest): void {
   describe('tasks', () => {
     describeRows(storeTest)
+    describeKeys(storeTest)
     describeOrder(storeTest)
   })
 }
@@ -64,6 +66,42 @@ function describeRows(storeTest: DefineTest): void {
       assert.deepEqual(await store.taskSeqs([{ namespace: 'default', id: 'a' }]), [3])
     },
   )
+}
+
+function describeKeys(storeTest: DefineTest): void {
+  const key = (dedupe: string, namespace = 'default') => ({ namespace, dedupe })
+
+  storeTest(
+    'those that hold a key come newest first, as the last change left them',
+    async ({ store, write }) => {
+      await write({
+        tasksInserted: [
+          taskRow(1, { dedupe: 'ä' }),
+          taskRow(2, { dedupe: 'ä', status: 'completed', closedAt: 4 }),
+          taskRow(3, { dedupe: 'b' }),
+          taskRow(4, { dedupe: 'ä', namespace: 'other' }),
+          taskRow(5),
+        ],
+      })
+      const asked = [key('ä'), key('none'), key('b'), key('ä', 'other')]
+      assert.deepEqual(await store.keyHolders(asked), [[2, 1], [], [3], [4]])
+      assert.deepEqual((await store.tasks([1]))[0]?.dedupe, 'ä')
+      await write({
+        tasksUpdated: [
+          { seq: 1, change: taskChange('completed') },
+          { seq: 5, change: taskChange('waiting', { dedupe: 'b' }) },
+        ],
+        tasksDeleted: [2],
+      })
+      assert.deepEqual(await store.keyHolders(asked), [[], [], [5, 3], [4]])
+    },
+  )
+
+  storeTest('of many that hold a key the newest come', async ({ store, write }) => {
+    await write({ tasksInserted: Array.from({ length: 20 }, (_, i) => taskRow(i + 1, { dedupe: 'a' })) })
+    const newest = Array.from({ length: KEY_HOLDERS_MAX }, (_, i) => 20 - i)
+    assert.deepEqual(await store.keyHolders([key('a')]), [newest])
+  })
 }
 
 function describeOrder(storeTest: DefineTest): void {

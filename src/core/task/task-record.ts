@@ -25,6 +25,10 @@ export interface TaskSpec {
   readonly startMs?: number
   readonly retry?: RetryPolicy
   readonly timeouts?: TaskTimeouts
+  /** No other task with this key is enqueued while it is open, nor in `forMs` from its enqueueing on. */
+  readonly dedupe?: { readonly key: string; readonly forMs?: number }
+  /** Another enqueue with this key replaces its input while its first delay lasts. */
+  readonly debounce?: { readonly key: string }
 }
 
 /** What changes; stored as JSON. A task that has only been enqueued has none of it. */
@@ -39,6 +43,8 @@ export interface TaskState {
   readonly wakeMs?: number
   /** When it was enqueued or retried last, if not `enqueuedMs`: its time limits count from here. */
   readonly sinceMs?: number
+  /** Instead of the input that it was enqueued with. */
+  readonly input?: Payload
   readonly startedMs?: number
   readonly servedMs?: number
   readonly checkpoint?: Payload

@@ -3,6 +3,7 @@ import type { LaneName } from '../../core/queue/lane.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
 import type { PolicyTask } from '../../core/queue/policy.ts'
 import type { QueuedTask, TaskPlace, TaskQueue } from '../../core/queue/task-queue.ts'
+import { isKeyHeld, keyTextOf } from '../../core/task/task-key.ts'
 import { dueMs, type TaskRecord, type TaskSpec, type TaskState } from '../../core/task/task-record.ts'
 import type { RunId } from '../../protocol/ids.ts'
 import { OWN_TASK_ID, TASK_PRIORITY } from '../../protocol/task-port.ts'
@@ -72,6 +73,15 @@ export class LiveTask implements QueuedTask {
     return this.batch === undefined || this.batch.open.isDone
   }
 
+  /** Of deduplication or debouncing; undefined: none. */
+  get keyText(): string | undefined {
+    return keyTextOf(this.head.name, this.spec)
+  }
+
+  holdsKey(nowMs: number): boolean {
+    return isKeyHeld(this.record, this.spec, nowMs)
+  }
+
   moved({ lane, rank, chargeMs }: TaskPlace): void {
     this.lane = lane
     this.rank = rank
@@ -87,6 +97,8 @@ export class LiveTask implements QueuedTask {
       rank: this.rank,
       dueAt: dueMs(record, this.spec),
       closedAt,
+      // Of a closed one the window may go on; what holds a key no longer is out of its index.
+      dedupe: (this.holdsKey(closedAt ?? 0) ? this.keyText : undefined) ?? null,
       state: stateText(record.state),
     }
   }

@@ -1,4 +1,5 @@
 /** The calls of clients about tasks: every answer waits for the commit of what it says. */
+import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type {
   QueueDescription,
@@ -12,7 +13,13 @@ import type {
   TaskRequest,
   TaskTarget,
 } from '../../protocol/task-port.ts'
-import { isTaskListed, type TaskRow, type TaskSeq } from '../../store/contract/task-rows.ts'
+import {
+  type HeldKey,
+  isTaskListed,
+  type TaskKey,
+  type TaskRow,
+  type TaskSeq,
+} from '../../store/contract/task-rows.ts'
 import type { Engine } from '../engine.ts'
 import { type LiveTask, seqOfOwnId } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
@@ -181,7 +188,7 @@ export class TaskCalls implements TaskPort {
     const { tasks } = this.#engine
     await tasks.ready()
     const { generation } = tasks
-    const existing = await this.#existing(requests)
+    const met = await this.#met(requests)
     this.#engine.assertOpen()
     if (!tasks.isOpen || generation !== tasks.generation) return this.#add(requests)
     const touched = new Set<LiveTask>()
@@ -190,11 +197,13 @@ export class TaskCalls implements TaskPort {
         const { namespace, id } = request
         // An earlier one of these may have it.
         const seq =
-          id === undefined ? undefined : (tasks.lookup.seqInMemory({ namespace, id }) ?? existing[i])
-        const known = seq === undefined ? undefined : tasks.lookup.inMemory(seq)
-        const task = seq === undefined ? this.#addOne(request) : known
+          id === undefined ? undefined : (tasks.lookup.seqInMemory({ namespace, id }) ?? met.seqs[i])
+        const holder = seq === undefined ? this.#holder(request, met.holders[i]) : undefined
+        const known = seq === undefined ? holder : tasks.lookup.inMemory(seq)
+        const isNew = seq === undefined && holder === undefined
+        const task = isNew ? this.#addOne(request) : known
         if (task !== undefined && !task.isCommitted) touched.add(task)
-        return { id: task?.id ?? id ?? '', enqueued: seq === undefined }
+        return { id: task?.id ?? id ?? '', enqueued: isNew }
       }),
     )
     const last = new Set([...touched].map(({ batch }) => batch))
@@ -202,9 +211,27 @@ export class TaskCalls implements TaskPort {
     return { added, durable: Promise.all(waits).then(() => {}) }
   }
 
-  #addOne(request: TaskRequest): LiveTask {
-    const { namespace, name, queue, id, delayMs, key, priority, estimateMs, retry, timeouts, input } = request
+  /** The task that holds the key of the request now; a debounced one takes its input. */
+  #holder(request: TaskRequest, stored: readonly LiveTask[] = []): LiveTask | undefined {
+    const { namespace, name, debounce, input } = request
+    const dedupe = keyTextOf(name, request)
+    if (dedupe === undefined) return undefined
     const { tasks, clock } = this.#engine
+    const nowMs = clock.nowMs()
+    const holder = tasks.lookup.holder({ namespace, dedupe }, stored, nowMs)
+    if (holder !== undefined && debounce !== undefined)
+      tasks.debounce(holder, debounced(holder.record, holder.spec, input, { nowMs, ...debounce }))
+    return holder
+  }
+
+  #addOne(request: TaskRequest): LiveTask {
+    const { namespace, name, queue, id, key, priority, estimateMs, retry, timeouts, input } = request
+    const { dedupe, debounce } = request
+    const { tasks, clock } = this.#engine
+    const delayMs =
+      debounce === undefined
+        ? request.delayMs
+        : Math.min(debounce.waitMs, debounce.maxWaitMs ?? debounce.waitMs)
     return tasks.enqueue(
       { namespace, name, queue, givenId: id ?? null },
       {
@@ -215,6 +242,8 @@ export class TaskCalls implements TaskPort {
         ...(delayMs === undefined ? {} : { startMs: clock.nowMs() + delayMs }),
         ...(retry === undefined ? {} : { retry }),
         ...(timeouts === undefined ? {} : { timeouts }),
+        ...(dedupe === undefined ? {} : { dedupe }),
+        ...(debounce === undefined ? {} : { debounce: { key: debounce.key } }),
       },
     )
   }
@@ -242,20 +271,36 @@ export class TaskCalls implements TaskPort {
     })
   }
 
-  /** Numbers of the tasks whose ids are taken; whoever calls this looks at them in the same turn. */
-  async #existing(requests: readonly TaskRequest[]): Promise<readonly (TaskSeq | undefined)[]> {
-    const { tasks } = this.#engine
-    const named = requests.flatMap(({ namespace, id }) => (id === undefined ? [] : [{ namespace, id }]))
-    if (named.length === 0) return []
-    const seqs = await tasks.lookup.seqsOf(named)
-    if (seqs.some((seq) => seq !== undefined && tasks.lookup.isDeleted(seq))) {
+  /** The tasks whose ids are taken, and that hold keys; whoever calls this looks at them in the same turn. */
+  async #met(requests: readonly TaskRequest[]): Promise<{
+    readonly seqs: readonly (TaskSeq | undefined)[]
+    readonly holders: readonly (readonly LiveTask[])[]
+  }> {
+    const { lookup } = this.#engine.tasks
+    const named: TaskKey[] = []
+    const keyed: HeldKey[] = []
+    for (const request of requests) {
+      const { namespace, name, id } = request
+      if (id !== undefined) named.push({ namespace, id })
+      const dedupe = keyTextOf(name, request)
+      if (dedupe !== undefined) keyed.push({ namespace, dedupe })
+    }
+    if (named.length === 0 && keyed.length === 0) return { seqs: [], holders: [] }
+    const { seqs, holders } = await lookup.met(named, keyed)
+    if (seqs.some((seq) => seq !== undefined && lookup.isDeleted(seq))) {
       // Its id is free when the deletion is durable.
       await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
       this.#engine.assertOpen()
-      return this.#existing(requests)
+      return this.#met(requests)
     }
-    let next = 0
-    return requests.map(({ id }) => (id === undefined ? undefined : seqs[next++]))
+    const ids = seqs.values()
+    const held = holders.values()
+    return {
+      seqs: requests.map(({ id }) => (id === undefined ? undefined : ids.next().value)),
+      holders: requests.map((request) =>
+        keyTextOf(request.name, request) === undefined ? [] : (held.next().value ?? []),
+      ),
+    }
   }
 
   /** Calls `use` with the task as it is in that very turn. */

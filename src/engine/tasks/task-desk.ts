@@ -178,7 +178,7 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     const task = new LiveTask(head, full, record, place, null)
     task.queue = queue
     this.#options.committer.writesFor(task.runId).insertTask(task.row())
-    this.#touch(task, head.givenId !== null || spec.owner !== undefined)
+    this.#touch(task, head.givenId !== null || spec.owner !== undefined || task.keyText !== undefined)
     this.#memory.putId(task)
     if (record.status === 'waiting') this.#wait(queue, task)
     return task
@@ -261,6 +261,11 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     batch.tasks.push(task)
     this.#memory.deleting(task.seq)
     this.#options.committer.touch()
+  }
+
+  /** The task is delayed, and stays so, with another input and time. */
+  debounce(task: LiveTask, record: TaskRecord): void {
+    this.#change(task, record)
   }
 
   /** The task is open. */

@@ -20,6 +20,7 @@ import { repeated } from '../repeated.ts'
 import { validate } from '../standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from './task.ts'
 import { TaskFailedError } from './task-failed-error.ts'
+import { keyOptionsOf, type TaskKeyOptions } from './task-key-options.ts'
 import {
   checkedPriority,
   queueOf,
@@ -28,7 +29,7 @@ import {
   taskOptionsOf,
 } from './task-options.ts'
 
-export interface EnqueueOptions extends TaskCallOptions {
+export interface EnqueueOptions extends TaskCallOptions, TaskKeyOptions {
   /** Unique in the namespace: enqueueing it again answers the handle of the existing task. Default: a new unique one. */
   readonly id?: string
 }
@@ -56,7 +57,13 @@ export interface TaskClientSettings extends PayloadWarner {
   readonly namespace: string
 }
 
-const ENQUEUE_OPTIONS: OptionNames<EnqueueOptions> = { id: true, ...TASK_CALL_OPTIONS }
+const ENQUEUE_OPTIONS: OptionNames<EnqueueOptions> = {
+  id: true,
+  ...TASK_CALL_OPTIONS,
+  dedupeKey: true,
+  dedupeFor: true,
+  debounce: true,
+}
 
 const LIST_OPTIONS: OptionNames<TaskListOptions> = {
   queue: true,
@@ -123,7 +130,7 @@ export class TaskClient {
     }
     const replies = await this.#port.enqueue(requests)
     const { namespace } = this.#settings
-    return replies.map(({ id }) => new TaskHandle<T>(this.#port, { namespace, id }))
+    return replies.map(({ id, enqueued }) => new TaskHandle<T>(this.#port, { namespace, id }, enqueued))
   }
 
   /** The handle of an existing task. */
@@ -168,7 +175,11 @@ export class TaskClient {
 
   #optionsOf(task: Task, options: EnqueueOptions): Omit<TaskRequest, 'input'> {
     const { namespace, limits } = this.#settings
-    const { id, queue, ...rest } = checkedOptions(options, 'enqueue()', ENQUEUE_OPTIONS)
+    const { id, queue, dedupeKey, dedupeFor, debounce, ...rest } = checkedOptions(
+      options,
+      'enqueue()',
+      ENQUEUE_OPTIONS,
+    )
     if (id?.startsWith?.(OWN_TASK_ID) === true)
       throw new PerdureError(
         'ID_INVALID',
@@ -179,6 +190,7 @@ export class TaskClient {
       name: task.name,
       queue: queueOf(task, queue, limits),
       ...(id === undefined ? {} : { id: checkedName(id, 'the id of a task', limits.idBytes) }),
+      ...keyOptionsOf({ dedupeKey, dedupeFor, debounce, delay: rest.delay }, limits),
       ...taskOptionsOf(task, rest, limits),
     }
   }
@@ -187,13 +199,16 @@ export class TaskClient {
 /** The handle of one task. It holds no state. */
 export class TaskHandle<T extends Task = Task> {
   readonly id: string
+  /** Of `enqueue`: whether it made the task; false: it existed, by its id or key. Undefined for the handle of `task()`. */
+  readonly enqueued: boolean | undefined
   readonly #port: TaskPort
   readonly #target: TaskTarget
 
-  constructor(port: TaskPort, target: TaskTarget) {
+  constructor(port: TaskPort, target: TaskTarget, enqueued?: boolean) {
     this.#port = port
     this.#target = target
     this.id = target.id
+    this.enqueued = enqueued
   }
 
   /** Waits for the result. Throws `TaskFailedError` if it failed, was cancelled or expired; its `cause` says why. */

@@ -27,6 +27,8 @@ export interface TaskRow extends QueueKey {
   /** When something is to be done for it, ms: its start, its next attempt, or the end of its time. */
   readonly dueAt: number | null
   readonly closedAt: number | null
+  /** Text of the key that it holds, for deduplication or debouncing; null: none. See `core/task/task-key.ts`. */
+  readonly dedupe: string | null
   /** JSON of what never changes: input and options. */
   readonly spec: string
   /** JSON of what changes; null: as at the beginning. */
@@ -34,12 +36,21 @@ export interface TaskRow extends QueueKey {
 }
 
 /** The columns that change; an update writes them all. */
-export type TaskChange = Pick<TaskRow, 'status' | 'lane' | 'rank' | 'dueAt' | 'closedAt' | 'state'>
+export type TaskChange = Pick<TaskRow, 'status' | 'lane' | 'rank' | 'dueAt' | 'closedAt' | 'dedupe' | 'state'>
 
 export interface TaskKey {
   readonly namespace: string
   readonly id: string
 }
+
+/** A key that tasks may hold. */
+export interface HeldKey {
+  readonly namespace: string
+  readonly dedupe: string
+}
+
+/** Holders of one key that are looked at: more than one has it only after retries. */
+export const KEY_HOLDERS_MAX = 8
 
 export interface LaneCount extends QueueKey {
   readonly lane: string
@@ -80,6 +91,8 @@ export interface TaskReads {
   tasks(seqs: readonly TaskSeq[]): Promise<readonly (TaskRow | undefined)[]>
   /** Numbers of tasks by their ids, in the order asked. */
   taskSeqs(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]>
+  /** Tasks that hold each key, newest first, at most `KEY_HOLDERS_MAX`; in the order asked. */
+  keyHolders(keys: readonly HeldKey[]): Promise<readonly (readonly TaskSeq[])[]>
   /** How many wait in each lane; lanes in which none waits are left out. In no order. */
   lanes(): Promise<readonly LaneCount[]>
   /** Waiting tasks of a lane after the position, in order of (rank, seq). */

@@ -24,8 +24,8 @@ const TABLES = [
   { table: 'outboxAdded', texts: 1, numbers: 3 },
   { table: 'outboxDropped', texts: 0, numbers: 3 },
   { table: 'deleted', texts: 3, numbers: 0 },
-  { table: 'tasksInserted', texts: 8, numbers: 5 },
-  { table: 'tasksUpdated', texts: 3, numbers: 4 },
+  { table: 'tasksInserted', texts: 9, numbers: 5 },
+  { table: 'tasksUpdated', texts: 4, numbers: 4 },
   { table: 'tasksDeleted', texts: 0, numbers: 1 },
 ] as const
 
@@ -174,6 +174,7 @@ function encodeTasks(batch: Batch, to: BatchEncoder): void {
     to.text(row.lane)
     to.text(row.spec)
     to.text(row.state ?? '')
+    to.text(row.dedupe ?? '')
     to.number(row.seq)
     to.number(row.partition)
     to.number(row.rank)
@@ -184,6 +185,7 @@ function encodeTasks(batch: Batch, to: BatchEncoder): void {
     to.text(change.status)
     to.text(change.lane)
     to.text(change.state ?? '')
+    to.text(change.dedupe ?? '')
     to.number(seq)
     to.number(change.rank)
     to.number(change.dueAt ?? Number.NaN)
