@@ -56,10 +56,15 @@ export {
   type EnqueueOptions,
   TaskHandle,
   type TaskInfo,
-  type TaskListOptions,
 } from './sdk/tasks/task-client.ts'
 export { TaskFailedError } from './sdk/tasks/task-failed-error.ts'
 export type { DebounceOptions, TaskKeyOptions } from './sdk/tasks/task-key-options.ts'
+export type {
+  RetryableTaskStatus,
+  TaskListOptions,
+  TaskRetryOptions,
+  TaskSelection,
+} from './sdk/tasks/task-list-options.ts'
 export type { TaskCallOptions, TaskTimeoutOptions } from './sdk/tasks/task-options.ts'
 export { createEngine, type EmbeddedEngine as Engine, type EngineSettings } from './server/embedded-engine.ts'
 export type { QueueSettings } from './server/queue-settings.ts'

@@ -3,8 +3,8 @@ import { failureOfTerminal } from '../core/execution/closing.ts'
 import type { ExecutionState, PendingOp } from '../core/execution/state.ts'
 import type { ExecutionDescription, ExecutionSummary, PendingOperation } from '../protocol/client-port.ts'
 import type { Failure } from '../protocol/failure.ts'
+import { ownTaskId } from '../protocol/task-ids.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
-import { ownTaskId } from './tasks/live-task.ts'
 
 export function summaryOf(row: ExecutionRow): ExecutionSummary {
   const { key, runId, workflow, version, status, startedAt, closedAt, attributes } = row

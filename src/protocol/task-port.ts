@@ -92,7 +92,29 @@ export interface TaskQuery {
   readonly queue?: string
   readonly name?: string
   readonly status?: readonly TaskStatus[]
+  readonly key?: string
+  /** Workflow id of the execution that asked for it. */
+  readonly owner?: string
+  /** Code of its last failure, of the catalogue or of the caller's own error. */
+  readonly errorCode?: string
+  /** Bounds of the time of its enqueueing, ms since 1970: from inclusive, to exclusive. */
+  readonly enqueuedFrom?: number
+  readonly enqueuedTo?: number
+  readonly idPrefix?: string
   readonly limit?: number
+  readonly cursor?: string
+}
+
+/** Statuses in which a task can be retried. */
+export const RETRYABLE_TASK_STATUSES = [
+  'failed',
+  'cancelled',
+  'expired',
+] as const satisfies readonly TaskStatus[]
+
+export interface TaskRetryPage {
+  readonly retried: number
+  /** There may be more. */
   readonly cursor?: string
 }
 
@@ -141,6 +163,8 @@ export interface TaskPort {
   cancel(target: TaskTarget, reason: string): Promise<void>
   /** A failed, cancelled or expired task begins anew, with all its attempts. */
   retry(target: TaskTarget): Promise<void>
+  /** The same for all that the query selects, oldest first, at most `limit` (default and most 500) at a time; by default `failed` ones. */
+  retryMany(query: TaskQuery): Promise<TaskRetryPage>
   reprioritise(target: TaskTarget, priority: number): Promise<void>
   /** Deletes a closed task. */
   delete(target: TaskTarget): Promise<void>

@@ -55,6 +55,7 @@ export class TestPort implements ClientPort {
     cancel: (...args) => this.#repeated('TASK_CLOSED', (port) => port.tasks.cancel(...args)),
     retry: (...args) => this.#repeated('TASK_OPEN', (port) => port.tasks.retry(...args)),
     delete: (...args) => this.#repeated('TASK_NOT_FOUND', (port) => port.tasks.delete(...args)),
+    retryMany: (query) => this.#call((port) => port.tasks.retryMany(query)),
     reprioritise: (...args) => this.#call((port) => port.tasks.reprioritise(...args)),
   }
 

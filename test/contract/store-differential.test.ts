@@ -46,27 +46,40 @@ const execution = fc
   .map(({ runId, change: changed, ...row }) => executionRow(runId, { ...row, ...changed }))
 
 const taskSeq = fc.integer({ min: 1, max: 12 })
-const taskStatus = fc.constantFrom<TaskStatus>('waiting', 'waiting', 'waiting', 'delayed', 'completed')
+const taskStatus = fc.constantFrom<TaskStatus>(
+  'waiting',
+  'waiting',
+  'waiting',
+  'delayed',
+  'completed',
+  'failed',
+)
 const lane = fc.constantFrom('a\n\n', 'b\n\n')
 const rank = fc.constantFrom(-1, 0, 0.5, 1e300)
 const due = fc.constantFrom(null, 0, 1, 2)
+const taskSpec = fc
+  .record({ enqueuedMs: small(4), key: fc.constantFrom(undefined, 'ada'), isOwned: fc.boolean() })
+  .map(({ isOwned, ...spec }) => JSON.stringify(isOwned ? { ...spec, owner: { workflowId: 'w' } } : spec))
+const taskState = fc.constantFrom(null, '{}', '{"failure":{"code":"E1"}}', '{"failure":{"code":"E2"}}')
 const dedupe = fc.constantFrom(null, null, 'k', 'l')
 const queue = fc.constantFrom('mail', 'print')
 
 const task = fc
   .record({
     seq: taskSeq,
-    id: fc.constantFrom(null, null, 'x', 'y'),
+    id: fc.constantFrom(null, null, 'x', 'y', 'xyz', 'x\u{10ffff}'),
     status: taskStatus,
     lane,
     rank,
     dueAt: due,
     queue,
     dedupe,
+    spec: taskSpec,
+    state: taskState,
   })
   .map(({ seq, ...row }) => taskRow(seq, row))
 const taskChangeOf = fc
-  .record({ status: taskStatus, lane, rank, dueAt: due, dedupe })
+  .record({ status: taskStatus, lane, rank, dueAt: due, dedupe, state: taskState })
   .map(({ status: next, ...more }) => taskChange(next, more))
 
 /** Few runs and numbers, so that keys meet: some batches are refused. */
@@ -166,8 +179,21 @@ const taskQuery: fc.Arbitrary<TaskListQuery> = fc
     before: optional(taskSeq),
     oldestFirst: optional(fc.boolean()),
     queue: optional(queue),
-    status: optional(fc.subarray<TaskStatus>(['waiting', 'delayed', 'completed'])),
+    status: optional(
+      fc.oneof(
+        fc.subarray<TaskStatus>(['waiting', 'delayed', 'completed', 'failed']),
+        fc.constant(['failed']),
+      ),
+    ),
     closedBefore: optional(fc.constantFrom(2_000, 2_001)),
+    namespace: optional(fc.constantFrom('default', 'other')),
+    key: optional(fc.constantFrom('ada', '')),
+    owner: optional(fc.constant('w')),
+    errorCode: optional(fc.constant('E1')),
+    enqueuedFrom: optional(small(4)),
+    enqueuedTo: optional(small(4)),
+    idPrefix: optional(fc.constantFrom('x', 'xy', '~', '~1', '')),
+    seqFrom: optional(taskSeq),
   })
   .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
 

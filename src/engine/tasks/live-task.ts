@@ -6,7 +6,8 @@ import type { QueuedTask, TaskPlace, TaskQueue } from '../../core/queue/task-que
 import { isKeyHeld, keyTextOf } from '../../core/task/task-key.ts'
 import { dueMs, type TaskRecord, type TaskSpec, type TaskState } from '../../core/task/task-record.ts'
 import type { RunId } from '../../protocol/ids.ts'
-import { OWN_TASK_ID, TASK_PRIORITY } from '../../protocol/task-port.ts'
+import { ownTaskId } from '../../protocol/task-ids.ts'
+import { TASK_PRIORITY } from '../../protocol/task-port.ts'
 import { isTaskClosed } from '../../protocol/task-status.ts'
 import type { TaskChange, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
@@ -137,17 +138,6 @@ export function aboutOf({ seq, name }: TaskHead, spec: TaskSpec, state: TaskStat
 /** A key for ids that callers gave. */
 export function taskIdText(namespace: string, id: string): string {
   return `${namespace}\0${id}`
-}
-
-export function ownTaskId(seq: TaskSeq): string {
-  return `${OWN_TASK_ID}${seq.toString(36)}`
-}
-
-/** The number in an id that no caller gave; undefined if it is none. */
-export function seqOfOwnId(id: string): TaskSeq | undefined {
-  if (!id.startsWith(OWN_TASK_ID)) return undefined
-  const seq = Number.parseInt(id.slice(OWN_TASK_ID.length), 36)
-  return Number.isSafeInteger(seq) && ownTaskId(seq) === id ? seq : undefined
 }
 
 function stateText(state: TaskState): string | null {

@@ -1,17 +1,20 @@
 /** The calls of clients about tasks: every answer waits for the commit of what it says. */
 import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
-import type {
-  QueueDescription,
-  TaskDescription,
-  TaskExplanation,
-  TaskOutcome,
-  TaskPage,
-  TaskPort,
-  TaskQuery,
-  TaskReply,
-  TaskRequest,
-  TaskTarget,
+import { seqOfOwnId } from '../../protocol/task-ids.ts'
+import {
+  type QueueDescription,
+  RETRYABLE_TASK_STATUSES,
+  type TaskDescription,
+  type TaskExplanation,
+  type TaskOutcome,
+  type TaskPage,
+  type TaskPort,
+  type TaskQuery,
+  type TaskReply,
+  type TaskRequest,
+  type TaskRetryPage,
+  type TaskTarget,
 } from '../../protocol/task-port.ts'
 import {
   type HeldKey,
@@ -19,16 +22,20 @@ import {
   type TaskKey,
   type TaskRow,
   type TaskSeq,
+  taskFactsOf,
 } from '../../store/contract/task-rows.ts'
 import type { Engine } from '../engine.ts'
-import { type LiveTask, seqOfOwnId } from './live-task.ts'
+import type { LiveTask } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
+import { lowestNumberFrom } from './task-numbers.ts'
 
 /** Tasks of one call that are recorded in one turn; between turns other work runs, and intake may have to wait. */
 const CHUNK_TASKS = 1000
 const ATTEMPTS = 5
 const LIST_DEFAULT = 100
 const LIST_LIMIT = 1000
+/** Tasks that are retried in one commit. */
+const RETRY_LIMIT = 500
 
 export class TaskCalls implements TaskPort {
   readonly #engine: Engine
@@ -113,13 +120,17 @@ export class TaskCalls implements TaskPort {
     const limit = status === undefined ? most : most + tasks.running
     const at = before === undefined ? {} : { before }
     const of = stored === undefined ? {} : { status: stored }
-    const rows = stored?.length === 0 ? [] : await options.store.listTasks({ ...query, ...at, ...of, limit })
+    const rows =
+      stored?.length === 0
+        ? []
+        : await options.store.listTasks({ ...query, ...fromNumber(query), ...at, ...of, limit })
     let found = rows.map((row) => tasks.lookup.ofRow(row))
     if (status !== undefined) found = found.filter((task) => !tasks.isRunning(task))
     if (status?.includes('running') === true)
       for (const task of tasks.allRunning()) {
         const isAhead = before !== undefined && task.seq >= before
-        if (!isAhead && isTaskListed({ ...task.head, status: 'running', closedAt: null }, query))
+        const row = { ...task.head, id: task.head.givenId, status: 'running', closedAt: null } as const
+        if (!isAhead && isTaskListed(row, query, () => taskFactsOf(task.spec, task.record.state)))
           found.push(task)
       }
     const listed = found.sort((a, b) => b.seq - a.seq).slice(0, most)
@@ -142,6 +153,43 @@ export class TaskCalls implements TaskPort {
       if (status === 'completed') throw new PerdureError('TASK_CLOSED', `task ${target.id} is completed`)
       this.#engine.tasks.retry(task)
     })
+  }
+
+  async retryMany({ cursor, limit = RETRY_LIMIT, ...query }: TaskQuery): Promise<TaskRetryPage> {
+    this.#engine.assertIntake()
+    const { tasks, options } = this.#engine
+    const status = query.status ?? ['failed']
+    const retryable: readonly string[] = RETRYABLE_TASK_STATUSES
+    const other = status.find((each) => !retryable.includes(each))
+    if (other !== undefined)
+      throw new PerdureError('ARGUMENT_INVALID', `tasks that are ${other} cannot be retried`)
+    const most = Math.min(limit, RETRY_LIMIT)
+    // In the order of this list `before` means after.
+    const at = cursor === undefined ? {} : { before: seqOfCursor(cursor) }
+    const rows = await options.store.listTasks({
+      ...query,
+      ...fromNumber(query),
+      ...at,
+      status,
+      oldestFirst: true,
+      limit: most,
+    })
+    // Looked for again: what the list gave may have changed since.
+    const found = await tasks.lookup.findAll(rows.map(({ seq }) => seq))
+    this.#engine.assertOpen()
+    const { retried, durable } = tasks.together(() => {
+      const retried = found.flatMap((each) => {
+        const task = each === undefined ? undefined : tasks.lookup.current(each)
+        if (task === undefined || !status.includes(task.record.status)) return []
+        tasks.retry(task)
+        return [task]
+      })
+      const last = retried.at(-1)
+      return { retried: retried.length, durable: last === undefined ? undefined : this.#durable(last) }
+    })
+    await durable
+    const last = rows.length < most ? undefined : rows.at(-1)
+    return last === undefined ? { retried } : { retried, cursor: last.seq.toString(36) }
   }
 
   async reprioritise(target: TaskTarget, priority: number): Promise<void> {
@@ -349,12 +397,13 @@ export class TaskCalls implements TaskPort {
   }
 }
 
+function fromNumber({ enqueuedFrom }: Pick<TaskQuery, 'enqueuedFrom'>): { readonly seqFrom?: TaskSeq } {
+  return enqueuedFrom === undefined ? {} : { seqFrom: lowestNumberFrom(enqueuedFrom) }
+}
+
 function seqOfCursor(cursor: string): TaskSeq {
   const seq = Number.parseInt(cursor, 36)
   if (!Number.isSafeInteger(seq) || seq.toString(36) !== cursor)
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      'the cursor of listTasks() is not one that listTasks() returned',
-    )
+    throw new PerdureError('ARGUMENT_INVALID', 'the cursor is not one that a list of tasks returned')
   return seq
 }

@@ -13,7 +13,6 @@ import {
   type TaskRequest,
   type TaskTarget,
 } from '../../protocol/task-port.ts'
-import type { TaskStatus } from '../../protocol/task-status.ts'
 import { checkedOptions, checkedReason, type OptionNames } from '../checked-arguments.ts'
 import { checkedPayload, type PayloadWarner } from '../checked-payload.ts'
 import { repeated } from '../repeated.ts'
@@ -21,6 +20,12 @@ import { validate } from '../standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from './task.ts'
 import { TaskFailedError } from './task-failed-error.ts'
 import { keyOptionsOf, type TaskKeyOptions } from './task-key-options.ts'
+import {
+  type TaskListOptions,
+  type TaskRetryOptions,
+  taskListQuery,
+  taskRetryQuery,
+} from './task-list-options.ts'
 import {
   checkedPriority,
   queueOf,
@@ -32,15 +37,6 @@ import {
 export interface EnqueueOptions extends TaskCallOptions, TaskKeyOptions {
   /** Unique in the namespace: enqueueing it again answers the handle of the existing task. Default: a new unique one. */
   readonly id?: string
-}
-
-export interface TaskListOptions {
-  readonly queue?: string
-  readonly name?: string
-  readonly status?: readonly TaskStatus[]
-  /** Default 100, at most 1,000. */
-  readonly limit?: number
-  readonly cursor?: string
 }
 
 export interface TaskInfo
@@ -64,24 +60,6 @@ const ENQUEUE_OPTIONS: OptionNames<EnqueueOptions> = {
   dedupeFor: true,
   debounce: true,
 }
-
-const LIST_OPTIONS: OptionNames<TaskListOptions> = {
-  queue: true,
-  name: true,
-  status: true,
-  limit: true,
-  cursor: true,
-}
-
-const STATUSES: readonly TaskStatus[] = [
-  'delayed',
-  'waiting',
-  'running',
-  'completed',
-  'failed',
-  'cancelled',
-  'expired',
-]
 
 export class TaskClient {
   readonly #port: TaskPort
@@ -146,26 +124,27 @@ export class TaskClient {
   async listTasks(
     options: TaskListOptions = {},
   ): Promise<{ readonly tasks: readonly TaskInfo[]; readonly cursor: string | undefined }> {
-    const { queue, name, status, limit, cursor } = checkedOptions(options, 'listTasks()', LIST_OPTIONS)
-    if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `listTasks(): limit is ${limit}, not a whole number of 1 or more`,
-      )
-    if (status !== undefined && (!Array.isArray(status) || status.some((each) => !STATUSES.includes(each))))
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `listTasks(): status is not a list of ${STATUSES.join(', ')}`,
-      )
-    const page = await this.#port.list({
-      namespace: this.#settings.namespace,
-      ...(queue === undefined ? {} : { queue }),
-      ...(name === undefined ? {} : { name }),
-      ...(status === undefined ? {} : { status }),
-      ...(limit === undefined ? {} : { limit }),
-      ...(cursor === undefined ? {} : { cursor }),
-    })
+    const page = await this.#port.list(taskListQuery(options, this.#settings.namespace))
     return { tasks: page.tasks.map(infoOf), cursor: page.cursor }
+  }
+
+  /**
+   * Retries all that the options select, oldest first, in commits of up to 500; by default the dead letters. Each task is
+   * retried once, also if it fails again meanwhile.
+   *
+   * @returns how many; when it throws, those of the commits before are retried
+   */
+  async retryTasks(options: TaskRetryOptions = {}): Promise<number> {
+    const query = taskRetryQuery(options, this.#settings.namespace)
+    let retried = 0
+    let cursor: string | undefined
+    do {
+      const at = cursor === undefined ? {} : { cursor }
+      const page = await repeated(() => this.#port.retryMany({ ...query, ...at }))
+      retried += page.retried
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    return retried
   }
 
   /** Queues in which tasks wait or have waited since the engine started. */

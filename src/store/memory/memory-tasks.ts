@@ -12,6 +12,7 @@ import {
   type TaskListQuery,
   type TaskRow,
   type TaskSeq,
+  taskFactsOfRow,
   type WaitingPage,
 } from '../contract/task-rows.ts'
 
@@ -112,7 +113,7 @@ export class MemoryTasks {
     const rows: TaskRow[] = []
     if (query.limit <= 0) return rows
     const visit = (row: TaskRow): boolean => {
-      if (isTaskListed(row, query)) rows.push({ ...row })
+      if (isTaskListed(row, query, () => taskFactsOfRow(row))) rows.push({ ...row })
       return rows.length < query.limit
     }
     const position = query.before === undefined ? undefined : { seq: query.before }
