@@ -1,7 +1,7 @@
 /** What callers give to `listTasks` and `retryTasks`, checked. */
 import { PerdureError } from '../../protocol/errors.ts'
 import { RETRYABLE_TASK_STATUSES, type TaskQuery } from '../../protocol/task-port.ts'
-import type { TaskStatus } from '../../protocol/task-status.ts'
+import { TASK_STATUSES, type TaskStatus } from '../../protocol/task-status.ts'
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
 
 /** Which tasks; what is left out selects nothing away. */
@@ -50,22 +50,12 @@ const SELECTION: OptionNames<TaskSelection> = {
 const LIST: OptionNames<TaskListOptions> = { ...SELECTION, status: true, limit: true, cursor: true }
 const RETRY: OptionNames<TaskRetryOptions> = { ...SELECTION, status: true }
 
-const STATUSES: readonly TaskStatus[] = [
-  'delayed',
-  'waiting',
-  'running',
-  'completed',
-  'failed',
-  'cancelled',
-  'expired',
-]
-
 export function taskListQuery(options: TaskListOptions, namespace: string): TaskQuery {
   const call = 'listTasks()'
   const { status, limit, cursor, ...selection } = checkedOptions(options, call, LIST)
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
     throw invalid(call, `limit is ${limit}, not a whole number of 1 or more`)
-  if (status !== undefined) checkStatuses(status, STATUSES, call)
+  if (status !== undefined) checkStatuses(status, TASK_STATUSES, call)
   return {
     namespace,
     ...selectionOf(selection, call),
