@@ -15,9 +15,11 @@ export type { ConflictPolicy, PendingOperation } from './protocol/client-port.ts
 export type { Duration } from './protocol/duration.ts'
 export { type ErrorCode, PerdureError } from './protocol/errors.ts'
 export type { Attributes, Event, ParentClosePolicy, SequencedEvent } from './protocol/event.ts'
+export type { ExecutionExplanation, WaitExplanation } from './protocol/execution-explanation.ts'
 export type { ExecutionStatus } from './protocol/execution-status.ts'
 export { ApplicationError, NonRetryableError } from './protocol/failure.ts'
 export type { Limits } from './protocol/limits.ts'
+export type { HeldUpTasks, QueueExplanation } from './protocol/queue-explanation.ts'
 export type { QueueDescription, TaskExplanation } from './protocol/task-port.ts'
 export type { TaskStatus } from './protocol/task-status.ts'
 export {

@@ -41,7 +41,8 @@ export function descriptionOf(state: ExecutionState): ExecutionDescription {
   }
 }
 
-function failureOfState(state: ExecutionState): Failure | undefined {
+/** Why it is parked, or how it failed. */
+export function failureOfState(state: ExecutionState): Failure | undefined {
   const { terminal, parkedFailure } = state
   if (terminal === undefined) return parkedFailure
   if (terminal.type === 'execution-completed' || terminal.type === 'execution-continued') return undefined

@@ -3,6 +3,7 @@ import type { Operation } from './event.ts'
 import type { Failure } from './failure.ts'
 import type { RunId } from './ids.ts'
 import type { Payload } from './payload.ts'
+import type { QueueExplanation } from './queue-explanation.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { TaskStatus } from './task-status.ts'
 import type { TaskProgress } from './task-worker-port.ts'
@@ -58,6 +59,11 @@ export interface TaskReply {
 export interface TaskTarget {
   readonly namespace: string
   readonly id: string
+}
+
+export interface QueueTarget {
+  readonly namespace: string
+  readonly queue: string
 }
 
 export type TaskOutcome =
@@ -150,6 +156,8 @@ export interface TaskExplanation {
   readonly untilMs?: number
   /** Other tasks that wait in its queue. */
   readonly others?: number
+  /** Those of them that start before it, as things are now; absent: not known without reading the whole queue. */
+  readonly ahead?: number
 }
 
 export interface TaskPort {
@@ -169,4 +177,5 @@ export interface TaskPort {
   /** Deletes a closed task. */
   delete(target: TaskTarget): Promise<void>
   queues(namespace: string): Promise<readonly QueueDescription[]>
+  explainQueue(queue: QueueTarget): Promise<QueueExplanation>
 }

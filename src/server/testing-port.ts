@@ -50,6 +50,7 @@ export class TestPort implements ClientPort {
     outcome: (target) => this.#options.whileWaiting(() => this.#call((port) => port.tasks.outcome(target))),
     describe: (target) => this.#call((port) => port.tasks.describe(target)),
     explain: (target) => this.#call((port) => port.tasks.explain(target)),
+    explainQueue: (queue) => this.#call((port) => port.tasks.explainQueue(queue)),
     list: (query) => this.#call((port) => port.tasks.list(query)),
     queues: (namespace) => this.#call((port) => port.tasks.queues(namespace)),
     cancel: (...args) => this.#repeated('TASK_CLOSED', (port) => port.tasks.cancel(...args)),
@@ -77,6 +78,7 @@ export class TestPort implements ClientPort {
   signal: ClientPort['signal'] = (...args) => this.#call((port) => port.signal(...args))
   query: ClientPort['query'] = (...args) => this.#call((port) => port.query(...args))
   describe: ClientPort['describe'] = (...args) => this.#call((port) => port.describe(...args))
+  explain: ClientPort['explain'] = (...args) => this.#call((port) => port.explain(...args))
   list: ClientPort['list'] = (...args) => this.#call((port) => port.list(...args))
   cancel: ClientPort['cancel'] = (...args) =>
     this.#repeated('EXECUTION_CLOSED', (port) => port.cancel(...args))

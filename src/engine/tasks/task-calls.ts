@@ -1,9 +1,11 @@
 /** The calls of clients about tasks: every answer waits for the commit of what it says. */
 import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import { seqOfOwnId } from '../../protocol/task-ids.ts'
 import {
   type QueueDescription,
+  type QueueTarget,
   RETRYABLE_TASK_STATUSES,
   type TaskDescription,
   type TaskExplanation,
@@ -28,6 +30,7 @@ import type { Engine } from '../engine.ts'
 import type { LiveTask } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
 import { lowestNumberFrom } from './task-numbers.ts'
+import { whyQueueWaits } from './why-queue-waits.ts'
 
 /** Tasks of one call that are recorded in one turn; between turns other work runs, and intake may have to wait. */
 const CHUNK_TASKS = 1000
@@ -212,6 +215,14 @@ export class TaskCalls implements TaskPort {
         waiting: queue.backlog.size,
         running: queue.limits.running,
       }))
+  }
+
+  async explainQueue({ namespace, queue: name }: QueueTarget): Promise<QueueExplanation> {
+    this.#engine.assertOpen()
+    const { tasks, options, clock } = this.#engine
+    await tasks.ready()
+    const live = tasks.queues.all().find(({ key }) => key.namespace === namespace && key.queue === name)
+    return whyQueueWaits(live?.queue, { name, worker: options.taskWorker, nowMs: clock.nowMs() })
   }
 
   /** What was not recorded is recorded again, as a whole. */

@@ -238,6 +238,12 @@ export class TaskDesk implements TaskWorkerHost<LiveTask> {
     return whyWaiting(task, { queue: this.#queueOf(task), worker, isRunning, nowMs: clock.nowMs() })
   }
 
+  /** Of those that are there, by their ids. */
+  async explainAll(seqs: readonly TaskSeq[]): Promise<ReadonlyMap<string, TaskExplanation>> {
+    const found = await this.lookup.findAll(seqs)
+    return new Map(found.flatMap((task) => (task === undefined ? [] : [[task.id, this.explain(task)]])))
+  }
+
   /** The task is open. */
   cancel(task: LiveTask, reason: string): void {
     this.#stop(task, platformFailure('CANCELLED', reason))

@@ -17,7 +17,7 @@ export function whyWaiting(
   task: LiveTask,
   { queue, worker, isRunning, nowMs }: Surroundings,
 ): TaskExplanation {
-  const { head, spec, record } = task
+  const { spec, record } = task
   const { status, state } = record
   const attempts = attemptsOf(state)
   const { maxAttempts } = spec.retry ?? DEFAULT_RETRY
@@ -26,12 +26,12 @@ export function whyWaiting(
   if (status === 'delayed') {
     const untilMs = state.wakeMs ?? nowMs
     const inMs = Math.max(0, untilMs - nowMs)
-    if (attempts === 0) return { reason: 'delayed', sentence: `its time comes in ${shown(inMs)}`, untilMs }
-    const sentence = `attempt ${attempts + 1} of ${maxAttempts} begins in ${shown(inMs)}: ${state.failure?.message ?? 'the last one failed'}`
+    if (attempts === 0) return { reason: 'delayed', sentence: `its time comes in ${shownMs(inMs)}`, untilMs }
+    const sentence = `attempt ${attempts + 1} of ${maxAttempts} begins in ${shownMs(inMs)}: ${state.failure?.message ?? 'the last one failed'}`
     return { reason: 'retry', sentence, untilMs, attempts }
   }
   if (status !== 'waiting') return { reason: status, sentence: `it is ${status}` }
-  return waiting(task, queue, worker) ?? busy(head.queue, queue, worker)
+  return waiting(task, queue, worker) ?? busy(task, queue, worker)
 }
 
 /** What holds it up; undefined: only those before it. */
@@ -66,13 +66,19 @@ function waiting(
   return undefined
 }
 
-function busy(name: string, queue: TaskQueue<LiveTask>, worker: TaskWorkerPort<LiveTask>): TaskExplanation {
+function busy(task: LiveTask, queue: TaskQueue<LiveTask>, worker: TaskWorkerPort<LiveTask>): TaskExplanation {
   const others = queue.backlog.size - 1
+  const ahead = queue.backlog.ahead(task, (name) => worker.supports(name))
   const places = worker.free > 0 ? `${worker.free} places are free` : `all ${worker.running} places are taken`
-  const sentence = `${others === 1 ? '1 other task waits' : `${others.toLocaleString('en')} other tasks wait`} in queue ${name} under ${queue.policy.name}; ${places}`
-  return { reason: 'in-line', sentence, others }
+  const where = `in queue ${task.head.queue} under ${queue.policy.name}; ${places}`
+  if (ahead === undefined) {
+    const line = others === 1 ? '1 other task waits' : `${others.toLocaleString('en')} other tasks wait`
+    return { reason: 'in-line', sentence: `${line} ${where}`, others }
+  }
+  const line = ahead === 1 ? '1 task is' : `${ahead === 0 ? 'no' : ahead.toLocaleString('en')} tasks are`
+  return { reason: 'in-line', sentence: `${line} ahead of it ${where}`, others, ahead }
 }
 
-function shown(ms: number): string {
+export function shownMs(ms: number): string {
   return ms < 1000 ? `${Math.ceil(ms)} ms` : `${Math.ceil(ms / 1000)} s`
 }

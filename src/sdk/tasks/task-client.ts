@@ -4,6 +4,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { decodePayload } from '../../protocol/payload.ts'
+import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import {
   OWN_TASK_ID,
   type QueueDescription,
@@ -150,6 +151,13 @@ export class TaskClient {
   /** Queues in which tasks wait or have waited since the engine started. */
   async queues(): Promise<readonly QueueDescription[]> {
     return this.#port.queues(this.#settings.namespace)
+  }
+
+  /** Why its tasks wait, in a sentence and as data. A queue that nobody has used is empty. */
+  async explainQueue(name: string): Promise<QueueExplanation> {
+    const { namespace, limits } = this.#settings
+    const queue = checkedName(name, 'the name of a queue', limits.idBytes)
+    return repeated(() => this.#port.explainQueue({ namespace, queue }))
   }
 
   #optionsOf(task: Task, options: EnqueueOptions): Omit<TaskRequest, 'input'> {
