@@ -43,9 +43,10 @@ async function enqueueAll({ engine, noop }: Opened, tasks: number): Promise<void
     await engine.enqueueMany(noop, inputs.slice(0, tasks - done))
 }
 
-/** Memory of an engine in which nothing waits. */
-export async function emptyBacklog({ directory, inFlight }: Omit<BacklogOrder, 'tasks'>): Promise<Memory> {
-  const { engine } = await openEngine(directory, () => {}, inFlight, true)
+/** Memory of an engine on what waits in the file, if anything does, when it has read what it keeps in memory. */
+export async function restOnBacklog({ directory, inFlight }: Omit<BacklogOrder, 'tasks'>): Promise<Memory> {
+  const { engine, noop } = await openEngine(directory, () => {}, inFlight, true)
+  await engine.enqueue(noop, {})
   const memory = await settledMemory()
   await engine.close()
   return memory

@@ -1,5 +1,5 @@
 /** What a process of the benchmark can be told to do. */
-import { backlogIsReady, emptyBacklog, fillBacklog, measureBacklogRates } from './backlog-run.ts'
+import { backlogIsReady, fillBacklog, measureBacklogRates, restOnBacklog } from './backlog-run.ts'
 import { replayHistory, runBareHistory, runEngineHistory } from './history-run.ts'
 import { runBareLanes, runEngineLanes } from './lanes.ts'
 import { measurePicks } from './pick-cost.ts'
@@ -32,7 +32,7 @@ export const tasks = {
   'engine-queue': runEngineQueue,
   'bare-queue': runBareQueue,
   'pick-costs': measurePicks,
-  'empty-backlog': emptyBacklog,
+  'rest-on-backlog': restOnBacklog,
   'fill-backlog': fillBacklog,
   'ready-backlog': backlogIsReady,
   'backlog-rates': measureBacklogRates,
