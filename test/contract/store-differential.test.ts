@@ -32,6 +32,7 @@ const RUN_IDS = Array.from({ length: RUNS }, (_, i) => runIdAt(i))
 const KEYS = Array.from({ length: 3 }, (_, i) => keyAt(i))
 
 const small = (most: number) => fc.nat(most)
+const optional = <T>(item: fc.Arbitrary<T>) => fc.option(item, { nil: undefined })
 const run = small(RUNS - 1).map(runIdAt)
 const key = fc.constantFrom(...KEYS)
 const few = <T>(item: fc.Arbitrary<T>) => fc.array(item, { maxLength: 2 })
@@ -79,8 +80,10 @@ const task = fc
   })
   .map(({ seq, ...row }) => taskRow(seq, row))
 const taskChangeOf = fc
-  .record({ status: taskStatus, lane, rank, dueAt: due, dedupe, state: taskState })
-  .map(({ status: next, ...more }) => taskChange(next, more))
+  .record({ status: taskStatus, lane, rank, dueAt: due, key: optional(dedupe), state: taskState })
+  .map(({ status: next, key: held, ...more }) =>
+    taskChange(next, held === undefined ? more : { ...more, dedupe: held }),
+  )
 
 /** Few runs and numbers, so that keys meet: some batches are refused. */
 const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record({
@@ -143,7 +146,6 @@ type Operation =
   | { readonly kind: 'recoverable'; readonly after: RunId | undefined; readonly limit: number }
 
 const limit = fc.constantFrom(1, 1, 2, 100)
-const optional = <T>(item: fc.Arbitrary<T>) => fc.option(item, { nil: undefined })
 const position = fc.record({ dueAt: small(4), runId: fc.oneof(run, fc.constant('')), timer })
 
 const query: fc.Arbitrary<StoreListQuery> = fc

@@ -90,7 +90,6 @@ export function taskChange(status: TaskStatus, more: Partial<TaskChange> = {}): 
     rank: 1,
     dueAt: null,
     closedAt,
-    dedupe: null,
     state: '{"attempt":1}',
     ...more,
   }

@@ -90,7 +90,9 @@ function describeKeys(storeTest: DefineTest): void {
       assert.deepEqual((await store.tasks([1]))[0]?.dedupe, 'ä')
       await write({
         tasksUpdated: [
-          { seq: 1, change: taskChange('completed') },
+          { seq: 1, change: taskChange('completed', { dedupe: null }) },
+          // Nothing is said of its key: it stays.
+          { seq: 3, change: taskChange('completed') },
           { seq: 5, change: taskChange('waiting', { dedupe: 'b' }) },
         ],
         tasksDeleted: [2],

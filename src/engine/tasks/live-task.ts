@@ -92,21 +92,27 @@ export class LiveTask implements QueuedTask {
 
   change(): TaskChange {
     const { record, closedAt } = this
-    return {
+    const change = {
       status: record.status,
       lane: this.lane.text,
       rank: this.rank,
       dueAt: dueMs(record, this.spec),
       closedAt,
-      // Of a closed one the window may go on; what holds a key no longer is out of its index.
-      dedupe: (this.holdsKey(closedAt ?? 0) ? this.keyText : undefined) ?? null,
       state: stateText(record.state),
     }
+    return this.keyText === undefined ? change : { ...change, dedupe: this.heldKey }
+  }
+
+  /** Of a closed one the window may go on; what holds a key no longer is out of its index. */
+  private get heldKey(): string | null {
+    return (this.holdsKey(this.closedAt ?? 0) ? this.keyText : undefined) ?? null
   }
 
   row(): TaskRow {
     const { seq, namespace, givenId: id, queue, partition, name } = this.head
-    return { seq, namespace, id, queue, partition, name, ...this.change(), spec: JSON.stringify(this.spec) }
+    const { heldKey: dedupe } = this
+    const spec = JSON.stringify(this.spec)
+    return { seq, namespace, id, queue, partition, name, ...this.change(), dedupe, spec }
   }
 }
 

@@ -38,7 +38,11 @@ export interface TaskRow extends QueueKey {
 }
 
 /** The columns that change; an update writes them all. */
-export type TaskChange = Pick<TaskRow, 'status' | 'lane' | 'rank' | 'dueAt' | 'closedAt' | 'dedupe' | 'state'>
+export interface TaskChange
+  extends Pick<TaskRow, 'status' | 'lane' | 'rank' | 'dueAt' | 'closedAt' | 'state'> {
+  /** In each change of a task that has a key, and in none of another: absent, the column stays as it is. */
+  readonly dedupe?: string | null
+}
 
 export interface TaskKey {
   readonly namespace: string

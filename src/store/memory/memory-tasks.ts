@@ -67,7 +67,7 @@ export class MemoryTasks {
   change(seq: TaskSeq, change: TaskChange): void {
     const row = this.#bySeq.get(seq)
     if (row === undefined) return
-    const { status, lane, rank, dueAt, closedAt, dedupe, state } = change
+    const { status, lane, rank, dueAt, closedAt, dedupe = row.dedupe, state } = change
     this.#take(row)
     this.#put({ ...row, status, lane, rank, dueAt, closedAt, dedupe, state })
   }

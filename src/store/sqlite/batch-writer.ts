@@ -151,7 +151,7 @@ export class BatchWriter {
     const { statements, inserters } = this
     for (let i = 0; i < counts.tasksInserted; i++) {
       inserters.task.add(cursor.text(), cursor.textOrNull(), cursor.text(), cursor.text(), cursor.text())
-      inserters.task.add(cursor.text(), cursor.text(), cursor.textOrNull(), cursor.textOrNull())
+      inserters.task.add(cursor.text(), cursor.text(), cursor.textOrNull())
       inserters.task.add(cursor.number(), cursor.number(), cursor.number())
       inserters.task.add(cursor.numberOrNull(), cursor.numberOrNull())
     }
@@ -160,12 +160,12 @@ export class BatchWriter {
       const status = cursor.text()
       const lane = cursor.text()
       const state = cursor.textOrNull()
-      const dedupe = cursor.textOrNull()
       const seq = cursor.number()
       const rank = cursor.number()
-      const dueAt = cursor.numberOrNull()
-      statements.updateTask.run(status, lane, rank, dueAt, cursor.numberOrNull(), state, dedupe, seq)
+      statements.updateTask.run(status, lane, rank, cursor.numberOrNull(), cursor.numberOrNull(), state, seq)
     }
+    for (let i = 0; i < counts.taskKeys; i++)
+      statements.updateTaskKey.run(cursor.textOrNull(), cursor.number())
     for (let i = 0; i < counts.tasksDeleted; i++) statements.deleteTask.run(cursor.number())
   }
 
@@ -214,8 +214,8 @@ function prepareStatements(database: DatabaseSync) {
     dropMessage: prepare('delete from outbox where from_shard = ? and to_shard = ? and seq = ?'),
     deleteCurrent: prepare('delete from current where namespace = ? and workflow_id = ? and run_id = ?'),
     updateTask: prepare(`
-      update or fail task set status = ?, lane = ?, rank = ?, due_at = ?, closed_at = ?, state = ?, dedupe = ?
-      where seq = ?`),
+      update or fail task set status = ?, lane = ?, rank = ?, due_at = ?, closed_at = ?, state = ? where seq = ?`),
+    updateTaskKey: prepare('update or fail task set dedupe = ? where seq = ?'),
     deleteTask: prepare('delete from task where seq = ?'),
     deleteRun: ['journal', 'execution', 'timer'].map((table) =>
       prepare(`delete from ${table} where day = ? and run_id = ?`),
@@ -249,9 +249,9 @@ function prepareInserters(database: DatabaseSync) {
       tail: 'on conflict (day, run_id, timer) do update set due_at = excluded.due_at, shard = excluded.shard',
     }),
     task: new RowInserter(database, {
-      into: `insert or fail into task (namespace, id, queue, name, status, lane, spec, state, dedupe, seq, part, rank,
-        due_at, closed_at)`,
-      row: '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      into: `insert or fail into task (namespace, id, queue, name, status, lane, spec, state, seq, part, rank, due_at,
+        closed_at)`,
+      row: '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     }),
     outbox: new RowInserter(database, {
       into: 'insert or fail into outbox (message, from_shard, to_shard, seq)',
