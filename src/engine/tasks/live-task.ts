@@ -27,6 +27,8 @@ export class LiveTask implements QueuedTask {
   readonly head: TaskHead
   readonly seq: TaskSeq
   readonly spec: TaskSpec
+  /** Of deduplication or debouncing; undefined: none. */
+  readonly keyText: string | undefined
   record: TaskRecord
   closedAt: number | null
   lane: LaneName
@@ -44,6 +46,7 @@ export class LiveTask implements QueuedTask {
     this.head = head
     this.seq = head.seq
     this.spec = spec
+    this.keyText = keyTextOf(head.name, spec)
     this.record = record
     this.lane = place.lane
     this.rank = place.rank
@@ -74,11 +77,6 @@ export class LiveTask implements QueuedTask {
     return this.batch === undefined || this.batch.open.isDone
   }
 
-  /** Of deduplication or debouncing; undefined: none. */
-  get keyText(): string | undefined {
-    return keyTextOf(this.head.name, this.spec)
-  }
-
   holdsKey(nowMs: number): boolean {
     return isKeyHeld(this.record, this.spec, nowMs)
   }
@@ -105,7 +103,7 @@ export class LiveTask implements QueuedTask {
 
   /** Of a closed one the window may go on; what holds a key no longer is out of its index. */
   private get heldKey(): string | null {
-    return (this.holdsKey(this.closedAt ?? 0) ? this.keyText : undefined) ?? null
+    return this.keyText !== undefined && this.holdsKey(this.closedAt ?? 0) ? this.keyText : null
   }
 
   row(): TaskRow {
