@@ -5,6 +5,7 @@ import type { StoreName } from './lanes.ts'
 import { tableOf } from './report.ts'
 import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
+import { backlog } from './workloads/backlog.ts'
 import { balance } from './workloads/balance.ts'
 import { fanout } from './workloads/fanout.ts'
 import { history } from './workloads/history.ts'
@@ -17,7 +18,16 @@ import { printTable } from './workloads/table-workload.ts'
 import { workflowTasks } from './workloads/workflow-tasks.ts'
 import type { BenchOptions, Workload } from './workloads/workload.ts'
 
-const WORKLOADS: readonly Workload[] = [steps, fanout, history, sleepers, recovery, queue, workflowTasks]
+const WORKLOADS: readonly Workload[] = [
+  steps,
+  fanout,
+  history,
+  sleepers,
+  recovery,
+  queue,
+  backlog,
+  workflowTasks,
+]
 
 /** Without store and engine: with rows and tables of their own. */
 const TABLES = [picks, balance] as const

@@ -114,7 +114,8 @@ export async function runBareQueue({ directory, tasks }: QueueOrder): Promise<Qu
 
 let single: ReturnType<ReturnType<typeof openWriting>['prepare']> | undefined
 
-async function measured(
+/** Tasks per second of some work. */
+export async function measured(
   tasks: number,
   work: () => Promise<{ readonly commits: number; readonly rows: number }>,
 ): Promise<LoopMeasures> {

@@ -1,6 +1,4 @@
 /** Executions that sleep: how fast they start, what they cost in memory, how late they wake. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { createEngine, workflow } from '../src/index.ts'
 import { bareSqlite, runBareLoop } from './bare-loop.ts'
 import { fsyncsOf } from './fsync-count.ts'
@@ -8,6 +6,7 @@ import { bareExecutions, storeFile } from './lanes.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
 import { type LoopMeasures, Meter } from './meter.ts'
 import type { Say } from './say.ts'
+import { type Memory, settledMemory } from './settled-memory.ts'
 
 export interface SleepersOrder {
   readonly directory: string
@@ -16,13 +15,6 @@ export interface SleepersOrder {
   readonly executions: number
   /** Ids of executions begin with it: several groups share a file. */
   readonly group: string
-}
-
-export interface Memory {
-  /** As it is when the work is done. */
-  readonly rssMiB: number
-  /** After a collection of all garbage, which a process that is left alone comes to by itself within 15 s. */
-  readonly settledRssMiB: number
 }
 
 export interface Lateness {
@@ -42,8 +34,6 @@ const MONTH_MS = 30 * 86_400_000
 /** The timer that has to fire after the restart. */
 const ALARM_ID = 'alarm'
 const ALARM_MS = 500
-const SETTLE_MS = 200
-const SETTLE_TURNS = 3
 const DUE_SPAN_MS = 1000
 const FIRE_LIMIT_MS = 300_000
 
@@ -183,19 +173,6 @@ export async function wakeAll(order: SleepersOrder & { readonly leadMs: number }
     latenessMs: { p50: lateness.quantileMs(0.5), p99: lateness.quantileMs(0.99) },
     peakRssMiB: process.resourceUsage().maxRSS / 1024,
   }
-}
-
-async function settledMemory(): Promise<Memory> {
-  const rssMiB = process.memoryUsage.rss() / 2 ** 20
-  // Not a flag of the process: it would be one of the measured parts too.
-  setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  if (typeof collect !== 'function') throw new Error('there is no garbage collector to call')
-  for (let turn = 0; turn < SETTLE_TURNS; turn++) {
-    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
-    await waitMs(SETTLE_MS)
-  }
-  return { rssMiB, settledRssMiB: process.memoryUsage.rss() / 2 ** 20 }
 }
 
 function waitMs(ms: number): Promise<void> {

@@ -1,4 +1,5 @@
 /** What a process of the benchmark can be told to do. */
+import { backlogIsReady, fillBacklog, measureBacklogRates, restOnBacklog } from './backlog-run.ts'
 import { replayHistory, runBareHistory, runEngineHistory } from './history-run.ts'
 import { runBareLanes, runEngineLanes } from './lanes.ts'
 import { measurePicks } from './pick-cost.ts'
@@ -31,6 +32,10 @@ export const tasks = {
   'engine-queue': runEngineQueue,
   'bare-queue': runBareQueue,
   'pick-costs': measurePicks,
+  'rest-on-backlog': restOnBacklog,
+  'fill-backlog': fillBacklog,
+  'ready-backlog': backlogIsReady,
+  'backlog-rates': measureBacklogRates,
 } as const
 
 export type Tasks = typeof tasks

@@ -15,9 +15,11 @@ export type { ConflictPolicy, PendingOperation } from './protocol/client-port.ts
 export type { Duration } from './protocol/duration.ts'
 export { type ErrorCode, PerdureError } from './protocol/errors.ts'
 export type { Attributes, Event, ParentClosePolicy, SequencedEvent } from './protocol/event.ts'
+export type { ExecutionExplanation, WaitExplanation } from './protocol/execution-explanation.ts'
 export type { ExecutionStatus } from './protocol/execution-status.ts'
 export { ApplicationError, NonRetryableError } from './protocol/failure.ts'
 export type { Limits } from './protocol/limits.ts'
+export type { HeldUpTasks, QueueExplanation } from './protocol/queue-explanation.ts'
 export type { QueueDescription, TaskExplanation } from './protocol/task-port.ts'
 export type { TaskStatus } from './protocol/task-status.ts'
 export {
@@ -56,9 +58,15 @@ export {
   type EnqueueOptions,
   TaskHandle,
   type TaskInfo,
-  type TaskListOptions,
 } from './sdk/tasks/task-client.ts'
 export { TaskFailedError } from './sdk/tasks/task-failed-error.ts'
+export type { DebounceOptions, TaskKeyOptions } from './sdk/tasks/task-key-options.ts'
+export type {
+  RetryableTaskStatus,
+  TaskListOptions,
+  TaskRetryOptions,
+  TaskSelection,
+} from './sdk/tasks/task-list-options.ts'
 export type { TaskCallOptions, TaskTimeoutOptions } from './sdk/tasks/task-options.ts'
 export { createEngine, type EmbeddedEngine as Engine, type EngineSettings } from './server/embedded-engine.ts'
 export type { QueueSettings } from './server/queue-settings.ts'

@@ -1,7 +1,8 @@
 /** Many sleeping executions: what they cost in memory, after a restart, at the next start, and when all wake at once. */
 import type { LoopMeasures } from '../meter.ts'
 import { type BenchResult, median, type Round, ratioOf, resultOf, rounded } from '../result.ts'
-import type { Lateness, Memory } from '../sleepers-run.ts'
+import type { Memory } from '../settled-memory.ts'
+import type { Lateness } from '../sleepers-run.ts'
 import { startTask } from '../task-process.ts'
 import { type BenchOptions, inDirectory, taskAnswer, type Workload } from './workload.ts'
 

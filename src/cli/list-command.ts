@@ -1,6 +1,6 @@
 /** `perdure list`: the executions of a store, newest first. */
 import type { Attributes } from '../protocol/event.ts'
-import { EXECUTION_STATUSES, type ExecutionStatus } from '../protocol/execution-status.ts'
+import { EXECUTION_STATUSES } from '../protocol/execution-status.ts'
 import { DEFAULT_NAMESPACE, isRunId, type RunId } from '../protocol/ids.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
 import type { StoreListQuery } from '../store/contract/store.ts'
@@ -13,7 +13,7 @@ import {
   STORE_OPTIONS,
 } from './command.ts'
 import { printable } from './display-width.ts'
-import { nearestWord } from './nearest-word.ts'
+import { knownWord } from './nearest-word.ts'
 import { statusCell } from './status-style.ts'
 import { openStoreReader } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
@@ -124,7 +124,7 @@ function selectionOf(options: GivenOptions, nowMs: number): Selection {
   const status = options
     .texts('status')
     .flatMap((text) => text.split(','))
-    .map(statusOf)
+    .map((text) => knownWord(text, EXECUTION_STATUSES, 'a status'))
   const workflow = options.text('workflow')
   const namespace = options.text('namespace')
   const since = options.text('since')
@@ -143,16 +143,6 @@ function selectionOf(options: GivenOptions, nowMs: number): Selection {
     limit: options.count('limit', 1) ?? DEFAULT_LIMIT,
     cursor,
   }
-}
-
-function statusOf(text: string): ExecutionStatus {
-  const status = EXECUTION_STATUSES.find((each) => each === text)
-  if (status !== undefined) return status
-  const nearest = nearestWord(text, EXECUTION_STATUSES)
-  throw new UsageError(
-    `'${text}' is not a status`,
-    nearest === undefined ? `One of: ${EXECUTION_STATUSES.join(', ')}.` : `Did you mean ${nearest}?`,
-  )
 }
 
 function attributeOf(text: string): AttributeFilter {

@@ -1,3 +1,5 @@
+import { UsageError } from './usage-error.ts'
+
 /** The word that was probably meant, by the number of typing mistakes (a swap of two neighbours is one). */
 export function nearestWord(typed: string, words: readonly string[]): string | undefined {
   const most = Math.max(1, Math.floor(typed.length / 3))
@@ -9,6 +11,17 @@ export function nearestWord(typed: string, words: readonly string[]): string | u
       nearest = { word, mistakes }
   }
   return nearest?.word
+}
+
+/** The word if it is one of these; else a `UsageError` that says which was probably meant. */
+export function knownWord<Word extends string>(typed: string, words: readonly Word[], what: string): Word {
+  const known = words.find((each) => each === typed)
+  if (known !== undefined) return known
+  const nearest = nearestWord(typed, words)
+  throw new UsageError(
+    `'${typed}' is not ${what}`,
+    nearest === undefined ? `One of: ${words.join(', ')}.` : `Did you mean ${nearest}?`,
+  )
 }
 
 /** Restricted Damerau-Levenshtein distance, row by row. */

@@ -10,6 +10,7 @@ import { listCommand } from './list-command.ts'
 import { nearestWord } from './nearest-word.ts'
 import { Output, OutputClosedError, type OutputOptions } from './output.ts'
 import { showCommand } from './show-command.ts'
+import { tasksCommand } from './tasks-command.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface ProgramHost extends OutputOptions {
@@ -21,7 +22,13 @@ export const EXIT_FINE = 0
 export const EXIT_ERROR = 1
 export const EXIT_USAGE = 2
 
-export const COMMANDS: readonly Command[] = [listCommand, showCommand, historyCommand, doctorCommand]
+export const COMMANDS: readonly Command[] = [
+  listCommand,
+  showCommand,
+  historyCommand,
+  tasksCommand,
+  doctorCommand,
+]
 
 /** Runs one command line; resolves to the exit code, and never rejects. */
 export async function runProgram(args: readonly string[], host: ProgramHost): Promise<number> {

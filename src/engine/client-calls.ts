@@ -15,6 +15,7 @@ import type {
 } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
 import { type Event, isTerminal, type SequencedEvent, type TerminalEvent } from '../protocol/event.ts'
+import type { ExecutionExplanation } from '../protocol/execution-explanation.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId, type WorkflowKey } from '../protocol/ids.ts'
@@ -26,6 +27,7 @@ import type { LiveExecution } from './live-execution.ts'
 import { outcomeFrom } from './outcome.ts'
 import { Starts } from './starts.ts'
 import { TaskCalls } from './tasks/task-calls.ts'
+import { tasksOf, whyExecutionWaits, withTasks } from './why-execution-waits.ts'
 
 const LIST_LIMIT = 1000
 const LIST_DEFAULT = 100
@@ -199,6 +201,23 @@ export class ClientCalls implements ClientPort {
       const description = descriptionOf(execution.state)
       await this.#durable(execution)
       return description
+    } finally {
+      this.#unpin(execution)
+    }
+  }
+
+  async explain(target: ExecutionTarget): Promise<ExecutionExplanation> {
+    const execution = await this.#with(target, pinned)
+    const { tasks, clock } = this.#engine
+    try {
+      const { state } = execution
+      if (!isClosed(state.status) && execution.run !== undefined) await this.#codeReady(execution)
+      const { run } = execution
+      const code = { isLive: run !== undefined, waits: run?.waits() ?? [] }
+      const explanation = whyExecutionWaits(state, code, clock.nowMs())
+      const numbers = tasksOf(state)
+      await this.#durable(execution)
+      return numbers.length === 0 ? explanation : withTasks(explanation, await tasks.explainAll(numbers))
     } finally {
       this.#unpin(execution)
     }

@@ -3,8 +3,8 @@ import { failureOfTerminal } from '../core/execution/closing.ts'
 import type { ExecutionState, PendingOp } from '../core/execution/state.ts'
 import type { ExecutionDescription, ExecutionSummary, PendingOperation } from '../protocol/client-port.ts'
 import type { Failure } from '../protocol/failure.ts'
+import { ownTaskId } from '../protocol/task-ids.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
-import { ownTaskId } from './tasks/live-task.ts'
 
 export function summaryOf(row: ExecutionRow): ExecutionSummary {
   const { key, runId, workflow, version, status, startedAt, closedAt, attributes } = row
@@ -41,7 +41,8 @@ export function descriptionOf(state: ExecutionState): ExecutionDescription {
   }
 }
 
-function failureOfState(state: ExecutionState): Failure | undefined {
+/** Why it is parked, or how it failed. */
+export function failureOfState(state: ExecutionState): Failure | undefined {
   const { terminal, parkedFailure } = state
   if (terminal === undefined) return parkedFailure
   if (terminal.type === 'execution-completed' || terminal.type === 'execution-continued') return undefined

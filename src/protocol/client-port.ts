@@ -1,6 +1,7 @@
 /** Between the typed client and the engine, embedded or remote: payloads are encoded, ids are text. */
 
 import type { Attributes, SequencedEvent } from './event.ts'
+import type { ExecutionExplanation } from './execution-explanation.ts'
 import type { ExecutionStatus } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import type { RunId, WorkflowKey } from './ids.ts'
@@ -97,6 +98,7 @@ export interface ClientPort {
   terminate(target: ExecutionTarget, reason: string): Promise<void>
   retry(target: ExecutionTarget): Promise<void>
   describe(target: ExecutionTarget): Promise<ExecutionDescription>
+  explain(target: ExecutionTarget): Promise<ExecutionExplanation>
   /** Committed events after `afterSeq`; with `wait` it answers when there are some, or with none when the run has ended. */
   history(
     target: ExecutionTarget,

@@ -3,6 +3,7 @@ import type { Operation } from './event.ts'
 import type { Failure } from './failure.ts'
 import type { RunId } from './ids.ts'
 import type { Payload } from './payload.ts'
+import type { QueueExplanation } from './queue-explanation.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { TaskStatus } from './task-status.ts'
 import type { TaskProgress } from './task-worker-port.ts'
@@ -25,6 +26,10 @@ export interface TaskRequest extends TaskOptions {
   readonly queue: string
   readonly input: Payload
   readonly id?: string
+  /** While a task of this name and key is open, and for `forMs` from its enqueueing on, that one is answered. */
+  readonly dedupe?: { readonly key: string; readonly forMs?: number }
+  /** Instead of `delayMs`: replaces the input of the task of this name and key that is still delayed, and delays it anew. */
+  readonly debounce?: { readonly key: string; readonly waitMs: number; readonly maxWaitMs?: number }
 }
 
 /** What a worker must have to run a task. */
@@ -60,13 +65,18 @@ export interface TaskTimeouts {
 
 export interface TaskReply {
   readonly id: string
-  /** False: a task with this id existed. */
+  /** False: a task with this id, or one that holds this key, existed. */
   readonly enqueued: boolean
 }
 
 export interface TaskTarget {
   readonly namespace: string
   readonly id: string
+}
+
+export interface QueueTarget {
+  readonly namespace: string
+  readonly queue: string
 }
 
 export type TaskOutcome =
@@ -103,7 +113,29 @@ export interface TaskQuery {
   readonly queue?: string
   readonly name?: string
   readonly status?: readonly TaskStatus[]
+  readonly key?: string
+  /** Workflow id of the execution that asked for it. */
+  readonly owner?: string
+  /** Code of its last failure, of the catalogue or of the caller's own error. */
+  readonly errorCode?: string
+  /** Bounds of the time of its enqueueing, ms since 1970: from inclusive, to exclusive. */
+  readonly enqueuedFrom?: number
+  readonly enqueuedTo?: number
+  readonly idPrefix?: string
   readonly limit?: number
+  readonly cursor?: string
+}
+
+/** Statuses in which a task can be retried. */
+export const RETRYABLE_TASK_STATUSES = [
+  'failed',
+  'cancelled',
+  'expired',
+] as const satisfies readonly TaskStatus[]
+
+export interface TaskRetryPage {
+  readonly retried: number
+  /** There may be more. */
   readonly cursor?: string
 }
 
@@ -139,6 +171,8 @@ export interface TaskExplanation {
   readonly untilMs?: number
   /** Other tasks that wait in its queue. */
   readonly others?: number
+  /** Those of them that start before it, as things are now; absent: not known without reading the whole queue. */
+  readonly ahead?: number
 }
 
 export interface TaskPort {
@@ -152,8 +186,11 @@ export interface TaskPort {
   cancel(target: TaskTarget, reason: string): Promise<void>
   /** A failed, cancelled or expired task begins anew, with all its attempts. */
   retry(target: TaskTarget): Promise<void>
+  /** The same for all that the query selects, oldest first, at most `limit` (default and most 500) at a time; by default `failed` ones. */
+  retryMany(query: TaskQuery): Promise<TaskRetryPage>
   reprioritise(target: TaskTarget, priority: number): Promise<void>
   /** Deletes a closed task. */
   delete(target: TaskTarget): Promise<void>
   queues(namespace: string): Promise<readonly QueueDescription[]>
+  explainQueue(queue: QueueTarget): Promise<QueueExplanation>
 }

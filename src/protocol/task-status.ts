@@ -12,6 +12,16 @@ export type TaskStatus =
   /** It did not start, or did not end, in its time. */
   | 'expired'
 
+export const TASK_STATUSES: readonly TaskStatus[] = [
+  'delayed',
+  'waiting',
+  'running',
+  'completed',
+  'failed',
+  'cancelled',
+  'expired',
+]
+
 const CLOSED: ReadonlySet<TaskStatus> = new Set(['completed', 'failed', 'cancelled', 'expired'])
 
 export function isTaskClosed(status: TaskStatus): boolean {

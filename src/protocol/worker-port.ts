@@ -37,6 +37,14 @@ export type CallResult =
   | { readonly ok: true; readonly result: Payload }
   | { readonly ok: false; readonly failure: Failure }
 
+export interface CodeWait {
+  readonly op: Operation
+  /** Of the signal. */
+  readonly name: string
+  /** When the code began to wait, ms since 1970. */
+  readonly sinceMs: number
+}
+
 export interface LogRecord {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly message: string
@@ -74,6 +82,8 @@ export interface ActiveRun {
   query(name: string, payload: Payload): CallResult
   /** Runs the validator of an update. `unknown`: no handler is registered (yet). */
   validateUpdate(name: string, payload: Payload): 'accepted' | 'unknown' | Failure
+  /** Waits for signals: those without a time limit are known to the code alone. */
+  waits(): readonly CodeWait[]
   /** Forgets the run: its code never runs again, its running steps are aborted and their results ignored. */
   evict(): void
 }

@@ -9,12 +9,27 @@ import type { Limits } from '../protocol/limits.ts'
 /** UTF-8 bytes of the reason of a cancellation or termination. */
 const REASON_LIMIT_BYTES = 4096
 
-/** The options as they are, or none; anything but an object is refused. */
-export function checkedOptions<T extends object>(options: T | undefined, call: string): Partial<T> {
+/** The names of all options of a call. */
+export type OptionNames<T> = { readonly [Name in keyof Required<T>]: true }
+
+/** The options as they are, or none; anything but an object is refused, and so is a name that `names` lacks. */
+export function checkedOptions<T extends object>(
+  options: T | undefined,
+  call: string,
+  names?: OptionNames<T>,
+): Partial<T> {
   if (options === undefined) return {}
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new PerdureError('ARGUMENT_INVALID', `the options of ${call} are not an object`)
+  if (names !== undefined) checkNames(options, names, (name) => `${call} has no option '${name}'`)
   return options
+}
+
+/** A misspelled option would be ignored without a word. */
+export function checkNames(given: object, names: object, what: (name: string) => string): void {
+  for (const name in given)
+    if (!Object.hasOwn(names, name))
+      throw new PerdureError('ARGUMENT_INVALID', `${what(name)}; there are ${Object.keys(names).join(', ')}`)
 }
 
 /** The name of a signal, query or update that the function of that name made. */

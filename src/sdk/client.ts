@@ -11,6 +11,7 @@ import type {
 import { type Duration, durationMs } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { type Attributes, type Event, isTerminal, type SequencedEvent } from '../protocol/event.ts'
+import type { ExecutionExplanation } from '../protocol/execution-explanation.ts'
 import type { ExecutionStatus } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId } from '../protocol/ids.ts'
@@ -291,6 +292,11 @@ export class Execution<W extends Workflow = Workflow> {
       pending,
       error: failure === undefined ? undefined : errorOf(failure),
     }
+  }
+
+  /** Why it waits, in a sentence and as data: for a signal, a step that is tried again, a task, a child, or its right code. */
+  async explain(): Promise<ExecutionExplanation> {
+    return repeated(() => this.#port.explain(this.#target))
   }
 
   /** All events so far. */

@@ -2,6 +2,7 @@
 import { type Duration, optionalMs } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_RETRY, type RetryPolicy } from '../protocol/retry-policy.ts'
+import { checkNames, type OptionNames } from './checked-arguments.ts'
 
 export interface RetryOptions {
   /** Attempts in all, the first included. Default 5; 1 means no retry. */
@@ -16,6 +17,14 @@ export interface RetryOptions {
   readonly nonRetryable?: readonly string[]
 }
 
+const OPTIONS: OptionNames<RetryOptions> = {
+  maxAttempts: true,
+  initialInterval: true,
+  maxInterval: true,
+  backoff: true,
+  nonRetryable: true,
+}
+
 /** Retry options are usually one shared object: read once. */
 const policies = new WeakMap<RetryOptions, RetryPolicy>()
 
@@ -24,6 +33,7 @@ export function retryPolicyOf(options: RetryOptions): RetryPolicy {
     throw new PerdureError('ARGUMENT_INVALID', 'retry is not an object')
   const known = policies.get(options)
   if (known !== undefined) return known
+  checkNames(options, OPTIONS, (name) => `retry has no option '${name}'`)
   const {
     maxAttempts = DEFAULT_RETRY.maxAttempts,
     backoff = DEFAULT_RETRY.backoff,

@@ -50,11 +50,13 @@ export class TestPort implements ClientPort {
     outcome: (target) => this.#options.whileWaiting(() => this.#call((port) => port.tasks.outcome(target))),
     describe: (target) => this.#call((port) => port.tasks.describe(target)),
     explain: (target) => this.#call((port) => port.tasks.explain(target)),
+    explainQueue: (queue) => this.#call((port) => port.tasks.explainQueue(queue)),
     list: (query) => this.#call((port) => port.tasks.list(query)),
     queues: (namespace) => this.#call((port) => port.tasks.queues(namespace)),
     cancel: (...args) => this.#repeated('TASK_CLOSED', (port) => port.tasks.cancel(...args)),
     retry: (...args) => this.#repeated('TASK_OPEN', (port) => port.tasks.retry(...args)),
     delete: (...args) => this.#repeated('TASK_NOT_FOUND', (port) => port.tasks.delete(...args)),
+    retryMany: (query) => this.#call((port) => port.tasks.retryMany(query)),
     reprioritise: (...args) => this.#call((port) => port.tasks.reprioritise(...args)),
   }
 
@@ -76,6 +78,7 @@ export class TestPort implements ClientPort {
   signal: ClientPort['signal'] = (...args) => this.#call((port) => port.signal(...args))
   query: ClientPort['query'] = (...args) => this.#call((port) => port.query(...args))
   describe: ClientPort['describe'] = (...args) => this.#call((port) => port.describe(...args))
+  explain: ClientPort['explain'] = (...args) => this.#call((port) => port.explain(...args))
   list: ClientPort['list'] = (...args) => this.#call((port) => port.list(...args))
   cancel: ClientPort['cancel'] = (...args) =>
     this.#repeated('EXECUTION_CLOSED', (port) => port.cancel(...args))

@@ -134,6 +134,7 @@ export class StoreView implements Store {
   lastTaskSeq: Store['lastTaskSeq'] = () => this.#call((inner) => inner.lastTaskSeq())
   tasks: Store['tasks'] = (seqs) => this.#call((inner) => inner.tasks(seqs))
   taskSeqs: Store['taskSeqs'] = (keys) => this.#call((inner) => inner.taskSeqs(keys))
+  keyHolders: Store['keyHolders'] = (keys) => this.#call((inner) => inner.keyHolders(keys))
   lanes: Store['lanes'] = () => this.#call((inner) => inner.lanes())
   waiting: Store['waiting'] = (page) => this.#call((inner) => inner.waiting(page))
   dueTasks: Store['dueTasks'] = (page) => this.#call((inner) => inner.dueTasks(page))

@@ -97,6 +97,18 @@ describe('the benchmark', { concurrency: 3 }, () => {
     assert.deepEqual([result.workload, result.inFlight], ['workflow-tasks', 4])
   })
 
+  test('backlog: memory, restart, and rates beside an empty queue', async () => {
+    const all = await results('backlog', '--executions', '2000', '--in-flight', '16')
+    assert.deepEqual(
+      all.map(({ workload }) => workload),
+      ['backlog enqueue', 'backlog dispatch'],
+    )
+    const [, dispatch = {}] = all
+    assertFigures(dispatch, ['executionsPerSecond', 'ratio', 'readySeconds', 'fillSeconds', 'emptyRssMiB'])
+    assert.equal(dispatch.waiting, 2000)
+    assert.equal(typeof dispatch.rssBeyondEmptyMiB, 'number')
+  })
+
   test('recovery: open executions are finished, none is lost, no recorded step runs again', async () => {
     const [result = {}] = await results('recovery', '--in-flight', '20')
     assertFigures(result, [...COMMON, 'recoverySeconds'])
@@ -154,6 +166,7 @@ describe('the benchmark', { concurrency: 3 }, () => {
       'sleepers',
       'recovery',
       'queue',
+      'backlog',
       'workflow-tasks',
       'picks',
       'balance',

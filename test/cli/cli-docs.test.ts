@@ -3,7 +3,15 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { appendEvent, copyOf, damage, makeOrders, perdure, temporaryDirectory } from './store-fixture.ts'
+import {
+  appendEvent,
+  copyOf,
+  damage,
+  makeOrders,
+  makeTasks,
+  perdure,
+  temporaryDirectory,
+} from './store-fixture.ts'
 
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8')
 
@@ -26,6 +34,7 @@ const examples: Example[] = [...PAGE.matchAll(/```console\n([\s\S]*?)```/g)].fla
 function masked(text: string): string {
   return text
     .replace(/\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/g, 'RUN')
+    .replace(/~[0-9a-z]{8,}|--cursor \S+/g, 'NUMBER')
     .replace(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?/g, 'TIME')
     .replace(/\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d\.\d{3}|"at":\d{10,}|\b\d{13}\b/g, 'TIME')
     .replace(/\b\d+(\.\d+)?(ms|s|m|h|d)( \d+[smhd])?\b/g, 'DURATION')
@@ -39,6 +48,7 @@ describe('docs/cli.md', () => {
   const directory = temporaryDirectory()
   before(async () => {
     const file = await makeOrders(directory.path)
+    await makeTasks(directory.path)
     damage(
       copyOf(file, 'damaged'),
       appendEvent('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'),
@@ -47,7 +57,7 @@ describe('docs/cli.md', () => {
   after(() => directory.remove())
 
   test('has an example of every command', () => {
-    for (const name of ['list', 'show', 'history', 'doctor'])
+    for (const name of ['list', 'show', 'history', 'tasks', 'doctor'])
       assert.ok(
         examples.some(({ command }) => command.startsWith(`perdure ${name}`)),
         name,

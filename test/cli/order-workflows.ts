@@ -1,5 +1,5 @@
 /** Workflows whose executions end up in every state that the commands show. */
-import { NonRetryableError, signal, workflow } from '../../src/index.ts'
+import { NonRetryableError, signal, task, workflow } from '../../src/index.ts'
 
 export const approved = signal<{ by: string }>('approved')
 
@@ -63,3 +63,17 @@ export const retired = workflow({
 })
 
 export const workflows = [fulfilOrder, ship]
+
+export const sendLetter = task({
+  name: 'send-letter',
+  retry: { maxAttempts: 1 },
+  run: (_, to: string) => {
+    if (to === 'nobody') throw Object.assign(new Error('no such street'), { code: 'NO_STREET' })
+    return `sent to ${to}`
+  },
+})
+
+export const upload = workflow({
+  name: 'upload',
+  run: (ctx) => ctx.task(sendLetter, 'ada', { queue: 'closed', key: 'ada' }),
+})

@@ -9,7 +9,7 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { runProgram } from '../../src/cli/program.ts'
 import { createEngine, silentLogger } from '../../src/index.ts'
-import { approved, fulfilOrder, retired, workflows } from './order-workflows.ts'
+import { approved, fulfilOrder, retired, sendLetter, upload, workflows } from './order-workflows.ts'
 
 export const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
 
@@ -51,6 +51,28 @@ export async function makeOrders(directory: string): Promise<string> {
   await engine.execution(retired, 'order-parked').signal(approved, { by: 'bob' })
   await until(async () => engine.isQuiet)
   await until(async () => (await engine.execution(fulfilOrder, 'order-flaky').history()).length >= 4)
+  await engine.close()
+  return file
+}
+
+/** Makes `tasks.db` in the directory, with tasks in every state that a file can hold, and closes it. */
+export async function makeTasks(directory: string): Promise<string> {
+  const file = join(directory, 'tasks.db')
+  const settings = { store: `sqlite:${file}`, logger: silentLogger, shutdownGrace: 0 }
+  const engine = await createEngine({
+    ...settings,
+    workflows: [upload],
+    tasks: [sendLetter],
+    queues: [{ name: 'closed', paused: true }],
+  })
+  const to = (name: string): { id: string; key: string } => ({ id: `letter-${name}`, key: name })
+  await (await engine.enqueue(sendLetter, 'ada', to('ada'))).result()
+  await (await engine.enqueue(sendLetter, 'nobody', to('nobody'))).result().catch(() => {})
+  await engine.enqueue(sendLetter, 'bob', { ...to('bob'), delay: '2h' })
+  await engine.enqueue(sendLetter, 'eve', { ...to('eve'), queue: 'closed', dedupeKey: 'eve' })
+  await (await engine.enqueue(sendLetter, 'kim', { ...to('kim'), queue: 'closed' })).cancel()
+  await engine.start(upload, undefined, { id: 'upload-1' })
+  await until(async () => (await engine.listTasks({ owner: 'upload-1' })).tasks.length === 1)
   await engine.close()
   return file
 }

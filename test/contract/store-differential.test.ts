@@ -32,6 +32,7 @@ const RUN_IDS = Array.from({ length: RUNS }, (_, i) => runIdAt(i))
 const KEYS = Array.from({ length: 3 }, (_, i) => keyAt(i))
 
 const small = (most: number) => fc.nat(most)
+const optional = <T>(item: fc.Arbitrary<T>) => fc.option(item, { nil: undefined })
 const run = small(RUNS - 1).map(runIdAt)
 const key = fc.constantFrom(...KEYS)
 const few = <T>(item: fc.Arbitrary<T>) => fc.array(item, { maxLength: 2 })
@@ -46,26 +47,43 @@ const execution = fc
   .map(({ runId, change: changed, ...row }) => executionRow(runId, { ...row, ...changed }))
 
 const taskSeq = fc.integer({ min: 1, max: 12 })
-const taskStatus = fc.constantFrom<TaskStatus>('waiting', 'waiting', 'waiting', 'delayed', 'completed')
+const taskStatus = fc.constantFrom<TaskStatus>(
+  'waiting',
+  'waiting',
+  'waiting',
+  'delayed',
+  'completed',
+  'failed',
+)
 const lane = fc.constantFrom('a\n\n', 'b\n\n')
 const rank = fc.constantFrom(-1, 0, 0.5, 1e300)
 const due = fc.constantFrom(null, 0, 1, 2)
+const taskSpec = fc
+  .record({ enqueuedMs: small(4), key: fc.constantFrom(undefined, 'ada'), isOwned: fc.boolean() })
+  .map(({ isOwned, ...spec }) => JSON.stringify(isOwned ? { ...spec, owner: { workflowId: 'w' } } : spec))
+const taskState = fc.constantFrom(null, '{}', '{"failure":{"code":"E1"}}', '{"failure":{"code":"E2"}}')
+const dedupe = fc.constantFrom(null, null, 'k', 'l')
 const queue = fc.constantFrom('mail', 'print')
 
 const task = fc
   .record({
     seq: taskSeq,
-    id: fc.constantFrom(null, null, 'x', 'y'),
+    id: fc.constantFrom(null, null, 'x', 'y', 'xyz', 'x\u{10ffff}'),
     status: taskStatus,
     lane,
     rank,
     dueAt: due,
     queue,
+    dedupe,
+    spec: taskSpec,
+    state: taskState,
   })
   .map(({ seq, ...row }) => taskRow(seq, row))
 const taskChangeOf = fc
-  .record({ status: taskStatus, lane, rank, dueAt: due })
-  .map(({ status: next, ...more }) => taskChange(next, more))
+  .record({ status: taskStatus, lane, rank, dueAt: due, key: optional(dedupe), state: taskState })
+  .map(({ status: next, key: held, ...more }) =>
+    taskChange(next, held === undefined ? more : { ...more, dedupe: held }),
+  )
 
 /** Few runs and numbers, so that keys meet: some batches are refused. */
 const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record({
@@ -124,10 +142,10 @@ type Operation =
   | { readonly kind: 'waiting'; readonly page: WaitingPage }
   | { readonly kind: 'due'; readonly page: DuePage }
   | { readonly kind: 'tasks'; readonly query: TaskListQuery }
+  | { readonly kind: 'holders'; readonly dedupe: string }
   | { readonly kind: 'recoverable'; readonly after: RunId | undefined; readonly limit: number }
 
 const limit = fc.constantFrom(1, 1, 2, 100)
-const optional = <T>(item: fc.Arbitrary<T>) => fc.option(item, { nil: undefined })
 const position = fc.record({ dueAt: small(4), runId: fc.oneof(run, fc.constant('')), timer })
 
 const query: fc.Arbitrary<StoreListQuery> = fc
@@ -163,8 +181,21 @@ const taskQuery: fc.Arbitrary<TaskListQuery> = fc
     before: optional(taskSeq),
     oldestFirst: optional(fc.boolean()),
     queue: optional(queue),
-    status: optional(fc.subarray<TaskStatus>(['waiting', 'delayed', 'completed'])),
+    status: optional(
+      fc.oneof(
+        fc.subarray<TaskStatus>(['waiting', 'delayed', 'completed', 'failed']),
+        fc.constant(['failed']),
+      ),
+    ),
     closedBefore: optional(fc.constantFrom(2_000, 2_001)),
+    namespace: optional(fc.constantFrom('default', 'other')),
+    key: optional(fc.constantFrom('ada', '')),
+    owner: optional(fc.constant('w')),
+    errorCode: optional(fc.constant('E1')),
+    enqueuedFrom: optional(small(4)),
+    enqueuedTo: optional(small(4)),
+    idPrefix: optional(fc.constantFrom('x', 'xy', '~', '~1', '')),
+    seqFrom: optional(taskSeq),
   })
   .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
 
@@ -209,6 +240,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('tasks' as const), query: taskQuery }) },
   {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('holders' as const), dedupe: fc.constantFrom('k', 'l') }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('recoverable' as const), after: optional(run), limit }),
   },
@@ -252,6 +287,8 @@ class Subject {
         return this.store.dueTasks(it.page)
       case 'tasks':
         return this.store.listTasks(it.query)
+      case 'holders':
+        return this.store.keyHolders([{ namespace: 'default', dedupe: it.dedupe }])
       case 'recoverable':
         return this.store.recoverable(it.after, it.limit)
     }
@@ -267,6 +304,9 @@ class Subject {
       tasks: await this.store.listTasks({ limit: 1_000 }),
       found: await this.store.tasks([3, 1, 99, 2]),
       ids: await this.store.taskSeqs(keys),
+      holders: await this.store.keyHolders(
+        ['k', 'l'].map((each) => ({ namespace: 'default', dedupe: each })),
+      ),
       due: await this.store.dueTasks(ALL_DUE),
       lanes: lanes.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
       lastTask: await this.store.lastTaskSeq(),

@@ -75,6 +75,7 @@ export function taskRow(seq: TaskSeq, row: Partial<TaskRow> = {}): TaskRow {
     rank: seq,
     dueAt: null,
     closedAt: null,
+    dedupe: null,
     spec: '{}',
     state: null,
     ...row,
@@ -83,7 +84,15 @@ export function taskRow(seq: TaskSeq, row: Partial<TaskRow> = {}): TaskRow {
 
 export function taskChange(status: TaskStatus, more: Partial<TaskChange> = {}): TaskChange {
   const closedAt = isTaskClosed(status) ? 2_000 : null
-  return { status, lane: 'a\n\nsend', rank: 1, dueAt: null, closedAt, state: '{"attempt":1}', ...more }
+  return {
+    status,
+    lane: 'a\n\nsend',
+    rank: 1,
+    dueAt: null,
+    closedAt,
+    state: '{"attempt":1}',
+    ...more,
+  }
 }
 
 export const ALL_DUE: DuePage = {

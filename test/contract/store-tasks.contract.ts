@@ -1,6 +1,8 @@
 /** What every store promises of tasks. */
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
+import { ownTaskId } from '../../src/protocol/task-ids.ts'
+import { KEY_HOLDERS_MAX, type TaskListQuery } from '../../src/store/contract/task-rows.ts'
 import { ALL_DUE, batchOf, taskChange, taskRow } from './store-rows.ts'
 import type { DefineTest } from './store-test.ts'
 
@@ -10,7 +12,9 @@ const FIRST = { rank: Number.NEGATIVE_INFINITY, seq: -1 }
 export function describeTasks(storeTest: DefineTest): void {
   describe('tasks', () => {
     describeRows(storeTest)
+    describeKeys(storeTest)
     describeOrder(storeTest)
+    describeLists(storeTest)
   })
 }
 
@@ -66,6 +70,44 @@ function describeRows(storeTest: DefineTest): void {
   )
 }
 
+function describeKeys(storeTest: DefineTest): void {
+  const key = (dedupe: string, namespace = 'default') => ({ namespace, dedupe })
+
+  storeTest(
+    'those that hold a key come newest first, as the last change left them',
+    async ({ store, write }) => {
+      await write({
+        tasksInserted: [
+          taskRow(1, { dedupe: 'ä' }),
+          taskRow(2, { dedupe: 'ä', status: 'completed', closedAt: 4 }),
+          taskRow(3, { dedupe: 'b' }),
+          taskRow(4, { dedupe: 'ä', namespace: 'other' }),
+          taskRow(5),
+        ],
+      })
+      const asked = [key('ä'), key('none'), key('b'), key('ä', 'other')]
+      assert.deepEqual(await store.keyHolders(asked), [[2, 1], [], [3], [4]])
+      assert.deepEqual((await store.tasks([1]))[0]?.dedupe, 'ä')
+      await write({
+        tasksUpdated: [
+          { seq: 1, change: taskChange('completed', { dedupe: null }) },
+          // Nothing is said of its key: it stays.
+          { seq: 3, change: taskChange('completed') },
+          { seq: 5, change: taskChange('waiting', { dedupe: 'b' }) },
+        ],
+        tasksDeleted: [2],
+      })
+      assert.deepEqual(await store.keyHolders(asked), [[], [], [5, 3], [4]])
+    },
+  )
+
+  storeTest('of many that hold a key the newest come', async ({ store, write }) => {
+    await write({ tasksInserted: Array.from({ length: 20 }, (_, i) => taskRow(i + 1, { dedupe: 'a' })) })
+    const newest = Array.from({ length: KEY_HOLDERS_MAX }, (_, i) => 20 - i)
+    assert.deepEqual(await store.keyHolders([key('a')]), [newest])
+  })
+}
+
 function describeOrder(storeTest: DefineTest): void {
   storeTest('what waits comes by (rank, seq), lane by lane, page by page', async ({ store, write }) => {
     const rows = [
@@ -112,7 +154,9 @@ function describeOrder(storeTest: DefineTest): void {
     await write({ tasksUpdated: [{ seq: 2, change: taskChange('waiting') }] })
     assert.deepEqual(await seqs(ALL_DUE), [1, 3])
   })
+}
 
+function describeLists(storeTest: DefineTest): void {
   storeTest('lists come newest first, filtered, page by page', async ({ store, write }) => {
     const rows = Array.from({ length: 5_000 }, (_, i) =>
       taskRow(i + 1, i % 1_000 === 0 ? { status: 'failed', closedAt: i, queue: 'print' } : {}),
@@ -129,5 +173,39 @@ function describeOrder(storeTest: DefineTest): void {
     assert.deepEqual(await listed({}, 2), [5000, 4999])
     assert.deepEqual(await listed({ status: ['failed'], oldestFirst: true, before: 1 }, 2), [1001, 2001])
     assert.deepEqual(await listed({ oldestFirst: true }, 2), [1, 2])
+    assert.deepEqual(await listed({ status: ['failed'], seqFrom: 2001, before: 4001 }), [3001, 2001])
+    assert.deepEqual(await listed({ seqFrom: 4999, oldestFirst: true }), [4999, 5000])
+  })
+
+  storeTest('lists go by what is in the texts of tasks', async ({ store, write }) => {
+    const rows = Array.from({ length: 4_500 }, (_, i) => {
+      const seq = i + 1
+      const owner = i % 1_500 === 0 ? { owner: { workflowId: 'order-1' } } : {}
+      const spec = JSON.stringify({ enqueuedMs: i, ...(i % 2 === 0 ? { key: 'ada' } : {}), ...owner })
+      const state = i === 2_000 ? '{"failure":{"code":"TASK_TIMEOUT"}}' : null
+      return taskRow(seq, { spec, state, id: i % 100 === 0 ? `résumé-${i}` : null })
+    })
+    await write({ tasksInserted: rows })
+    const listed = async (query: Omit<TaskListQuery, 'limit'>, limit = 10): Promise<number[]> =>
+      (await store.listTasks({ ...query, limit })).map(({ seq }) => seq)
+    assert.deepEqual(await listed({ owner: 'order-1' }), [3001, 1501, 1])
+    assert.deepEqual(
+      await listed({ owner: 'order-1', key: 'ada', oldestFirst: true, before: 1 }),
+      [1501, 3001],
+    )
+    assert.deepEqual(await listed({ key: '' }, 2), [4500, 4498])
+    assert.deepEqual(await listed({ errorCode: 'TASK_TIMEOUT' }), [2001])
+    assert.deepEqual(await listed({ enqueuedFrom: 7, enqueuedTo: 9 }), [9, 8])
+    const named = { namespace: 'default', idPrefix: 'résumé-40' }
+    assert.deepEqual(await listed(named), [4001, 401])
+    assert.deepEqual(await listed({ idPrefix: 'résumé-4' }), [4401, 4301, 4201, 4101, 4001, 401])
+    assert.deepEqual(await listed({ ...named, idPrefix: 'résumé-4', before: 4201 }, 2), [4101, 4001])
+    assert.deepEqual(
+      await listed({ ...named, idPrefix: 'résumé-4', oldestFirst: true, before: 401 }, 2),
+      [4001, 4101],
+    )
+    assert.deepEqual(await listed({ ...named, namespace: 'other' }), [])
+    // Ids that no caller gave are made of the number.
+    assert.deepEqual(await listed({ namespace: 'default', idPrefix: ownTaskId(4_499) }), [4_499])
   })
 }

@@ -1,7 +1,7 @@
 // What workflow code without types may pass to ctx: the execution fails with an error that names the argument.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { query, signal, update, workflow } from '../../src/index.ts'
+import { query, signal, task, update, workflow } from '../../src/index.ts'
 import { createTestEngine } from '../../src/testing.ts'
 
 /** Without types, as a JavaScript program calls it. */
@@ -49,6 +49,16 @@ const CASES: readonly [what: string, run: (ctx: Untyped) => unknown, message: Re
     'options as a number',
     (ctx) => ctx.step('x', () => 1, 5),
     /the options of ctx\.step\('x'\) are not an object/,
+  ],
+  [
+    'a misspelled option of a task',
+    (ctx) => ctx.task(task({ name: 'kid', run: () => {} }), 1, { priorty: 3 }),
+    /ctx\.task\('kid'\) has no option 'priorty'; there are queue, key, priority, /,
+  ],
+  [
+    'a misspelled option of retry',
+    (ctx) => ctx.step('x', () => 1, { retry: { maxAttempt: 2 } }),
+    /retry has no option 'maxAttempt'; there are maxAttempts, /,
   ],
   ['no step function', (ctx) => ctx.step('x', 5), /ctx\.step\('x'\): the second argument is not a function/],
   ['items that are none', (ctx) => ctx.map(5, () => 1), /ctx\.map: the first argument is not iterable/],

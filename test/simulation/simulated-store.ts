@@ -131,6 +131,10 @@ export class SimulatedStore implements Store {
     return this.#read('taskSeqs', () => this.#inner.taskSeqs(keys))
   }
 
+  keyHolders(keys: Parameters<Store['keyHolders']>[0]): ReturnType<Store['keyHolders']> {
+    return this.#read('keyHolders', () => this.#inner.keyHolders(keys))
+  }
+
   lanes(): ReturnType<Store['lanes']> {
     return this.#read('lanes', () => this.#inner.lanes())
   }

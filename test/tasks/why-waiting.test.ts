@@ -57,6 +57,114 @@ test('a task says why it waits', async () => {
   assert.equal((await held.explain()).sentence, 'key ada is at its limit of 1 at once')
   assert.equal(
     (await inLine.explain()).sentence,
-    '1 other task waits in queue keyed under sjf; all 2 places are taken',
+    'no tasks are ahead of it in queue keyed under sjf; all 2 places are taken',
   )
+})
+
+test('a task says how many are ahead of it, as far as the policy fixes that', async () => {
+  const { task: slow, open } = gate()
+  await using engine = await createEngine({
+    store: 'memory',
+    tasks: [slow, double],
+    taskConcurrency: 1,
+    shutdownGrace: 0,
+    queues: [
+      { name: 'by-priority', policy: 'priority' },
+      { name: 'turns', policy: 'round-robin' },
+    ],
+  })
+  await engine.enqueue(slow, 'a')
+  await until(() => open.length === 1)
+  const many = await engine.enqueueMany(
+    double,
+    Array.from({ length: 1300 }, (_, i) => i),
+    { queue: 'by-priority' },
+  )
+  const urgent = await engine.enqueue(slow, 'b', { queue: 'by-priority', priority: 9 })
+  // Nobody can run these: they are not ahead of anything.
+  const unknown = task({ name: 'unknown', run: () => 0 })
+  await engine.enqueue(unknown, undefined, { queue: 'by-priority', priority: 9 })
+  const last = await many.at(-1)?.explain()
+  assert.deepEqual([last?.reason, last?.ahead, last?.others], ['in-line', 1300, 1301])
+  assert.equal(
+    last?.sentence,
+    '1,300 tasks are ahead of it in queue by-priority under priority; all 1 places are taken',
+  )
+  assert.equal((await urgent.explain()).ahead, 0)
+  await engine.enqueueMany(double, [1, 2, 3], { queue: 'turns', key: 'ada' })
+  const turn = await engine.enqueue(double, 4, { queue: 'turns', key: 'bob' })
+  assert.deepEqual(await turn.explain(), {
+    reason: 'in-line',
+    sentence: '3 other tasks wait in queue turns under round-robin; all 1 places are taken',
+    others: 3,
+  })
+})
+
+test('a queue says why it waits', async () => {
+  const { task: slow, open } = gate()
+  const unknown = task({ name: 'unknown', run: () => 0 })
+  await using engine = await createEngine({
+    store: 'memory',
+    tasks: [slow, double],
+    taskConcurrency: 3,
+    shutdownGrace: 0,
+    queues: [
+      { name: 'closed', paused: true },
+      { name: 'one', concurrency: 1 },
+      { name: 'keyed', keyConcurrency: 1 },
+      { name: 'rate', rate: { perSecond: 0.001 } },
+      { name: 'key-rate', keyRate: { perSecond: 0.001 } },
+    ],
+  })
+  const sentence = async (name: string): Promise<string> => (await engine.explainQueue(name)).sentence
+  assert.deepEqual(await engine.explainQueue('nowhere'), {
+    reason: 'empty',
+    sentence: 'nothing waits in queue nowhere',
+    waiting: 0,
+    running: 0,
+    held: [],
+  })
+  await engine.enqueue(double, 1, { queue: 'closed' })
+  assert.equal(await sentence('closed'), 'queue closed is paused')
+  await engine.enqueueMany(
+    unknown,
+    [1, 2].map(() => undefined),
+    { queue: 'lost' },
+  )
+  assert.deepEqual(await engine.explainQueue('lost'), {
+    reason: 'no-code',
+    sentence: 'no worker here has code for task unknown of queue lost',
+    waiting: 2,
+    running: 0,
+    held: [{ reason: 'no-code', name: 'unknown', waiting: 2 }],
+  })
+  for (const queue of ['rate', 'key-rate']) {
+    const [first] = await engine.enqueueMany(double, [1, 2], { queue, key: 'ada' })
+    await first?.result()
+  }
+  assert.match(await sentence('rate'), /^queue rate has used up its rate: the next task starts in \d+ s$/)
+  const keyRate = await engine.explainQueue('key-rate')
+  assert.match(keyRate.sentence, /^key ada of queue key-rate has used up its rate for \d+ s$/)
+  assert.ok(keyRate.reason === 'key-rate' && (keyRate.untilMs ?? 0) > Date.now())
+  await engine.enqueueMany(slow, ['a', 'b'], { queue: 'one' })
+  await engine.enqueueMany(slow, ['c', 'd'], { queue: 'keyed', key: 'ada' })
+  await until(() => open.length === 2)
+  assert.partialDeepStrictEqual(await engine.explainQueue('one'), {
+    reason: 'queue-limit',
+    sentence: 'queue one is at its limit of 1 at once',
+    waiting: 1,
+    running: 1,
+    limit: 1,
+  })
+  assert.partialDeepStrictEqual(await engine.explainQueue('keyed'), {
+    reason: 'key-limit',
+    sentence: 'key ada of queue keyed is at its limit',
+    held: [{ reason: 'key-limit', name: 'ada', waiting: 1 }],
+  })
+  await engine.enqueueMany(slow, ['e', 'f', 'g'], { queue: 'default' })
+  await until(() => open.length === 3)
+  assert.partialDeepStrictEqual(await engine.explainQueue('default'), {
+    reason: 'workers-busy',
+    sentence: '2 tasks wait in queue default: all 3 places are taken',
+  })
 })

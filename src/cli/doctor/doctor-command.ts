@@ -141,8 +141,9 @@ function groupsOf(findings: readonly Finding[]): Group[] {
 function printFindings({ output }: CommandCall, [code, findings]: Group): void {
   output.line('')
   output.line(output.paint('bold', code))
-  for (const { workflowId, runId, seq, detail } of findings) {
+  for (const { taskId, workflowId, runId, seq, detail } of findings) {
     const place = [
+      taskId === undefined ? undefined : `task ${taskId}`,
       workflowId,
       runId === undefined ? undefined : `run ${runId}`,
       seq === undefined ? undefined : `event ${seq}`,
@@ -153,18 +154,23 @@ function printFindings({ output }: CommandCall, [code, findings]: Group): void {
   output.paragraph(FINDING_ADVICE[code], '  ', '→ ')
 }
 
-function auditChecks({ counts, findingCount, findings }: FileAudit): Check[] {
+function auditChecks({ counts, findingCount, taskFindingCount, findings }: FileAudit): Check[] {
+  const journalCount = findingCount - taskFindingCount
+  const told = (count: number, kept: number): string =>
+    `${counted(count, 'finding')}${count > kept ? `, of which ${kept} are shown` : ''}`
+  const keptOfTasks = findings.filter(({ taskId }) => taskId !== undefined).length
   const { executions, byStatus, events, entries, timers, messages } = counts
   const statuses = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`)
   const total = `${counted(executions, 'execution')}${statuses.length === 0 ? '' : ` (${statuses.join(', ')})`}`
   const size = `${counted(events, 'event')} in ${counted(entries, 'journal row')}, ${counted(timers, 'timer')}`
   const checks: Check[] = [ok('contents', `${total}, ${size}`)]
-  if (findingCount === 0) {
+  if (journalCount === 0)
     checks.push(ok('journals', 'every journal is whole, and gives its summary when it is replayed'))
-  } else {
-    const kept = findingCount > findings.length ? `, of which ${findings.length} are shown` : ''
-    checks.push(problem('journals', `${counted(findingCount, 'finding')}${kept}`, 'See the findings below.'))
-  }
+  else
+    checks.push(
+      problem('journals', told(journalCount, findings.length - keptOfTasks), 'See the findings below.'),
+    )
+  checks.push(...taskChecks(counts, taskFindingCount === 0 ? '' : told(taskFindingCount, keptOfTasks)))
   if (messages > 0)
     checks.push(
       note(
@@ -183,6 +189,13 @@ function auditChecks({ counts, findingCount, findings }: FileAudit): Check[] {
       ),
     )
   return checks
+}
+
+function taskChecks({ tasks, tasksByStatus }: FileAudit['counts'], findings: string): Check[] {
+  if (findings !== '') return [problem('tasks', findings, 'See the findings below.')]
+  if (tasks === 0) return []
+  const statuses = Object.entries(tasksByStatus).map(([status, count]) => `${count} ${status}`)
+  return [ok('tasks', `${counted(tasks, 'task')} (${statuses.join(', ')}), every row as it should be`)]
 }
 
 function jsonOf(diagnosis: Diagnosis): Record<string, unknown> {

@@ -10,9 +10,11 @@ import { EXECUTION_STATUSES, isClosed } from '../../protocol/execution-status.ts
 import { isRunId, type RunId, runDay, shardOf, type WorkflowKey } from '../../protocol/ids.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { OutboxRow } from '../../store/contract/rows.ts'
+import type { TaskSeq } from '../../store/contract/task-rows.ts'
 import { type Finding, FindingLog } from './finding.ts'
 import { auditRun } from './journal-audit.ts'
 import { type RunPosition, type StoredExecution, StoreRows } from './store-rows.ts'
+import { auditTask } from './task-audit.ts'
 
 export interface AuditCounts {
   executions: number
@@ -21,6 +23,8 @@ export interface AuditCounts {
   entries: number
   timers: number
   messages: number
+  tasks: number
+  tasksByStatus: Record<string, number>
 }
 
 export interface FileAudit {
@@ -29,6 +33,8 @@ export interface FileAudit {
   readonly findings: readonly Finding[]
   /** Of all kinds, those not kept included. */
   readonly findingCount: number
+  /** Those of them that are about tasks. */
+  readonly taskFindingCount: number
   readonly clockFloorMs: number
 }
 
@@ -82,6 +88,8 @@ class StoreAuditor {
     entries: 0,
     timers: 0,
     messages: 0,
+    tasks: 0,
+    tasksByStatus: {},
   }
 
   constructor(rows: StoreRows, options: AuditOptions) {
@@ -96,6 +104,7 @@ class StoreAuditor {
       counts: this.#counts,
       findings: this.#log.kept,
       findingCount: this.#log.total,
+      taskFindingCount: this.#log.totalOf((code) => code.startsWith('task-')),
       clockFloorMs: this.#rows.clockFloor(),
     }
   }
@@ -103,6 +112,7 @@ class StoreAuditor {
   async auditAll(): Promise<void> {
     this.#guarded(() => this.#rows.snapshot(() => this.#auditSessions()))
     await this.#auditRuns()
+    await this.#auditTasks()
     this.#guarded(() => this.#rows.snapshot(() => this.#auditOutbox()))
     for (const table of ['journal', 'timer'] as const) this.#guarded(() => this.#auditOrphans(table))
     this.#guarded(() => this.#auditCurrents())
@@ -140,6 +150,41 @@ class StoreAuditor {
     for (const execution of this.#rows.executions(after)) {
       this.#auditExecution(execution)
       if (performance.now() > endMs) return execution
+    }
+    return undefined
+  }
+
+  async #auditTasks(): Promise<void> {
+    let position: TaskSeq | undefined = -1
+    while (position !== undefined) {
+      const after: TaskSeq = position
+      if (!this.#guarded(() => (position = this.#rows.snapshot(() => this.#auditSomeTasks(after))))) return
+      await setImmediate()
+      this.#options.signal?.throwIfAborted()
+    }
+  }
+
+  #auditSomeTasks(after: TaskSeq): TaskSeq | undefined {
+    const endMs = performance.now() + SNAPSHOT_MS
+    const counts = this.#counts
+    for (const row of this.#rows.tasks(after)) {
+      counts.tasks += 1
+      counts.tasksByStatus[row.status] = (counts.tasksByStatus[row.status] ?? 0) + 1
+      const findings = auditTask(row, {
+        isOpen: ({ runId }) => {
+          const owner = this.#rows.execution({ day: runDay(runId), runId })
+          return owner === undefined ? undefined : !isClosed(owner.status)
+        },
+        hasMessage: ({ seq }) => {
+          for (const { message } of this.#rows.outbox()) {
+            const parsed = messageOf(message)
+            if (parsed !== undefined && 'task' in parsed && parsed.task === seq) return true
+          }
+          return false
+        },
+      })
+      for (const finding of findings) this.#log.add(finding)
+      if (performance.now() > endMs) return row.seq
     }
     return undefined
   }

@@ -6,6 +6,7 @@ export interface Finding {
   readonly detail: string
   readonly runId?: RunId
   readonly workflowId?: string
+  readonly taskId?: string
   /** Number of the event it is about. */
   readonly seq?: number
 }
@@ -14,6 +15,9 @@ const RESTORE =
   'The file was damaged or changed by hand. Stop the engine, keep a copy of the file, and restore a backup; without one, terminate and delete the executions named here.'
 const REPORT =
   'No crash can do this: keep a copy of the file, and report it as a bug. The execution itself can be terminated and deleted.'
+
+const TASK =
+  'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The task itself can be cancelled, or deleted and enqueued again.'
 
 export const FINDING_ADVICE = {
   'rows-unreadable': RESTORE,
@@ -47,6 +51,13 @@ export const FINDING_ADVICE = {
   'child-lost': REPORT,
   'message-unreadable': RESTORE,
   'message-stuck': 'The engine does not deliver it: look at its log, and start it again.',
+  'task-unreadable': RESTORE,
+  'task-status': TASK,
+  'task-due': TASK,
+  'task-lane': TASK,
+  'task-key': TASK,
+  'task-owner':
+    'No crash can do this: keep a copy of the file, and report it as a bug. The task itself can be cancelled and deleted.',
   'shards-wrong': RESTORE,
   'sessions-wrong': RESTORE,
 } as const satisfies Record<string, string>
@@ -70,8 +81,12 @@ export class FindingLog {
   }
 
   get total(): number {
+    return this.totalOf(() => true)
+  }
+
+  totalOf(isCounted: (code: FindingCode) => boolean): number {
     let total = 0
-    for (const count of this.counts.values()) total += count
+    for (const [code, count] of this.counts) if (isCounted(code)) total += count
     return total
   }
 }

@@ -6,7 +6,9 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { Attributes } from '../../protocol/event.ts'
 import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { TaskStatus } from '../../protocol/task-status.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../../store/contract/rows.ts'
+import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 
 export interface RunPosition {
   readonly day: number
@@ -105,6 +107,10 @@ export class StoreRows {
     }
   }
 
+  *tasks(after: TaskSeq): Generator<TaskRow> {
+    for (const row of this.#statements.tasks.iterate(after)) yield taskOf(row)
+  }
+
   /** Runs that have rows in `table` and no summary. */
   *withoutSummary(table: 'journal' | 'timer'): Generator<RunPosition> {
     for (const row of this.#statements.withoutSummary[table].iterate())
@@ -167,6 +173,9 @@ function prepareStatements(database: DatabaseSync) {
     outbox: prepare(
       'select from_shard, to_shard, seq, message from outbox order by from_shard, to_shard, seq',
     ),
+    tasks: prepare(`
+      select seq, namespace, id, queue, part, name, status, lane, rank, due_at, closed_at, dedupe, spec, state
+      from task where seq > ? order by seq`),
     withoutSummary: { journal: orphans('journal'), timer: orphans('timer') },
     danglingCurrents: prepare(`
       select current.workflow_id, current.run_id from current
@@ -193,6 +202,27 @@ function executionOf(row: Columns): StoredExecution {
     startedAt: Number(row.started_at),
     closedAt: row.closed_at === null ? null : Number(row.closed_at),
     attributes: attributesOf(row.attributes ?? null),
+  }
+}
+
+function taskOf(row: Columns): TaskRow {
+  const text = (value: SQLOutputValue | undefined): string | null => (value == null ? null : String(value))
+  const number = (value: SQLOutputValue | undefined): number | null => (value == null ? null : Number(value))
+  return {
+    seq: Number(row.seq),
+    namespace: String(row.namespace),
+    id: text(row.id),
+    queue: String(row.queue),
+    partition: Number(row.part),
+    name: String(row.name),
+    status: String(row.status) as TaskStatus,
+    lane: String(row.lane),
+    rank: Number(row.rank),
+    dueAt: number(row.due_at),
+    closedAt: number(row.closed_at),
+    dedupe: text(row.dedupe),
+    spec: String(row.spec),
+    state: text(row.state),
   }
 }
 

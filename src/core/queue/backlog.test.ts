@@ -302,3 +302,73 @@ describe('a backlog whose page has not come', () => {
     assert.throws(() => queue.backlog.page(request, []), /invariant: 2 tasks wait/)
   })
 })
+
+describe('how many are ahead', () => {
+  const about = (seq: number, priority = 5, name = 'a', key = '') => ({
+    name,
+    key,
+    priority,
+    estimateMs: undefined,
+    enqueuedMs: 0,
+    order: seq,
+  })
+
+  function filled(policy: PolicySetting, windowTasks?: number) {
+    const window = windowTasks === undefined ? {} : { windowTasks }
+    const queue = new TaskQueue<QueuedTask>(
+      { policy: policyOf(policy), limits: { keyConcurrency: 1 }, ...window },
+      0,
+    )
+    const add = (told: PolicyTask): QueuedTask => {
+      const task = { ...queue.place(told, told.name), seq: told.order, about: told }
+      queue.backlog.add(task)
+      return task
+    }
+    return { queue, add }
+  }
+
+  test('is the number that is taken before, over all lanes that can be served', () => {
+    const random = randomOf(7)
+    const { queue, add } = filled({ name: 'priority' })
+    const tasks = Array.from({ length: 200 }, (_, seq) =>
+      add(about(seq, Math.floor(random() * 10), random() < 0.3 ? 'other' : 'a')),
+    )
+    const isServable = (name: string): boolean => name === 'a'
+    const ahead = new Map(tasks.map((task) => [task.seq, queue.backlog.ahead(task, isServable)]))
+    for (let taken = 0; ; taken++) {
+      const next = queue.take(0, isServable)
+      if (next.kind !== 'task') break
+      assert.equal(ahead.get(next.task.seq), taken)
+      queue.ended(next.task, 0)
+    }
+  })
+
+  test('leaves out keys that are held up', () => {
+    const { queue, add } = filled({ name: 'fcfs' })
+    add(about(1, 5, 'a', 'ada'))
+    add(about(2, 5, 'a', 'ada'))
+    const last = add(about(3, 5, 'a', 'bob'))
+    assert.equal(
+      queue.backlog.ahead(last, () => true),
+      2,
+    )
+    queue.take(0, () => true)
+    assert.equal(
+      queue.backlog.ahead(last, () => true),
+      0,
+    )
+  })
+
+  test('is not known beyond the window, nor where flows take turns', () => {
+    const { queue, add } = filled({ name: 'fcfs' }, 10)
+    const tasks = Array.from({ length: 100 }, (_, seq) => add(about(seq)))
+    const ahead = tasks.map((task) => queue.backlog.ahead(task, () => true))
+    assert.deepEqual(ahead.slice(0, 10), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    assert.equal(ahead.at(-1), undefined)
+    const turns = filled({ name: 'round-robin' })
+    assert.equal(
+      turns.queue.backlog.ahead(turns.add(about(1)), () => true),
+      undefined,
+    )
+  })
+})

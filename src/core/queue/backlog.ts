@@ -84,6 +84,22 @@ export class Backlog<Task extends WaitingTask> {
     for (const { name, size } of this.#lanes.values()) if (size > 0) yield { name, size }
   }
 
+  /**
+   * How many tasks are taken before the one at this position, as things are now: by a linear look at what is in memory.
+   * Undefined: it is beyond that, or the policy takes turns, and the order is not fixed.
+   */
+  ahead(position: Position, isServable: (classId: string) => boolean): number | undefined {
+    if (this.#policy.flows !== undefined) return undefined
+    let count = 0
+    for (const lane of this.#lanes.values()) {
+      if (lane.heapIndex < 0 || !isServable(lane.name.classId)) continue
+      const ahead = lane.ahead(position)
+      if (ahead === undefined) return undefined
+      count += ahead
+    }
+    return count
+  }
+
   /** A lane as the store knows it at the start, before anything else is called. */
   restore(name: LaneName, waiting: number): void {
     if (waiting === 0) return

@@ -122,6 +122,18 @@ export class Lane<Task extends WaitingTask> implements HeapItem {
     return this.head ?? this.#horizon ?? BEFORE_ALL
   }
 
+  /** Tasks before the position; undefined: not all of them are in memory. */
+  ahead(position: Position): number | undefined {
+    if (this.#horizon !== undefined && comparePositions(position, this.#horizon) > 0) return undefined
+    let count = 0
+    this.#window.ascend(undefined, (task) => {
+      if (comparePositions(task, position) >= 0) return false
+      count += 1
+      return true
+    })
+    return count
+  }
+
   add(task: Task): void {
     this.size += 1
     if (this.#horizon === undefined || comparePositions(task, this.#horizon) <= 0) this.#window.add(task)

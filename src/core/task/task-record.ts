@@ -29,6 +29,10 @@ export interface TaskSpec {
   readonly affinity?: string
   /** Address of the client that asked for it, if it was not the engine's process. */
   readonly client?: string
+  /** No other task with this key is enqueued while it is open, nor in `forMs` from its enqueueing on. */
+  readonly dedupe?: { readonly key: string; readonly forMs?: number }
+  /** Another enqueue with this key replaces its input while its first delay lasts. */
+  readonly debounce?: { readonly key: string }
 }
 
 /** What changes; stored as JSON. A task that has only been enqueued has none of it. */
@@ -43,6 +47,8 @@ export interface TaskState {
   readonly wakeMs?: number
   /** When it was enqueued or retried last, if not `enqueuedMs`: its time limits count from here. */
   readonly sinceMs?: number
+  /** Instead of the input that it was enqueued with. */
+  readonly input?: Payload
   readonly startedMs?: number
   readonly servedMs?: number
   /** That ran it last, if it was not the engine's process. */

@@ -3,6 +3,7 @@ import type { LaneName } from '../../core/queue/lane.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
 import type { PolicyTask } from '../../core/queue/policy.ts'
 import type { QueuedTask, TaskPlace, TaskQueue } from '../../core/queue/task-queue.ts'
+import { isKeyHeld, keyTextOf } from '../../core/task/task-key.ts'
 import {
   dueMs,
   LOSSES_MAX,
@@ -11,7 +12,8 @@ import {
   type TaskState,
 } from '../../core/task/task-record.ts'
 import type { RunId } from '../../protocol/ids.ts'
-import { OWN_TASK_ID, TASK_PRIORITY } from '../../protocol/task-port.ts'
+import { ownTaskId } from '../../protocol/task-ids.ts'
+import { TASK_PRIORITY } from '../../protocol/task-port.ts'
 import { isTaskClosed } from '../../protocol/task-status.ts'
 import type { TaskChange, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
@@ -34,6 +36,8 @@ export class LiveTask implements QueuedTask {
   readonly head: TaskHead
   readonly seq: TaskSeq
   readonly spec: TaskSpec
+  /** Of deduplication or debouncing; undefined: none. */
+  readonly keyText: string | undefined
   record: TaskRecord
   closedAt: number | null
   lane: LaneName
@@ -56,6 +60,7 @@ export class LiveTask implements QueuedTask {
     this.head = head
     this.seq = head.seq
     this.spec = spec
+    this.keyText = keyTextOf(head.name, spec)
     this.record = record
     this.lane = place.lane
     this.rank = place.rank
@@ -86,6 +91,10 @@ export class LiveTask implements QueuedTask {
     return this.batch === undefined || this.batch.open.isDone
   }
 
+  holdsKey(nowMs: number): boolean {
+    return isKeyHeld(this.record, this.spec, nowMs)
+  }
+
   moved({ lane, rank, chargeMs }: TaskPlace): void {
     this.lane = lane
     this.rank = rank
@@ -95,7 +104,7 @@ export class LiveTask implements QueuedTask {
 
   change(): TaskChange {
     const { record, closedAt } = this
-    return {
+    const change = {
       status: record.status,
       lane: this.lane.text,
       rank: this.rank,
@@ -103,11 +112,19 @@ export class LiveTask implements QueuedTask {
       closedAt,
       state: stateText(record.state),
     }
+    return this.keyText === undefined ? change : { ...change, dedupe: this.heldKey }
+  }
+
+  /** Of a closed one the window may go on; what holds a key no longer is out of its index. */
+  private get heldKey(): string | null {
+    return this.keyText !== undefined && this.holdsKey(this.closedAt ?? 0) ? this.keyText : null
   }
 
   row(): TaskRow {
     const { seq, namespace, givenId: id, queue, partition, name } = this.head
-    return { seq, namespace, id, queue, partition, name, ...this.change(), spec: JSON.stringify(this.spec) }
+    const { heldKey: dedupe } = this
+    const spec = JSON.stringify(this.spec)
+    return { seq, namespace, id, queue, partition, name, ...this.change(), dedupe, spec }
   }
 }
 
@@ -144,17 +161,6 @@ export function classOf({ name }: TaskHead, { requires }: TaskSpec, { losses = 0
 /** A key for ids that callers gave. */
 export function taskIdText(namespace: string, id: string): string {
   return `${namespace}\0${id}`
-}
-
-export function ownTaskId(seq: TaskSeq): string {
-  return `${OWN_TASK_ID}${seq.toString(36)}`
-}
-
-/** The number in an id that no caller gave; undefined if it is none. */
-export function seqOfOwnId(id: string): TaskSeq | undefined {
-  if (!id.startsWith(OWN_TASK_ID)) return undefined
-  const seq = Number.parseInt(id.slice(OWN_TASK_ID.length), 36)
-  return Number.isSafeInteger(seq) && ownTaskId(seq) === id ? seq : undefined
 }
 
 function stateText(state: TaskState): string | null {

@@ -1,27 +1,44 @@
 /** The calls of clients about tasks: every answer waits for the commit of what it says. */
+import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
-import type {
-  QueueDescription,
-  TaskDescription,
-  TaskExplanation,
-  TaskOutcome,
-  TaskPage,
-  TaskPort,
-  TaskQuery,
-  TaskReply,
-  TaskRequest,
-  TaskTarget,
+import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
+import { seqOfOwnId } from '../../protocol/task-ids.ts'
+import {
+  type QueueDescription,
+  type QueueTarget,
+  RETRYABLE_TASK_STATUSES,
+  type TaskDescription,
+  type TaskExplanation,
+  type TaskOutcome,
+  type TaskPage,
+  type TaskPort,
+  type TaskQuery,
+  type TaskReply,
+  type TaskRequest,
+  type TaskRetryPage,
+  type TaskTarget,
 } from '../../protocol/task-port.ts'
-import { isTaskListed, type TaskRow, type TaskSeq } from '../../store/contract/task-rows.ts'
+import {
+  type HeldKey,
+  isTaskListed,
+  type TaskKey,
+  type TaskRow,
+  type TaskSeq,
+  taskFactsOf,
+} from '../../store/contract/task-rows.ts'
 import type { Engine } from '../engine.ts'
-import { type LiveTask, seqOfOwnId } from './live-task.ts'
+import type { LiveTask } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
+import { lowestNumberFrom } from './task-numbers.ts'
+import { whyQueueWaits } from './why-queue-waits.ts'
 
 /** Tasks of one call that are recorded in one turn; between turns other work runs, and intake may have to wait. */
 const CHUNK_TASKS = 1000
 const ATTEMPTS = 5
 const LIST_DEFAULT = 100
 const LIST_LIMIT = 1000
+/** Tasks that are retried in one commit. */
+const RETRY_LIMIT = 500
 
 export class TaskCalls implements TaskPort {
   readonly #engine: Engine
@@ -106,13 +123,17 @@ export class TaskCalls implements TaskPort {
     const limit = status === undefined ? most : most + tasks.attempts.size
     const at = before === undefined ? {} : { before }
     const of = stored === undefined ? {} : { status: stored }
-    const rows = stored?.length === 0 ? [] : await options.store.listTasks({ ...query, ...at, ...of, limit })
+    const rows =
+      stored?.length === 0
+        ? []
+        : await options.store.listTasks({ ...query, ...fromNumber(query), ...at, ...of, limit })
     let found = rows.map((row) => tasks.lookup.ofRow(row))
     if (status !== undefined) found = found.filter((task) => !tasks.isRunning(task))
     if (status?.includes('running') === true)
       for (const task of tasks.attempts.all()) {
         const isAhead = before !== undefined && task.seq >= before
-        if (!isAhead && isTaskListed({ ...task.head, status: 'running', closedAt: null }, query))
+        const row = { ...task.head, id: task.head.givenId, status: 'running', closedAt: null } as const
+        if (!isAhead && isTaskListed(row, query, () => taskFactsOf(task.spec, task.record.state)))
           found.push(task)
       }
     const listed = found.sort((a, b) => b.seq - a.seq).slice(0, most)
@@ -137,6 +158,43 @@ export class TaskCalls implements TaskPort {
     })
   }
 
+  async retryMany({ cursor, limit = RETRY_LIMIT, ...query }: TaskQuery): Promise<TaskRetryPage> {
+    this.#engine.assertIntake()
+    const { tasks, options } = this.#engine
+    const status = query.status ?? ['failed']
+    const retryable: readonly string[] = RETRYABLE_TASK_STATUSES
+    const other = status.find((each) => !retryable.includes(each))
+    if (other !== undefined)
+      throw new PerdureError('ARGUMENT_INVALID', `tasks that are ${other} cannot be retried`)
+    const most = Math.min(limit, RETRY_LIMIT)
+    // In the order of this list `before` means after.
+    const at = cursor === undefined ? {} : { before: seqOfCursor(cursor) }
+    const rows = await options.store.listTasks({
+      ...query,
+      ...fromNumber(query),
+      ...at,
+      status,
+      oldestFirst: true,
+      limit: most,
+    })
+    // Looked for again: what the list gave may have changed since.
+    const found = await tasks.lookup.findAll(rows.map(({ seq }) => seq))
+    this.#engine.assertOpen()
+    const { retried, durable } = tasks.together(() => {
+      const retried = found.flatMap((each) => {
+        const task = each === undefined ? undefined : tasks.lookup.current(each)
+        if (task === undefined || !status.includes(task.record.status)) return []
+        tasks.retry(task)
+        return [task]
+      })
+      const last = retried.at(-1)
+      return { retried: retried.length, durable: last === undefined ? undefined : this.#durable(last) }
+    })
+    await durable
+    const last = rows.length < most ? undefined : rows.at(-1)
+    return last === undefined ? { retried } : { retried, cursor: last.seq.toString(36) }
+  }
+
   async reprioritise(target: TaskTarget, priority: number): Promise<void> {
     await this.#change(target, (task) => {
       if (task.isClosed) throw new PerdureError('TASK_CLOSED', `task ${target.id} is ${task.record.status}`)
@@ -157,6 +215,14 @@ export class TaskCalls implements TaskPort {
         waiting: queue.backlog.size,
         running: queue.limits.running,
       }))
+  }
+
+  async explainQueue({ namespace, queue: name }: QueueTarget): Promise<QueueExplanation> {
+    this.#engine.assertOpen()
+    const { tasks, clock } = this.#engine
+    await tasks.ready()
+    const live = tasks.queues.all().find(({ key }) => key.namespace === namespace && key.queue === name)
+    return whyQueueWaits(live, { name, nowMs: clock.nowMs() })
   }
 
   /** What was not recorded is recorded again, as a whole. */
@@ -181,7 +247,7 @@ export class TaskCalls implements TaskPort {
     const { tasks } = this.#engine
     await tasks.ready()
     const { generation } = tasks
-    const existing = await this.#existing(requests)
+    const met = await this.#met(requests)
     this.#engine.assertOpen()
     if (!tasks.isOpen || generation !== tasks.generation) return this.#add(requests)
     const touched = new Set<LiveTask>()
@@ -190,11 +256,13 @@ export class TaskCalls implements TaskPort {
         const { namespace, id } = request
         // An earlier one of these may have it.
         const seq =
-          id === undefined ? undefined : (tasks.lookup.seqInMemory({ namespace, id }) ?? existing[i])
-        const known = seq === undefined ? undefined : tasks.lookup.inMemory(seq)
-        const task = seq === undefined ? this.#addOne(request) : known
+          id === undefined ? undefined : (tasks.lookup.seqInMemory({ namespace, id }) ?? met.seqs[i])
+        const holder = seq === undefined ? this.#holder(request, met.holders[i]) : undefined
+        const known = seq === undefined ? holder : tasks.lookup.inMemory(seq)
+        const isNew = seq === undefined && holder === undefined
+        const task = isNew ? this.#addOne(request) : known
         if (task !== undefined && !task.isCommitted) touched.add(task)
-        return { id: task?.id ?? id ?? '', enqueued: seq === undefined }
+        return { id: task?.id ?? id ?? '', enqueued: isNew }
       }),
     )
     const last = new Set([...touched].map(({ batch }) => batch))
@@ -202,9 +270,27 @@ export class TaskCalls implements TaskPort {
     return { added, durable: Promise.all(waits).then(() => {}) }
   }
 
-  #addOne(request: TaskRequest): LiveTask {
-    const { namespace, name, queue, id, delayMs, key, priority, estimateMs, retry, timeouts, input } = request
+  /** The task that holds the key of the request now; a debounced one takes its input. */
+  #holder(request: TaskRequest, stored: readonly LiveTask[] = []): LiveTask | undefined {
+    const { namespace, name, debounce, input } = request
+    const dedupe = keyTextOf(name, request)
+    if (dedupe === undefined) return undefined
     const { tasks, clock } = this.#engine
+    const nowMs = clock.nowMs()
+    const holder = tasks.lookup.holder({ namespace, dedupe }, stored, nowMs)
+    if (holder !== undefined && debounce !== undefined)
+      tasks.debounce(holder, debounced(holder.record, holder.spec, input, { nowMs, ...debounce }))
+    return holder
+  }
+
+  #addOne(request: TaskRequest): LiveTask {
+    const { namespace, name, queue, id, key, priority, estimateMs, retry, timeouts, input } = request
+    const { dedupe, debounce } = request
+    const { tasks, clock } = this.#engine
+    const delayMs =
+      debounce === undefined
+        ? request.delayMs
+        : Math.min(debounce.waitMs, debounce.maxWaitMs ?? debounce.waitMs)
     return tasks.enqueue(
       { namespace, name, queue, givenId: id ?? null },
       {
@@ -215,6 +301,8 @@ export class TaskCalls implements TaskPort {
         ...(delayMs === undefined ? {} : { startMs: clock.nowMs() + delayMs }),
         ...(retry === undefined ? {} : { retry }),
         ...(timeouts === undefined ? {} : { timeouts }),
+        ...(dedupe === undefined ? {} : { dedupe }),
+        ...(debounce === undefined ? {} : { debounce: { key: debounce.key } }),
       },
     )
   }
@@ -242,20 +330,36 @@ export class TaskCalls implements TaskPort {
     })
   }
 
-  /** Numbers of the tasks whose ids are taken; whoever calls this looks at them in the same turn. */
-  async #existing(requests: readonly TaskRequest[]): Promise<readonly (TaskSeq | undefined)[]> {
-    const { tasks } = this.#engine
-    const named = requests.flatMap(({ namespace, id }) => (id === undefined ? [] : [{ namespace, id }]))
-    if (named.length === 0) return []
-    const seqs = await tasks.lookup.seqsOf(named)
-    if (seqs.some((seq) => seq !== undefined && tasks.lookup.isDeleted(seq))) {
+  /** The tasks whose ids are taken, and that hold keys; whoever calls this looks at them in the same turn. */
+  async #met(requests: readonly TaskRequest[]): Promise<{
+    readonly seqs: readonly (TaskSeq | undefined)[]
+    readonly holders: readonly (readonly LiveTask[])[]
+  }> {
+    const { lookup } = this.#engine.tasks
+    const named: TaskKey[] = []
+    const keyed: HeldKey[] = []
+    for (const request of requests) {
+      const { namespace, name, id } = request
+      if (id !== undefined) named.push({ namespace, id })
+      const dedupe = keyTextOf(name, request)
+      if (dedupe !== undefined) keyed.push({ namespace, dedupe })
+    }
+    if (named.length === 0 && keyed.length === 0) return { seqs: [], holders: [] }
+    const { seqs, holders } = await lookup.met(named, keyed)
+    if (seqs.some((seq) => seq !== undefined && lookup.isDeleted(seq))) {
       // Its id is free when the deletion is durable.
       await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
       this.#engine.assertOpen()
-      return this.#existing(requests)
+      return this.#met(requests)
     }
-    let next = 0
-    return requests.map(({ id }) => (id === undefined ? undefined : seqs[next++]))
+    const ids = seqs.values()
+    const held = holders.values()
+    return {
+      seqs: requests.map(({ id }) => (id === undefined ? undefined : ids.next().value)),
+      holders: requests.map((request) =>
+        keyTextOf(request.name, request) === undefined ? [] : (held.next().value ?? []),
+      ),
+    }
   }
 
   /** Calls `use` with the task as it is in that very turn. */
@@ -304,12 +408,13 @@ export class TaskCalls implements TaskPort {
   }
 }
 
+function fromNumber({ enqueuedFrom }: Pick<TaskQuery, 'enqueuedFrom'>): { readonly seqFrom?: TaskSeq } {
+  return enqueuedFrom === undefined ? {} : { seqFrom: lowestNumberFrom(enqueuedFrom) }
+}
+
 function seqOfCursor(cursor: string): TaskSeq {
   const seq = Number.parseInt(cursor, 36)
   if (!Number.isSafeInteger(seq) || seq.toString(36) !== cursor)
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      'the cursor of listTasks() is not one that listTasks() returned',
-    )
+    throw new PerdureError('ARGUMENT_INVALID', 'the cursor is not one that a list of tasks returned')
   return seq
 }

@@ -168,7 +168,7 @@ export class TaskDesk {
     const task = new LiveTask(head, full, record, place, null)
     task.queue = queue
     this.#options.committer.writesFor(task.runId).insertTask(task.row())
-    this.#touch(task, head.givenId !== null || spec.owner !== undefined)
+    this.#touch(task, head.givenId !== null || spec.owner !== undefined || task.keyText !== undefined)
     this.#memory.putId(task)
     if (record.status === 'waiting') this.#wait(queue, task)
     return task
@@ -228,6 +228,12 @@ export class TaskDesk {
     return whyWaiting(task, { live, isRunning, nowMs: this.#options.clock.nowMs() })
   }
 
+  /** Of those that are there, by their ids. */
+  async explainAll(seqs: readonly TaskSeq[]): Promise<ReadonlyMap<string, TaskExplanation>> {
+    const found = await this.lookup.findAll(seqs)
+    return new Map(found.flatMap((task) => (task === undefined ? [] : [[task.id, this.explain(task)]])))
+  }
+
   /** The task is open. */
   cancel(task: LiveTask, reason: string): void {
     this.#stop(task, platformFailure('CANCELLED', reason))
@@ -251,6 +257,11 @@ export class TaskDesk {
     batch.tasks.push(task)
     this.#memory.deleting(task.seq)
     this.#options.committer.touch()
+  }
+
+  /** The task is delayed, and stays so, with another input and time. */
+  debounce(task: LiveTask, record: TaskRecord): void {
+    this.#change(task, record)
   }
 
   /** The task is open. */

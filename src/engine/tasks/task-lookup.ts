@@ -4,7 +4,7 @@
  * What is found holds for the turn in which it comes: whoever acts on it later asks `current` first, since another call may
  * have changed the task in between.
  */
-import type { TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { HeldKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import { type LiveTask, taskOfRow } from './live-task.ts'
 import type { QueueTable } from './queue-table.ts'
 import type { TaskMemory } from './task-memory.ts'
@@ -51,6 +51,44 @@ export class TaskLookup {
       return this.seqsOf(keys)
     }
     return keys.map((key, i) => memory.seqOf(key) ?? seqs[i])
+  }
+
+  /** Numbers of tasks by their ids, and the tasks that hold keys as the store has them: both as of the same turn. */
+  async met(
+    ids: readonly TaskKey[],
+    keys: readonly HeldKey[],
+  ): Promise<{
+    readonly seqs: readonly (TaskSeq | undefined)[]
+    readonly holders: readonly (readonly LiveTask[])[]
+  }> {
+    const { store, memory, generation, ready } = this.#options
+    const before = generation()
+    const [stored, rows] = await memory.reading(() =>
+      Promise.all([
+        ids.length === 0 ? [] : store.taskSeqs(ids),
+        keys.length === 0
+          ? []
+          : store.keyHolders(keys).then((held) => Promise.all(held.map((each) => store.tasks(each)))),
+      ]),
+    )
+    if (before !== generation()) {
+      await ready()
+      return this.met(ids, keys)
+    }
+    return {
+      seqs: ids.map((key, i) => memory.seqOf(key) ?? stored[i]),
+      holders: rows.map((each) => each.flatMap((row) => (row === undefined ? [] : [this.#of(row)]))),
+    }
+  }
+
+  /** Of tasks in memory, and of those that the store had in this turn, the one that holds the key now. */
+  holder(key: HeldKey, stored: readonly LiveTask[], nowMs: number): LiveTask | undefined {
+    const { memory } = this.#options
+    const known = [
+      ...memory.withKey(key).map((seq) => memory.get(seq)),
+      ...stored.map((task) => memory.get(task.seq) ?? task),
+    ]
+    return known.find((task) => task?.holdsKey(nowMs) === true && !memory.isDeleted(task.seq))
   }
 
   /** As the store has it, or as it is in memory. */

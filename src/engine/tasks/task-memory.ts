@@ -4,7 +4,7 @@
  * What is changed while the store is read stays here until nobody reads: whoever reads gets what is here instead.
  */
 import type { Clock } from '../../platform/clock.ts'
-import type { TaskKey, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { HeldKey, TaskKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import { type LiveTask, taskIdText } from './live-task.ts'
 
 export class TaskMemory {
@@ -14,6 +14,8 @@ export class TaskMemory {
   readonly #bySeq = new Map<TaskSeq, LiveTask>()
   /** Of those that were given an id. */
   readonly #byId = new Map<string, TaskSeq>()
+  /** Of those that have a key for deduplication or debouncing, whether they hold it or not. */
+  readonly #byKey = new Map<string, Set<TaskSeq>>()
   /** Deleted, and perhaps still read: for calls they are gone. */
   readonly #deleted = new Set<TaskSeq>()
   #leaving: LiveTask[] = []
@@ -35,6 +37,16 @@ export class TaskMemory {
 
   put(task: LiveTask): void {
     this.#bySeq.set(task.seq, task)
+    const { keyText } = task
+    if (keyText === undefined) return
+    const text = taskIdText(task.head.namespace, keyText)
+    const known = this.#byKey.get(text)
+    if (known === undefined) this.#byKey.set(text, new Set([task.seq]))
+    else known.add(task.seq)
+  }
+
+  withKey({ namespace, dedupe }: HeldKey): readonly TaskSeq[] {
+    return [...(this.#byKey.get(taskIdText(namespace, dedupe)) ?? [])]
   }
 
   /** A new task with an id. */
@@ -79,6 +91,7 @@ export class TaskMemory {
   clear(): void {
     this.#bySeq.clear()
     this.#byId.clear()
+    this.#byKey.clear()
     this.#deleted.clear()
     this.#leaving = []
     this.#goneFromStore = []
@@ -89,5 +102,9 @@ export class TaskMemory {
     this.#bySeq.delete(task.seq)
     const { givenId, namespace } = task.head
     if (givenId !== null) this.#byId.delete(taskIdText(namespace, givenId))
+    if (task.keyText === undefined) return
+    const text = taskIdText(namespace, task.keyText)
+    const known = this.#byKey.get(text)
+    if (known?.delete(task.seq) === true && known.size === 0) this.#byKey.delete(text)
   }
 }

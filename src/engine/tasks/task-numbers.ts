@@ -4,6 +4,14 @@
  */
 const PER_MS = 1024
 
+/** A task without a workflow has its number at once; that of a workflow in the turn before, which never takes so long. */
+const SLACK_MS = 60_000
+
+/** No task that was enqueued at this time or later has a lower number. */
+export function lowestNumberFrom(ms: number): number {
+  return Math.max(0, Math.floor((ms - SLACK_MS) * PER_MS))
+}
+
 export class TaskNumbers {
   #last = 0
 

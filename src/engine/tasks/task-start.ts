@@ -23,7 +23,7 @@ export class TaskStart implements TaskDispatch<LiveTask> {
   }
 
   get input(): Payload {
-    return this.owner.spec.input
+    return this.owner.record.state.input ?? this.owner.spec.input
   }
 
   get attempt(): number {

@@ -22,12 +22,12 @@ export function whyWaiting(task: LiveTask, { live, isRunning, nowMs }: Surroundi
   if (status === 'delayed') {
     const untilMs = state.wakeMs ?? nowMs
     const inMs = Math.max(0, untilMs - nowMs)
-    if (attempts === 0) return { reason: 'delayed', sentence: `its time comes in ${shown(inMs)}`, untilMs }
-    const sentence = `attempt ${attempts + 1} of ${maxAttempts} begins in ${shown(inMs)}: ${state.failure?.message ?? 'the last one failed'}`
+    if (attempts === 0) return { reason: 'delayed', sentence: `its time comes in ${shownMs(inMs)}`, untilMs }
+    const sentence = `attempt ${attempts + 1} of ${maxAttempts} begins in ${shownMs(inMs)}: ${state.failure?.message ?? 'the last one failed'}`
     return { reason: 'retry', sentence, untilMs, attempts }
   }
   if (status !== 'waiting') return { reason: status, sentence: `it is ${status}` }
-  return waiting(task, live) ?? busy(live)
+  return waiting(task, live) ?? busy(task, live)
 }
 
 /** What holds it up; undefined: only those before it. */
@@ -61,14 +61,20 @@ function waiting({ head, lane }: LiveTask, { queue, crew }: LiveQueue): TaskExpl
   return undefined
 }
 
-function busy({ key: { queue: name }, queue, crew }: LiveQueue): TaskExplanation {
+function busy(task: LiveTask, { key: { queue: name }, queue, crew }: LiveQueue): TaskExplanation {
   const others = queue.backlog.size - 1
+  const ahead = queue.backlog.ahead(task, (classId) => crew.isSupported(classId))
   const { free, running } = crew.places
   const places = free > 0 ? `${free} places are free` : `all ${running} places are taken`
-  const sentence = `${others === 1 ? '1 other task waits' : `${others.toLocaleString('en')} other tasks wait`} in queue ${name} under ${queue.policy.name}; ${places}`
-  return { reason: 'in-line', sentence, others }
+  const where = `in queue ${name} under ${queue.policy.name}; ${places}`
+  if (ahead === undefined) {
+    const line = others === 1 ? '1 other task waits' : `${others.toLocaleString('en')} other tasks wait`
+    return { reason: 'in-line', sentence: `${line} ${where}`, others }
+  }
+  const line = ahead === 1 ? '1 task is' : `${ahead === 0 ? 'no' : ahead.toLocaleString('en')} tasks are`
+  return { reason: 'in-line', sentence: `${line} ahead of it ${where}`, others, ahead }
 }
 
-function shown(ms: number): string {
+export function shownMs(ms: number): string {
   return ms < 1000 ? `${Math.ceil(ms)} ms` : `${Math.ceil(ms / 1000)} s`
 }

@@ -5,7 +5,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import type { DeliveredEvent, Operation } from '../../protocol/event.ts'
 import { type Failure, failureOf } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
-import type { Activation, ActiveRun, StepDispatch } from '../../protocol/worker-port.ts'
+import type { Activation, ActiveRun, CodeWait, StepDispatch } from '../../protocol/worker-port.ts'
 import type { Workflow } from '../definition.ts'
 import { withoutRun } from './current-run.ts'
 import { StepAttempt } from './step-attempt.ts'
@@ -78,6 +78,12 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
 
   validateUpdate(name: string, payload: Payload): 'accepted' | 'unknown' | Failure {
     return this.updates.validate(name, payload)
+  }
+
+  waits(): readonly CodeWait[] {
+    return [...this.pending].flatMap(([op, { kind, name, sinceMs = 0 }]) =>
+      kind === 'wait' ? [{ op, name, sinceMs }] : [],
+    )
   }
 
   evict(): void {

@@ -16,6 +16,8 @@ export interface PendingOperation {
   readonly run: StepFunction | undefined
   /** Of a step: limit of one attempt. Of a wait: it has a timer. */
   readonly timeoutMs: number | undefined
+  /** When the code made it, ms; not of steps. */
+  readonly sinceMs?: number
   /** Of a step: the attempt that runs. */
   attempt: StepAttempt | undefined
 }

@@ -24,7 +24,7 @@ import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from '../defi
 import { retryPolicyOf } from '../retry-options.ts'
 import { validateSync } from '../standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from '../tasks/task.ts'
-import { queueOf, type TaskCallOptions, taskOptionsOf } from '../tasks/task-options.ts'
+import { queueOf, TASK_CALL_OPTIONS, type TaskCallOptions, taskOptionsOf } from '../tasks/task-options.ts'
 import { ContinueAsNew } from './continue-as-new.ts'
 import { Scope } from './scope.ts'
 import type { WorkflowRun } from './workflow-run.ts'
@@ -152,7 +152,7 @@ export class RunContext implements WorkflowContext {
         'ctx.task: the first argument is not a task that task() made',
       )
     const { name, inputSchema } = task
-    const checked = checkedOptions<TaskCallOptions>(options, `ctx.task('${name}')`)
+    const checked = checkedOptions<TaskCallOptions>(options, `ctx.task('${name}')`, TASK_CALL_OPTIONS)
     const { limits } = this.#run.host
     const queue = queueOf(task, checked.queue, limits)
     const taskOptions = taskOptionsOf(task, checked, limits)

@@ -224,16 +224,8 @@ export class WorkflowRun {
     if (scope.reason !== undefined) return { op, promise: this.#cancelled(op, scope.reason) }
     const { timeoutMs, command } = options
     const promise = new Promise<unknown>((resolve, reject) => {
-      this.pending.set(op, {
-        kind,
-        name,
-        scope,
-        resolve,
-        reject,
-        run: undefined,
-        timeoutMs,
-        attempt: undefined,
-      })
+      const settled = { scope, resolve, reject, run: undefined, attempt: undefined }
+      this.pending.set(op, { kind, name, timeoutMs, sinceMs: this.#nowMs, ...settled })
     })
     if (command !== undefined) this.command(command(op))
     // The one cast: what an operation resolves with was recorded by the same code.

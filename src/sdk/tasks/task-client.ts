@@ -4,6 +4,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { decodePayload } from '../../protocol/payload.ts'
+import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import {
   OWN_TASK_ID,
   type QueueDescription,
@@ -13,27 +14,30 @@ import {
   type TaskRequest,
   type TaskTarget,
 } from '../../protocol/task-port.ts'
-import type { TaskStatus } from '../../protocol/task-status.ts'
-import { checkedOptions, checkedReason } from '../checked-arguments.ts'
+import { checkedOptions, checkedReason, type OptionNames } from '../checked-arguments.ts'
 import { checkedPayload, type PayloadWarner } from '../checked-payload.ts'
 import { repeated } from '../repeated.ts'
 import { validate } from '../standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from './task.ts'
 import { TaskFailedError } from './task-failed-error.ts'
-import { checkedPriority, queueOf, type TaskCallOptions, taskOptionsOf } from './task-options.ts'
+import { keyOptionsOf, type TaskKeyOptions } from './task-key-options.ts'
+import {
+  type TaskListOptions,
+  type TaskRetryOptions,
+  taskListQuery,
+  taskRetryQuery,
+} from './task-list-options.ts'
+import {
+  checkedPriority,
+  queueOf,
+  TASK_CALL_OPTIONS,
+  type TaskCallOptions,
+  taskOptionsOf,
+} from './task-options.ts'
 
-export interface EnqueueOptions extends TaskCallOptions {
+export interface EnqueueOptions extends TaskCallOptions, TaskKeyOptions {
   /** Unique in the namespace: enqueueing it again answers the handle of the existing task. Default: a new unique one. */
   readonly id?: string
-}
-
-export interface TaskListOptions {
-  readonly queue?: string
-  readonly name?: string
-  readonly status?: readonly TaskStatus[]
-  /** Default 100, at most 1,000. */
-  readonly limit?: number
-  readonly cursor?: string
 }
 
 export interface TaskInfo
@@ -50,15 +54,13 @@ export interface TaskClientSettings extends PayloadWarner {
   readonly namespace: string
 }
 
-const STATUSES: readonly TaskStatus[] = [
-  'delayed',
-  'waiting',
-  'running',
-  'completed',
-  'failed',
-  'cancelled',
-  'expired',
-]
+const ENQUEUE_OPTIONS: OptionNames<EnqueueOptions> = {
+  id: true,
+  ...TASK_CALL_OPTIONS,
+  dedupeKey: true,
+  dedupeFor: true,
+  debounce: true,
+}
 
 export class TaskClient {
   readonly #port: TaskPort
@@ -107,7 +109,7 @@ export class TaskClient {
     }
     const replies = await this.#port.enqueue(requests)
     const { namespace } = this.#settings
-    return replies.map(({ id }) => new TaskHandle<T>(this.#port, { namespace, id }))
+    return replies.map(({ id, enqueued }) => new TaskHandle<T>(this.#port, { namespace, id }, enqueued))
   }
 
   /** The handle of an existing task. */
@@ -123,26 +125,27 @@ export class TaskClient {
   async listTasks(
     options: TaskListOptions = {},
   ): Promise<{ readonly tasks: readonly TaskInfo[]; readonly cursor: string | undefined }> {
-    const { queue, name, status, limit, cursor } = checkedOptions(options, 'listTasks()')
-    if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `listTasks(): limit is ${limit}, not a whole number of 1 or more`,
-      )
-    if (status !== undefined && (!Array.isArray(status) || status.some((each) => !STATUSES.includes(each))))
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `listTasks(): status is not a list of ${STATUSES.join(', ')}`,
-      )
-    const page = await this.#port.list({
-      namespace: this.#settings.namespace,
-      ...(queue === undefined ? {} : { queue }),
-      ...(name === undefined ? {} : { name }),
-      ...(status === undefined ? {} : { status }),
-      ...(limit === undefined ? {} : { limit }),
-      ...(cursor === undefined ? {} : { cursor }),
-    })
+    const page = await this.#port.list(taskListQuery(options, this.#settings.namespace))
     return { tasks: page.tasks.map(infoOf), cursor: page.cursor }
+  }
+
+  /**
+   * Retries all that the options select, oldest first, in commits of up to 500; by default the dead letters. Each task is
+   * retried once, also if it fails again meanwhile.
+   *
+   * @returns how many; when it throws, those of the commits before are retried
+   */
+  async retryTasks(options: TaskRetryOptions = {}): Promise<number> {
+    const query = taskRetryQuery(options, this.#settings.namespace)
+    let retried = 0
+    let cursor: string | undefined
+    do {
+      const at = cursor === undefined ? {} : { cursor }
+      const page = await repeated(() => this.#port.retryMany({ ...query, ...at }))
+      retried += page.retried
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    return retried
   }
 
   /** Queues in which tasks wait or have waited since the engine started. */
@@ -150,9 +153,20 @@ export class TaskClient {
     return this.#port.queues(this.#settings.namespace)
   }
 
+  /** Why its tasks wait, in a sentence and as data. A queue that nobody has used is empty. */
+  async explainQueue(name: string): Promise<QueueExplanation> {
+    const { namespace, limits } = this.#settings
+    const queue = checkedName(name, 'the name of a queue', limits.idBytes)
+    return repeated(() => this.#port.explainQueue({ namespace, queue }))
+  }
+
   #optionsOf(task: Task, options: EnqueueOptions): Omit<TaskRequest, 'input'> {
     const { namespace, limits } = this.#settings
-    const { id, queue, ...rest } = checkedOptions(options, 'enqueue()')
+    const { id, queue, dedupeKey, dedupeFor, debounce, ...rest } = checkedOptions(
+      options,
+      'enqueue()',
+      ENQUEUE_OPTIONS,
+    )
     if (id?.startsWith?.(OWN_TASK_ID) === true)
       throw new PerdureError(
         'ID_INVALID',
@@ -163,6 +177,7 @@ export class TaskClient {
       name: task.name,
       queue: queueOf(task, queue, limits),
       ...(id === undefined ? {} : { id: checkedName(id, 'the id of a task', limits.idBytes) }),
+      ...keyOptionsOf({ dedupeKey, dedupeFor, debounce, delay: rest.delay }, limits),
       ...taskOptionsOf(task, rest, limits),
     }
   }
@@ -171,13 +186,16 @@ export class TaskClient {
 /** The handle of one task. It holds no state. */
 export class TaskHandle<T extends Task = Task> {
   readonly id: string
+  /** Of `enqueue`: whether it made the task; false: it existed, by its id or key. Undefined for the handle of `task()`. */
+  readonly enqueued: boolean | undefined
   readonly #port: TaskPort
   readonly #target: TaskTarget
 
-  constructor(port: TaskPort, target: TaskTarget) {
+  constructor(port: TaskPort, target: TaskTarget, enqueued?: boolean) {
     this.#port = port
     this.#target = target
     this.id = target.id
+    this.enqueued = enqueued
   }
 
   /** Waits for the result. Throws `TaskFailedError` if it failed, was cancelled or expired; its `cause` says why. */

@@ -5,6 +5,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
 import { TASK_PRIORITY, type TaskOptions, type TaskTimeouts } from '../../protocol/task-port.ts'
+import { checkNames, type OptionNames } from '../checked-arguments.ts'
 import { type RetryOptions, retryPolicyOf } from '../retry-options.ts'
 
 /** What a definition says, where a caller says nothing. */
@@ -44,9 +45,27 @@ export interface TaskTimeoutOptions {
   readonly heartbeat?: Duration
 }
 
+export const TASK_CALL_OPTIONS: OptionNames<TaskCallOptions> = {
+  queue: true,
+  key: true,
+  priority: true,
+  estimateMs: true,
+  delay: true,
+  retry: true,
+  timeouts: true,
+}
+
+const TIMEOUTS: OptionNames<TaskTimeoutOptions> = {
+  scheduleToStart: true,
+  startToClose: true,
+  scheduleToClose: true,
+  heartbeat: true,
+}
+
 export function taskTimeoutsOf(options: TaskTimeoutOptions): TaskTimeouts {
   if (typeof options !== 'object' || options === null)
     throw new PerdureError('ARGUMENT_INVALID', 'the timeouts of a task are not an object')
+  checkNames(options, TIMEOUTS, (name) => `there is no time limit '${name}' of a task`)
   const scheduleToStartMs = optionalMs(options.scheduleToStart)
   const startToCloseMs = optionalMs(options.startToClose)
   const scheduleToCloseMs = optionalMs(options.scheduleToClose)

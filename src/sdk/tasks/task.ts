@@ -4,6 +4,7 @@ import { checkedName } from '../../protocol/checked-text.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
 import type { TaskTimeouts } from '../../protocol/task-port.ts'
+import { checkNames, type OptionNames } from '../checked-arguments.ts'
 import { type RetryOptions, retryPolicyOf } from '../retry-options.ts'
 import type { InferInput, InferOutput, StandardSchema } from '../standard-schema.ts'
 import { type TaskTimeoutOptions, taskTimeoutsOf } from './task-options.ts'
@@ -57,6 +58,16 @@ interface TaskSettings {
   readonly timeouts?: TaskTimeoutOptions
 }
 
+const SETTINGS: OptionNames<TaskSettings> & Readonly<Record<'input' | 'output' | 'run', true>> = {
+  name: true,
+  queue: true,
+  retry: true,
+  timeouts: true,
+  input: true,
+  output: true,
+  run: true,
+}
+
 /**
  * Defines a task: work that waits in a queue, in the order of the queue's policy, until a worker has room. `input` and
  * `output` are Standard Schemas and optional.
@@ -102,6 +113,7 @@ export function task<In>(
     if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function')
       throw new PerdureError('ARGUMENT_INVALID', `task({ ${what} }) is not a Standard Schema`)
   }
+  checkNames(options, SETTINGS, (name) => `task() has no setting '${name}'`)
   const { run, retry, timeouts } = options
   return Object.freeze({
     kind: 'task' as const,

@@ -380,10 +380,19 @@ describe('BatchBuilder', () => {
       rank: 1,
       dueAt: null,
       closedAt: null,
+      dedupe: null,
       spec: '{}',
       state: null,
     }
-    const done = { status: 'completed', lane: 'l', rank: 1, dueAt: null, closedAt: 5, state: '{}' } as const
+    const done = {
+      status: 'completed',
+      lane: 'l',
+      rank: 1,
+      dueAt: null,
+      closedAt: 5,
+      dedupe: null,
+      state: '{}',
+    } as const
     const late = { ...done, status: 'failed' } as const
     const batch = fold((writes) => {
       writes.insertTask(task)

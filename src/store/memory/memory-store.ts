@@ -19,6 +19,7 @@ import type {
 import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
 import type {
   DuePage,
+  HeldKey,
   LaneCount,
   TaskKey,
   TaskListQuery,
@@ -163,6 +164,11 @@ class MemoryStore implements Store {
   async taskSeqs(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]> {
     const { tasks } = this.opened()
     return keys.map((key) => tasks.seqOf(key))
+  }
+
+  async keyHolders(keys: readonly HeldKey[]): Promise<readonly (readonly TaskSeq[])[]> {
+    const { tasks } = this.opened()
+    return keys.map((key) => tasks.holders(key))
   }
 
   async lanes(): Promise<readonly LaneCount[]> {

@@ -2,7 +2,9 @@
 import { SortedList } from '../../protocol/sorted-list.ts'
 import {
   type DuePage,
+  type HeldKey,
   isTaskListed,
+  KEY_HOLDERS_MAX,
   type LaneCount,
   type QueueKey,
   type TaskChange,
@@ -10,6 +12,7 @@ import {
   type TaskListQuery,
   type TaskRow,
   type TaskSeq,
+  taskFactsOfRow,
   type WaitingPage,
 } from '../contract/task-rows.ts'
 
@@ -32,6 +35,7 @@ export class MemoryTasks {
   readonly #ordered = new SortedList<Pick<TaskRow, 'seq'>, TaskRow>(compareSeq)
   readonly #lanes = new Map<string, LaneRows>()
   readonly #due = new SortedList<DuePosition, TaskRow>(compareDue)
+  readonly #holders = new Map<string, Set<TaskSeq>>()
 
   get last(): TaskSeq {
     let last = 0
@@ -63,9 +67,9 @@ export class MemoryTasks {
   change(seq: TaskSeq, change: TaskChange): void {
     const row = this.#bySeq.get(seq)
     if (row === undefined) return
-    const { status, lane, rank, dueAt, closedAt, state } = change
+    const { status, lane, rank, dueAt, closedAt, dedupe = row.dedupe, state } = change
     this.#take(row)
-    this.#put({ ...row, status, lane, rank, dueAt, closedAt, state })
+    this.#put({ ...row, status, lane, rank, dueAt, closedAt, dedupe, state })
   }
 
   delete(seq: TaskSeq): void {
@@ -73,6 +77,11 @@ export class MemoryTasks {
     if (row === undefined) return
     this.#take(row)
     if (row.id !== null) this.#byId.delete(idText({ namespace: row.namespace, id: row.id }))
+  }
+
+  holders({ namespace, dedupe }: HeldKey): TaskSeq[] {
+    const seqs = [...(this.#holders.get(idText({ namespace, id: dedupe })) ?? [])]
+    return seqs.sort((a, b) => b - a).slice(0, KEY_HOLDERS_MAX)
   }
 
   lanes(): LaneCount[] {
@@ -104,7 +113,7 @@ export class MemoryTasks {
     const rows: TaskRow[] = []
     if (query.limit <= 0) return rows
     const visit = (row: TaskRow): boolean => {
-      if (isTaskListed(row, query)) rows.push({ ...row })
+      if (isTaskListed(row, query, () => taskFactsOfRow(row))) rows.push({ ...row })
       return rows.length < query.limit
     }
     const position = query.before === undefined ? undefined : { seq: query.before }
@@ -117,6 +126,12 @@ export class MemoryTasks {
     this.#bySeq.set(row.seq, row)
     this.#ordered.add(row)
     if (row.dueAt !== null) this.#due.add(row)
+    if (row.dedupe !== null) {
+      const text = idText({ namespace: row.namespace, id: row.dedupe })
+      const holders = this.#holders.get(text)
+      if (holders === undefined) this.#holders.set(text, new Set([row.seq]))
+      else holders.add(row.seq)
+    }
     if (row.status !== 'waiting') return
     const text = laneText(row)
     const lane = this.#lanes.get(text)
@@ -133,6 +148,11 @@ export class MemoryTasks {
     this.#bySeq.delete(row.seq)
     this.#ordered.delete(row)
     if (row.dueAt !== null) this.#due.delete(row)
+    if (row.dedupe !== null) {
+      const text = idText({ namespace: row.namespace, id: row.dedupe })
+      const holders = this.#holders.get(text)
+      if (holders?.delete(row.seq) === true && holders.size === 0) this.#holders.delete(text)
+    }
     if (row.status !== 'waiting') return
     const text = laneText(row)
     const rows = this.#lanes.get(text)?.rows

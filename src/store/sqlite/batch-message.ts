@@ -26,6 +26,8 @@ const TABLES = [
   { table: 'deleted', texts: 3, numbers: 0 },
   { table: 'tasksInserted', texts: 8, numbers: 5 },
   { table: 'tasksUpdated', texts: 3, numbers: 4 },
+  // Of tasks that have keys, which few have: all others are spared the column.
+  { table: 'taskKeys', texts: 1, numbers: 1 },
   { table: 'tasksDeleted', texts: 0, numbers: 1 },
 ] as const
 
@@ -189,7 +191,15 @@ function encodeTasks(batch: Batch, to: BatchEncoder): void {
     to.number(change.dueAt ?? Number.NaN)
     to.number(change.closedAt ?? Number.NaN)
   }
+  for (const { seq, dedupe } of batch.tasksInserted) if (dedupe !== null) encodeTaskKey(seq, dedupe, to)
+  for (const { seq, change } of batch.tasksUpdated)
+    if (change.dedupe !== undefined) encodeTaskKey(seq, change.dedupe, to)
   for (const seq of batch.tasksDeleted) to.number(seq)
+}
+
+function encodeTaskKey(seq: number, dedupe: string | null, to: BatchEncoder): void {
+  to.text(dedupe ?? '')
+  to.number(seq)
 }
 
 function encodeOutboxKey({ fromShard, toShard, seq }: OutboxKey, to: BatchEncoder): void {
@@ -199,6 +209,9 @@ function encodeOutboxKey({ fromShard, toShard, seq }: OutboxKey, to: BatchEncode
 }
 
 function countsOf(batch: Batch): Record<BatchTable, number> {
+  let taskKeys = 0
+  for (const { dedupe } of batch.tasksInserted) if (dedupe !== null) taskKeys += 1
+  for (const { change } of batch.tasksUpdated) if (change.dedupe !== undefined) taskKeys += 1
   return {
     journal: batch.journal.length,
     executionsInserted: batch.executionsInserted.length,
@@ -212,6 +225,7 @@ function countsOf(batch: Batch): Record<BatchTable, number> {
     deleted: batch.deleted.length,
     tasksInserted: batch.tasksInserted.length,
     tasksUpdated: batch.tasksUpdated.length,
+    taskKeys,
     tasksDeleted: batch.tasksDeleted.length,
   }
 }

@@ -164,6 +164,8 @@ export class BatchWriter {
       const rank = cursor.number()
       statements.updateTask.run(status, lane, rank, cursor.numberOrNull(), cursor.numberOrNull(), state, seq)
     }
+    for (let i = 0; i < counts.taskKeys; i++)
+      statements.updateTaskKey.run(cursor.textOrNull(), cursor.number())
     for (let i = 0; i < counts.tasksDeleted; i++) statements.deleteTask.run(cursor.number())
   }
 
@@ -213,6 +215,7 @@ function prepareStatements(database: DatabaseSync) {
     deleteCurrent: prepare('delete from current where namespace = ? and workflow_id = ? and run_id = ?'),
     updateTask: prepare(`
       update or fail task set status = ?, lane = ?, rank = ?, due_at = ?, closed_at = ?, state = ? where seq = ?`),
+    updateTaskKey: prepare('update or fail task set dedupe = ? where seq = ?'),
     deleteTask: prepare('delete from task where seq = ?'),
     deleteRun: ['journal', 'execution', 'timer'].map((table) =>
       prepare(`delete from ${table} where day = ? and run_id = ?`),

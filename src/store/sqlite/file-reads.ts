@@ -11,6 +11,7 @@ import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '.
 import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
 import type {
   DuePage,
+  HeldKey,
   LaneCount,
   TaskKey,
   TaskListQuery,
@@ -85,6 +86,10 @@ export abstract class FileReads implements ReadMethods {
 
   async taskSeqs(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]> {
     return this.read(() => this.ofTasks.seqs(keys))
+  }
+
+  async keyHolders(keys: readonly HeldKey[]): Promise<readonly (readonly TaskSeq[])[]> {
+    return this.read(() => this.ofTasks.holders(keys))
   }
 
   async lanes(): Promise<readonly LaneCount[]> {

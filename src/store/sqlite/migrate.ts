@@ -9,12 +9,18 @@ import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
 import { FIRST_SCHEMA } from './migrations/0001-first-schema.ts'
 import { TASKS } from './migrations/0002-tasks.ts'
+import { TASK_KEYS } from './migrations/0005-task-keys.ts'
 
 /** "Perd": tells our files from those of other applications. */
 const APPLICATION_ID = 0x50657264
 
 /** Step n - 1 leads from schema version n - 1 to n. */
-const MIGRATIONS: readonly string[] = [FIRST_SCHEMA, TASKS]
+const MIGRATIONS: readonly string[] = [
+  FIRST_SCHEMA,
+  TASKS,
+  // One a line: steps that are made at the same time then merge without a conflict in one line.
+  TASK_KEYS,
+]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
 

@@ -1,13 +1,22 @@
 /** Reads of tasks, on one connection. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { TaskStatus } from '../../protocol/task-status.ts'
-import type { DuePage, LaneCount, TaskKey, TaskRow, TaskSeq, WaitingPage } from '../contract/task-rows.ts'
+import {
+  type DuePage,
+  type HeldKey,
+  KEY_HOLDERS_MAX,
+  type LaneCount,
+  type TaskKey,
+  type TaskRow,
+  type TaskSeq,
+  type WaitingPage,
+} from '../contract/task-rows.ts'
 import { Snapshot } from './snapshot.ts'
 
 type Columns = Record<string, SQLOutputValue>
 
 export const TASK_COLUMNS =
-  'seq, namespace, id, queue, part, name, status, lane, rank, due_at, closed_at, spec, state'
+  'seq, namespace, id, queue, part, name, status, lane, rank, due_at, closed_at, dedupe, spec, state'
 
 export class SqliteTaskReads {
   private readonly statements: ReturnType<typeof prepareStatements>
@@ -36,6 +45,12 @@ export class SqliteTaskReads {
     })
   }
 
+  holders(keys: readonly HeldKey[]): TaskSeq[][] {
+    return this.snapshot.each(keys, ({ namespace, dedupe }) =>
+      this.statements.holders.all(namespace, dedupe, KEY_HOLDERS_MAX).map(({ seq }) => Number(seq)),
+    )
+  }
+
   lanes(): LaneCount[] {
     return this.statements.lanes.all().map((row) => ({
       namespace: String(row.namespace),
@@ -61,6 +76,7 @@ export class SqliteTaskReads {
       rank: row.rank as number,
       dueAt: row.due_at as number | null,
       closedAt: null,
+      dedupe: row.dedupe as string | null,
       spec: row.spec as string,
       state: row.state as string | null,
     }))
@@ -77,11 +93,12 @@ function prepareStatements(database: DatabaseSync) {
     last: prepare('select max(seq) as last from task'),
     row: prepare(`select ${TASK_COLUMNS} from task where seq = ?`),
     seq: prepare('select seq from task where namespace = ? and id = ?'),
+    holders: prepare('select seq from task where namespace = ? and dedupe = ? order by seq desc limit ?'),
     lanes: prepare(`
       select namespace, queue, part, lane, count(*) as waiting from task indexed by task_waiting
       where status = 'waiting' group by namespace, queue, part, lane`),
     waiting: prepare(`
-      select seq, id, name, rank, due_at, spec, state from task indexed by task_waiting
+      select seq, id, name, rank, due_at, dedupe, spec, state from task indexed by task_waiting
       where status = 'waiting' and namespace = ? and queue = ? and part = ? and lane = ? and (rank, seq) > (?, ?)
       order by rank, seq limit ?`),
     due: prepare(`
@@ -103,6 +120,7 @@ export function taskOf(row: Columns): TaskRow {
     rank: Number(row.rank),
     dueAt: row.due_at === null ? null : Number(row.due_at),
     closedAt: row.closed_at === null ? null : Number(row.closed_at),
+    dedupe: row.dedupe === null ? null : String(row.dedupe),
     spec: String(row.spec),
     state: row.state === null ? null : String(row.state),
   }
