@@ -9,7 +9,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
 import { FIRST_SCHEMA } from './migrations/0001-first-schema.ts'
 import { TASKS } from './migrations/0002-tasks.ts'
-import { TASK_KEYS } from './migrations/0005-task-keys.ts'
+import { TASK_KEYS } from './migrations/0003-task-keys.ts'
 
 /** "Perd": tells our files from those of other applications. */
 const APPLICATION_ID = 0x50657264
