@@ -140,6 +140,10 @@ export class StoreView implements Store {
   dueTasks: Store['dueTasks'] = (page) => this.#call((inner) => inner.dueTasks(page))
   listTasks: Store['listTasks'] = (query) => this.#call((inner) => inner.listTasks(query))
 
+  schedules: Store['schedules'] = (keys) => this.#call((inner) => inner.schedules(keys))
+  dueSchedules: Store['dueSchedules'] = (page) => this.#call((inner) => inner.dueSchedules(page))
+  listSchedules: Store['listSchedules'] = (query) => this.#call((inner) => inner.listSchedules(query))
+
   /** The data stays open: histories are replayed after the engine has closed. */
   close: Store['close'] = async () => {}
 

@@ -7,11 +7,13 @@ import { keyText, type RunId } from '../../src/protocol/ids.ts'
 import type { TaskStatus } from '../../src/protocol/task-status.ts'
 import type { Batch, CommitOutcome } from '../../src/store/contract/batch.ts'
 import type { OutboxKey, Session } from '../../src/store/contract/rows.ts'
+import type { DueSchedulePage, ScheduleListQuery } from '../../src/store/contract/schedule-rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../../src/store/contract/store.ts'
 import type { DuePage, TaskListQuery, TaskSeq, WaitingPage } from '../../src/store/contract/task-rows.ts'
 import { memoryFixture, sqliteFixture } from './store-fixtures.ts'
 import {
   ALL_DUE,
+  ALL_SCHEDULES_DUE,
   type BatchRows,
   batchOf,
   change,
@@ -21,6 +23,7 @@ import {
   keyAt,
   outboxRow,
   runIdAt,
+  scheduleRow,
   taskChange,
   taskRow,
   timerRow,
@@ -85,6 +88,14 @@ const taskChangeOf = fc
     taskChange(next, held === undefined ? more : { ...more, dedupe: held }),
   )
 
+const scheduleKey = fc.record({
+  namespace: fc.constantFrom('default', 'other'),
+  id: fc.constantFrom('a', 'ä', '\uffff', '\u{10ffff}'),
+})
+const schedule = fc
+  .record({ key: scheduleKey, dueAt: due, waits: fc.boolean(), state: fc.constantFrom('{}', '{"a":1}') })
+  .map(({ key: { id, namespace }, ...row }) => scheduleRow(id, { namespace, ...row }))
+
 /** Few runs and numbers, so that keys meet: some batches are refused. */
 const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record({
   journal: few(fc.tuple(run, small(40), fc.integer({ min: 1, max: 3 })).map((it) => journalEntry(...it))),
@@ -100,6 +111,8 @@ const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record
   tasksInserted: few(task),
   tasksUpdated: few(fc.record({ seq: taskSeq, change: taskChangeOf })),
   tasksDeleted: few(taskSeq),
+  schedules: few(schedule),
+  schedulesDropped: few(scheduleKey),
 })
 
 /** As folding leaves it: one write per key. Inserts may still meet each other, and are refused then. */
@@ -129,6 +142,8 @@ const rows: fc.Arbitrary<BatchRows> = anyRows.map((it) => {
     tasksInserted: it.tasksInserted,
     tasksDeleted: it.tasksDeleted.filter((seq) => !isNewTask(seq) && isFirst('task', seq)),
     tasksUpdated: it.tasksUpdated.filter(({ seq }) => !isNewTask(seq) && isFirst('task', seq)),
+    schedules: it.schedules.filter((row) => isFirst('schedule', row.namespace, row.id)),
+    schedulesDropped: it.schedulesDropped.filter((row) => isFirst('schedule', row.namespace, row.id)),
   }
 })
 
@@ -142,6 +157,7 @@ type Operation =
   | { readonly kind: 'waiting'; readonly page: WaitingPage }
   | { readonly kind: 'due'; readonly page: DuePage }
   | { readonly kind: 'tasks'; readonly query: TaskListQuery }
+  | { readonly kind: 'schedules'; readonly query: ScheduleListQuery; readonly page: DueSchedulePage }
   | { readonly kind: 'holders'; readonly dedupe: string }
   | { readonly kind: 'recoverable'; readonly after: RunId | undefined; readonly limit: number }
 
@@ -199,6 +215,19 @@ const taskQuery: fc.Arbitrary<TaskListQuery> = fc
   })
   .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
 
+const scheduleQuery: fc.Arbitrary<ScheduleListQuery> = fc
+  .record({
+    limit,
+    namespace: optional(fc.constantFrom('default', 'other')),
+    after: optional(scheduleKey),
+    waits: optional(fc.constant(true)),
+  })
+  .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
+
+const schedulePage: fc.Arbitrary<DueSchedulePage> = fc
+  .record({ key: scheduleKey, dueAt: small(2), upToMs: small(2), limit })
+  .map(({ key: after, dueAt, ...page }) => ({ ...page, after: { ...after, dueAt } }))
+
 /** 0 is the newest session, 1 the one before, 2 an imposter of the newest. */
 const session = fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2)
 
@@ -239,6 +268,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('tasks' as const), query: taskQuery }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('schedules' as const),
+      query: scheduleQuery,
+      page: schedulePage,
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant('holders' as const), dedupe: fc.constantFrom('k', 'l') }),
@@ -287,6 +324,8 @@ class Subject {
         return this.store.dueTasks(it.page)
       case 'tasks':
         return this.store.listTasks(it.query)
+      case 'schedules':
+        return [await this.store.listSchedules(it.query), await this.store.dueSchedules(it.page)]
       case 'holders':
         return this.store.keyHolders([{ namespace: 'default', dedupe: it.dedupe }])
       case 'recoverable':
@@ -309,6 +348,8 @@ class Subject {
       ),
       due: await this.store.dueTasks(ALL_DUE),
       lanes: lanes.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+      schedules: await this.store.listSchedules({ limit: 1_000 }),
+      dueSchedules: await this.store.dueSchedules(ALL_SCHEDULES_DUE),
       lastTask: await this.store.lastTaskSeq(),
     }
   }

@@ -12,6 +12,7 @@ import type {
   Session,
   TimerRow,
 } from '../../src/store/contract/rows.ts'
+import type { DueSchedulePage, ScheduleRow } from '../../src/store/contract/schedule-rows.ts'
 import type { Store } from '../../src/store/contract/store.ts'
 import type { DuePage, TaskChange, TaskRow, TaskSeq } from '../../src/store/contract/task-rows.ts'
 
@@ -101,6 +102,16 @@ export const ALL_DUE: DuePage = {
   limit: 1_000,
 }
 
+export const ALL_SCHEDULES_DUE: DueSchedulePage = {
+  after: { dueAt: Number.MIN_SAFE_INTEGER, namespace: '', id: '' },
+  upToMs: Number.MAX_SAFE_INTEGER,
+  limit: 1_000,
+}
+
+export function scheduleRow(id: string, row: Partial<ScheduleRow> = {}): ScheduleRow {
+  return { namespace: 'default', id, dueAt: null, waits: false, spec: '{}', state: '{}', ...row }
+}
+
 export type BatchRows = Partial<Omit<Batch, 'session' | 'seq' | 'atMs'>>
 
 export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atMs = seq): Batch {
@@ -121,6 +132,8 @@ export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atM
     tasksInserted: [],
     tasksUpdated: [],
     tasksDeleted: [],
+    schedules: [],
+    schedulesDropped: [],
     ...rows,
   }
 }

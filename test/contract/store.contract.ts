@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { describeReads } from './store-reads.contract.ts'
 import { type BatchRows, batchOf } from './store-rows.ts'
+import { describeSchedules } from './store-schedules.contract.ts'
 import { describeTasks } from './store-tasks.contract.ts'
 import type { StoreFixture, StoreTest } from './store-test.ts'
 import { describeWrites } from './store-writes.contract.ts'
@@ -32,5 +33,6 @@ export function describeStore(name: string, createFixture: () => StoreFixture): 
     describeWrites(storeTest)
     describeReads(storeTest)
     describeTasks(storeTest)
+    describeSchedules(storeTest)
   })
 }

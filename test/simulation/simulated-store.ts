@@ -151,6 +151,19 @@ export class SimulatedStore implements Store {
     return this.#read('listTasks', () => this.#inner.listTasks(query))
   }
 
+  schedules(keys: Parameters<Store['schedules']>[0]): ReturnType<Store['schedules']> {
+    return this.#read('schedules', () => this.#inner.schedules(keys))
+  }
+
+  dueSchedules(page: Parameters<Store['dueSchedules']>[0]): ReturnType<Store['dueSchedules']> {
+    return this.#read('dueSchedules', () => this.#inner.dueSchedules(page))
+  }
+
+  /** Asked at each start, also where there are none: it must not change what a seed draws. */
+  listSchedules(query: Parameters<Store['listSchedules']>[0]): ReturnType<Store['listSchedules']> {
+    return this.#inner.listSchedules(query)
+  }
+
   async close(): Promise<void> {
     this.#world.note('store closed')
   }

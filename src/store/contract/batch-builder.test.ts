@@ -163,6 +163,8 @@ const NOTHING: Omit<Batch, 'session' | 'seq' | 'atMs'> = {
   tasksInserted: [],
   tasksUpdated: [],
   tasksDeleted: [],
+  schedules: [],
+  schedulesDropped: [],
 }
 
 /** A memory store that must accept every batch. */
@@ -407,6 +409,24 @@ describe('BatchBuilder', () => {
     assert.deepEqual(batch.tasksInserted, [{ ...task, ...done }])
     assert.deepEqual(batch.tasksUpdated, [{ seq: 2, change: late }])
     assert.deepEqual(batch.tasksDeleted, [4])
+  })
+
+  test('of a schedule the last write counts', () => {
+    const builder = new BatchBuilder()
+    const row = { namespace: 'n', id: 'a', dueAt: 1, waits: false, spec: '{}', state: '{}' }
+    const run = (id: string): RunWrites => builder.run(id as RunId)
+    run('1').putSchedule(row)
+    run('1').putSchedule({ ...row, dueAt: 2 })
+    run('2').putSchedule({ ...row, id: 'b' })
+    run('2').dropSchedule({ namespace: 'n', id: 'b' })
+    run('3').dropSchedule({ namespace: 'n', id: 'c' })
+    run('3').putSchedule({ ...row, id: 'c' })
+    const { schedules, schedulesDropped } = builder.fold(session, 1, 5)
+    assert.deepEqual(schedules, [
+      { ...row, dueAt: 2 },
+      { ...row, id: 'c' },
+    ])
+    assert.deepEqual(schedulesDropped, [{ namespace: 'n', id: 'b' }])
   })
 
   test('rows and bytes grow with what is added', () => {

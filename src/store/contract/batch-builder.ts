@@ -27,6 +27,7 @@ import type {
   TimerKey,
   TimerRow,
 } from './rows.ts'
+import type { ScheduleKey, ScheduleRow } from './schedule-rows.ts'
 import type { TaskChange, TaskRow, TaskSeq } from './task-rows.ts'
 
 /** Rough size of a row without its texts. */
@@ -96,6 +97,8 @@ export class BatchBuilder {
       tasksInserted: [],
       tasksUpdated: [],
       tasksDeleted: [],
+      schedules: [],
+      schedulesDropped: [],
     }
     for (const writes of this.list) writes.foldInto(batch)
     foldCurrents(this.list, batch)
@@ -140,6 +143,7 @@ export class RunWrites {
   private outboxDropped: OutboxKey[] | undefined
   private deleted: WorkflowKey | undefined
   private tasks: Map<TaskSeq, TaskWrites> | undefined
+  private schedule: ScheduleRow | ScheduleKey | undefined
   /** Set with `currentOrder`: the run is the newest of this key. */
   current: WorkflowKey | undefined
   currentOrder = 0
@@ -229,7 +233,22 @@ export class RunWrites {
     this.taskWrites(seq).isDeleted = true
   }
 
+  /** A schedule belongs to a run that does not exist, one for each: its last write counts. */
+  putSchedule(row: ScheduleRow): void {
+    this.schedule = row
+    this.count(1, row.spec.length + row.state.length)
+  }
+
+  dropSchedule({ namespace, id }: ScheduleKey): void {
+    this.schedule = { namespace, id }
+    this.count(1, 0)
+  }
+
   foldInto(batch: OpenBatch): void {
+    if (this.schedule !== undefined) {
+      if ('spec' in this.schedule) batch.schedules.push(this.schedule)
+      else batch.schedulesDropped.push(this.schedule)
+    }
     if (this.tasks !== undefined) foldTasks(this.tasks, batch)
     if (this.outboxAdded !== undefined) batch.outboxAdded.push(...this.outboxAdded)
     if (this.outboxDropped !== undefined) batch.outboxDropped.push(...this.outboxDropped)

@@ -10,6 +10,7 @@ import type {
   TimerKey,
   TimerRow,
 } from './rows.ts'
+import type { ScheduleKey, ScheduleRow } from './schedule-rows.ts'
 import type { TaskChange, TaskRow, TaskSeq } from './task-rows.ts'
 
 export interface Batch {
@@ -40,6 +41,9 @@ export interface Batch {
   readonly tasksInserted: readonly TaskRow[]
   readonly tasksUpdated: readonly { readonly seq: TaskSeq; readonly change: TaskChange }[]
   readonly tasksDeleted: readonly TaskSeq[]
+  /** Upserts, whole rows. */
+  readonly schedules: readonly ScheduleRow[]
+  readonly schedulesDropped: readonly ScheduleKey[]
 }
 
 export type CommitOutcome =

@@ -12,6 +12,7 @@ import type { ListQuery } from '../../protocol/client-port.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch, CommitOutcome } from './batch.ts'
 import type { ExecutionRow, JournalEntry, NodeIdentity, OutboxRow, Session, TimerRow } from './rows.ts'
+import type { ScheduleReads } from './schedule-rows.ts'
 import type { TaskReads } from './task-rows.ts'
 
 /** The answer to a commit was lost: it may have taken effect. */
@@ -19,7 +20,7 @@ export class UnknownCommitError extends Error {
   override readonly name = 'UnknownCommitError'
 }
 
-export interface Store extends TaskReads {
+export interface Store extends TaskReads, ScheduleReads {
   /** Registers a session. `clockFloorMs`: the highest time of any commit so far. */
   register(node: NodeIdentity): Promise<{ readonly session: Session; readonly clockFloorMs: number }>
   commit(batch: Batch): Promise<CommitOutcome>

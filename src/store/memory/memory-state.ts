@@ -8,6 +8,7 @@ import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import { SortedList } from '../../protocol/sorted-list.ts'
 import { isRecoverable } from '../contract/list-filter.ts'
 import type { ExecutionChange, ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../contract/rows.ts'
+import { MemorySchedules } from './memory-schedules.ts'
 import { MemoryTasks } from './memory-tasks.ts'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -49,6 +50,7 @@ export class MemoryState {
   /** Newest run by `keyText`. */
   readonly currents = new Map<string, RunId>()
   readonly tasks = new MemoryTasks()
+  readonly schedules = new MemorySchedules()
   clockFloorMs = 0
 
   run(runId: RunId): MemoryRun {

@@ -16,6 +16,12 @@ import type {
   Session,
   TimerRow,
 } from '../contract/rows.ts'
+import type {
+  DueSchedulePage,
+  ScheduleKey,
+  ScheduleListQuery,
+  ScheduleRow,
+} from '../contract/schedule-rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
 import type {
   DuePage,
@@ -187,6 +193,18 @@ class MemoryStore implements Store {
     return this.opened().tasks.list(query)
   }
 
+  async schedules(keys: readonly ScheduleKey[]): Promise<readonly (ScheduleRow | undefined)[]> {
+    return this.opened().schedules.rows(keys)
+  }
+
+  async dueSchedules(page: DueSchedulePage): Promise<readonly ScheduleRow[]> {
+    return this.opened().schedules.due(page)
+  }
+
+  async listSchedules(query: ScheduleListQuery): Promise<readonly ScheduleRow[]> {
+    return this.opened().schedules.list(query)
+  }
+
   async close(): Promise<void> {
     this.closed = true
   }
@@ -253,6 +271,8 @@ function applyRest(state: MemoryState, batch: Batch): void {
   for (const key of batch.outboxDropped) state.outbox.delete(key)
   for (const { seq, change } of batch.tasksUpdated) state.tasks.change(seq, change)
   for (const seq of batch.tasksDeleted) state.tasks.delete(seq)
+  for (const row of batch.schedules) state.schedules.put(row)
+  for (const key of batch.schedulesDropped) state.schedules.delete(key)
   for (const { runId, key } of batch.deleted) state.deleteRun(runId, keyText(key))
 }
 

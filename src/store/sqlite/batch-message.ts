@@ -29,6 +29,8 @@ const TABLES = [
   // Of tasks that have keys, which few have: all others are spared the column.
   { table: 'taskKeys', texts: 1, numbers: 1 },
   { table: 'tasksDeleted', texts: 0, numbers: 1 },
+  { table: 'schedules', texts: 4, numbers: 2 },
+  { table: 'schedulesDropped', texts: 2, numbers: 0 },
 ] as const
 
 export type BatchTable = (typeof TABLES)[number]['table']
@@ -59,6 +61,7 @@ export function flatBatch(batch: Batch): FlatBatch {
   encodeRuns(batch, encoder)
   encodeRest(batch, encoder)
   encodeTasks(batch, encoder)
+  encodeSchedules(batch, encoder)
   const { texts, textLength, numbers } = encoder
   return {
     sessionId: session.id,
@@ -197,6 +200,21 @@ function encodeTasks(batch: Batch, to: BatchEncoder): void {
   for (const seq of batch.tasksDeleted) to.number(seq)
 }
 
+function encodeSchedules(batch: Batch, to: BatchEncoder): void {
+  for (const row of batch.schedules) {
+    to.text(row.namespace)
+    to.text(row.id)
+    to.text(row.spec)
+    to.text(row.state)
+    to.number(row.dueAt ?? Number.NaN)
+    to.number(row.waits ? 1 : 0)
+  }
+  for (const { namespace, id } of batch.schedulesDropped) {
+    to.text(namespace)
+    to.text(id)
+  }
+}
+
 function encodeTaskKey(seq: number, dedupe: string | null, to: BatchEncoder): void {
   to.text(dedupe ?? '')
   to.number(seq)
@@ -227,6 +245,8 @@ function countsOf(batch: Batch): Record<BatchTable, number> {
     tasksUpdated: batch.tasksUpdated.length,
     taskKeys,
     tasksDeleted: batch.tasksDeleted.length,
+    schedules: batch.schedules.length,
+    schedulesDropped: batch.schedulesDropped.length,
   }
 }
 

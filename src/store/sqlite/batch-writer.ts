@@ -68,6 +68,7 @@ export class BatchWriter {
       this.writeRuns(cursor, message)
       this.writeRest(cursor, message)
       this.writeTasks(cursor, message)
+      this.writeSchedules(cursor, message)
       if (message.seq % COMMITS_KEPT === 0) this.dropOldCommits(message)
       statements.commit.run()
       return { outcome: 'committed' }
@@ -169,6 +170,18 @@ export class BatchWriter {
     for (let i = 0; i < counts.tasksDeleted; i++) statements.deleteTask.run(cursor.number())
   }
 
+  private writeSchedules(cursor: BatchCursor, { counts }: BatchHead): void {
+    const { putSchedule, dropSchedule } = this.statements
+    for (let i = 0; i < counts.schedules; i++) {
+      const namespace = cursor.text()
+      const id = cursor.text()
+      const spec = cursor.text()
+      const state = cursor.text()
+      putSchedule.run(namespace, id, cursor.numberOrNull(), cursor.number(), spec, state)
+    }
+    for (let i = 0; i < counts.schedulesDropped; i++) dropSchedule.run(cursor.text(), cursor.text())
+  }
+
   private dropOldCommits(message: BatchHead): void {
     const { statements } = this
     statements.raiseClockFloor.run()
@@ -217,6 +230,11 @@ function prepareStatements(database: DatabaseSync) {
       update or fail task set status = ?, lane = ?, rank = ?, due_at = ?, closed_at = ?, state = ? where seq = ?`),
     updateTaskKey: prepare('update or fail task set dedupe = ? where seq = ?'),
     deleteTask: prepare('delete from task where seq = ?'),
+    putSchedule: prepare(`
+      insert or fail into schedule (namespace, id, due_at, waits, spec, state) values (?, ?, ?, ?, ?, ?)
+      on conflict (namespace, id) do update set
+        due_at = excluded.due_at, waits = excluded.waits, spec = excluded.spec, state = excluded.state`),
+    dropSchedule: prepare('delete from schedule where namespace = ? and id = ?'),
     deleteRun: ['journal', 'execution', 'timer'].map((table) =>
       prepare(`delete from ${table} where day = ? and run_id = ?`),
     ),

@@ -8,6 +8,12 @@ import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
+import type {
+  DueSchedulePage,
+  ScheduleKey,
+  ScheduleListQuery,
+  ScheduleRow,
+} from '../contract/schedule-rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../contract/store.ts'
 import type {
   DuePage,
@@ -22,6 +28,7 @@ import type {
 import { isSqliteError, storeError } from './sqlite-error.ts'
 import { listExecutions } from './sqlite-list.ts'
 import { SqliteReads } from './sqlite-reads.ts'
+import { SqliteScheduleReads } from './sqlite-schedule-reads.ts'
 import { listTasks } from './sqlite-task-list.ts'
 import { SqliteTaskReads } from './sqlite-task-reads.ts'
 
@@ -33,6 +40,7 @@ export abstract class FileReads implements ReadMethods {
   protected readonly reading: DatabaseSync
   private readonly reads: SqliteReads
   private taskReads: SqliteTaskReads | undefined
+  private scheduleReads: SqliteScheduleReads | undefined
 
   constructor(file: string, reading: DatabaseSync) {
     this.file = file
@@ -106,6 +114,23 @@ export abstract class FileReads implements ReadMethods {
 
   async listTasks(query: TaskListQuery): Promise<readonly TaskRow[]> {
     return listTasks((read) => this.read(() => read(this.reading)), query)
+  }
+
+  async schedules(keys: readonly ScheduleKey[]): Promise<readonly (ScheduleRow | undefined)[]> {
+    return this.read(() => this.ofSchedules.rows(keys))
+  }
+
+  async dueSchedules(page: DueSchedulePage): Promise<readonly ScheduleRow[]> {
+    return this.read(() => this.ofSchedules.due(page))
+  }
+
+  async listSchedules(query: ScheduleListQuery): Promise<readonly ScheduleRow[]> {
+    return this.read(() => this.ofSchedules.list(query))
+  }
+
+  private get ofSchedules(): SqliteScheduleReads {
+    this.scheduleReads ??= new SqliteScheduleReads(this.reading)
+    return this.scheduleReads
   }
 
   /** Prepared when they are needed first: a file of schema version 1, which a tool reads, has no tasks. */

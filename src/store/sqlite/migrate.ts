@@ -10,6 +10,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { FIRST_SCHEMA } from './migrations/0001-first-schema.ts'
 import { TASKS } from './migrations/0002-tasks.ts'
 import { TASK_KEYS } from './migrations/0003-task-keys.ts'
+import { SCHEDULES } from './migrations/0004-schedules.ts'
 
 /** "Perd": tells our files from those of other applications. */
 const APPLICATION_ID = 0x50657264
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly string[] = [
   TASKS,
   // One a line: steps that are made at the same time then merge without a conflict in one line.
   TASK_KEYS,
+  SCHEDULES,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
