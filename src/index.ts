@@ -20,6 +20,7 @@ export type { ExecutionStatus } from './protocol/execution-status.ts'
 export { ApplicationError, NonRetryableError } from './protocol/failure.ts'
 export type { Limits } from './protocol/limits.ts'
 export type { HeldUpTasks, QueueExplanation } from './protocol/queue-explanation.ts'
+export type { OverlapPolicy, ScheduleCounts, TriggerReply } from './protocol/schedule-port.ts'
 export type { QueueDescription, TaskExplanation } from './protocol/task-port.ts'
 export type { TaskStatus } from './protocol/task-status.ts'
 export {
@@ -53,6 +54,21 @@ export {
 export { ExecutionFailedError } from './sdk/execution-failed-error.ts'
 export type { ListOptions } from './sdk/list-options.ts'
 export type { RetryOptions } from './sdk/retry-options.ts'
+export {
+  ScheduleClient,
+  type ScheduleDetails,
+  type ScheduleInfo,
+  type ScheduleRunInfo,
+  type StartedScheduleRunInfo,
+} from './sdk/schedules/schedule-client.ts'
+export type {
+  CronTimes,
+  IntervalTimes,
+  ScheduleOptions,
+  ScheduleSettings,
+  ScheduleTimes,
+  ScheduleUpdate,
+} from './sdk/schedules/schedule-options.ts'
 export { type Task, type TaskContext, type TaskInputOf, type TaskOutputOf, task } from './sdk/tasks/task.ts'
 export {
   type EnqueueOptions,

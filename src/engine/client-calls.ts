@@ -25,6 +25,7 @@ import { descriptionOf, summaryOf } from './description.ts'
 import type { Engine } from './engine.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { outcomeFrom } from './outcome.ts'
+import { ScheduleCalls } from './schedules/schedule-calls.ts'
 import { Starts } from './starts.ts'
 import { TaskCalls } from './tasks/task-calls.ts'
 import { tasksOf, whyExecutionWaits, withTasks } from './why-execution-waits.ts'
@@ -37,11 +38,13 @@ export class ClientCalls implements ClientPort {
   readonly #engine: Engine
   readonly #starts: Starts
   readonly tasks: TaskCalls
+  readonly schedules: ScheduleCalls
 
   constructor(engine: Engine) {
     this.#engine = engine
     this.#starts = new Starts(engine)
     this.tasks = new TaskCalls(engine)
+    this.schedules = new ScheduleCalls(engine)
   }
 
   newRequestId(): string {

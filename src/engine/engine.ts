@@ -37,6 +37,7 @@ import { Mailbox } from './mailbox.ts'
 import type { OpenBatch } from './open-batch.ts'
 import { recover } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
+import { ScheduleDesk } from './schedules/schedule-desk.ts'
 import { settleBatch } from './settlement.ts'
 import type { MakeQueue } from './tasks/live-queue.ts'
 import { taskEndOf, taskOutcomeOf } from './tasks/task-description.ts'
@@ -84,6 +85,7 @@ export class Engine implements WorkerHost<LiveExecution> {
   /** Told when the end of a task was committed. */
   readonly taskEnds = new Waiters<TaskSeq, TaskOutcome>()
   readonly tasks: TaskDesk
+  readonly schedules: ScheduleDesk
   clock: Clock
   newRunId: () => RunId
   session: Session = { id: 0, incarnation: '' }
@@ -167,6 +169,24 @@ export class Engine implements WorkerHost<LiveExecution> {
       onError,
       isDraining: () => this.#state !== 'running',
     })
+    this.schedules = this.#scheduleDesk(ownClock)
+  }
+
+  #scheduleDesk(clock: Clock): ScheduleDesk {
+    const { table, committer, transitions } = this
+    const { store, logger, timerLookaheadMs } = this.options
+    return new ScheduleDesk({
+      store,
+      clock,
+      logger,
+      table,
+      committer,
+      transitions,
+      newRunId: () => this.newRunId(),
+      timerLookaheadMs,
+      onError: (error) => this.fail(error),
+      isDraining: () => this.#state !== 'running',
+    })
   }
 
   async open(): Promise<void> {
@@ -216,6 +236,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
     })
     this.#timers.start()
+    this.schedules.open().catch((error) => generation === this.#generation && this.fail(error))
     recover(this, () => generation === this.#generation && this.#state === 'running').catch((error) =>
       this.fail(error),
     )
@@ -229,6 +250,7 @@ export class Engine implements WorkerHost<LiveExecution> {
     this.#timers?.stop()
     this.#timers = undefined
     this.tasks.reset()
+    this.schedules.reset()
     for (const execution of this.table.clear()) {
       this.transitions.deactivate(execution)
       this.updates.dropped(execution, error)
@@ -268,6 +290,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       worker.runningSteps === 0 &&
       this.committer.isIdle &&
       this.tasks.isIdle &&
+      this.schedules.isIdle &&
       !this.mailbox.isDelivering
     )
   }
@@ -286,6 +309,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       while (!this.#isDrained && this.clock.nowMs() < endMs && this.#failure === undefined)
         await new Promise<void>((resolve) => void clock.after(2, resolve))
       this.#timers?.stop()
+      this.schedules.stop()
       // What is still being read would go on from the store, which lacks what is not committed yet.
       this.#generation += 1
       this.mailbox.reset(this.session.id)
@@ -307,6 +331,7 @@ export class Engine implements WorkerHost<LiveExecution> {
     }
     this.#state = 'closed'
     this.tasks.reset()
+    this.schedules.reset()
     this.committer.end(error)
     for (const waiters of this.#waiters()) waiters.failAll(error)
     await store.close()
@@ -328,6 +353,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       this.updates.dropped(execution, error)
     }
     this.tasks.reset()
+    this.schedules.reset()
     this.committer.end(error)
     for (const waiters of this.#waiters()) waiters.failAll(error)
     this.options.onFailed?.(error)
@@ -415,6 +441,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       const { terminal, runId } = execution.state
       if (terminal === undefined) continue
       ends.tell(runId, terminal)
+      this.schedules.ended(execution)
       if (execution.pins === 0) table.remove(execution)
     }
     this.table.trim()

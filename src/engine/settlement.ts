@@ -17,6 +17,7 @@ import type { RunId } from '../protocol/ids.ts'
 import type { CommitOutcome } from '../store/contract/batch.ts'
 import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import type { Session } from '../store/contract/rows.ts'
+import type { ScheduleKey } from '../store/contract/schedule-rows.ts'
 import { type Store, UnknownCommitError } from '../store/contract/store.ts'
 import type { Committer } from './committer.ts'
 import type { EngineCounters } from './engine-counters.ts'
@@ -24,6 +25,7 @@ import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import { NO_RUN } from './no-run.ts'
 import type { OpenBatch } from './open-batch.ts'
+import { scheduleKeyOf } from './schedules/schedule-run.ts'
 import type { Transitions } from './transitions.ts'
 
 const SETTLE_ATTEMPTS = 8
@@ -36,6 +38,7 @@ export interface SettlingEngine {
   readonly committer: Committer
   readonly table: LiveTable
   readonly transitions: Transitions
+  readonly schedules: { refused(key: ScheduleKey, reason: string): void }
   readonly session: Session
   readonly batchSeq: number
   register(): Promise<void>
@@ -175,6 +178,11 @@ async function commitPart(engine: SettlingEngine, part: BatchBuilder): Promise<C
 async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string): Promise<void> {
   // Rows of tasks are checked before they get here.
   if (runId === NO_RUN) throw new Error(`the store refuses rows of tasks: ${reason}`)
+  const schedule = scheduleKeyOf(runId)
+  if (schedule !== undefined) {
+    engine.schedules.refused(schedule, reason)
+    return
+  }
   const execution = await engine.table.load(runId)
   // Refused at its very start: there is nothing to park, and its caller was told.
   if (execution === undefined) return

@@ -98,6 +98,8 @@ export const ERROR_CATALOGUE = {
   QUERY_FAILED: entry(422, false, 'See `cause`.'),
   QUERY_UNKNOWN: entry(404, false, 'Register a handler with ctx.onQuery.'),
   RETRY_IMPOSSIBLE: entry(409, false, 'Start a new execution.'),
+  SCHEDULE_EXISTS: entry(409, false, 'Use another id, update() or onConflict: "update".'),
+  SCHEDULE_NOT_FOUND: entry(404, false, 'Check namespace and id of the schedule; it may have been deleted.'),
   STEP_TIMEOUT: entry(504, true, 'Raise the timeout of the step, or make the step faster.'),
   STORE_CORRUPT: entry(500, false, 'Run `perdure doctor`; restore the file from a backup.'),
   STORE_FAILED: entry(

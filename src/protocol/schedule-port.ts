@@ -37,7 +37,12 @@ export interface ScheduleSpec {
   readonly start: ScheduledStart
 }
 
-export type ScheduleChanges = { readonly [Name in keyof ScheduleSpec]?: ScheduleSpec[Name] | undefined }
+/** What is not given stays as it is; a bound that is undefined is taken away. */
+export interface ScheduleChanges extends Partial<Omit<ScheduleSpec, 'startAtMs' | 'endAtMs' | 'start'>> {
+  readonly startAtMs?: number | undefined
+  readonly endAtMs?: number | undefined
+  readonly start?: Partial<ScheduledStart>
+}
 
 export interface ScheduleTarget {
   readonly namespace: string

@@ -23,8 +23,10 @@ import { checkedPayload, type PayloadWarner } from './checked-payload.ts'
 import type { PayloadArgs } from './context.ts'
 import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './definition.ts'
 import { ExecutionFailedError } from './execution-failed-error.ts'
+import { checkedWorkflow } from './known-workflow.ts'
 import { type ListOptions, listQuery } from './list-options.ts'
 import { isRepeatable, repeated } from './repeated.ts'
+import { ScheduleClient } from './schedules/schedule-client.ts'
 import { validate } from './standard-schema.ts'
 import { TaskClient } from './tasks/task-client.ts'
 
@@ -75,11 +77,14 @@ const CONFLICT_POLICIES: readonly ConflictPolicy[] = ['use-existing', 'fail', 't
 export class Client extends TaskClient {
   readonly #port: ClientPort
   readonly #settings: ClientSettings
+  /** Executions that start at given times, again and again. */
+  readonly schedules: ScheduleClient
 
   constructor(port: ClientPort, settings: ClientSettings) {
     super(port.tasks, settings)
     this.#port = port
     this.#settings = settings
+    this.schedules = new ScheduleClient(port, settings)
   }
 
   /** Starts an execution; resolves when the start is durable. Idempotent by `id`. */
@@ -152,15 +157,7 @@ export class Client extends TaskClient {
     input: unknown,
     options: StartOptions,
   ): StartRequest | Promise<StartRequest> {
-    const { knows } = this.#settings
-    if (workflow?.kind !== 'workflow')
-      throw new PerdureError('ARGUMENT_INVALID', 'the first argument is not a workflow that workflow() made')
-    const { name, version, inputSchema } = workflow
-    if (!knows(name, version))
-      throw new PerdureError(
-        'WORKFLOW_UNKNOWN',
-        `workflow ${name} version ${version} is not registered with this engine`,
-      )
+    const { name, inputSchema } = checkedWorkflow(workflow, this.#settings.knows, 'the first argument')
     if (inputSchema === undefined) return this.#requestOf(workflow, input, options)
     return validate(inputSchema, input, 'INPUT_INVALID', `the input of workflow ${name}`).then((accepted) =>
       this.#requestOf(workflow, accepted, options),

@@ -122,7 +122,9 @@ export class TestHost implements TimedEngine {
     const page = { after: { dueAt: -1, runId: '', timer: 0 }, upToMs: Number.MAX_SAFE_INTEGER, limit: 1 }
     if ((await this.store.inner.timers(page)).length > 0) return true
     const tasks = { after: { dueAt: -1, seq: 0 }, upToMs: Number.MAX_SAFE_INTEGER, limit: 1 }
-    return (await this.store.inner.dueTasks(tasks)).length > 0
+    if ((await this.store.inner.dueTasks(tasks)).length > 0) return true
+    const schedules = { ...page, after: { dueAt: -1, namespace: '', id: '' } }
+    return (await this.store.inner.dueSchedules(schedules)).length > 0
   }
 
   get opened(): Promise<OpenedEngine> {

@@ -16,6 +16,7 @@ import type {
 } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../protocol/ids.ts'
+import type { SchedulePort } from '../protocol/schedule-port.ts'
 import type { TaskPort } from '../protocol/task-port.ts'
 
 /** One engine process: it lives until it crashes or is closed. */
@@ -58,6 +59,18 @@ export class TestPort implements ClientPort {
     delete: (...args) => this.#repeated('TASK_NOT_FOUND', (port) => port.tasks.delete(...args)),
     retryMany: (query) => this.#call((port) => port.tasks.retryMany(query)),
     reprioritise: (...args) => this.#call((port) => port.tasks.reprioritise(...args)),
+  }
+
+  readonly schedules: SchedulePort = {
+    create: (...args) => this.#repeated('SCHEDULE_EXISTS', (port) => port.schedules.create(...args)),
+    delete: (...args) => this.#repeated('SCHEDULE_NOT_FOUND', (port) => port.schedules.delete(...args)),
+    update: (...args) => this.#call((port) => port.schedules.update(...args)),
+    pause: (...args) => this.#call((port) => port.schedules.pause(...args)),
+    resume: (...args) => this.#call((port) => port.schedules.resume(...args)),
+    trigger: (...args) => this.#call((port) => port.schedules.trigger(...args)),
+    backfill: (...args) => this.#call((port) => port.schedules.backfill(...args)),
+    describe: (target) => this.#call((port) => port.schedules.describe(target)),
+    list: (query) => this.#call((port) => port.schedules.list(query)),
   }
 
   constructor(options: TestPortOptions) {

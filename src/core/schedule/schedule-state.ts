@@ -61,9 +61,10 @@ export function resumedState(state: ScheduleState, times: ScheduleTimesOf, nowMs
 }
 
 export function changedSpec(spec: ScheduleSpec, changes: ScheduleChanges): ScheduleSpec {
-  const { startAtMs, endAtMs, ...rest } = { ...spec, ...changes } as ScheduleSpec
+  const { startAtMs, endAtMs, start, ...rest } = { ...spec, ...changes }
   return {
     ...rest,
+    start: { ...spec.start, ...start },
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(endAtMs === undefined ? {} : { endAtMs }),
   }
@@ -96,4 +97,17 @@ export function withNext(state: ScheduleState, nextMs: number | undefined): Sche
   if (nextMs !== undefined) return { ...state, nextMs }
   const { nextMs: _, ...rest } = state
   return rest
+}
+
+/** Of runs that were there already, by their workflow ids: nothing was started for them. */
+export function withoutStarts(state: ScheduleState, runs: readonly ScheduleRun[]): ScheduleState {
+  if (runs.length === 0) return state
+  const known = new Set(runs.map(({ workflowId }) => workflowId))
+  const { counts } = state
+  return {
+    ...state,
+    // Its newest entry only: an earlier one tells of the run that was there.
+    recent: state.recent.filter(({ workflowId }) => !known.delete(workflowId)),
+    counts: { ...counts, started: counts.started - runs.length },
+  }
 }

@@ -1,0 +1,366 @@
+/**
+ * The schedules of the engine: what is due is decided in `core/schedule`, and carried out here.
+ *
+ * 1. All that a decision leads to is one commit: the runs that it starts, those that it cancels or terminates, and the row
+ *    of the schedule, which then says that the time is decided. So a crash leaves all of it or nothing, and no time has two
+ *    runs. The workflow id of a run follows from its time, which holds also where the same time comes again, as in a backfill.
+ * 2. A schedule is read, decided and written by one call at a time, its commit included: what was read is the newest.
+ * 3. Whoever waits for the end of an execution is registered before it is looked whether that has ended.
+ */
+import {
+  decideDue,
+  type ScheduleDecision,
+  type ScheduleMoment,
+} from '../../core/schedule/schedule-decision.ts'
+import { dueMs, pausedState, type ScheduleState, withoutStarts } from '../../core/schedule/schedule-state.ts'
+import { type ScheduleTimesOf, timesOf } from '../../core/schedule/schedule-times.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { nextCronTime } from '../../platform/cron-times.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
+import type { ScheduleRun, ScheduleSpec } from '../../protocol/schedule-port.ts'
+import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
+import type { Store } from '../../store/contract/store.ts'
+import type { Committer } from '../committer.ts'
+import type { LiveExecution } from '../live-execution.ts'
+import type { LiveTable } from '../live-table.ts'
+import { TimerWindow } from '../timer-window.ts'
+import type { Transitions } from '../transitions.ts'
+import { EndWatch } from './end-watch.ts'
+import { openRunsOf } from './open-runs.ts'
+import { scheduleKeyOf, scheduleRunOf } from './schedule-run.ts'
+import { dueScheduleTimers } from './schedule-timers.ts'
+
+export interface ScheduleDeskOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly table: LiveTable
+  readonly committer: Committer
+  readonly transitions: Transitions
+  readonly newRunId: () => RunId
+  readonly timerLookaheadMs: number | undefined
+  readonly onError: (error: unknown) => void
+  /** Nothing is started any more. */
+  readonly isDraining: () => boolean
+}
+
+/** A schedule as the store has it. */
+export interface StoredSchedule {
+  readonly key: ScheduleKey
+  readonly spec: ScheduleSpec
+  readonly state: ScheduleState
+}
+
+const RESUME_PAGE = 500
+const OVERLOAD_PAUSE_MS = 20
+/** A schedule has one timer. */
+const TIMER = 0
+
+export class ScheduleDesk {
+  readonly #options: ScheduleDeskOptions
+  readonly #watch = new EndWatch()
+  /** The last call about each schedule that is worked on. */
+  #tails = new Map<RunId, Promise<void>>()
+  #timers: TimerWindow | undefined
+  #generation = 0
+
+  constructor(options: ScheduleDeskOptions) {
+    this.#options = options
+  }
+
+  /** No schedule is worked on. */
+  get isIdle(): boolean {
+    return this.#tails.size === 0
+  }
+
+  /** Goes on with what the store has. Without a schedule there it costs one look. */
+  async open(): Promise<void> {
+    const generation = this.#generation
+    const { store } = this.#options
+    const [first] = await store.listSchedules({ limit: 1 })
+    if (first === undefined || generation !== this.#generation) return
+    this.#startTimers()
+    for (let after: ScheduleKey | undefined; ; ) {
+      const at = after === undefined ? {} : { after }
+      const rows = await store.listSchedules({ ...at, waits: true, limit: RESUME_PAGE })
+      if (generation !== this.#generation) return
+      await Promise.all(rows.map((row) => this.#fire(row)))
+      after = rows.at(-1)
+      if (after === undefined || rows.length < RESUME_PAGE) return
+    }
+  }
+
+  /** Nothing is due any more. */
+  stop(): void {
+    this.#timers?.stop()
+    this.#timers = undefined
+  }
+
+  /** Forgets everything: what is not committed was dropped. `open` reads it again. */
+  reset(): void {
+    this.#generation += 1
+    this.stop()
+    this.#tails = new Map()
+    this.#watch.clear()
+  }
+
+  /** The end of the execution is durable. */
+  ended(execution: LiveExecution): void {
+    if (this.#watch.size === 0) return
+    for (const run of this.#watch.of(execution.keyText)) {
+      const key = scheduleKeyOf(run)
+      if (key !== undefined) void this.#fire(key)
+    }
+  }
+
+  /** The store refuses what it leads to, which would be so each time. */
+  refused(key: ScheduleKey, reason: string): void {
+    const pause = (schedule: StoredSchedule | undefined): StoredSchedule | undefined =>
+      schedule === undefined
+        ? undefined
+        : {
+            ...schedule,
+            state: pausedState({ ...schedule.state, backfills: [] }, reason, this.#options.clock.nowMs()),
+          }
+    this.#options.logger.error('schedule paused: the store refuses what it starts', { ...key, reason })
+    this.change(key, pause).catch(this.#failedIn(this.#generation))
+  }
+
+  timesOf({ key, spec }: Pick<StoredSchedule, 'key' | 'spec'>): ScheduleTimesOf {
+    return timesOf(key.id, spec, nextCronTime)
+  }
+
+  /** Resolves when it is durable. `change` gives the schedule as it is to be; undefined: it is gone, or never was. */
+  async change(
+    key: ScheduleKey,
+    change: (schedule: StoredSchedule | undefined) => StoredSchedule | undefined,
+  ): Promise<void> {
+    await this.#exclusively(key, async (check) => {
+      const schedule = await this.#read(key)
+      check()
+      const next = change(schedule)
+      if (next === schedule) return
+      if (next !== undefined) this.#put(next)
+      else this.#drop(key)
+      await this.#written(key, next)
+    })
+  }
+
+  /** Decides, and carries it out; resolves when it is durable. Undefined: there is no such schedule. */
+  async decide<D extends ScheduleDecision>(
+    key: ScheduleKey,
+    decide: (moment: ScheduleMoment) => D,
+  ): Promise<D | undefined> {
+    return this.#exclusively(key, async (check) => {
+      const schedule = await this.#read(key)
+      check()
+      if (schedule === undefined) return undefined
+      for (;;) {
+        const decision = await this.#attempt(schedule, decide, check)
+        if (decision !== undefined) return decision
+      }
+    })
+  }
+
+  /** Undefined: an execution has changed meanwhile, or left memory. */
+  async #attempt<D extends ScheduleDecision>(
+    schedule: StoredSchedule,
+    decide: (moment: ScheduleMoment) => D,
+    check: () => void,
+  ): Promise<D | undefined> {
+    const { key, spec, state } = schedule
+    const { table, store, committer, clock } = this.#options
+    const workflowKeyOf = (workflowId: string): WorkflowKey => ({ namespace: key.namespace, workflowId })
+    const watched = state.running.map((workflowId) => keyText(workflowKeyOf(workflowId)))
+    this.#watch.set(scheduleRunOf(key), watched)
+    const open = await openRunsOf({ table, store }, state.running.map(workflowKeyOf))
+    check()
+    while (committer.isOverloaded) {
+      await new Promise<void>((resolve) => void clock.after(OVERLOAD_PAUSE_MS, resolve))
+      check()
+    }
+    const decision = decide({
+      nowMs: clock.nowMs(),
+      spec,
+      state,
+      times: this.timesOf(schedule),
+      isOpen: (workflowId) => open.has(keyText(workflowKeyOf(workflowId))),
+      workflowIdOf: (timeMs) => `${spec.start.idPrefix}-${new Date(timeMs).toISOString()}`,
+    })
+    const stopped = await open.load([...decision.cancels, ...decision.terminates].map(workflowKeyOf))
+    check()
+    const wanted = decision.starts.map(({ workflowId }) => workflowKeyOf(workflowId))
+    const texts = wanted.map((each) => ({ key: each, text: keyText(each) }))
+    const written = await table.withCurrentRuns(texts, (runIdAt) => {
+      check()
+      if (stopped === undefined || !open.isStillSo()) return undefined
+      const known = decision.starts.filter((_, i) => runIdAt(i) !== undefined)
+      const next = { key, spec, state: withoutStarts(decision.state, known) }
+      const isSame = JSON.stringify(next.state) === JSON.stringify(state)
+      if (isSame && stopped.length === 0) return { durable: undefined }
+      const starts = decision.starts.filter((_, i) => runIdAt(i) === undefined)
+      committer.together(() => this.#carryOut(next, { starts, stopped, terminates: decision.terminates }))
+      return { durable: this.#written(key, next) }
+    })
+    if (written === undefined) return undefined
+    const waited = decision.state.buffered === undefined ? [] : decision.state.running
+    this.#watch.set(
+      scheduleRunOf(key),
+      waited.map((workflowId) => keyText(workflowKeyOf(workflowId))),
+    )
+    await written.durable
+    return decision
+  }
+
+  #carryOut(
+    schedule: StoredSchedule,
+    runs: {
+      readonly starts: readonly ScheduleRun[]
+      readonly stopped: readonly LiveExecution[]
+      readonly terminates: readonly string[]
+    },
+  ): void {
+    const { transitions } = this.#options
+    const { key } = schedule
+    const batch = this.#put(schedule)
+    const by = `by schedule ${key.id}, whose next run is due`
+    for (const execution of runs.stopped) {
+      const { runId, key: stopped } = execution.state
+      const isTerminated = runs.terminates.includes(stopped.workflowId)
+      transitions.apply(execution, {
+        type: isTerminated ? 'terminate' : 'cancel',
+        reason: `${isTerminated ? 'terminated' : 'cancelled'} ${by}`,
+      })
+      transitions.finish(execution)
+      batch.links.push([scheduleRunOf(key), runId])
+    }
+    for (const run of runs.starts) {
+      const { runId } = this.#start(schedule, run).state
+      batch.links.push([scheduleRunOf(key), runId])
+    }
+  }
+
+  #start({ key, spec }: StoredSchedule, { workflowId, timeMs }: ScheduleRun): LiveExecution {
+    const { transitions, newRunId, clock } = this.#options
+    const { workflow, version, input, timeoutMs, attributes } = spec.start
+    return transitions.start(newRunId(), {
+      key: { namespace: key.namespace, workflowId },
+      workflow,
+      version,
+      input,
+      attributes: { ...attributes, scheduleId: key.id, scheduledTime: new Date(timeMs).toISOString() },
+      ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: clock.nowMs() + timeoutMs }),
+    })
+  }
+
+  async #read(key: ScheduleKey): Promise<StoredSchedule | undefined> {
+    const [row] = await this.#options.store.schedules([key])
+    return row === undefined ? undefined : storedSchedule(row)
+  }
+
+  #put({ key, spec, state }: StoredSchedule): Committer['open'] {
+    const { committer } = this.#options
+    committer.writesFor(scheduleRunOf(key)).putSchedule({
+      ...key,
+      dueAt: dueMs(state, this.timesOf({ key, spec })),
+      waits: state.buffered !== undefined,
+      spec: JSON.stringify(spec),
+      state: JSON.stringify(state),
+    })
+    return committer.open
+  }
+
+  #drop(key: ScheduleKey): void {
+    const run = scheduleRunOf(key)
+    this.#options.committer.writesFor(run).dropSchedule(key)
+    this.#watch.set(run, [])
+    this.#timers?.dropped(run, TIMER)
+  }
+
+  /** Resolves when what was put is durable, and its timer is armed. */
+  #written(key: ScheduleKey, next: StoredSchedule | undefined): Promise<void> {
+    const { committer } = this.#options
+    const run = scheduleRunOf(key)
+    const dueAt = next === undefined ? null : dueMs(next.state, this.timesOf(next))
+    const generation = this.#generation
+    return new Promise((resolve, reject) => {
+      committer.releaseAfterOpen(run, (dropped) => {
+        if (dropped !== undefined) {
+          reject(dropped)
+          return
+        }
+        if (generation === this.#generation) {
+          this.#startTimers()
+          if (dueAt === null) this.#timers?.dropped(run, TIMER)
+          else this.#timers?.armed({ runId: run, timer: TIMER, dueAt })
+        }
+        resolve()
+      })
+      committer.touch()
+    })
+  }
+
+  #startTimers(): void {
+    const { store, clock, onError, timerLookaheadMs, isDraining } = this.#options
+    if (this.#timers !== undefined || isDraining()) return
+    this.#timers = new TimerWindow({
+      clock,
+      timers: dueScheduleTimers(store),
+      onDue: async (due) => {
+        const keys = due.flatMap(({ runId }) => scheduleKeyOf(runId) ?? [])
+        await Promise.all(keys.map((key) => this.#fire(key)))
+      },
+      onError,
+      ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
+    })
+    this.#timers.start()
+  }
+
+  /** Never rejects. */
+  async #fire(key: ScheduleKey): Promise<void> {
+    if (this.#options.isDraining()) return
+    await this.decide(key, decideDue).catch(this.#failedIn(this.#generation))
+  }
+
+  /** What fails because everything was dropped is done again by `open`. */
+  #failedIn(generation: number): (error: unknown) => void {
+    return (error) => {
+      if (generation === this.#generation && !this.#options.isDraining()) this.#options.onError(error)
+    }
+  }
+
+  /** `check` throws once everything was dropped. */
+  #exclusively<T>(key: ScheduleKey, work: (check: () => void) => Promise<T>): Promise<T> {
+    const run = scheduleRunOf(key)
+    const generation = this.#generation
+    const tails = this.#tails
+    const check = (): void => {
+      if (generation !== this.#generation)
+        throw new PerdureError('UNCOMMITTED', `the engine started over while it changed schedule ${key.id}`)
+    }
+    const result = (tails.get(run) ?? Promise.resolve()).then(() => {
+      check()
+      return work(check)
+    })
+    const tail = result.then(
+      () => {},
+      // Told to whoever called.
+      () => {},
+    )
+    tails.set(run, tail)
+    void tail.then(() => {
+      if (tails.get(run) === tail) tails.delete(run)
+    })
+    return result
+  }
+}
+
+export function storedSchedule({ namespace, id, spec, state }: ScheduleRow): StoredSchedule {
+  return {
+    key: { namespace, id },
+    spec: JSON.parse(spec) as ScheduleSpec,
+    state: JSON.parse(state) as ScheduleState,
+  }
+}
