@@ -1,36 +1,9 @@
 /** Schedules on a whole engine, in skipped time. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type OverlapPolicy, signal, workflow } from '../../src/index.ts'
-import { createTestEngine, type TestEngine, type TestEngineOptions } from '../../src/testing.ts'
-
-const START = '2026-11-26T09:00:00.000Z'
-
-const quick = workflow({ name: 'quick', run: async (_, label: string | undefined) => label ?? 'none' })
-const release = signal<string>('release')
-const slow = workflow({ name: 'slow', run: async (ctx) => ctx.waitFor(release) })
-const lingering = workflow({
-  name: 'lingering',
-  run: async (ctx) => {
-    try {
-      return await ctx.waitFor(release)
-    } finally {
-      await ctx.uncancellable((inner) => inner.sleep('30s'))
-    }
-  },
-})
-
-function engineOf(options: Partial<TestEngineOptions> = {}): Promise<TestEngine> {
-  return createTestEngine({ workflows: [quick, slow, lingering], startTime: new Date(START), ...options })
-}
-
-/** Workflow ids of all executions, oldest first, and their statuses. */
-async function executionsOf(engine: TestEngine): Promise<string[]> {
-  const { executions } = await engine.list()
-  return executions.map(({ id, status }) => `${id} ${status}`).toReversed()
-}
-
-const at = (time: string): string => `s-2026-11-26T${time}.000Z`
+import type { OverlapPolicy } from '../../src/index.ts'
+import type { TestEngine } from '../../src/testing.ts'
+import { at, engineOf, executionsOf, lingering, quick, release, slow } from './schedule-fixtures.ts'
 
 describe('a schedule', () => {
   test('starts an execution at each of its times, and its id is the time', async () => {

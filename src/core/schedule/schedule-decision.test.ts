@@ -210,6 +210,18 @@ describe('triggers and backfills', () => {
     assert.deepEqual([idsOf(starts), state.nextMs], [['t'], 100])
   })
 
+  test('a time that two backfills have starts once', () => {
+    const asked = { askedMs: 7, fromMs: 100, toMs: 200, overlap: 'allow' } as const
+    const twice = decideDue(momentOf(specOf('skip'), 7, { backfills: [asked, { ...asked, toMs: 300 }] }))
+    assert.deepEqual(idsOf(twice.starts), ['s-100', 's-200', 's-300'])
+    assert.equal(twice.state.counts.started, 3)
+    const waiting = { ...asked, overlap: 'buffer-one' } as const
+    const buffered = decideDue(
+      momentOf(specOf('skip'), 7, { running: ['old'], backfills: [waiting, waiting] }),
+    )
+    assert.deepEqual([buffered.state.buffered?.workflowId, buffered.state.counts.skipped], ['s-100', 2])
+  })
+
   test('a long backfill is done in parts, both its ends included', () => {
     const spec = specOf('skip', { startAtMs: 1_000_000 })
     const asked = { askedMs: 7, fromMs: 1_000_000, toMs: 1_015_000, overlap: 'allow' } as const

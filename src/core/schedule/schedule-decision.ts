@@ -114,6 +114,9 @@ class Pass {
   }
 
   take(run: ScheduleRun, overlap: OverlapPolicy): 'started' | 'buffered' | 'skipped' {
+    // The same time came before, as where two backfills meet: it has its run.
+    if (this.#running.includes(run.workflowId)) return 'started'
+    if (this.#buffered?.workflowId === run.workflowId) return 'buffered'
     if (this.#running.length === 0 || overlap === 'allow') return this.#start(run)
     switch (overlap) {
       case 'skip':
