@@ -1,6 +1,7 @@
 /** Schedules over crashes, fences, lost answers, refusals and outages: no time has two runs, and none is lost. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Batch, CommitOutcome } from '../../src/store/contract/batch.ts'
 import type { Store } from '../../src/store/contract/store.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
@@ -101,7 +102,7 @@ describe('a restart', () => {
       await using engine = await engineOf({
         store: open(),
         startTime: Date.parse(START) + 121_000,
-        faults: [{ kind: 'store-failure', commit: 3 }],
+        faults: [{ kind: 'store-failure', commit: 2 }],
       })
       await engine.execution(slow, at('09:01:00')).terminate()
     }
@@ -111,7 +112,30 @@ describe('a restart', () => {
       `${at('09:01:00')} terminated`,
       `${at('09:02:00')} running`,
     ])
+    const { lastRun } = await engine.schedules.describe('s')
+    assert.ok(lastRun !== undefined && lastRun.startedAt.getTime() >= Date.parse(START) + 122_000)
   })
+})
+
+test('what the store refuses to start pauses its schedule, and no other', async () => {
+  const inner = createMemoryStore(new MemoryState())
+  const refusing = new Proxy(inner, {
+    get: (_, name: keyof Store) =>
+      name === 'commit' ? commit : (inner[name] as ((...args: never[]) => unknown) | undefined)?.bind(inner),
+  })
+  const commit = async (batch: Batch): Promise<CommitOutcome> =>
+    batch.executionsInserted.some(({ key }) => key.workflowId.startsWith('bad-'))
+      ? { outcome: 'refused', reason: 'it does not like it' }
+      : inner.commit(batch)
+  await using engine = await engineOf({ store: refusing })
+  await engine.schedules.create('bad', { every: '1m' }, { workflow: quick })
+  await engine.schedules.create('s', { every: '1m' }, { workflow: quick })
+  await engine.advance('3m')
+  const times = ['09:01:00', '09:02:00', '09:03:00'].map((time) => `${at(time)} completed`)
+  assert.deepEqual(await executionsOf(engine), times)
+  const { paused, counts } = await engine.schedules.describe('bad')
+  assert.match(paused?.reason ?? '', /it does not like it/)
+  assert.equal(counts.started, 0)
 })
 
 describe('an outage', () => {
