@@ -264,6 +264,12 @@ describe('what is refused', () => {
       /longer than/,
     ],
     [
+      'a catch-up window that is too short',
+      { every: '1m' },
+      { workflow: quick, catchUp: '9s' },
+      /less than 10 seconds/,
+    ],
+    [
       'a conflict policy that is none',
       { every: '1m' },
       { workflow: quick, onConflict: 'x' },

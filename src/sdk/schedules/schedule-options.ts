@@ -41,7 +41,7 @@ export interface ScheduleSettings {
   readonly workflowIdPrefix?: string
   /** What becomes of a run whose time has come while an earlier one is open. Default `'skip'`. */
   readonly overlap?: OverlapPolicy
-  /** Times that passed while no engine ran are caught up if they are no longer past than this. Default `'1d'`. */
+  /** Times that passed while no engine ran are caught up if they are no longer past than this. At least `'10s'`; default `'1d'`. */
   readonly catchUp?: Duration
   /** Each run starts up to this much later than its time, the same for each time, and before the next one. Default 0. */
   readonly jitter?: Duration
@@ -98,6 +98,7 @@ const INTERVAL_TIMES: OptionNames<IntervalTimes> = { every: true, offset: true, 
 
 const SHORTEST_INTERVAL_MS = 1000
 const DEFAULT_CATCH_UP = '1d'
+const SHORTEST_CATCH_UP_MS = 10_000
 /** What follows the prefix in a workflow id: a time, or the id of a trigger. */
 const ID_SUFFIX_BYTES = 40
 
@@ -145,12 +146,19 @@ export function checkedSettings(settings: ScheduleSettings, limits: Limits): Che
   const { overlap, catchUp, jitter, workflowIdPrefix, executionTimeout, attributes } = settings
   return {
     overlap: overlap === undefined ? undefined : checkedOverlap(overlap),
-    catchUpMs: catchUp === undefined ? undefined : durationMs(catchUp),
+    catchUpMs: catchUp === undefined ? undefined : checkedCatchUp(catchUp),
     jitterMs: jitter === undefined ? undefined : durationMs(jitter),
     idPrefix: workflowIdPrefix === undefined ? undefined : checkedPrefix(workflowIdPrefix, limits),
     timeoutMs: executionTimeout === undefined ? undefined : durationMs(executionTimeout),
     attributes: attributes === undefined ? undefined : checkedAttributes(attributes),
   }
+}
+
+/** An engine that is busy is seconds late now and then. */
+function checkedCatchUp(catchUp: Duration): number {
+  const ms = durationMs(catchUp)
+  if (ms < SHORTEST_CATCH_UP_MS) throw invalid(`catchUp is ${ms} ms, less than 10 seconds`)
+  return ms
 }
 
 export const DEFAULT_CATCH_UP_MS = durationMs(DEFAULT_CATCH_UP)
