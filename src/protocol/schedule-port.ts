@@ -63,7 +63,7 @@ export interface StartedScheduleRun extends ScheduleRun {
 
 export interface ScheduleCounts {
   readonly started: number
-  /** Times that were left out because an earlier run was open. */
+  /** Times that were left out because a run was open, and runs that waited and whose place another took. */
   readonly skipped: number
   /** Times that were past by more than the catch-up window. Of one outage at most 1,000 are counted. */
   readonly missed: number

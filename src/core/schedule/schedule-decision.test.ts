@@ -204,6 +204,12 @@ describe('triggers and backfills', () => {
     )
   })
 
+  test('one that is skipped changes nothing: its caller is told', () => {
+    const moment = momentOf(specOf('skip'), 50, { running: ['old'] })
+    const run = { workflowId: 't', timeMs: 50, cause: 'trigger' } as const
+    assert.deepEqual(decideTrigger(moment, run, 'skip').state, moment.state)
+  })
+
   test('it leaves the times of the schedule as they are, also those that are due', () => {
     const run = { workflowId: 't', timeMs: 150, cause: 'trigger' } as const
     const { starts, state } = decideTrigger(momentOf(specOf('skip'), 150), run, 'skip')

@@ -120,12 +120,9 @@ class Pass {
     if (this.#running.length === 0 || overlap === 'allow') return this.#start(run)
     switch (overlap) {
       case 'skip':
-        this.#skipped += 1
-        return 'skipped'
+        return this.#skip(run)
       case 'buffer-one':
-        if (this.#buffered === undefined) return this.#buffer(run)
-        this.#skipped += 1
-        return 'skipped'
+        return this.#buffered === undefined ? this.#buffer(run) : this.#skip(run)
       case 'cancel-other':
         this.#dropStarts()
         if (this.#running.length === 0) return this.#start(run)
@@ -184,6 +181,12 @@ class Pass {
     this.#running.push(run.workflowId)
     this.#starts.push(run)
     return 'started'
+  }
+
+  /** Whoever triggers is told: only times are counted, so that a call that is repeated changes nothing. */
+  #skip(run: ScheduleRun): 'skipped' {
+    if (run.cause !== 'trigger') this.#skipped += 1
+    return 'skipped'
   }
 
   #buffer(run: ScheduleRun): 'buffered' {
