@@ -9,6 +9,7 @@ import { historyCommand } from './history-command.ts'
 import { listCommand } from './list-command.ts'
 import { nearestWord } from './nearest-word.ts'
 import { Output, OutputClosedError, type OutputOptions } from './output.ts'
+import { schedulesCommand } from './schedules-command.ts'
 import { showCommand } from './show-command.ts'
 import { tasksCommand } from './tasks-command.ts'
 import { UsageError } from './usage-error.ts'
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   showCommand,
   historyCommand,
   tasksCommand,
+  schedulesCommand,
   doctorCommand,
 ]
 

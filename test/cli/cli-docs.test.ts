@@ -8,6 +8,7 @@ import {
   copyOf,
   damage,
   makeOrders,
+  makeSchedules,
   makeTasks,
   perdure,
   temporaryDirectory,
@@ -49,6 +50,7 @@ describe('docs/cli.md', () => {
   before(async () => {
     const file = await makeOrders(directory.path)
     await makeTasks(directory.path)
+    await makeSchedules(directory.path)
     damage(
       copyOf(file, 'damaged'),
       appendEvent('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'),
@@ -57,7 +59,7 @@ describe('docs/cli.md', () => {
   after(() => directory.remove())
 
   test('has an example of every command', () => {
-    for (const name of ['list', 'show', 'history', 'tasks', 'doctor'])
+    for (const name of ['list', 'show', 'history', 'tasks', 'schedules', 'doctor'])
       assert.ok(
         examples.some(({ command }) => command.startsWith(`perdure ${name}`)),
         name,

@@ -77,6 +77,24 @@ export async function makeTasks(directory: string): Promise<string> {
   return file
 }
 
+/** Makes `schedules.db` in the directory, and closes it. */
+export async function makeSchedules(directory: string): Promise<string> {
+  const file = join(directory, 'schedules.db')
+  const settings = { store: `sqlite:${file}`, logger: silentLogger, shutdownGrace: 0 }
+  const engine = await createEngine({ ...settings, workflows })
+  const { schedules } = engine
+  const order = { workflow: fulfilOrder, input: { customer: 'ada', total: 1 } }
+  const nightly = { cron: '0 30 2 * * *', timezone: 'Europe/Berlin' }
+  await schedules.create('sync', { every: '15m', offset: '2m' }, order)
+  await schedules.create('nightly', nightly, { ...order, overlap: 'buffer-one' })
+  await schedules.create('audit', { cron: '@daily' }, { ...order, paused: 'until the audit is over' })
+  await schedules.create('old', { cron: '0 0 0 1 1 * 2020' }, order)
+  const { workflowId } = await schedules.trigger('nightly')
+  await engine.execution(fulfilOrder, workflowId).result()
+  await engine.close()
+  return file
+}
+
 /** A copy of a closed store file, for one test to damage. */
 export function copyOf(file: string, name: string): string {
   const copy = join(file, '..', `${name}.db`)
