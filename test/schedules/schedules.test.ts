@@ -105,6 +105,32 @@ describe('a schedule', () => {
     assert.deepEqual(await executionsOf(engine), [`${at('09:01:00')} running`, `${at('09:07:00')} completed`])
   })
 
+  test('whose runs retention has deleted still tells of them', async () => {
+    await using engine = await engineOf({ retention: '1s' })
+    await engine.schedules.create('s', { cron: '0 1 9 * * *' }, { workflow: quick })
+    await engine.advance('10m')
+    const { recentRuns, counts } = await engine.schedules.describe('s')
+    assert.deepEqual(
+      recentRuns.map(({ workflowId, status }) => [workflowId, status]),
+      [[at('09:01:00'), 'deleted']],
+    )
+    assert.equal(counts.started, 1)
+  })
+
+  test('waits for what is parked, and its own runs may be parked', async () => {
+    await using engine = await engineOf({ replayOnClose: false })
+    await engine.schedules.create('s', { every: '1m' }, { workflow: quick })
+    await engine.restart({ workflows: [slow] })
+    await engine.advance('2m')
+    assert.deepEqual(await executionsOf(engine), [`${at('09:01:00')} parked`])
+    await engine.restart({ workflows: [quick, slow] })
+    await engine.advance('1m')
+    assert.deepEqual(await executionsOf(engine), [
+      `${at('09:01:00')} completed`,
+      `${at('09:03:00')} completed`,
+    ])
+  })
+
   test('lists, in the order of ids, page by page', async () => {
     await using engine = await engineOf()
     for (const id of ['b', 'c', 'a']) await engine.schedules.create(id, { every: '1h' }, { workflow: quick })

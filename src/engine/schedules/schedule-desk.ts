@@ -160,6 +160,9 @@ export class ScheduleDesk {
       for (;;) {
         const decision = await this.#attempt(schedule, decide, check)
         if (decision !== undefined) return decision
+        if (this.#options.isDraining()) throw new PerdureError('ENGINE_CLOSED', 'the engine is closed')
+        await new Promise<void>((resolve) => this.#options.clock.defer(resolve))
+        check()
       }
     })
   }
