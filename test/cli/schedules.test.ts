@@ -95,6 +95,37 @@ describe('perdure schedules', () => {
     assert.match(stderr, /schedule nightly is damaged/)
   })
 
+  test('doctor: a sound file, and damages that it finds', async () => {
+    const { code, stdout } = await perdure(['doctor', file], { columns: 160 })
+    assert.equal(code, 0, stdout)
+    assert.match(stdout, /^ok +schedules +4 schedules, every row as it should be/m)
+    const damages: [sql: string, says: RegExp][] = [
+      [`update schedule set state = '5' where id = 'sync'`, /schedule sync: its spec or its state is not/],
+      [
+        `update schedule set due_at = 5 where id = 'sync'`,
+        /schedule sync: it is due at 5, and should be at \d+/,
+      ],
+      [
+        `update schedule set due_at = 5 where id = 'audit'`,
+        /schedule audit: it is due at 5, and should be at null/,
+      ],
+      [`update schedule set waits = 1 where id = 'old'`, /schedule old: it waits, and no run is buffered/],
+      [
+        `update schedule set state = json_set(state, '$.buffered', json('{"workflowId":"a"}'), '$.running', json('[]'))
+          where id = 'sync'`,
+        /schedule sync: a run is buffered, and its row does not wait.*and no other one was open/s,
+      ],
+    ]
+    for (const [i, [sql, says]] of damages.entries()) {
+      const damaged = copyOf(file, `doctored-${i}`)
+      damage(damaged, sql)
+      const found = await perdure(['doctor', damaged], { columns: 160 })
+      assert.equal(found.code, 1, sql)
+      assert.match(found.stdout, says)
+      assert.match(found.stdout, /^problem +schedules +\d findings?/m)
+    }
+  })
+
   for (const cursor of ['a', 'a/b/c', '%/b'])
     test(`--cursor ${cursor} is refused with exit code 2`, async () => {
       const { code, stderr } = await schedules(['--cursor', cursor])

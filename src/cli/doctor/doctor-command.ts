@@ -141,9 +141,10 @@ function groupsOf(findings: readonly Finding[]): Group[] {
 function printFindings({ output }: CommandCall, [code, findings]: Group): void {
   output.line('')
   output.line(output.paint('bold', code))
-  for (const { taskId, workflowId, runId, seq, detail } of findings) {
+  for (const { taskId, scheduleId, workflowId, runId, seq, detail } of findings) {
     const place = [
       taskId === undefined ? undefined : `task ${taskId}`,
+      scheduleId === undefined ? undefined : `schedule ${scheduleId}`,
       workflowId,
       runId === undefined ? undefined : `run ${runId}`,
       seq === undefined ? undefined : `event ${seq}`,
@@ -154,11 +155,18 @@ function printFindings({ output }: CommandCall, [code, findings]: Group): void {
   output.paragraph(FINDING_ADVICE[code], '  ', '→ ')
 }
 
-function auditChecks({ counts, findingCount, taskFindingCount, findings }: FileAudit): Check[] {
-  const journalCount = findingCount - taskFindingCount
+function auditChecks({
+  counts,
+  findingCount,
+  taskFindingCount,
+  scheduleFindingCount,
+  findings,
+}: FileAudit): Check[] {
+  const journalCount = findingCount - taskFindingCount - scheduleFindingCount
   const told = (count: number, kept: number): string =>
     `${counted(count, 'finding')}${count > kept ? `, of which ${kept} are shown` : ''}`
   const keptOfTasks = findings.filter(({ taskId }) => taskId !== undefined).length
+  const keptOfSchedules = findings.filter(({ scheduleId }) => scheduleId !== undefined).length
   const { executions, byStatus, events, entries, timers, messages } = counts
   const statuses = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`)
   const total = `${counted(executions, 'execution')}${statuses.length === 0 ? '' : ` (${statuses.join(', ')})`}`
@@ -168,9 +176,17 @@ function auditChecks({ counts, findingCount, taskFindingCount, findings }: FileA
     checks.push(ok('journals', 'every journal is whole, and gives its summary when it is replayed'))
   else
     checks.push(
-      problem('journals', told(journalCount, findings.length - keptOfTasks), 'See the findings below.'),
+      problem(
+        'journals',
+        told(journalCount, findings.length - keptOfTasks - keptOfSchedules),
+        'See the findings below.',
+      ),
     )
   checks.push(...taskChecks(counts, taskFindingCount === 0 ? '' : told(taskFindingCount, keptOfTasks)))
+  if (scheduleFindingCount > 0)
+    checks.push(problem('schedules', told(scheduleFindingCount, keptOfSchedules), 'See the findings below.'))
+  else if (counts.schedules > 0)
+    checks.push(ok('schedules', `${counted(counts.schedules, 'schedule')}, every row as it should be`))
   if (messages > 0)
     checks.push(
       note(

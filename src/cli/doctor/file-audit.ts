@@ -10,9 +10,11 @@ import { EXECUTION_STATUSES, isClosed } from '../../protocol/execution-status.ts
 import { isRunId, type RunId, runDay, shardOf, type WorkflowKey } from '../../protocol/ids.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { OutboxRow } from '../../store/contract/rows.ts'
+import type { ScheduleKey } from '../../store/contract/schedule-rows.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
 import { type Finding, FindingLog } from './finding.ts'
 import { auditRun } from './journal-audit.ts'
+import { auditSchedule } from './schedule-audit.ts'
 import { type RunPosition, type StoredExecution, StoreRows } from './store-rows.ts'
 import { auditTask } from './task-audit.ts'
 
@@ -25,6 +27,7 @@ export interface AuditCounts {
   messages: number
   tasks: number
   tasksByStatus: Record<string, number>
+  schedules: number
 }
 
 export interface FileAudit {
@@ -35,6 +38,8 @@ export interface FileAudit {
   readonly findingCount: number
   /** Those of them that are about tasks. */
   readonly taskFindingCount: number
+  /** Those that are about schedules. */
+  readonly scheduleFindingCount: number
   readonly clockFloorMs: number
 }
 
@@ -90,6 +95,7 @@ class StoreAuditor {
     messages: 0,
     tasks: 0,
     tasksByStatus: {},
+    schedules: 0,
   }
 
   constructor(rows: StoreRows, options: AuditOptions) {
@@ -105,6 +111,7 @@ class StoreAuditor {
       findings: this.#log.kept,
       findingCount: this.#log.total,
       taskFindingCount: this.#log.totalOf((code) => code.startsWith('task-')),
+      scheduleFindingCount: this.#log.totalOf((code) => code.startsWith('schedule-')),
       clockFloorMs: this.#rows.clockFloor(),
     }
   }
@@ -113,6 +120,7 @@ class StoreAuditor {
     this.#guarded(() => this.#rows.snapshot(() => this.#auditSessions()))
     await this.#auditRuns()
     await this.#auditTasks()
+    await this.#auditSchedules()
     this.#guarded(() => this.#rows.snapshot(() => this.#auditOutbox()))
     for (const table of ['journal', 'timer'] as const) this.#guarded(() => this.#auditOrphans(table))
     this.#guarded(() => this.#auditCurrents())
@@ -162,6 +170,27 @@ class StoreAuditor {
       await setImmediate()
       this.#options.signal?.throwIfAborted()
     }
+  }
+
+  async #auditSchedules(): Promise<void> {
+    let position: ScheduleKey | undefined = { namespace: '', id: '' }
+    while (position !== undefined) {
+      const after: ScheduleKey = position
+      if (!this.#guarded(() => (position = this.#rows.snapshot(() => this.#auditSomeSchedules(after)))))
+        return
+      await setImmediate()
+      this.#options.signal?.throwIfAborted()
+    }
+  }
+
+  #auditSomeSchedules(after: ScheduleKey): ScheduleKey | undefined {
+    const endMs = performance.now() + SNAPSHOT_MS
+    for (const row of this.#rows.schedules(after)) {
+      this.#counts.schedules += 1
+      for (const finding of auditSchedule(row)) this.#log.add(finding)
+      if (performance.now() > endMs) return row
+    }
+    return undefined
   }
 
   #auditSomeTasks(after: TaskSeq): TaskSeq | undefined {

@@ -7,6 +7,7 @@ export interface Finding {
   readonly runId?: RunId
   readonly workflowId?: string
   readonly taskId?: string
+  readonly scheduleId?: string
   /** Number of the event it is about. */
   readonly seq?: number
 }
@@ -58,6 +59,9 @@ export const FINDING_ADVICE = {
   'task-key': TASK,
   'task-owner':
     'No crash can do this: keep a copy of the file, and report it as a bug. The task itself can be cancelled and deleted.',
+  'schedule-unreadable': RESTORE,
+  'schedule-row':
+    'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The schedule can be deleted and created again.',
   'shards-wrong': RESTORE,
   'sessions-wrong': RESTORE,
 } as const satisfies Record<string, string>

@@ -8,7 +8,9 @@ import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../../store/contract/rows.ts'
+import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import { scheduleOf } from '../../store/sqlite/sqlite-schedule-reads.ts'
 
 export interface RunPosition {
   readonly day: number
@@ -111,6 +113,11 @@ export class StoreRows {
     for (const row of this.#statements.tasks.iterate(after)) yield taskOf(row)
   }
 
+  /** After a key, in order of (namespace, id). */
+  *schedules({ namespace, id }: ScheduleKey): Generator<ScheduleRow> {
+    for (const row of this.#statements.schedules.iterate(namespace, id)) yield scheduleOf(row)
+  }
+
   /** Runs that have rows in `table` and no summary. */
   *withoutSummary(table: 'journal' | 'timer'): Generator<RunPosition> {
     for (const row of this.#statements.withoutSummary[table].iterate())
@@ -176,6 +183,9 @@ function prepareStatements(database: DatabaseSync) {
     tasks: prepare(`
       select seq, namespace, id, queue, part, name, status, lane, rank, due_at, closed_at, dedupe, spec, state
       from task where seq > ? order by seq`),
+    schedules: prepare(`
+      select namespace, id, due_at, waits, spec, state from schedule
+      where (namespace, id) > (?, ?) order by namespace, id`),
     withoutSummary: { journal: orphans('journal'), timer: orphans('timer') },
     danglingCurrents: prepare(`
       select current.workflow_id, current.run_id from current

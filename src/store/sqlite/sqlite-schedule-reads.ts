@@ -62,7 +62,7 @@ function prepareStatements(database: DatabaseSync) {
   }
 }
 
-function scheduleOf(row: Record<string, SQLOutputValue>): ScheduleRow {
+export function scheduleOf(row: Record<string, SQLOutputValue>): ScheduleRow {
   return {
     namespace: String(row.namespace),
     id: String(row.id),
