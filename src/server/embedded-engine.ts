@@ -256,8 +256,7 @@ function checkSettings(settings: EngineSettings): void {
   checkDefinitions(workflows, settings.tasks)
 }
 
-function checkDefinitions(workflows: unknown, tasks: unknown = []): void {
-  if (workflows === undefined && Array.isArray(tasks) && tasks.length > 0) return checkDefinitions([], tasks)
+function checkDefinitions(workflows: unknown = [], tasks: unknown = []): void {
   if (!Array.isArray(workflows))
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ workflows }) is not a list')
   if (!Array.isArray(tasks))
