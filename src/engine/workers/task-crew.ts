@@ -33,10 +33,10 @@ export class TaskCrew {
     return this.#roomy > 0
   }
 
-  /** Throws `ARGUMENT_INVALID` if a worker with this id is here. */
+  /** Throws `WORKER_ID_TAKEN` if a worker with this id is here. */
   join(profile: WorkerProfile, port: TaskWorkerPort<LiveTask>): CrewMember<LiveTask> {
     if (this.#members.has(profile.id))
-      throw new PerdureError('ARGUMENT_INVALID', `a worker with the id ${profile.id} is connected`)
+      throw new PerdureError('WORKER_ID_TAKEN', `a worker with the id ${profile.id} is connected`)
     const member = new CrewMember<LiveTask>(profile, port)
     member.isFull = member.free <= 0
     if (!member.isFull) this.#roomy += 1
