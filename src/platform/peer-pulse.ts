@@ -8,7 +8,11 @@ const SILENT_BEATS = 3
  * @param onSilent called once; the socket is ended by then
  * @returns ends it
  */
-export function watchPulse(socket: WebSocket, heartbeatMs: number, onSilent: (silentMs: number) => void): () => void {
+export function watchPulse(
+  socket: WebSocket,
+  heartbeatMs: number,
+  onSilent: (silentMs: number) => void,
+): () => void {
   let heardAt = performance.now()
   const heard = (): void => {
     heardAt = performance.now()

@@ -160,8 +160,7 @@ function failureAt(value: unknown, depth: number): Failure {
 }
 
 function plain(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Mismatch('not an object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Mismatch('not an object')
   return value as Readonly<Record<string, unknown>>
 }
 

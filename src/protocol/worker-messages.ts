@@ -108,7 +108,9 @@ const name = text(4096)
 const share = number(0, 1)
 const names = list(name, 10_000)
 
-const workerMessages: { readonly [T in WorkerMessage['type']]: Shape<Omit<WorkerMessage & { type: T }, 'type'>> } = {
+const workerMessages: {
+  readonly [T in WorkerMessage['type']]: Shape<Omit<WorkerMessage & { type: T }, 'type'>>
+} = {
   hello: object({
     worker: optional(name),
     build: optional(name),
@@ -138,7 +140,9 @@ const workerMessages: { readonly [T in WorkerMessage['type']]: Shape<Omit<Worker
   credits: object({ total: integer(0, CREDITS_MAX) }),
 }
 
-const engineMessages: { readonly [T in EngineMessage['type']]: Shape<Omit<EngineMessage & { type: T }, 'type'>> } = {
+const engineMessages: {
+  readonly [T in EngineMessage['type']]: Shape<Omit<EngineMessage & { type: T }, 'type'>>
+} = {
   welcome: object({ worker: name, heartbeatMs: integer(1), payloadBytes: integer(1) }),
   task: object({
     token,
@@ -175,11 +179,15 @@ function messagesOf<M extends { readonly type: string }>(
   } catch (error) {
     throw new PerdureError('PROTOCOL_INVALID', 'a frame is not JSON', { cause: error })
   }
-  if (!Array.isArray(messages)) throw new PerdureError('PROTOCOL_INVALID', 'a frame is not a list of messages')
+  if (!Array.isArray(messages))
+    throw new PerdureError('PROTOCOL_INVALID', 'a frame is not a list of messages')
   return messages.map((message) => {
     const type: unknown = message?.type
     if (typeof type !== 'string' || !Object.hasOwn(shapes, type))
-      throw new PerdureError('PROTOCOL_INVALID', `there is no message of type ${JSON.stringify(type)?.slice(0, 100)}`)
+      throw new PerdureError(
+        'PROTOCOL_INVALID',
+        `there is no message of type ${JSON.stringify(type)?.slice(0, 100)}`,
+      )
     const found = shaped(shapes[type as M['type']], message, type)
     // The one cast: the shape is that of the type.
     return Object.assign(found as object, { type }) as unknown as M

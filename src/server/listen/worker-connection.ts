@@ -118,7 +118,12 @@ export class WorkerConnection {
     }
     this.#joined = { member, worker }
     send({ type: 'welcome', worker: id, heartbeatMs, payloadBytes })
-    logger.info('a worker has connected', { worker: id, address, tasks: tasks.length, credits: hello.credits })
+    logger.info('a worker has connected', {
+      worker: id,
+      address,
+      tasks: tasks.length,
+      credits: hello.credits,
+    })
   }
 
   /** Says why, and ends the connection. */
