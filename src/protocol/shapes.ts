@@ -56,6 +56,16 @@ export function text(most = 1024): Shape<string> {
   }
 }
 
+/** An id or a name: not empty, and no control characters that a store may not hold. */
+export function identifier(most = 4096): Shape<string> {
+  const any = text(most)
+  return (value) => {
+    const found = any(value)
+    if (found === '' || found.includes('\0') || !found.isWellFormed()) throw new Mismatch('not a name')
+    return found
+  }
+}
+
 export function integer(least = 0, most = Number.MAX_SAFE_INTEGER): Shape<number> {
   return (value) => {
     if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)

@@ -14,6 +14,7 @@ import type { Failure } from './failure.ts'
 import type { Payload } from './payload.ts'
 import {
   failure,
+  identifier,
   integer,
   list,
   number,
@@ -104,7 +105,7 @@ export type EngineMessage =
 
 const CREDITS_MAX = 100_000
 const token = text(64)
-const name = text(4096)
+const name = identifier()
 const share = number(0, 1)
 const names = list(name, 10_000)
 
@@ -120,7 +121,7 @@ const workerMessages: {
     credits: integer(0, CREDITS_MAX),
     zone: optional(name),
     labels: optional(table(name, 100)),
-    weight: optional(number(Number.MIN_VALUE, 1e6)),
+    weight: optional(number(1e-6, 1000)),
     capacity: optional(object({ cpu: optional(number()), memoryMb: optional(number()) })),
   }),
   completed: object({ token, result: payload }),

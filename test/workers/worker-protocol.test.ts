@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
-import { createEngine, createWorker, type EngineSettings, silentLogger, task } from '../../src/index.ts'
+import {
+  type BalancedWorker,
+  type Candidates,
+  createEngine,
+  createWorker,
+  type EngineSettings,
+  silentLogger,
+  task,
+  type WorkerLoad,
+} from '../../src/index.ts'
 import type { EngineMessage, WorkerMessage } from '../../src/protocol/worker-messages.ts'
 import { double, gate, until } from '../tasks/task-fixtures.ts'
 
@@ -185,6 +194,27 @@ test('a report that crosses an abort frees the place and is rejected', async () 
   assert.equal((await first.describe()).status, 'cancelled')
   raw.send(done(raw.tasks()[1]?.token ?? '', 4))
   assert.equal(await second.result(), 4)
+})
+
+test('the load that workers report reaches the balancers', async () => {
+  const reported: unknown[] = []
+  const balancer = () => ({
+    name: 'listening',
+    pick: (workers: Candidates) => workers.at(0),
+    reported: (worker: BalancedWorker, load: WorkerLoad) => void reported.push([worker.id, load]),
+  })
+  await using on = await listening({ queues: [{ name: 'default', balancer }] })
+  const raw = await rawWorker(on.url, { worker: 'raw' })
+  await on.engine.enqueue(double, 1)
+  await until(() => raw.tasks().length === 1)
+  const load = { cpu: 1, eventLoopDelayMs: 200, memory: 0.1, diskIo: 0, inFlight: 1 }
+  raw.send({ type: 'load', ...load })
+  await until(() => reported.length > 0)
+  assert.deepEqual(reported, [['raw', load]])
+  // The product's own worker reports once a second.
+  await using _worker = await createWorker({ url: on.url, tasks: [double], id: 'own', ...quiet })
+  await until(() => reported.length > 1)
+  assert.equal((reported[1] as [string])[0], 'own')
 })
 
 test('what is not the protocol ends the connection, and says what is wrong', async () => {

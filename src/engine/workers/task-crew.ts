@@ -42,7 +42,13 @@ export class TaskCrew {
     if (!member.isFull) this.#roomy += 1
     this.#members.set(member.id, member)
     const nowMs = this.#clock.nowMs()
-    for (const { key, crew } of this.#queues) if (member.serves(key)) crew.join(member, nowMs)
+    try {
+      for (const { key, crew } of this.#queues) if (member.serves(key)) crew.join(member, nowMs)
+    } catch (error) {
+      // A queue that has too many workers already.
+      this.leave(member)
+      throw error
+    }
     return member
   }
 

@@ -88,8 +88,8 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
       'ARGUMENT_INVALID',
       'createWorker({ queues }) is not a list with at least one name',
     )
-  if (weight !== undefined && !(Number.isFinite(weight) && weight > 0))
-    throw new PerdureError('ARGUMENT_INVALID', `weight is ${weight}, not a number above 0`)
+  if (weight !== undefined && !(weight >= 1e-6 && weight <= 1000))
+    throw new PerdureError('ARGUMENT_INVALID', `weight is ${weight}, not a number from 1e-6 to 1000`)
   return {
     url: checkedUrl(settings.url),
     tasks,

@@ -93,8 +93,10 @@ export class WorkerConnection {
       return
     }
     const { crew } = this.#options
-    if (message.type === 'load') crew.reported(joined.member, message)
-    else if (message.type === 'credits') crew.setCredits(joined.member, message.total)
+    if (message.type === 'load') {
+      const { type: _, ...load } = message
+      crew.reported(joined.member, load)
+    } else if (message.type === 'credits') crew.setCredits(joined.member, message.total)
     else joined.worker.receive(message)
   }
 
