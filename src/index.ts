@@ -29,6 +29,7 @@ export {
   type SignalOptions,
   type StartOptions,
 } from './sdk/client.ts'
+export { type ConnectOptions, connect, type RemoteClient } from './sdk/connect/connect.ts'
 export type {
   CancellationScope,
   Child,

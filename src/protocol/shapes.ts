@@ -87,6 +87,16 @@ export const flag: Shape<boolean> = (value) => {
   return value
 }
 
+/** A text, a finite number, true, false or null. */
+export function scalar(most: number): Shape<string | number | boolean | null> {
+  const any = text(most)
+  return (value) => {
+    if (value === null || typeof value === 'boolean') return value
+    if (typeof value === 'number' && Number.isFinite(value)) return value
+    return any(value)
+  }
+}
+
 export function oneOf<const T extends string>(...values: readonly T[]): Shape<T> {
   return (value) => {
     if (!values.includes(value as T)) throw new Mismatch(`not one of ${values.join(', ')}`)
@@ -103,6 +113,21 @@ export function list<T>(shape: Shape<T>, most = 100_000): Shape<readonly T[]> {
     if (!Array.isArray(value)) throw new Mismatch('not a list')
     if (value.length > most) throw new Mismatch(`more than ${most} items`)
     return value.map((item, i) => at(`[${i}]`, shape, item))
+  }
+}
+
+/** A list of arguments: each item has a shape of its own, later ones may be absent. */
+export function args<const S extends readonly (Shape<unknown> | OptionalShape<unknown>)[]>(
+  ...shapes: S
+): Shape<readonly unknown[]> {
+  return (value) => {
+    if (!Array.isArray(value)) throw new Mismatch('not a list')
+    if (value.length > shapes.length) throw new Mismatch(`more than ${shapes.length} arguments`)
+    return shapes.map((shape, i) => {
+      if (typeof shape === 'function') return at(`[${i}]`, shape, value[i])
+      // JSON has null where an argument in between is absent.
+      return value[i] === undefined || value[i] === null ? undefined : at(`[${i}]`, shape.optional, value[i])
+    })
   }
 }
 

@@ -128,7 +128,7 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
     return this.#engine.isFailed
   }
 
-  /** Lets workers of other processes connect: `createWorker({ url, … })`. On this machine only. */
+  /** Lets workers (`createWorker({ url, … })`) and clients (`connect(url)`) of other processes in. On this machine only. */
   async listen(options?: ListenOptions): Promise<Listener> {
     this.#engine.assertOpen()
     return this.#opened.listen(options)
@@ -202,6 +202,12 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   retention?.start()
   const released = [keepFloatingRejections()]
   if (settings.determinismGuards === true) released.push(installDeterminismGuards())
+  const client: ClientSettings = {
+    namespace,
+    limits,
+    warn: logger.warn,
+    knows: (workflow, version) => worker.supports(workflow, version),
+  }
   const listeners = new Set<Listener>()
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
@@ -219,14 +225,10 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     calls,
     worker,
     taskWorker,
-    client: {
-      namespace,
-      limits,
-      warn: logger.warn,
-      knows: (workflow, version) => worker.supports(workflow, version),
-    },
+    client,
     listen: async (options) => {
-      const listener = await listen({ engine, logger, limits }, options)
+      const { knows } = client
+      const listener = await listen({ engine, logger, limits, calls, knows }, options)
       listeners.add(listener)
       return listener
     },

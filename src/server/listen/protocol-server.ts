@@ -1,5 +1,5 @@
 /**
- * The door of the engine for workers in other processes: HTTP that is upgraded to WebSocket, on this machine only.
+ * The door of the engine for workers and clients in other processes: HTTP that is upgraded to WebSocket, on this machine only.
  *
  * Whoever can reach the port can work: there is no authentication yet, so it listens on loopback addresses alone. Requests
  * of web pages, which a browser sends with an `Origin`, are refused.
@@ -11,11 +11,14 @@ import { WebSocketServer } from 'ws'
 import type { Engine } from '../../engine/engine.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { tokenSource } from '../../platform/tokens.ts'
+import { CLIENT_PROTOCOL } from '../../protocol/client-messages.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
+import { ClientConnection } from './client-connection.ts'
 import { WorkerConnection } from './worker-connection.ts'
 
 export interface ListenOptions {
@@ -39,9 +42,13 @@ export interface ProtocolServerParts {
   readonly engine: Engine
   readonly logger: Logger
   readonly limits: Limits
+  readonly calls: ClientPort
+  /** Whether the engine has code for a workflow. */
+  readonly knows: (workflow: string, version: string) => boolean
 }
 
 const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true }
+const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL] as const
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
 const FRAME_ROOM_BYTES = 1024 * 1024
 const HEARTBEAT_LEAST_MS = 10
@@ -66,7 +73,7 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
     )
   const http = createServer((_, response) => {
     response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
-    response.end(`This port speaks WebSocket with the subprotocol ${WORKER_PROTOCOL}.\n`)
+    response.end(`This port speaks WebSocket with the subprotocol ${PROTOCOLS.join(' or ')}.\n`)
   })
   const sockets = accept(http, parts, heartbeatMs)
   await new Promise<void>((resolve, reject) => {
@@ -90,18 +97,15 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
   }
 }
 
-function accept(
-  http: Server,
-  { engine, logger, limits }: ProtocolServerParts,
-  heartbeatMs: number,
-): WebSocketServer {
+function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): WebSocketServer {
+  const { engine, logger, limits, calls, knows } = parts
   const { payloadBytes } = limits
   const sockets = new WebSocketServer({
     noServer: true,
     // Text in JSON may take twice its bytes, and small messages share a frame.
     maxPayload: 2 * payloadBytes + FRAME_ROOM_BYTES,
     perMessageDeflate: false,
-    handleProtocols: (offered) => (offered.has(WORKER_PROTOCOL) ? WORKER_PROTOCOL : false),
+    handleProtocols: (offered) => PROTOCOLS.find((each) => offered.has(each)) ?? false,
   })
   const newToken = tokenSource()
   http.on('upgrade', (request, socket, head) => {
@@ -111,8 +115,12 @@ function accept(
       return
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const { attempts, crew } = engine.tasks
       const address = `${request.socket.remoteAddress}:${request.socket.remotePort}`
+      if (webSocket.protocol === CLIENT_PROTOCOL) {
+        new ClientConnection({ socket: webSocket, address, calls, knows, logger, heartbeatMs })
+        return
+      }
+      const { attempts, crew } = engine.tasks
       new WorkerConnection({
         socket: webSocket,
         address,
@@ -132,8 +140,11 @@ function accept(
 function refusalOf({ headers }: IncomingMessage): [status: number, why: string] | undefined {
   if (headers.origin !== undefined) return [403, 'requests of web pages are refused']
   const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
-  if (offered.includes(WORKER_PROTOCOL)) return undefined
-  return [400, `this engine speaks ${WORKER_PROTOCOL}; offered was ${offered.join(', ') || 'nothing'}`]
+  if (PROTOCOLS.some((each) => offered.includes(each))) return undefined
+  return [
+    400,
+    `this engine speaks ${PROTOCOLS.join(' and ')}; offered was ${offered.join(', ') || 'nothing'}`,
+  ]
 }
 
 function refuse(socket: Duplex, status: number, why: string): void {
