@@ -1,5 +1,8 @@
 /** A job queue: no-op tasks are enqueued, and then run; beside a bare loop that writes the same rows in batches. */
-import { createEngine, task } from '../src/index.ts'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createEngine, createWorker, type Engine, task } from '../src/index.ts'
 import { openWriting } from '../src/store/sqlite/connection.ts'
 import { migrate } from '../src/store/sqlite/migrate.ts'
 import { storeFile } from './lanes.ts'
@@ -15,6 +18,8 @@ export interface QueueOrder {
 export interface QueueMeasures {
   readonly enqueue: LoopMeasures
   readonly drain: LoopMeasures
+  /** By a worker in another process; of the bare loop the same as `drain`. */
+  readonly 'remote drain': LoopMeasures
 }
 
 /** Rows of one commit of the bare loop. */
@@ -35,15 +40,55 @@ export async function runEngineQueue({ directory, tasks, inFlight }: QueueOrder)
   })
   await producer.close()
   const worker = await createEngine({ store, tasks: [noop], taskConcurrency: inFlight })
-  const drain = await measured(tasks, async () => {
-    for (;;) {
-      const [queue] = await worker.queues()
-      if (queue !== undefined && queue.waiting + queue.running === 0 && worker.isQuiet) return worker.counters
-      await new Promise((resolve) => setTimeout(resolve, 2))
-    }
-  })
+  const drain = await measured(tasks, () => drained(worker))
   await worker.close()
-  return { enqueue, drain }
+  return { enqueue, drain, 'remote drain': await measureRemoteDrain({ store, tasks, inFlight, inputs }) }
+}
+
+async function measureRemoteDrain({
+  store,
+  tasks,
+  inFlight,
+  inputs,
+}: Omit<QueueOrder, 'directory'> & {
+  readonly store: string
+  readonly inputs: readonly object[]
+}): Promise<LoopMeasures> {
+  const engine = await createEngine({ store })
+  for (let done = 0; done < tasks; done += ENQUEUE_TASKS)
+    await engine.enqueueMany(noop, inputs.slice(0, tasks - done))
+  const { url } = await engine.listen()
+  const before = { ...engine.counters }
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, join(import.meta.dirname, 'remote-worker.ts'), url, String(inFlight)],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  )
+  try {
+    await once(child.stdout, 'data')
+    return await measured(tasks, async () => {
+      child.stdin.write('go\n')
+      const { commits, rows } = await drained(engine)
+      return { commits: commits - before.commits, rows: rows - before.rows }
+    })
+  } finally {
+    child.stdin.end()
+    await once(child, 'exit')
+    await engine.close()
+  }
+}
+
+/** The worker in another process: it connects when it is told to. */
+export async function workRemotely(url: string, concurrency: number): Promise<void> {
+  await createWorker({ url, tasks: [noop], concurrency })
+}
+
+async function drained(engine: Engine): Promise<Engine['counters']> {
+  for (;;) {
+    const [queue] = await engine.queues()
+    if (queue !== undefined && queue.waiting + queue.running === 0 && engine.isQuiet) return engine.counters
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
 }
 
 /** The same rows: one insert and one update per task, in commits of 1,000. */
@@ -102,7 +147,7 @@ export async function runBareQueue({ directory, tasks }: QueueOrder): Promise<Qu
     }),
   )
   database.close()
-  return { enqueue, drain }
+  return { enqueue, drain, 'remote drain': drain }
 
   function one(...values: (string | number)[]): void {
     single ??= database.prepare(`

@@ -30,6 +30,7 @@ export {
   type SignalOptions,
   type StartOptions,
 } from './sdk/client.ts'
+export { type ConnectOptions, connect, type RemoteClient } from './sdk/connect/connect.ts'
 export type {
   CancellationScope,
   Child,
@@ -84,5 +85,8 @@ export type {
   TaskSelection,
 } from './sdk/tasks/task-list-options.ts'
 export type { TaskCallOptions, TaskTimeoutOptions } from './sdk/tasks/task-options.ts'
+export { createWorker, type Worker } from './sdk/worker/create-worker.ts'
+export type { WorkerSettings } from './sdk/worker/worker-settings.ts'
 export { createEngine, type EmbeddedEngine as Engine, type EngineSettings } from './server/embedded-engine.ts'
+export type { Listener, ListenOptions } from './server/listen/protocol-server.ts'
 export type { QueueSettings } from './server/queue-settings.ts'

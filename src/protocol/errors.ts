@@ -25,6 +25,11 @@ export const ERROR_CATALOGUE = {
   CHILDREN_TOO_DEEP: entry(422, false, 'Start a new top-level execution, or raise limits.childDepth.'),
   CHILD_FAILED: entry(422, false, 'See `cause` for the failure of the child.'),
   CLOCK_BACKWARDS: entry(500, true, 'Correct the clock of the machine.'),
+  CONNECTION_LOST: entry(
+    503,
+    true,
+    'Look whether the engine runs. What was asked may have been done: ask again with the same id.',
+  ),
   DURATION_INVALID: entry(400, false, "Use milliseconds or a string such as '250ms', '10s', '2h', '30d'."),
   ENGINE_CLOSED: entry(503, true, 'The engine is closed or closing; call the engine that runs now.'),
   ENGINE_FAILED: entry(
@@ -95,6 +100,7 @@ export const ERROR_CATALOGUE = {
     false,
     'Use JSON values, Date, bigint, Uint8Array, Map, Set and undefined.',
   ),
+  PROTOCOL_INVALID: entry(400, false, 'Correct the message; docs/worker-protocol.md has all of them.'),
   QUERY_FAILED: entry(422, false, 'See `cause`.'),
   QUERY_UNKNOWN: entry(404, false, 'Register a handler with ctx.onQuery.'),
   RETRY_IMPOSSIBLE: entry(409, false, 'Start a new execution.'),
@@ -129,6 +135,7 @@ export const ERROR_CATALOGUE = {
   UPDATE_FAILED: entry(422, false, 'See `cause`.'),
   UPDATE_REJECTED: entry(422, false, 'See `cause` for what the validator found.'),
   UPDATE_UNKNOWN: entry(404, false, 'Register a handler with ctx.onUpdate.'),
+  WORKER_ID_TAKEN: entry(409, true, 'Give each worker an id of its own, or none.'),
   WORKFLOW_UNKNOWN: entry(404, false, 'Register the workflow with createEngine({ workflows: [...] }).'),
 } as const satisfies Record<string, CatalogueEntry>
 

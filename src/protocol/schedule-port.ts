@@ -37,10 +37,8 @@ export interface ScheduleSpec {
   readonly start: ScheduledStart
 }
 
-/** What is not given stays as it is; a bound that is undefined is taken away. */
-export interface ScheduleChanges extends Partial<Omit<ScheduleSpec, 'startAtMs' | 'endAtMs' | 'start'>> {
-  readonly startAtMs?: number | undefined
-  readonly endAtMs?: number | undefined
+/** What is not given stays as it is; but bounds belong to the times: other times come with their own, or have none. */
+export interface ScheduleChanges extends Partial<Omit<ScheduleSpec, 'start'>> {
   readonly start?: Partial<ScheduledStart>
 }
 

@@ -50,6 +50,6 @@ export interface TaskWorkerHost<Owner> {
   /** It lives; what it has reached, if it says so. */
   onTaskHeartbeat(owner: Owner, checkpoint: Payload | undefined): void
   onTaskProgress(owner: Owner, progress: TaskProgress): void
-  /** A place is free that was taken by a task that was given up. */
-  onTaskSlotFree(worker: TaskWorkerPort<Owner>): void
+  /** The function of a task that was given up has ended: its place is free. */
+  onTaskSlotFree(worker: TaskWorkerPort<Owner>, owner: Owner): void
 }

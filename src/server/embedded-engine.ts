@@ -23,6 +23,7 @@ import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
 import type { Task } from '../sdk/tasks/task.ts'
 import type { Store } from '../store/contract/store.ts'
+import { type Listener, type ListenOptions, listen } from './listen/protocol-server.ts'
 import { openStore } from './open-store.ts'
 import { type QueueSettings, queueMaker } from './queue-settings.ts'
 
@@ -98,6 +99,7 @@ export interface OpenedEngine {
   readonly worker: EmbeddedWorker<LiveExecution>
   readonly taskWorker: EmbeddedTaskWorker<LiveTask>
   readonly client: ClientSettings
+  listen(options?: ListenOptions): Promise<Listener>
   close(): Promise<void>
 }
 
@@ -124,6 +126,12 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
 
   get isFailed(): boolean {
     return this.#engine.isFailed
+  }
+
+  /** Lets workers (`createWorker({ url, … })`) and clients (`connect(url)`) of other processes in. On this machine only. */
+  async listen(options?: ListenOptions): Promise<Listener> {
+    this.#engine.assertOpen()
+    return this.#opened.listen(options)
   }
 
   /** Takes no more calls, lets running steps finish (up to `shutdownGrace`), commits, and closes the store. */
@@ -159,19 +167,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
   const graceMs = durationMs(settings.shutdownGrace ?? '10s')
   const retentionMs = optionalMs(settings.retention)
-  const worker = new EmbeddedWorker<LiveExecution>({
-    workflows: settings.workflows ?? [],
-    clock,
-    logger,
-    limits,
-    ...(seams.enter === undefined ? {} : { enter: seams.enter }),
-  })
-  const taskWorker = new EmbeddedTaskWorker<LiveTask>({
-    tasks: settings.tasks ?? [],
-    clock,
-    logger,
-    limits,
-  })
+  const { worker, taskWorker } = localWorkers(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
   const makeQueue = queueMaker(settings.queues ?? [], { random, windowTasks: seams.taskWindow })
   const store = await openStore(settings.store)
@@ -206,12 +202,21 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   retention?.start()
   const released = [keepFloatingRejections()]
   if (settings.determinismGuards === true) released.push(installDeterminismGuards())
+  const client: ClientSettings = {
+    namespace,
+    limits,
+    warn: logger.warn,
+    knows: (workflow, version) => worker.supports(workflow, version),
+  }
+  const listeners = new Set<Listener>()
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     retention?.stop()
     try {
+      // Workers may still tell the end of what runs.
       await engine.close(graceMs)
     } finally {
+      await Promise.all([...listeners].map((listener) => listener.close()))
       for (const release of released) release()
     }
   }
@@ -220,16 +225,33 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     calls,
     worker,
     taskWorker,
-    client: {
-      namespace,
-      limits,
-      warn: logger.warn,
-      knows: (workflow, version) => worker.supports(workflow, version),
+    client,
+    listen: async (options) => {
+      const { knows } = client
+      const listener = await listen({ engine, logger, limits, calls, knows }, options)
+      listeners.add(listener)
+      return listener
     },
     close: () => {
       closed ??= close()
       return closed
     },
+  }
+}
+
+/** What runs the code of this process. */
+function localWorkers(
+  { workflows = [], tasks = [] }: EngineSettings,
+  { enter }: EngineSeams,
+  parts: { readonly clock: Clock; readonly logger: Logger; readonly limits: Limits },
+): Pick<OpenedEngine, 'worker' | 'taskWorker'> {
+  return {
+    worker: new EmbeddedWorker<LiveExecution>({
+      workflows,
+      ...parts,
+      ...(enter === undefined ? {} : { enter }),
+    }),
+    taskWorker: new EmbeddedTaskWorker<LiveTask>({ tasks, ...parts }),
   }
 }
 
@@ -256,8 +278,7 @@ function checkSettings(settings: EngineSettings): void {
   checkDefinitions(workflows, settings.tasks)
 }
 
-function checkDefinitions(workflows: unknown, tasks: unknown = []): void {
-  if (workflows === undefined && Array.isArray(tasks) && tasks.length > 0) return checkDefinitions([], tasks)
+function checkDefinitions(workflows: unknown = [], tasks: unknown = []): void {
   if (!Array.isArray(workflows))
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ workflows }) is not a list')
   if (!Array.isArray(tasks))

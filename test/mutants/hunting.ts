@@ -1,4 +1,4 @@
-/** Plants each bug in a copy of the repository, and simulates seeds there until it is caught. */
+/** Plants each bug in a copy of the repository, and simulates seeds there, or runs a test file, until it is caught. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -15,6 +15,9 @@ const HUNT_LIMIT_MS = 90_000
 /** A seed takes a tenth of a second: one that takes this long spins, and that is how its bug shows itself. */
 const SEED_LIMIT_MS = 20_000
 const COPIED = ['src', 'test/simulation', 'test/mutants/hunt.ts', 'package.json', 'tsconfig.json']
+const COPIED_FOR_SUITES = ['src', 'test', 'package.json', 'tsconfig.json']
+/** A test that waits for what the bug has lost. */
+const TEST_LIMIT_MS = 10_000
 
 export interface Catch {
   readonly name: string
@@ -39,10 +42,10 @@ export async function huntAll(onCaught?: (caught: Catch) => void): Promise<Catch
   return mutants.map(({ name, what }) => caught.get(name) ?? { name, what, seeds: 0, violation: null })
 }
 
-async function hunt({ name, what, seeds, isOfTasks }: Mutant): Promise<Catch> {
+async function hunt({ name, what, seeds, isOfTasks, suite }: Mutant): Promise<Catch> {
   const copy = mkdtempSync(join(tmpdir(), `perdure-mutant-${name}-`))
   try {
-    for (const path of COPIED) {
+    for (const path of suite === undefined ? COPIED : COPIED_FOR_SUITES) {
       mkdirSync(dirname(join(copy, path)), { recursive: true })
       cpSync(join(root, path), join(copy, path), { recursive: true })
     }
@@ -54,7 +57,8 @@ async function hunt({ name, what, seeds, isOfTasks }: Mutant): Promise<Catch> {
         cause: error,
       })
     }
-    return { name, what, ...(await simulateSeeds(copy, seeds, isOfTasks === true)) }
+    const found = suite === undefined ? simulateSeeds(copy, seeds, isOfTasks === true) : runSuite(copy, suite)
+    return { name, what, ...(await found) }
   } finally {
     rmSync(copy, { recursive: true, force: true, maxRetries: 3 })
   }
@@ -69,6 +73,31 @@ export function plant(name: string, copy: string): void {
 }
 
 type Finding = Pick<Catch, 'seeds' | 'violation'>
+
+/** The first test of the file that fails. */
+async function runSuite(copy: string, suite: string): Promise<Finding> {
+  const child = spawn(
+    process.execPath,
+    ['--test', '--test-reporter=tap', `--test-timeout=${TEST_LIMIT_MS}`, join(copy, suite)],
+    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], timeout: HUNT_LIMIT_MS, env: suiteEnvironment() },
+  )
+  const closed = once(child, 'close')
+  let failed: string | undefined
+  for await (const line of createInterface(child.stdout)) {
+    const [, test] = /^\s*not ok \d+ - (.*)$/.exec(line) ?? []
+    failed ??= test
+  }
+  const [code] = (await closed) as [number | null]
+  if (code !== 0 && failed === undefined)
+    throw new Error(`${suite} in ${copy} ended with code ${code} and no failed test`)
+  return { seeds: 0, violation: failed === undefined ? null : `test "${failed}" fails` }
+}
+
+/** Without that of the test that runs this. */
+function suiteEnvironment(): NodeJS.ProcessEnv {
+  const { NODE_TEST_CONTEXT: _, ...rest } = process.env
+  return rest
+}
 
 /** `hunt.ts` says which seed it begins, a line each, and last what it found. */
 async function simulateSeeds(copy: string, count: number, isOfTasks: boolean): Promise<Finding> {
@@ -113,12 +142,12 @@ async function simulateSeeds(copy: string, count: number, isOfTasks: boolean): P
 export function mutantsPage(caught: readonly Catch[]): string {
   const rows = caught.map(({ name, what, seeds, violation }) => {
     const said = (violation ?? 'not caught').replace(/[0-9A-HJKMNP-TV-Z]{26}/g, 'RUN').replaceAll('|', '\\|')
-    return `| ${name} | ${what} | ${seeds} | ${said.length > 110 ? `${said.slice(0, 110)}…` : said} |`
+    return `| ${name} | ${what} | ${seeds === 0 ? '' : seeds} | ${said.length > 110 ? `${said.slice(0, 110)}…` : said} |`
   })
   return `# Planted bugs
 
 Each row is a bug that is planted in a copy of the repository (\`test/mutants/*.patch\`); then the simulation
-runs there, seed after seed, until its checker says that a promise is broken. A bug that is not caught fails the tests.
+runs there, seed after seed, until its checker says that a promise is broken; or, without a number of seeds, a test file. A bug that is not caught fails the tests.
 This page is written by \`node test/mutants/run.ts --write\`.
 
 | bug | what is broken | seeds until caught | what the checker says first |

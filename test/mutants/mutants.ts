@@ -7,6 +7,8 @@ export interface Mutant {
   readonly seeds: number
   /** It shows itself in the simulation of tasks. */
   readonly isOfTasks?: true
+  /** It shows itself in this test file, not in the simulation. */
+  readonly suite?: string
 }
 
 export const mutants: readonly Mutant[] = [
@@ -83,7 +85,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'start-over-without-reading-again',
     what: 'an execution that was being read when the engine started over is used as it was read',
-    seeds: 120,
+    seeds: 400,
   },
   {
     name: 'look-for-an-id-once',
@@ -124,5 +126,41 @@ export const mutants: readonly Mutant[] = [
     what: 'the end of some tasks frees no slot',
     seeds: 20,
     isOfTasks: true,
+  },
+  {
+    name: 'accept-a-stale-token',
+    what: 'the token of a dispatch stays good after its end was told',
+    seeds: 0,
+    suite: 'test/workers/lying-workers.test.ts',
+  },
+  {
+    name: 'leak-a-credit',
+    what: 'a report that crosses an abort does not free the place of the task',
+    seeds: 0,
+    suite: 'test/workers/lying-workers.test.ts',
+  },
+  {
+    name: 'lose-the-tasks-of-a-lost-worker',
+    what: 'the tasks of a worker that is gone do not wait again',
+    seeds: 0,
+    suite: 'test/tasks/crew.test.ts',
+  },
+  {
+    name: 'forget-how-many-workers-died',
+    what: 'a task that kills workers is given to one after the other',
+    seeds: 0,
+    suite: 'src/core/task/task-record.test.ts',
+  },
+  {
+    name: 'leave-deficits-unsettled',
+    what: 'who runs longer than was charged owes nothing',
+    seeds: 0,
+    suite: 'src/core/queue/deficit-round-robin.test.ts',
+  },
+  {
+    name: 'turn-aging-off',
+    what: 'priorities do not rise with the time that tasks wait',
+    seeds: 0,
+    suite: 'src/core/queue/policies.test.ts',
   },
 ]

@@ -61,13 +61,9 @@ export function resumedState(state: ScheduleState, times: ScheduleTimesOf, nowMs
 }
 
 export function changedSpec(spec: ScheduleSpec, changes: ScheduleChanges): ScheduleSpec {
-  const { startAtMs, endAtMs, start, ...rest } = { ...spec, ...changes }
-  return {
-    ...rest,
-    start: { ...spec.start, ...start },
-    ...(startAtMs === undefined ? {} : { startAtMs }),
-    ...(endAtMs === undefined ? {} : { endAtMs }),
-  }
+  const { startAtMs: _, endAtMs: __, ...unbounded } = spec
+  const kept = changes.times === undefined ? spec : unbounded
+  return { ...kept, ...changes, start: { ...spec.start, ...changes.start } }
 }
 
 /** Other times hold from now on; what is not changed keeps its next time, also one that is due. */

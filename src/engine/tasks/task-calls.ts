@@ -285,7 +285,7 @@ export class TaskCalls implements TaskPort {
 
   #addOne(request: TaskRequest): LiveTask {
     const { namespace, name, queue, id, key, priority, estimateMs, retry, timeouts, input } = request
-    const { dedupe, debounce } = request
+    const { dedupe, debounce, requires, affinity } = request
     const { tasks, clock } = this.#engine
     const delayMs =
       debounce === undefined
@@ -298,6 +298,8 @@ export class TaskCalls implements TaskPort {
         ...(key === undefined ? {} : { key }),
         ...(priority === undefined ? {} : { priority }),
         ...(estimateMs === undefined ? {} : { estimateMs }),
+        ...(requires === undefined ? {} : { requires }),
+        ...(affinity === undefined ? {} : { affinity }),
         ...(delayMs === undefined ? {} : { startMs: clock.nowMs() + delayMs }),
         ...(retry === undefined ? {} : { retry }),
         ...(timeouts === undefined ? {} : { timeouts }),

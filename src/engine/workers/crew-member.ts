@@ -10,6 +10,10 @@ export interface WorkerProfile {
   readonly id: string
   /** Tasks that it takes at once. */
   readonly credits: number
+  /** Of its code; for people. */
+  readonly build?: string
+  /** Where it connected from; for people. */
+  readonly address?: string
   /** It runs in the process of the engine. */
   readonly isLocal?: boolean
   /** Absent: all. */

@@ -33,16 +33,22 @@ export class TaskCrew {
     return this.#roomy > 0
   }
 
-  /** Throws `ARGUMENT_INVALID` if a worker with this id is here. */
+  /** Throws `WORKER_ID_TAKEN` if a worker with this id is here. */
   join(profile: WorkerProfile, port: TaskWorkerPort<LiveTask>): CrewMember<LiveTask> {
     if (this.#members.has(profile.id))
-      throw new PerdureError('ARGUMENT_INVALID', `a worker with the id ${profile.id} is connected`)
+      throw new PerdureError('WORKER_ID_TAKEN', `a worker with the id ${profile.id} is connected`)
     const member = new CrewMember<LiveTask>(profile, port)
     member.isFull = member.free <= 0
     if (!member.isFull) this.#roomy += 1
     this.#members.set(member.id, member)
     const nowMs = this.#clock.nowMs()
-    for (const { key, crew } of this.#queues) if (member.serves(key)) crew.join(member, nowMs)
+    try {
+      for (const { key, crew } of this.#queues) if (member.serves(key)) crew.join(member, nowMs)
+    } catch (error) {
+      // A queue that has too many workers already.
+      this.leave(member)
+      throw error
+    }
     return member
   }
 

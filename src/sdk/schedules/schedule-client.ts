@@ -167,7 +167,7 @@ export class ScheduleClient {
       ...(attributes === undefined ? {} : { attributes }),
     }
     const changed = {
-      ...(times === undefined ? {} : { startAtMs: undefined, endAtMs: undefined, ...timesFrom(times) }),
+      ...(times === undefined ? {} : timesFrom(times)),
       ...(overlap === undefined ? {} : { overlap }),
       ...(catchUpMs === undefined ? {} : { catchUpMs }),
       ...(jitterMs === undefined ? {} : { jitterMs }),

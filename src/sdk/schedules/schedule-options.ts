@@ -100,7 +100,7 @@ const SHORTEST_INTERVAL_MS = 1000
 const DEFAULT_CATCH_UP = '1d'
 const SHORTEST_CATCH_UP_MS = 10_000
 /** What follows the prefix in a workflow id: a time, or the id of a trigger. */
-const ID_SUFFIX_BYTES = 40
+const ID_SUFFIX_BYTES = 50
 
 export function timesFrom(times: ScheduleTimes): Pick<ScheduleSpec, 'times' | 'startAtMs' | 'endAtMs'> {
   if (typeof times !== 'object' || times === null)

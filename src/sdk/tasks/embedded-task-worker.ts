@@ -120,7 +120,7 @@ export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
   /** Whether its end is waited for. */
   #ends(attempt: TaskAttempt<Owner>): boolean {
     if (attempt.isGivenUp) {
-      this.#host?.onTaskSlotFree(this)
+      this.#host?.onTaskSlotFree(this, attempt.dispatch.owner)
       return false
     }
     this.#attempts.delete(attempt.dispatch.owner)

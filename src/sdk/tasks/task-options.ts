@@ -4,7 +4,12 @@ import { type Duration, durationMs, optionalMs } from '../../protocol/duration.t
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
-import { TASK_PRIORITY, type TaskOptions, type TaskTimeouts } from '../../protocol/task-port.ts'
+import {
+  TASK_PRIORITY,
+  type TaskOptions,
+  type TaskRequirements,
+  type TaskTimeouts,
+} from '../../protocol/task-port.ts'
 import { checkNames, type OptionNames } from '../checked-arguments.ts'
 import { type RetryOptions, retryPolicyOf } from '../retry-options.ts'
 
@@ -25,6 +30,10 @@ export interface TaskCallOptions {
   readonly priority?: number
   /** How long it is expected to run, ms, for the policies `sjf` and `round-robin`. Default: learned. */
   readonly estimateMs?: number
+  /** What a worker must have to get it. A task that no worker can run waits, and holds up no other. */
+  readonly requires?: TaskRequirements
+  /** Tasks with the same affinity go to the same worker while it lives and has room. */
+  readonly affinity?: string
   /** It begins to wait after this time. */
   readonly delay?: Duration
   /** Default: that of the definition. */
@@ -50,10 +59,14 @@ export const TASK_CALL_OPTIONS: OptionNames<TaskCallOptions> = {
   key: true,
   priority: true,
   estimateMs: true,
+  requires: true,
+  affinity: true,
   delay: true,
   retry: true,
   timeouts: true,
 }
+
+const REQUIREMENTS: OptionNames<TaskRequirements> = { cpu: true, memoryMb: true, labels: true }
 
 const TIMEOUTS: OptionNames<TaskTimeoutOptions> = {
   scheduleToStart: true,
@@ -83,13 +96,17 @@ export function queueOf(task: TaskDefaults, queue: string | undefined, limits: L
 }
 
 export function taskOptionsOf(task: TaskDefaults, options: TaskCallOptions, limits: Limits): TaskOptions {
-  const { key, priority, estimateMs, delay, retry, timeouts } = options
+  const { key, priority, estimateMs, requires, affinity, delay, retry, timeouts } = options
   const retries = retry === undefined ? task.retry : retryPolicyOf(retry)
   const limitsOfTime = timeouts === undefined ? task.timeouts : taskTimeoutsOf(timeouts)
   return {
     ...(key === undefined ? {} : { key: checkedName(key, 'the key of a task', limits.idBytes) }),
     ...(priority === undefined ? {} : { priority: checkedPriority(priority) }),
     ...(estimateMs === undefined ? {} : { estimateMs: checkedEstimateMs(estimateMs) }),
+    ...(requires === undefined ? {} : requirementsOf(requires, limits)),
+    ...(affinity === undefined
+      ? {}
+      : { affinity: checkedName(affinity, 'the affinity of a task', limits.idBytes) }),
     ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
     ...(retries === undefined ? {} : { retry: retries }),
     ...(limitsOfTime === undefined ? {} : { timeouts: limitsOfTime }),
@@ -110,4 +127,44 @@ export function checkedEstimateMs(estimateMs: number): number {
   if (!(Number.isFinite(estimateMs) && estimateMs >= 0))
     throw new PerdureError('ARGUMENT_INVALID', `estimateMs is ${estimateMs}, not a number of 0 or more`)
   return estimateMs
+}
+
+/** Those that require the same are the same text: labels in order. */
+function requirementsOf(
+  requires: TaskRequirements,
+  limits: Limits,
+): { readonly requires?: TaskRequirements } {
+  if (typeof requires !== 'object' || requires === null)
+    throw new PerdureError('ARGUMENT_INVALID', 'what a task requires is not an object')
+  checkNames(requires, REQUIREMENTS, (name) => `a task cannot require '${name}'`)
+  const { cpu, memoryMb, labels } = requires
+  const checked: TaskRequirements = {
+    ...(cpu === undefined ? {} : { cpu: checkedAmount(cpu, 'cpu') }),
+    ...(memoryMb === undefined ? {} : { memoryMb: checkedAmount(memoryMb, 'memoryMb') }),
+    ...(labels === undefined ? {} : { labels: checkedLabels(labels, limits) }),
+  }
+  return Object.keys(checked).length === 0 ? {} : { requires: checked }
+}
+
+function checkedAmount(amount: number, what: string): number {
+  if (!(Number.isFinite(amount) && amount > 0))
+    throw new PerdureError('ARGUMENT_INVALID', `requires.${what} is ${amount}, not a number above 0`)
+  return amount
+}
+
+/** Labels by name, in the order of their names. */
+export function checkedLabels(
+  labels: Readonly<Record<string, string>>,
+  limits: Limits,
+): Readonly<Record<string, string>> {
+  if (typeof labels !== 'object' || labels === null || Array.isArray(labels))
+    throw new PerdureError('ARGUMENT_INVALID', 'labels are not an object of texts')
+  const checked: Record<string, string> = {}
+  for (const name of Object.keys(labels).sort())
+    checked[checkedName(name, 'the name of a label', limits.idBytes)] = checkedName(
+      labels[name] ?? '',
+      `label ${name}`,
+      limits.idBytes,
+    )
+  return checked
 }

@@ -1,0 +1,37 @@
+/** Messages to one peer: what is said in one turn goes out in few frames. */
+import type { WebSocket } from 'ws'
+
+/** A frame ends when it has about so many characters. */
+const FRAME_CHARACTERS = 256 * 1024
+
+export class OutgoingMessages<Message> {
+  readonly #socket: WebSocket
+  #waiting: Message[] = []
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket
+  }
+
+  send(message: Message): void {
+    this.#waiting.push(message)
+    if (this.#waiting.length === 1) setImmediate(() => this.flush())
+  }
+
+  /** Sends what waits, now. */
+  flush(): void {
+    const messages = this.#waiting
+    if (messages.length === 0) return
+    this.#waiting = []
+    // Of a closed connection nobody hears any more: whoever depends on it is told by its end.
+    if (this.#socket.readyState !== this.#socket.OPEN) return
+    let frame = '['
+    for (const message of messages) {
+      if (frame.length > FRAME_CHARACTERS) {
+        this.#socket.send(`${frame}]`)
+        frame = '['
+      }
+      frame += frame.length > 1 ? `,${JSON.stringify(message)}` : JSON.stringify(message)
+    }
+    this.#socket.send(`${frame}]`)
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * The client protocol, version 1: calls of the client's port over a WebSocket. A frame is a JSON list of messages.
+ *
+ * 1. Each call is answered once, with its id, in any order.
+ * 2. What arrives is looked at here, all of it, before the engine hears of it.
+ */
+import { PerdureError } from './errors.ts'
+import { EXECUTION_STATUSES } from './execution-status.ts'
+import type { Failure } from './failure.ts'
+import type { Json } from './json.ts'
+import { OVERLAP_POLICIES, type ScheduleTimes } from './schedule-port.ts'
+import {
+  args,
+  failure,
+  flag,
+  identifier,
+  integer,
+  json,
+  list,
+  number,
+  object,
+  oneOf,
+  optional,
+  payload,
+  type Shape,
+  scalar,
+  shaped,
+  table,
+  text,
+} from './shapes.ts'
+import { TASK_PRIORITY } from './task-port.ts'
+import { TASK_STATUSES } from './task-status.ts'
+
+export const CLIENT_PROTOCOL = 'perdure.client.v1'
+
+/** Of the client. */
+export interface ClientCall {
+  readonly id: number
+  readonly method: ClientMethod
+  readonly args: readonly unknown[]
+}
+
+/** The client does not wait for the answer any more. */
+export interface ClientCancel {
+  readonly cancel: number
+}
+
+/** Of the engine. */
+export type EngineReply =
+  | { readonly id: number; readonly result: Json | undefined }
+  | { readonly id: number; readonly failure: Failure }
+
+const name = identifier(512)
+const options = text(4096)
+const id = integer(0)
+const limit = integer(1, 100_000)
+const time = number(0, 8.64e15)
+const attributes = table(scalar(4096), 64)
+const target = object({ key: object({ namespace: name, workflowId: name }), runId: optional(name) })
+const taskTarget = object({ namespace: name, id: name })
+const retry = object({
+  maxAttempts: integer(1),
+  initialMs: number(),
+  maxMs: number(),
+  backoff: oneOf('full-jitter', 'decorrelated'),
+  nonRetryable: list(text(), 1000),
+})
+const timeouts = object({
+  scheduleToStartMs: optional(number()),
+  startToCloseMs: optional(number()),
+  scheduleToCloseMs: optional(number()),
+  heartbeatMs: optional(number()),
+})
+const priority = integer(TASK_PRIORITY.least, TASK_PRIORITY.most)
+const taskRequest = object({
+  namespace: name,
+  name,
+  queue: name,
+  input: payload,
+  id: optional(name),
+  key: optional(name),
+  priority: optional(priority),
+  estimateMs: optional(number()),
+  requires: optional(
+    object({
+      cpu: optional(number()),
+      memoryMb: optional(number()),
+      labels: optional(table(name, 100)),
+    }),
+  ),
+  affinity: optional(name),
+  delayMs: optional(number(0, 8.64e15)),
+  retry: optional(retry),
+  timeouts: optional(timeouts),
+  dedupe: optional(object({ key: name, forMs: optional(number()) })),
+  debounce: optional(object({ key: name, waitMs: number(), maxWaitMs: optional(number()) })),
+})
+const taskQuery = object({
+  namespace: name,
+  queue: optional(name),
+  name: optional(name),
+  status: optional(list(oneOf(...TASK_STATUSES), 20)),
+  key: optional(name),
+  owner: optional(name),
+  errorCode: optional(options),
+  enqueuedFrom: optional(time),
+  enqueuedTo: optional(time),
+  idPrefix: optional(name),
+  limit: optional(limit),
+  cursor: optional(options),
+})
+
+const duration = number(0, 8.64e15)
+const cronTimes = object({ kind: oneOf('cron'), cron: options, timezone: name })
+const intervalTimes = object({ kind: oneOf('interval'), everyMs: integer(1000), offsetMs: integer(0) })
+const times: Shape<ScheduleTimes> = (value) =>
+  isObject(value) && 'kind' in value && value.kind === 'cron' ? cronTimes(value) : intervalTimes(value)
+const overlap = oneOf(...OVERLAP_POLICIES)
+const bounds = { startAtMs: optional(time), endAtMs: optional(time) }
+const scheduledStart = {
+  workflow: name,
+  version: name,
+  input: payload,
+  idPrefix: name,
+  timeoutMs: optional(duration),
+  attributes: optional(attributes),
+}
+const schedule = object({
+  times,
+  ...bounds,
+  overlap,
+  catchUpMs: duration,
+  jitterMs: duration,
+  start: object(scheduledStart),
+})
+const scheduleChanges = object({
+  times: optional(times),
+  ...bounds,
+  overlap: optional(overlap),
+  catchUpMs: optional(duration),
+  jitterMs: optional(duration),
+  start: optional(
+    object({
+      ...scheduledStart,
+      workflow: optional(name),
+      version: optional(name),
+      input: optional(payload),
+      idPrefix: optional(name),
+    }),
+  ),
+})
+
+/** All calls, by what they are called on the wire, with the shapes of their arguments. */
+export const CLIENT_METHODS = {
+  start: args(
+    object({
+      key: object({ namespace: name, workflowId: name }),
+      workflow: name,
+      version: name,
+      input: payload,
+      onConflict: oneOf('use-existing', 'fail', 'terminate-existing'),
+      delayMs: optional(number(0, 8.64e15)),
+      timeoutMs: optional(number(0, 8.64e15)),
+      attributes: optional(attributes),
+      signal: optional(object({ name, payload, requestId: optional(name) })),
+    }),
+  ),
+  signal: args(target, name, payload, optional(name)),
+  query: args(target, name, payload),
+  update: args(target, name, payload, name),
+  outcome: args(target),
+  cancel: args(target, options),
+  terminate: args(target, options),
+  retry: args(target),
+  describe: args(target),
+  explain: args(target),
+  history: args(target, id, object({ limit, wait: flag })),
+  list: args(
+    object({
+      namespace: name,
+      status: optional(list(oneOf(...EXECUTION_STATUSES), 20)),
+      workflow: optional(name),
+      startedFrom: optional(time),
+      startedTo: optional(time),
+      attributes: optional(attributes),
+      limit: optional(limit),
+      cursor: optional(options),
+    }),
+  ),
+  delete: args(target),
+  'tasks.enqueue': args(list(taskRequest, 10_000)),
+  'tasks.outcome': args(taskTarget),
+  'tasks.describe': args(taskTarget),
+  'tasks.explain': args(taskTarget),
+  'tasks.list': args(taskQuery),
+  'tasks.cancel': args(taskTarget, options),
+  'tasks.retry': args(taskTarget),
+  'tasks.retryMany': args(taskQuery),
+  'tasks.reprioritise': args(taskTarget, priority),
+  'tasks.delete': args(taskTarget),
+  'tasks.queues': args(name),
+  'schedules.create': args(
+    taskTarget,
+    schedule,
+    object({ paused: optional(options), onConflict: oneOf('fail', 'update') }),
+  ),
+  'schedules.update': args(taskTarget, scheduleChanges),
+  'schedules.pause': args(taskTarget, options),
+  'schedules.resume': args(taskTarget),
+  'schedules.trigger': args(taskTarget, object({ requestId: name, overlap: optional(overlap) })),
+  'schedules.backfill': args(taskTarget, object({ fromMs: time, toMs: time, overlap })),
+  'schedules.describe': args(taskTarget),
+  'schedules.list': args(object({ namespace: name, limit: optional(limit), cursor: optional(options) })),
+  'schedules.delete': args(taskTarget),
+  'tasks.explainQueue': args(object({ namespace: name, queue: name })),
+} as const satisfies Readonly<Record<string, Shape<readonly unknown[]>>>
+
+export type ClientMethod = keyof typeof CLIENT_METHODS
+
+const cancel = object({ cancel: id })
+const call = object({ id, method: oneOf(...(Object.keys(CLIENT_METHODS) as ClientMethod[])), args: json })
+const failed = object({ id, failure })
+const answered = object({ id, result: optional(json) })
+
+/**
+ * The frame of a client. Arguments that do not fit are told in the answer of their call: `onBad`.
+ *
+ * @throws PerdureError `PROTOCOL_INVALID` if it is no frame
+ */
+export function clientMessagesOf(
+  frame: string,
+  onBad: (id: number, error: PerdureError) => void,
+): readonly (ClientCall | ClientCancel)[] {
+  return itemsOf(frame).flatMap((item): (ClientCall | ClientCancel)[] => {
+    if (isObject(item) && 'cancel' in item) return [shaped(cancel, item, 'cancel')]
+    const found = shaped(call, item, 'call')
+    try {
+      return [{ ...found, args: shaped(CLIENT_METHODS[found.method], found.args, `${found.method}()`) }]
+    } catch (error) {
+      if (!(error instanceof PerdureError)) throw error
+      onBad(found.id, error)
+      return []
+    }
+  })
+}
+
+/** @throws PerdureError `PROTOCOL_INVALID` */
+export function engineRepliesOf(frame: string): readonly EngineReply[] {
+  return itemsOf(frame).map((item) => {
+    if (isObject(item) && 'failure' in item) return shaped(failed, item, 'reply')
+    const { id: of, result } = shaped(answered, item, 'reply')
+    return { id: of, result }
+  })
+}
+
+function itemsOf(frame: string): readonly unknown[] {
+  let items: unknown
+  try {
+    items = JSON.parse(frame)
+  } catch (error) {
+    throw new PerdureError('PROTOCOL_INVALID', 'a frame is not JSON', { cause: error })
+  }
+  if (!Array.isArray(items)) throw new PerdureError('PROTOCOL_INVALID', 'a frame is not a list of messages')
+  return items
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,209 @@
+/**
+ * What came over a wire is unknown until it was looked at. A shape takes a value and gives it back as what it is, or throws
+ * `PROTOCOL_INVALID`, which names the place. Of objects it copies the fields that it knows; others are left out, so that a
+ * newer side may say more.
+ */
+import { PerdureError } from './errors.ts'
+import type { Failure } from './failure.ts'
+import type { Json } from './json.ts'
+import type { Payload } from './payload.ts'
+
+export type Shape<T> = (value: unknown) => T
+
+/** Where an object lacks the field, so does the result. */
+export interface OptionalShape<T> {
+  readonly optional: Shape<T>
+}
+
+type Fields = Readonly<Record<string, Shape<unknown> | OptionalShape<unknown>>>
+type ObjectOf<F extends Fields> = {
+  readonly [K in keyof F as F[K] extends Shape<unknown> ? K : never]: F[K] extends Shape<infer T> ? T : never
+} & {
+  readonly [K in keyof F as F[K] extends Shape<unknown> ? never : K]?: F[K] extends OptionalShape<infer T>
+    ? T
+    : never
+}
+
+const CAUSE_DEPTH = 10
+const FAILURE_CHARACTERS = 20_000
+
+/** Where in a value, and what is wrong with it. */
+class Mismatch extends Error {
+  path: string
+
+  constructor(message: string, path = '') {
+    super(message)
+    this.path = path
+  }
+}
+
+/** @throws PerdureError `PROTOCOL_INVALID` */
+export function shaped<T>(shape: Shape<T>, value: unknown, what: string): T {
+  try {
+    return shape(value)
+  } catch (error) {
+    if (error instanceof Mismatch)
+      throw new PerdureError('PROTOCOL_INVALID', `${what}${error.path}: ${error.message}`)
+    throw error
+  }
+}
+
+export function text(most = 1024): Shape<string> {
+  return (value) => {
+    if (typeof value !== 'string') throw new Mismatch('not a string')
+    if (value.length > most) throw new Mismatch(`longer than ${most} characters`)
+    return value
+  }
+}
+
+/** An id or a name: not empty, and no control characters that a store may not hold. */
+export function identifier(most = 4096): Shape<string> {
+  const any = text(most)
+  return (value) => {
+    const found = any(value)
+    if (found === '' || found.includes('\0') || !found.isWellFormed()) throw new Mismatch('not a name')
+    return found
+  }
+}
+
+export function integer(least = 0, most = Number.MAX_SAFE_INTEGER): Shape<number> {
+  return (value) => {
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
+      throw new Mismatch(`not a whole number from ${least} to ${most}`)
+    return value
+  }
+}
+
+export function number(least = 0, most = Number.MAX_VALUE): Shape<number> {
+  return (value) => {
+    if (typeof value !== 'number' || !(value >= least && value <= most))
+      throw new Mismatch(`not a number from ${least} to ${most}`)
+    return value
+  }
+}
+
+export const flag: Shape<boolean> = (value) => {
+  if (typeof value !== 'boolean') throw new Mismatch('not true or false')
+  return value
+}
+
+/** A text, a finite number, true, false or null. */
+export function scalar(most: number): Shape<string | number | boolean | null> {
+  const any = text(most)
+  return (value) => {
+    if (value === null || typeof value === 'boolean') return value
+    if (typeof value === 'number' && Number.isFinite(value)) return value
+    return any(value)
+  }
+}
+
+export function oneOf<const T extends string>(...values: readonly T[]): Shape<T> {
+  return (value) => {
+    if (!values.includes(value as T)) throw new Mismatch(`not one of ${values.join(', ')}`)
+    return value as T
+  }
+}
+
+export function optional<T>(shape: Shape<T>): OptionalShape<T> {
+  return { optional: shape }
+}
+
+export function list<T>(shape: Shape<T>, most = 100_000): Shape<readonly T[]> {
+  return (value) => {
+    if (!Array.isArray(value)) throw new Mismatch('not a list')
+    if (value.length > most) throw new Mismatch(`more than ${most} items`)
+    return value.map((item, i) => at(`[${i}]`, shape, item))
+  }
+}
+
+/** A list of arguments: each item has a shape of its own, later ones may be absent. */
+export function args<const S extends readonly (Shape<unknown> | OptionalShape<unknown>)[]>(
+  ...shapes: S
+): Shape<readonly unknown[]> {
+  return (value) => {
+    if (!Array.isArray(value)) throw new Mismatch('not a list')
+    if (value.length > shapes.length) throw new Mismatch(`more than ${shapes.length} arguments`)
+    return shapes.map((shape, i) => {
+      if (typeof shape === 'function') return at(`[${i}]`, shape, value[i])
+      // JSON has null where an argument in between is absent.
+      return value[i] === undefined || value[i] === null ? undefined : at(`[${i}]`, shape.optional, value[i])
+    })
+  }
+}
+
+/** An object whose keys are names. */
+export function table<T>(shape: Shape<T>, most = 1000): Shape<Readonly<Record<string, T>>> {
+  return (value) => {
+    const found = Object.entries(plain(value))
+    if (found.length > most) throw new Mismatch(`more than ${most} fields`)
+    // Own fields only, whatever they are called.
+    return Object.fromEntries(found.map(([name, item]) => [name, at(`.${name}`, shape, item)]))
+  }
+}
+
+export function object<F extends Fields>(fields: F): Shape<ObjectOf<F>> {
+  const known = Object.entries(fields)
+  return (value) => {
+    const given = plain(value)
+    const found: Record<string, unknown> = {}
+    for (const [name, shape] of known) {
+      const item = Object.hasOwn(given, name) ? given[name] : undefined
+      if (typeof shape === 'function') found[name] = at(`.${name}`, shape, item)
+      else if (item !== undefined) found[name] = at(`.${name}`, shape.optional, item)
+    }
+    // The one cast: the loop has made what the fields say.
+    return found as ObjectOf<F>
+  }
+}
+
+export const payload: Shape<Payload> = (value) => {
+  if (
+    !Array.isArray(value) ||
+    value.length !== 4 ||
+    value[0] !== 1 ||
+    typeof value[1] !== 'string' ||
+    !(value[2] === null || typeof value[2] === 'string')
+  )
+    throw new Mismatch('not a payload [1, codec, key id or null, data]')
+  return value as unknown as Payload
+}
+
+export const json: Shape<Json> = (value) => {
+  if (value === undefined) throw new Mismatch('missing')
+  return value as Json
+}
+
+const failureFields = {
+  kind: oneOf('application', 'platform'),
+  name: text(FAILURE_CHARACTERS),
+  message: text(FAILURE_CHARACTERS),
+  stack: optional(text(FAILURE_CHARACTERS)),
+  code: optional(text(FAILURE_CHARACTERS)),
+}
+
+export const failure: Shape<Failure> = (value) => failureAt(value, 0)
+
+function failureAt(value: unknown, depth: number): Failure {
+  if (depth > CAUSE_DEPTH) throw new Mismatch('causes are nested too deep')
+  const found = object(failureFields)(value)
+  const { cause, nonRetryable } = plain(value)
+  return {
+    ...found,
+    ...(nonRetryable === true ? { nonRetryable } : {}),
+    ...(cause === undefined ? {} : { cause: at('.cause', (each) => failureAt(each, depth + 1), cause) }),
+  }
+}
+
+function plain(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Mismatch('not an object')
+  return value as Readonly<Record<string, unknown>>
+}
+
+function at<T>(place: string, shape: Shape<T>, value: unknown): T {
+  try {
+    return shape(value)
+  } catch (error) {
+    if (error instanceof Mismatch) error.path = `${place}${error.path}`
+    throw error
+  }
+}

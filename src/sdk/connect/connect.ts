@@ -1,0 +1,65 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** `connect`: the engine's interface from another process. */
+import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
+import { checkedName } from '../../protocol/checked-text.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
+import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
+import { Client, type ClientSettings } from '../client.ts'
+import { RemotePort } from './remote-port.ts'
+
+export interface ConnectOptions {
+  /** Default `'default'`. */
+  readonly namespace?: string
+  /** Default: JSON lines on standard error, warnings and errors. */
+  readonly logger?: Logger
+}
+
+const OPTIONS: OptionNames<ConnectOptions> = { namespace: true, logger: true }
+
+/**
+ * A client of an engine that listens (`engine.listen()`), with the interface of the embedded one: `start`, `signal`,
+ * `enqueue`, `list`, handles. Resolves when it is connected; until then it tries again, with a warning in the log.
+ *
+ * @param url such as `ws://127.0.0.1:7233`
+ */
+export async function connect(url: string, options: ConnectOptions = {}): Promise<RemoteClient> {
+  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
+  if (parsed?.protocol !== 'ws:' && parsed?.protocol !== 'wss:')
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `url is ${JSON.stringify(url)}, not a URL like ws://127.0.0.1:7233`,
+    )
+  const { namespace = DEFAULT_NAMESPACE, logger } = checkedOptions(options, 'connect()', OPTIONS)
+  const { warn } = logger === undefined ? jsonLogger() : safeLogger(logger)
+  const settings: ClientSettings = {
+    namespace: checkedName(namespace, 'the namespace'),
+    limits: DEFAULT_LIMITS,
+    warn,
+    // The engine knows, and says so.
+    knows: () => true,
+  }
+  const remote = new RemotePort({ url: parsed.href, warn })
+  await remote.connected()
+  return new RemoteClient(remote, settings)
+}
+
+/** The client of an engine in another process. */
+export class RemoteClient extends Client implements AsyncDisposable {
+  readonly #remote: RemotePort
+
+  constructor(remote: RemotePort, settings: ClientSettings) {
+    super(remote.port, settings)
+    this.#remote = remote
+  }
+
+  /** Disconnects. Calls that are not answered yet get `CONNECTION_LOST`. */
+  async close(): Promise<void> {
+    this.#remote.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

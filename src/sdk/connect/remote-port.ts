@@ -1,0 +1,228 @@
+/**
+ * The client's port over a WebSocket.
+ *
+ * When the connection is lost, calls that are harmless to repeat (reads, and what has an id of its own) are sent again over
+ * the next one. Others are answered with `CONNECTION_LOST`: whether they were done is not known.
+ */
+import { randomUUID } from 'node:crypto'
+import { WebSocket } from 'ws'
+import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import {
+  CLIENT_METHODS,
+  CLIENT_PROTOCOL,
+  type ClientCall,
+  type ClientCancel,
+  type ClientMethod,
+  type EngineReply,
+  engineRepliesOf,
+} from '../../protocol/client-messages.ts'
+import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { errorOf } from '../../protocol/failure.ts'
+import type { TaskReply, TaskRequest } from '../../protocol/task-port.ts'
+
+export interface RemotePortOptions {
+  readonly url: string
+  readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
+}
+
+interface OpenCall extends ClientCall {
+  readonly isRepeatable: boolean
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+const RETRY_FIRST_MS = 50
+const RETRY_MOST_MS = 5000
+/** Tasks of one call: the frame must not become too large. */
+const ENQUEUE_CHARACTERS = 1024 * 1024
+
+const READS: ReadonlySet<ClientMethod> = new Set([
+  'query',
+  'outcome',
+  'describe',
+  'explain',
+  'history',
+  'list',
+  'tasks.outcome',
+  'tasks.describe',
+  'tasks.explain',
+  'tasks.list',
+  'tasks.queues',
+  'tasks.explainQueue',
+  'schedules.describe',
+  'schedules.list',
+])
+
+/** They set something, or carry an id. */
+const AGAIN_THE_SAME: ReadonlySet<ClientMethod> = new Set([
+  'schedules.update',
+  'schedules.pause',
+  'schedules.resume',
+  'schedules.trigger',
+])
+
+export class RemotePort {
+  readonly #options: RemotePortOptions
+  readonly #calls = new Map<number, OpenCall>()
+  #socket: WebSocket | undefined
+  #out: OutgoingMessages<ClientCall | ClientCancel> | undefined
+  #last = 0
+  #failures = 0
+  #retry: NodeJS.Timeout | undefined
+  #isClosed = false
+  #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
+
+  constructor(options: RemotePortOptions) {
+    this.#options = options
+    this.#connect()
+  }
+
+  /** All methods of the client's port. */
+  get port(): ClientPort {
+    const methods: Record<string, unknown> = {}
+    const groups: Record<string, Record<string, unknown>> = { tasks: {}, schedules: {} }
+    for (const method of Object.keys(CLIENT_METHODS) as ClientMethod[]) {
+      const [first = '', second] = method.split('.')
+      const call = (...given: readonly unknown[]): Promise<unknown> => this.#call(method, given)
+      if (second === undefined) methods[first] = call
+      else Object.assign(groups[first] ?? {}, { [second]: call })
+    }
+    const own = {
+      history: (...[target, afterSeq, { signal, ...rest }]: Parameters<ClientPort['history']>) =>
+        this.#call('history', [target, afterSeq, rest], signal),
+      newRequestId: () => randomUUID(),
+      tasks: { ...groups.tasks, enqueue: (requests: readonly TaskRequest[]) => this.#enqueue(requests) },
+    }
+    // The one cast: the table of methods is that of the port.
+    return { ...methods, ...groups, ...own } as unknown as ClientPort
+  }
+
+  async connected(): Promise<void> {
+    if (this.#out !== undefined) return
+    await new Promise<void>((resolve, reject) => void this.#waiting.push({ resolve, reject }))
+  }
+
+  /** Calls that are not answered get `CONNECTION_LOST`. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearTimeout(this.#retry)
+    this.#out?.flush()
+    this.#socket?.close()
+    const error = new PerdureError('CONNECTION_LOST', 'the connection was closed by this program')
+    for (const { reject } of [...this.#calls.values(), ...this.#waiting.splice(0)]) reject(error)
+    this.#calls.clear()
+  }
+
+  async #enqueue(requests: readonly TaskRequest[]): Promise<readonly TaskReply[]> {
+    const calls: Promise<unknown>[] = []
+    let part: TaskRequest[] = []
+    let characters = 0
+    for (const request of requests) {
+      part.push(request)
+      characters += JSON.stringify(request).length
+      if (characters < ENQUEUE_CHARACTERS && part.length < 10_000) continue
+      calls.push(this.#call('tasks.enqueue', [part]))
+      part = []
+      characters = 0
+    }
+    if (part.length > 0 || requests.length === 0) calls.push(this.#call('tasks.enqueue', [part]))
+    return ((await Promise.all(calls)) as (readonly TaskReply[])[]).flat()
+  }
+
+  #call(method: ClientMethod, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+    if (this.#isClosed)
+      return Promise.reject(new PerdureError('CONNECTION_LOST', 'the connection was closed by this program'))
+    this.#last += 1
+    const id = this.#last
+    const cancel = (): void => this.#out?.send({ cancel: id })
+    return new Promise((resolve, reject) => {
+      const end = (): void => signal?.removeEventListener('abort', cancel)
+      const call: OpenCall = {
+        id,
+        method,
+        args,
+        isRepeatable: isRepeatable(method, args),
+        resolve: (result) => {
+          end()
+          resolve(result)
+        },
+        reject: (error) => {
+          end()
+          reject(error)
+        },
+      }
+      this.#calls.set(id, call)
+      this.#out?.send({ id, method, args })
+      if (signal?.aborted === true) cancel()
+      else signal?.addEventListener('abort', cancel)
+    })
+  }
+
+  #connect(): void {
+    const { url, warn } = this.#options
+    const socket = new WebSocket(url, [CLIENT_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
+    this.#socket = socket
+    socket.on('open', () => {
+      this.#failures = 0
+      const out = new OutgoingMessages<ClientCall | ClientCancel>(socket)
+      this.#out = out
+      for (const { id, method, args } of this.#calls.values()) out.send({ id, method, args })
+      for (const { resolve } of this.#waiting.splice(0)) resolve()
+    })
+    socket.on('message', (data) => this.#onFrame(String(data)))
+    socket.on('error', (error) => warn('no connection to the engine', { url, error }))
+    socket.on('close', () => this.#onClosed())
+  }
+
+  #onFrame(frame: string): void {
+    let replies: readonly EngineReply[]
+    try {
+      replies = engineRepliesOf(frame)
+    } catch (error) {
+      this.#options.warn('the engine said what this client does not understand', { error })
+      this.#socket?.close(1002)
+      return
+    }
+    for (const reply of replies) {
+      const call = this.#calls.get(reply.id)
+      if (call === undefined) continue
+      this.#calls.delete(reply.id)
+      if ('failure' in reply) call.reject(errorOf(reply.failure))
+      else call.resolve(reply.result)
+    }
+  }
+
+  #onClosed(): void {
+    const wasOpen = this.#out !== undefined
+    this.#out = undefined
+    if (this.#isClosed) return
+    if (wasOpen)
+      for (const [id, { isRepeatable: isHarmless, method, reject }] of this.#calls) {
+        if (isHarmless) continue
+        this.#calls.delete(id)
+        reject(new PerdureError('CONNECTION_LOST', `the connection was lost before ${method}() was answered`))
+      }
+    const pauseMs = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#failures) * (0.5 + Math.random() / 2)
+    this.#failures += 1
+    this.#options.warn('not connected to the engine: trying again', { url: this.#options.url, inMs: pauseMs })
+    this.#retry = setTimeout(() => this.#connect(), pauseMs)
+  }
+}
+
+/** Done twice it is the same as done once. */
+function isRepeatable(method: ClientMethod, args: readonly unknown[]): boolean {
+  if (READS.has(method)) return true
+  if (method === 'update' || AGAIN_THE_SAME.has(method)) return true
+  if (method === 'signal') return args[3] !== undefined
+  if (method === 'start') {
+    const { onConflict, signal } = args[0] as StartRequest
+    return onConflict === 'use-existing' && (signal === undefined || signal.requestId !== undefined)
+  }
+  if (method === 'tasks.enqueue')
+    return (args[0] as readonly TaskRequest[]).every(
+      ({ id, debounce }) => id !== undefined && debounce === undefined,
+    )
+  return false
+}

@@ -1,0 +1,170 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** `createWorker`: runs tasks of an engine in another process. */
+import { WebSocket } from 'ws'
+import { systemClock } from '../../platform/clock.ts'
+import { type LoadProbe, loadProbe } from '../../platform/load-probe.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { platformFailure } from '../../protocol/failure.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
+import type { TaskWorkerHost } from '../../protocol/task-worker-port.ts'
+import { WORKER_PROTOCOL, type WorkerMessage } from '../../protocol/worker-messages.ts'
+import { EmbeddedTaskWorker } from '../tasks/embedded-task-worker.ts'
+import { type Held, WorkerSession } from './worker-session.ts'
+import { type CheckedWorkerSettings, checkedWorkerSettings, type WorkerSettings } from './worker-settings.ts'
+
+const LOAD_EVERY_MS = 1000
+const RETRY_FIRST_MS = 100
+const RETRY_MOST_MS = 10_000
+const POLL_MS = 5
+
+/** Connects to the engine, and resolves when it has; until then it tries again, with a warning in its log for each failure. */
+export async function createWorker(settings: WorkerSettings): Promise<Worker> {
+  const worker = new Worker(checkedWorkerSettings(settings))
+  await worker.connected()
+  return worker
+}
+
+/**
+ * A worker. When its connection is lost, its tasks are aborted (the engine gives them to others), and it connects again,
+ * with pauses that grow from 100 ms to 10 s.
+ */
+export class Worker implements AsyncDisposable {
+  readonly #settings: CheckedWorkerSettings
+  readonly #tasks: EmbeddedTaskWorker<Held>
+  readonly #probe: LoadProbe = loadProbe()
+  readonly #reporting: NodeJS.Timeout
+  /** Set by the engine when it is connected. */
+  readonly #limits: { -readonly [K in keyof Limits]: Limits[K] } = { ...DEFAULT_LIMITS }
+  #session: WorkerSession | undefined
+  #id: string | undefined
+  #failures = 0
+  #retry: NodeJS.Timeout | undefined
+  /** Functions of tasks of lost connections that go on: their places are not free yet. */
+  #stray = 0
+  #closing: Promise<void> | undefined
+  #failure: PerdureError | undefined
+  #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
+
+  constructor(settings: CheckedWorkerSettings) {
+    this.#settings = settings
+    const { tasks, logger } = settings
+    this.#tasks = new EmbeddedTaskWorker<Held>({ tasks, clock: systemClock, logger, limits: this.#limits })
+    this.#tasks.connect(this.#host())
+    this.#reporting = setInterval(() => this.#report(), LOAD_EVERY_MS)
+    this.#connect()
+  }
+
+  /** What the engine names it by; undefined while it is not connected. */
+  get id(): string | undefined {
+    return this.#id
+  }
+
+  /** Tasks that run. */
+  get running(): number {
+    return this.#tasks.running
+  }
+
+  /** Resolves when it is connected. Rejects when the engine refuses it, or it is closed. */
+  async connected(): Promise<void> {
+    if (this.#id !== undefined) return
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#closing !== undefined) throw new PerdureError('ENGINE_CLOSED', 'the worker is closed')
+    await new Promise<void>((resolve, reject) => void this.#waiting.push({ resolve, reject }))
+  }
+
+  /** Takes no more tasks, lets those that run end (up to `shutdownGrace`), gives back the others, and disconnects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#retry)
+    const session = this.#session
+    session?.drain()
+    const endMs = performance.now() + this.#settings.graceMs
+    while (session !== undefined && session.held > 0 && performance.now() < endMs)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    this.#stop(new PerdureError('ENGINE_CLOSED', 'the worker is closed'))
+    session?.close(platformFailure('ENGINE_CLOSED', 'the worker closes'))
+  }
+
+  #stop(error: PerdureError): void {
+    clearInterval(this.#reporting)
+    this.#probe.stop()
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
+
+  #connect(): void {
+    const { url, hello, logger } = this.#settings
+    const socket = new WebSocket(url, [WORKER_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
+    this.#session = new WorkerSession({
+      socket,
+      hello: { ...hello, credits: Math.max(0, hello.credits - this.#stray) },
+      worker: this.#tasks,
+      logger,
+      onWelcome: ({ worker, payloadBytes }) => {
+        this.#id = worker
+        this.#failures = 0
+        this.#limits.payloadBytes = payloadBytes
+        for (const { resolve } of this.#waiting.splice(0)) resolve()
+      },
+      onEnd: (refusal, unended) => {
+        this.#stray += unended
+        this.#onEnd(refusal)
+      },
+    })
+  }
+
+  #onEnd(refusal: PerdureError | undefined): void {
+    this.#id = undefined
+    this.#session = undefined
+    if (this.#closing !== undefined) return
+    const { logger, url } = this.#settings
+    if (refusal !== undefined && !refusal.retryable) {
+      this.#failure = refusal
+      logger.error('the worker stops', { url, error: refusal })
+      this.#stop(refusal)
+      return
+    }
+    const longest = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#failures)
+    this.#failures += 1
+    // Many workers that have lost one engine do not come back at the same moment.
+    const pauseMs = Math.round(longest * (0.5 + Math.random() / 2))
+    logger.warn('not connected to the engine: trying again', { url, inMs: pauseMs, reason: refusal?.message })
+    this.#retry = setTimeout(() => this.#connect(), pauseMs)
+  }
+
+  #report(): void {
+    const load = this.#probe.read()
+    if (this.#id !== undefined) this.#session?.send({ type: 'load', ...load, inFlight: this.#tasks.running })
+  }
+
+  #host(): TaskWorkerHost<Held> {
+    return {
+      onTaskCompleted: (held, result) => this.#finish(held, { type: 'completed', token: held.token, result }),
+      onTaskFailed: (held, failure) => this.#finish(held, { type: 'failed', token: held.token, failure }),
+      onTaskYielded: (held, checkpoint) =>
+        this.#finish(held, { type: 'yielded', token: held.token, checkpoint }),
+      onTaskReturned: (held) => this.#finish(held, { type: 'returned', token: held.token }),
+      onTaskHeartbeat: ({ token, session }, checkpoint) =>
+        session.send({ type: 'heartbeat', token, ...(checkpoint === undefined ? {} : { checkpoint }) }),
+      onTaskProgress: ({ token, session }, progress) =>
+        session.send({ type: 'progress', token, ...progress }),
+      onTaskSlotFree: (_, held) => {
+        if (held.session.released(held) || this.#stray === 0) return
+        this.#stray -= 1
+        if (this.#id !== undefined && this.#closing === undefined)
+          this.#session?.send({ type: 'credits', total: this.#settings.hello.credits - this.#stray })
+      },
+    }
+  }
+
+  #finish(held: Held, message: WorkerMessage): void {
+    held.session.finish(held, message)
+  }
+}

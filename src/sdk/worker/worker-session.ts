@@ -1,0 +1,176 @@
+/**
+ * One connection of a worker to its engine: tasks in, reports out.
+ *
+ * When it is lost, the engine gives its tasks to others at once. So they are aborted here, and what they still say is not
+ * sent: the tokens are void.
+ */
+import type { WebSocket } from 'ws'
+import type { Logger } from '../../platform/logger.ts'
+import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { watchPulse } from '../../platform/peer-pulse.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { type Failure, platformFailure } from '../../protocol/failure.ts'
+import type { TaskDispatch, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import {
+  type EngineMessage,
+  engineMessagesOf,
+  type WorkerHello,
+  type WorkerMessage,
+} from '../../protocol/worker-messages.ts'
+
+/** One dispatch: what the code of a task is known by. */
+export interface Held {
+  readonly token: string
+  readonly session: WorkerSession
+}
+
+export interface WorkerSessionOptions {
+  readonly socket: WebSocket
+  readonly hello: WorkerHello
+  readonly worker: TaskWorkerPort<Held>
+  readonly logger: Logger
+  readonly onWelcome: (welcome: EngineMessage & { readonly type: 'welcome' }) => void
+  /**
+   * @param refusal what the engine said before it closed the connection
+   * @param unended functions that go on, though they were aborted
+   */
+  readonly onEnd: (refusal: PerdureError | undefined, unended: number) => void
+}
+
+export class WorkerSession {
+  readonly #options: WorkerSessionOptions
+  readonly #out: OutgoingMessages<WorkerMessage>
+  readonly #held = new Map<string, Held>()
+  /** Aborted by the engine, and their functions go on. */
+  readonly #aborted = new Set<Held>()
+  #stopPulse: (() => void) | undefined
+  #refusal: PerdureError | undefined
+  #isDraining = false
+  #isEnded = false
+
+  constructor(options: WorkerSessionOptions) {
+    this.#options = options
+    const { socket, hello, logger } = options
+    this.#out = new OutgoingMessages(socket)
+    socket.on('open', () => this.#out.send(hello))
+    socket.on('message', (data) => {
+      if (!this.#isEnded) this.#onFrame(String(data))
+    })
+    socket.on('error', (error) => logger.warn('no connection to the engine', { url: socket.url, error }))
+    socket.on('close', () => this.#ended())
+  }
+
+  /** Dispatches whose end is still to be told. */
+  get held(): number {
+    return this.#held.size
+  }
+
+  send(message: WorkerMessage): void {
+    if (!this.#isEnded) this.#out.send(message)
+  }
+
+  /** The end of a task, told once. */
+  finish({ token }: Held, message: WorkerMessage): void {
+    if (this.#held.delete(token)) this.send(message)
+  }
+
+  /** The function of an aborted task has ended; false: the connection ended before. */
+  released(held: Held): boolean {
+    if (!this.#aborted.delete(held)) return false
+    this.send({ type: 'released', token: held.token })
+    return true
+  }
+
+  /** Takes no more tasks. */
+  drain(): void {
+    this.#isDraining = true
+    this.send({ type: 'credits', total: 0 })
+  }
+
+  /** Gives back what still runs, and ends the connection. */
+  close(reason: Failure): void {
+    for (const held of [...this.#held.values()]) {
+      this.finish(held, { type: 'returned', token: held.token })
+      this.#options.worker.abort(held, reason)
+    }
+    this.#out.flush()
+    this.#options.socket.close()
+  }
+
+  #onFrame(frame: string): void {
+    let messages: readonly EngineMessage[]
+    try {
+      messages = engineMessagesOf(frame)
+    } catch (error) {
+      if (!(error instanceof PerdureError)) throw error
+      this.#refusal = error
+      this.#options.logger.error('the engine said what this worker does not understand', { error })
+      this.#options.socket.close(1002)
+      return
+    }
+    for (const message of messages) this.#onMessage(message)
+  }
+
+  #onMessage(message: EngineMessage): void {
+    const { logger, onWelcome, socket } = this.#options
+    switch (message.type) {
+      case 'task':
+        this.#start(message)
+        return
+      case 'abort':
+        this.#abort(message.token, message.reason)
+        return
+      case 'rejected':
+        logger.warn('the engine has rejected a report', { reason: message.reason })
+        return
+      case 'welcome':
+        this.#stopPulse = watchPulse(socket, message.heartbeatMs, (silentMs) =>
+          logger.warn('the engine is silent', { silentMs }),
+        )
+        onWelcome(message)
+        return
+      case 'error':
+        this.#refusal = refusalOf(message)
+    }
+  }
+
+  #start(message: EngineMessage & { readonly type: 'task' }): void {
+    const { token, type: _, ...rest } = message
+    const { worker } = this.#options
+    if (this.#isDraining || !worker.supports(message.name)) {
+      this.send({ type: 'returned', token })
+      return
+    }
+    const held: Held = { token, session: this }
+    this.#held.set(token, held)
+    const { checkpoint, quantumMs } = rest
+    const dispatch: TaskDispatch<Held> = { ...rest, owner: held, checkpoint, quantumMs }
+    worker.start(dispatch)
+  }
+
+  #abort(token: string, reason: Failure): void {
+    const held = this.#held.get(token)
+    // Its end was told before the engine gave it up.
+    if (held === undefined) return
+    this.#held.delete(token)
+    this.#aborted.add(held)
+    this.#options.worker.abort(held, reason)
+  }
+
+  #ended(): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    this.#stopPulse?.()
+    const lost = platformFailure('CONNECTION_LOST', 'the connection to the engine is lost')
+    const unended = this.#held.size + this.#aborted.size
+    for (const held of this.#held.values()) this.#options.worker.abort(held, lost)
+    this.#held.clear()
+    this.#aborted.clear()
+    this.#options.onEnd(this.#refusal, unended)
+  }
+}
+
+function refusalOf({ code, message }: EngineMessage & { readonly type: 'error' }): PerdureError {
+  const known = code === 'WORKER_ID_TAKEN' ? code : 'PROTOCOL_INVALID'
+  return new PerdureError(known, `the engine has refused this worker: ${message}`)
+}

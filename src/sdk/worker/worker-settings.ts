@@ -1,0 +1,133 @@
+/** Settings of a worker in a process of its own, checked. */
+import { availableParallelism, totalmem } from 'node:os'
+import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
+import { checkedName } from '../../protocol/checked-text.ts'
+import { type Duration, durationMs } from '../../protocol/duration.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
+import type { WorkerHello } from '../../protocol/worker-messages.ts'
+import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
+import type { Task } from '../tasks/task.ts'
+import { checkedLabels } from '../tasks/task-options.ts'
+
+export interface WorkerSettings {
+  /** Of the engine: `url` of what `engine.listen()` gives, such as `ws://127.0.0.1:7233`. */
+  readonly url: string
+  /** Tasks that this worker has code for. */
+  readonly tasks: readonly Task[]
+  /** Queues that it serves. Default: all of the namespace. */
+  readonly queues?: readonly string[]
+  /** Tasks that run at once. Default 64. */
+  readonly concurrency?: number
+  /** Default `'default'`. */
+  readonly namespace?: string
+  /** Unique among the workers of the engine; shown to people. Default: the engine makes one for each connection. */
+  readonly id?: string
+  /** Of the code, for people: a version or a commit. */
+  readonly build?: string
+  readonly zone?: string
+  /** What tasks may require of it. */
+  readonly labels?: Readonly<Record<string, string>>
+  /** What tasks that require CPU or memory may use of it in all. Default: the cores and the memory of the machine. */
+  readonly capacity?: { readonly cpu?: number; readonly memoryMb?: number }
+  /** Its share for balancers that know weights, relative to others. Default 1. */
+  readonly weight?: number
+  /** How long `close` waits for running tasks; what still runs then is given back. Default `'10s'`. */
+  readonly shutdownGrace?: Duration
+  /** Default: JSON lines on standard error, warnings and errors. */
+  readonly logger?: Logger
+}
+
+export interface CheckedWorkerSettings {
+  readonly url: string
+  readonly tasks: readonly Task[]
+  readonly hello: WorkerHello
+  readonly graceMs: number
+  readonly logger: Logger
+}
+
+const SETTINGS: OptionNames<WorkerSettings> = {
+  url: true,
+  tasks: true,
+  queues: true,
+  concurrency: true,
+  namespace: true,
+  id: true,
+  build: true,
+  zone: true,
+  labels: true,
+  capacity: true,
+  weight: true,
+  shutdownGrace: true,
+  logger: true,
+}
+const DEFAULT_CONCURRENCY = 64
+const MIB = 1024 * 1024
+
+/** @throws PerdureError `ARGUMENT_INVALID`, `ID_INVALID`, `DURATION_INVALID` */
+export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSettings {
+  const settings = checkedOptions(given, 'createWorker()', SETTINGS)
+  const { tasks, queues, concurrency = DEFAULT_CONCURRENCY, namespace = DEFAULT_NAMESPACE } = settings
+  const { id, build, zone, labels, capacity, weight, logger } = settings
+  if (!Array.isArray(tasks) || tasks.length === 0)
+    throw new PerdureError('ARGUMENT_INVALID', 'createWorker({ tasks }) is not a list with at least one task')
+  for (const task of tasks)
+    if (task?.kind !== 'task')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'createWorker({ tasks }) has an item that task() did not make',
+      )
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `concurrency is ${concurrency}, not a whole number of 1 or more`,
+    )
+  if (queues !== undefined && (!Array.isArray(queues) || queues.length === 0))
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      'createWorker({ queues }) is not a list with at least one name',
+    )
+  if (weight !== undefined && !(weight >= 1e-6 && weight <= 1000))
+    throw new PerdureError('ARGUMENT_INVALID', `weight is ${weight}, not a number from 1e-6 to 1000`)
+  return {
+    url: checkedUrl(settings.url),
+    tasks,
+    graceMs: durationMs(settings.shutdownGrace ?? '10s'),
+    logger: logger === undefined ? jsonLogger() : safeLogger(logger),
+    hello: {
+      type: 'hello',
+      ...(id === undefined ? {} : { worker: checkedName(id, 'the id of a worker') }),
+      ...(build === undefined ? {} : { build: checkedName(build, 'the build of a worker') }),
+      namespace: checkedName(namespace, 'the namespace'),
+      tasks: tasks.map(({ name }) => name),
+      ...(queues === undefined
+        ? {}
+        : { queues: queues.map((each) => checkedName(each, 'the name of a queue')) }),
+      credits: concurrency,
+      ...(zone === undefined ? {} : { zone: checkedName(zone, 'the zone of a worker') }),
+      ...(labels === undefined ? {} : { labels: checkedLabels(labels, DEFAULT_LIMITS) }),
+      capacity: {
+        cpu: checkedAmount(capacity?.cpu ?? availableParallelism(), 'cpu'),
+        memoryMb: checkedAmount(capacity?.memoryMb ?? Math.floor(totalmem() / MIB), 'memoryMb'),
+      },
+      ...(weight === undefined ? {} : { weight }),
+    },
+  }
+}
+
+function checkedUrl(url: unknown): string {
+  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
+  if (parsed?.protocol !== 'ws:' && parsed?.protocol !== 'wss:')
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `url is ${JSON.stringify(url)}, not a URL like ws://127.0.0.1:7233`,
+    )
+  return parsed.href
+}
+
+function checkedAmount(amount: number, what: string): number {
+  if (!(Number.isFinite(amount) && amount >= 0))
+    throw new PerdureError('ARGUMENT_INVALID', `capacity.${what} is ${amount}, not a number of 0 or more`)
+  return amount
+}

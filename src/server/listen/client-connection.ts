@@ -1,0 +1,129 @@
+/** One client that has connected: its calls, on the port that the embedded client calls too. */
+import type { WebSocket } from 'ws'
+import type { Logger } from '../../platform/logger.ts'
+import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { watchPulse } from '../../platform/peer-pulse.ts'
+import {
+  type ClientCall,
+  type ClientMethod,
+  clientMessagesOf,
+  type EngineReply,
+} from '../../protocol/client-messages.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { failureOf } from '../../protocol/failure.ts'
+import type { Json } from '../../protocol/json.ts'
+
+export interface ClientConnectionOptions {
+  readonly socket: WebSocket
+  readonly address: string
+  readonly calls: ClientPort
+  /** Whether the engine has code for it. */
+  readonly knows: (workflow: string, version: string) => boolean
+  readonly logger: Logger
+  readonly heartbeatMs: number
+}
+
+const POLICY_VIOLATION = 1008
+/** Calls of one client that are not answered yet; more are refused with `OVERLOADED`. */
+const OPEN_CALLS_MAX = 100_000
+
+export class ClientConnection {
+  readonly #options: ClientConnectionOptions
+  readonly #out: OutgoingMessages<EngineReply>
+  readonly #open = new Map<number, AbortController>()
+
+  constructor(options: ClientConnectionOptions) {
+    this.#options = options
+    const { socket, heartbeatMs, logger, address } = options
+    this.#out = new OutgoingMessages(socket)
+    const stopPulse = watchPulse(socket, heartbeatMs, (silentMs) =>
+      logger.warn('a client is silent', { address, silentMs }),
+    )
+    socket.on('message', (data) => this.#onFrame(String(data)))
+    socket.on('error', (error) => logger.warn('the connection of a client failed', { address, error }))
+    socket.on('close', () => {
+      stopPulse()
+      for (const controller of this.#open.values()) controller.abort()
+      this.#open.clear()
+    })
+  }
+
+  #onFrame(frame: string): void {
+    const { logger, address, socket } = this.#options
+    try {
+      for (const message of clientMessagesOf(frame, (id, error) => this.#failed(id, error))) {
+        if ('cancel' in message) this.#open.get(message.cancel)?.abort()
+        else void this.#call(message)
+      }
+    } catch (error) {
+      if (!(error instanceof PerdureError)) throw error
+      logger.warn('a client was refused', { address, error })
+      socket.close(POLICY_VIOLATION, error.code)
+    }
+  }
+
+  async #call({ id, method, args }: ClientCall): Promise<void> {
+    if (this.#open.has(id)) {
+      this.#failed(id, new PerdureError('PROTOCOL_INVALID', `call ${id} is not answered yet`))
+      return
+    }
+    if (this.#open.size >= OPEN_CALLS_MAX) {
+      this.#failed(id, new PerdureError('OVERLOADED', `${OPEN_CALLS_MAX} calls are not answered yet`))
+      return
+    }
+    const controller = new AbortController()
+    this.#open.set(id, controller)
+    try {
+      // The one cast: what the port answers is made of payloads, texts and numbers.
+      const result = (await this.#answer(method, args, controller.signal)) as Json | undefined
+      this.#out.send({ id, result })
+    } catch (error) {
+      this.#failed(id, error)
+    } finally {
+      this.#open.delete(id)
+    }
+  }
+
+  #answer(method: ClientMethod, args: readonly unknown[], signal: AbortSignal): Promise<unknown> {
+    const { calls, knows } = this.#options
+    const code = codeOf(method, args)
+    if (code !== undefined) {
+      const { workflow, version } = code
+      if (!knows(workflow, version))
+        throw new PerdureError(
+          'WORKFLOW_UNKNOWN',
+          `workflow ${workflow} version ${version} is not registered with this engine`,
+        )
+    }
+    if (method === 'history') {
+      const [target, afterSeq, options] = args as Parameters<ClientPort['history']>
+      return calls.history(target, afterSeq, { ...options, signal })
+    }
+    const [first, second] = method.split('.')
+    // The shapes of the arguments were looked at: they are those of the method.
+    const [on, call] =
+      second === undefined ? [calls, first] : [first === 'tasks' ? calls.tasks : calls.schedules, second]
+    const run = (on as unknown as Record<string, (...values: readonly unknown[]) => Promise<unknown>>)[
+      call ?? ''
+    ]
+    if (run === undefined) throw new Error(`invariant: the port has no method ${method}`)
+    return run.apply(on, args as unknown[])
+  }
+
+  #failed(id: number, error: unknown): void {
+    this.#out.send({ id, failure: failureOf(error) })
+  }
+}
+
+/** The code that the engine must have for a call. */
+function codeOf(
+  method: ClientMethod,
+  args: readonly unknown[],
+): { readonly workflow: string; readonly version: string } | undefined {
+  if (method === 'start') return (args as Parameters<ClientPort['start']>)[0]
+  if (method === 'schedules.create') return (args as Parameters<ClientPort['schedules']['create']>)[1].start
+  if (method !== 'schedules.update') return undefined
+  const { workflow, version } = (args as Parameters<ClientPort['schedules']['update']>)[1].start ?? {}
+  return workflow === undefined || version === undefined ? undefined : { workflow, version }
+}

@@ -1,0 +1,167 @@
+/**
+ * The door of the engine for workers and clients in other processes: HTTP that is upgraded to WebSocket, on this machine only.
+ *
+ * Whoever can reach the port can work: there is no authentication yet, so it listens on loopback addresses alone. Requests
+ * of web pages, which a browser sends with an `Origin`, are refused.
+ */
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import type { Engine } from '../../engine/engine.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { tokenSource } from '../../platform/tokens.ts'
+import { CLIENT_PROTOCOL } from '../../protocol/client-messages.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+import { type Duration, durationMs } from '../../protocol/duration.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
+import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
+import { ClientConnection } from './client-connection.ts'
+import { WorkerConnection } from './worker-connection.ts'
+
+export interface ListenOptions {
+  /** A loopback address: `'127.0.0.1'` (default), `'::1'` or `'localhost'`. */
+  readonly host?: string
+  /** Default 0: a free one; `url` says which. */
+  readonly port?: number
+  /** Workers are pinged this often, and lost after three pings without an answer. Default `'10s'`. */
+  readonly heartbeat?: Duration
+}
+
+export interface Listener {
+  /** Such as `ws://127.0.0.1:7233`. */
+  readonly url: string
+  readonly port: number
+  /** Ends all connections: what runs on their workers waits again. */
+  close(): Promise<void>
+}
+
+export interface ProtocolServerParts {
+  readonly engine: Engine
+  readonly logger: Logger
+  readonly limits: Limits
+  readonly calls: ClientPort
+  /** Whether the engine has code for a workflow. */
+  readonly knows: (workflow: string, version: string) => boolean
+}
+
+const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true }
+const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL] as const
+const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
+const FRAME_ROOM_BYTES = 1024 * 1024
+const HEARTBEAT_LEAST_MS = 10
+const GOING_AWAY = 1001
+const CLOSE_WITHIN_MS = 1000
+
+/** @throws PerdureError `ARGUMENT_INVALID`; the error of the system if the port is taken */
+export async function listen(parts: ProtocolServerParts, given: ListenOptions = {}): Promise<Listener> {
+  const { host = '127.0.0.1', port = 0, heartbeat = '10s' } = checkedOptions(given, 'listen()', OPTIONS)
+  if (typeof host !== 'string' || !LOOPBACK.test(host))
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `host is ${JSON.stringify(host)}: without authentication the engine listens on loopback addresses only`,
+    )
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new PerdureError('ARGUMENT_INVALID', `port is ${port}, not a whole number from 0 to 65535`)
+  const heartbeatMs = durationMs(heartbeat)
+  if (heartbeatMs < HEARTBEAT_LEAST_MS)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `heartbeat is ${heartbeatMs} ms, not ${HEARTBEAT_LEAST_MS} or more`,
+    )
+  const http = createServer((_, response) => {
+    response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
+    response.end(`This port speaks WebSocket with the subprotocol ${PROTOCOLS.join(' or ')}.\n`)
+  })
+  const sockets = accept(http, parts, heartbeatMs)
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject)
+    http.listen(port, host, () => {
+      http.off('error', reject)
+      resolve()
+    })
+  })
+  // The one cast: it listens on TCP.
+  const address = http.address() as AddressInfo
+  const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  let closed: Promise<void> | undefined
+  return {
+    url: `ws://${shown}:${address.port}`,
+    port: address.port,
+    close: () => {
+      closed ??= end(http, sockets)
+      return closed
+    },
+  }
+}
+
+function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): WebSocketServer {
+  const { engine, logger, limits, calls, knows } = parts
+  const { payloadBytes } = limits
+  const sockets = new WebSocketServer({
+    noServer: true,
+    // Text in JSON may take twice its bytes, and small messages share a frame.
+    maxPayload: 2 * payloadBytes + FRAME_ROOM_BYTES,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => PROTOCOLS.find((each) => offered.has(each)) ?? false,
+  })
+  const newToken = tokenSource()
+  http.on('upgrade', (request, socket, head) => {
+    const refusal = refusalOf(request)
+    if (refusal !== undefined) {
+      refuse(socket, ...refusal)
+      return
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const address = `${request.socket.remoteAddress}:${request.socket.remotePort}`
+      if (webSocket.protocol === CLIENT_PROTOCOL) {
+        new ClientConnection({ socket: webSocket, address, calls, knows, logger, heartbeatMs })
+        return
+      }
+      const { attempts, crew } = engine.tasks
+      new WorkerConnection({
+        socket: webSocket,
+        address,
+        attempts,
+        crew,
+        logger,
+        newToken,
+        heartbeatMs,
+        payloadBytes,
+        guarded: engine.guarded((call) => call()),
+      })
+    })
+  })
+  return sockets
+}
+
+function refusalOf({ headers }: IncomingMessage): [status: number, why: string] | undefined {
+  if (headers.origin !== undefined) return [403, 'requests of web pages are refused']
+  const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
+  if (PROTOCOLS.some((each) => offered.includes(each))) return undefined
+  return [
+    400,
+    `this engine speaks ${PROTOCOLS.join(' and ')}; offered was ${offered.join(', ') || 'nothing'}`,
+  ]
+}
+
+function refuse(socket: Duplex, status: number, why: string): void {
+  const body = `${why}\n`
+  socket.once('finish', () => socket.destroy())
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}
+
+async function end(http: Server, sockets: WebSocketServer): Promise<void> {
+  const closed = new Promise<void>((resolve) => void http.close(() => resolve()))
+  for (const socket of sockets.clients) socket.close(GOING_AWAY, 'the engine closes')
+  const late = setTimeout(() => {
+    for (const socket of sockets.clients) socket.terminate()
+  }, CLOSE_WITHIN_MS)
+  http.closeAllConnections()
+  await closed
+  clearTimeout(late)
+}

@@ -1,0 +1,152 @@
+/** One worker that has connected: its messages, from `hello` to the end of its connection. */
+import type { WebSocket } from 'ws'
+import type { LiveTask } from '../../engine/tasks/live-task.ts'
+import type { TaskAttempts } from '../../engine/tasks/task-attempts.ts'
+import type { CrewMember } from '../../engine/workers/crew-member.ts'
+import { RemoteTaskWorker } from '../../engine/workers/remote-task-worker.ts'
+import type { TaskCrew } from '../../engine/workers/task-crew.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { watchPulse } from '../../platform/peer-pulse.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import {
+  type EngineMessage,
+  type WorkerHello,
+  type WorkerMessage,
+  workerMessagesOf,
+} from '../../protocol/worker-messages.ts'
+
+export interface WorkerConnectionOptions {
+  readonly socket: WebSocket
+  /** Of the worker, for people. */
+  readonly address: string
+  readonly attempts: TaskAttempts
+  readonly crew: TaskCrew
+  readonly logger: Logger
+  readonly newToken: () => string
+  readonly heartbeatMs: number
+  readonly payloadBytes: number
+  /** A failure of the engine itself. */
+  readonly guarded: (call: () => void) => void
+}
+
+interface Joined {
+  readonly member: CrewMember<LiveTask>
+  readonly worker: RemoteTaskWorker<LiveTask>
+}
+
+const HELLO_WITHIN_MS = 10_000
+const POLICY_VIOLATION = 1008
+
+export class WorkerConnection {
+  readonly #options: WorkerConnectionOptions
+  readonly #out: OutgoingMessages<EngineMessage>
+  #joined: Joined | undefined
+  #isClosed = false
+
+  constructor(options: WorkerConnectionOptions) {
+    this.#options = options
+    const { socket, heartbeatMs, logger, address } = options
+    this.#out = new OutgoingMessages(socket)
+    const hello = setTimeout(
+      () => this.#refuse(new PerdureError('PROTOCOL_INVALID', 'the first message did not come')),
+      HELLO_WITHIN_MS,
+    )
+    const stopPulse = watchPulse(socket, heartbeatMs, (silentMs) =>
+      logger.warn('a worker is silent', { worker: this.#joined?.member.id, address, silentMs }),
+    )
+    socket.on('message', (data, isBinary) => {
+      clearTimeout(hello)
+      if (!this.#isClosed) this.#onFrame(isBinary ? undefined : String(data))
+    })
+    socket.on('error', (error) => logger.warn('the connection of a worker failed', { address, error }))
+    socket.on('close', () => {
+      clearTimeout(hello)
+      stopPulse()
+      this.#closed()
+    })
+  }
+
+  #onFrame(frame: string | undefined): void {
+    let messages: readonly WorkerMessage[]
+    try {
+      if (frame === undefined) throw new PerdureError('PROTOCOL_INVALID', 'a frame is binary, not text')
+      messages = workerMessagesOf(frame)
+    } catch (error) {
+      if (!(error instanceof PerdureError)) throw error
+      this.#refuse(error)
+      return
+    }
+    this.#options.guarded(() => {
+      for (const message of messages) if (!this.#isClosed) this.#onMessage(message)
+    })
+  }
+
+  #onMessage(message: WorkerMessage): void {
+    if (message.type === 'hello') {
+      this.#hello(message)
+      return
+    }
+    const joined = this.#joined
+    if (joined === undefined) {
+      this.#refuse(new PerdureError('PROTOCOL_INVALID', `the first message is ${message.type}, not hello`))
+      return
+    }
+    const { crew } = this.#options
+    if (message.type === 'load') {
+      const { type: _, ...load } = message
+      crew.reported(joined.member, load)
+    } else if (message.type === 'credits') crew.setCredits(joined.member, message.total)
+    else joined.worker.receive(message)
+  }
+
+  #hello(hello: WorkerHello): void {
+    if (this.#joined !== undefined) {
+      this.#refuse(new PerdureError('PROTOCOL_INVALID', 'hello was said before'))
+      return
+    }
+    const { attempts, logger, newToken, heartbeatMs, payloadBytes, address } = this.#options
+    const { worker: given, type: _, tasks, build, ...profile } = hello
+    const id = given ?? `worker-${newToken().slice(0, 8)}`
+    const send = (message: EngineMessage): void => this.#out.send(message)
+    const worker = new RemoteTaskWorker<LiveTask>({ id, tasks, host: attempts, logger, newToken, send })
+    let member: CrewMember<LiveTask>
+    try {
+      member = attempts.join({ ...profile, id, ...(build === undefined ? {} : { build }), address }, worker)
+    } catch (error) {
+      if (!(error instanceof PerdureError)) throw error
+      this.#refuse(error)
+      return
+    }
+    this.#joined = { member, worker }
+    send({ type: 'welcome', worker: id, heartbeatMs, payloadBytes })
+    logger.info('a worker has connected', {
+      worker: id,
+      address,
+      tasks: tasks.length,
+      credits: hello.credits,
+    })
+  }
+
+  /** Says why, and ends the connection. */
+  #refuse({ code, message }: PerdureError): void {
+    const { socket, logger, address } = this.#options
+    logger.warn('a worker was refused', { worker: this.#joined?.member.id, address, code, message })
+    this.#out.send({ type: 'error', code, message })
+    this.#out.flush()
+    this.#closed()
+    socket.close(POLICY_VIOLATION, code)
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const joined = this.#joined
+    if (joined === undefined) return
+    const { attempts, logger, guarded } = this.#options
+    const { dispatched } = joined.worker
+    joined.worker.lost()
+    guarded(() => attempts.leave(joined.member))
+    logger.info('a worker has left', { worker: joined.member.id, tasks: dispatched })
+  }
+}

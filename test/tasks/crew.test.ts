@@ -1,0 +1,213 @@
+// Several workers behind the queues: who gets what, and what happens to the tasks of a worker that is lost.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { LiveTask } from '../../src/engine/tasks/live-task.ts'
+import type { CrewMember, WorkerProfile } from '../../src/engine/workers/crew-member.ts'
+import { silentLogger, task } from '../../src/index.ts'
+import { EMPTY_PAYLOAD } from '../../src/protocol/payload.ts'
+import type { TaskDispatch, TaskWorkerPort } from '../../src/protocol/task-worker-port.ts'
+import { EmbeddedEngine, type EngineSettings, openEngine } from '../../src/server/embedded-engine.ts'
+import { until } from './task-fixtures.ts'
+
+/** A worker that keeps what it gets. */
+class Desk implements TaskWorkerPort<LiveTask> {
+  readonly got: TaskDispatch<LiveTask>[] = []
+  readonly aborted: LiveTask[] = []
+  readonly #names: readonly string[]
+
+  constructor(names: readonly string[]) {
+    this.#names = names
+  }
+
+  supports(name: string): boolean {
+    return this.#names.includes(name)
+  }
+
+  start(dispatch: TaskDispatch<LiveTask>): void {
+    this.got.push(dispatch)
+  }
+
+  abort(owner: LiveTask): void {
+    this.aborted.push(owner)
+  }
+
+  get inputs(): unknown[] {
+    return this.got.map(({ input }) => input[3])
+  }
+}
+
+const work = task({ name: 'work', retry: { maxAttempts: 2, initialInterval: 1 }, run: (_, n: number) => n })
+
+async function opened(settings: Partial<EngineSettings> = {}) {
+  const parts = await openEngine(
+    { store: 'memory', taskConcurrency: 1, shutdownGrace: 0, logger: silentLogger, ...settings },
+    {},
+  )
+  const client = new EmbeddedEngine(parts)
+  const { attempts } = parts.engine.tasks
+  const join = (
+    id: string,
+    about: Partial<WorkerProfile> = {},
+    names = ['work'],
+  ): { readonly desk: Desk; readonly member: CrewMember<LiveTask> } => {
+    const desk = new Desk(names)
+    return { desk, member: attempts.join({ id, credits: 100, ...about }, desk) }
+  }
+  /** The end of a task by its input, wherever it runs. */
+  const end = (desk: Desk, n: number): void => {
+    const at = desk.got.findIndex(({ input }) => input[3] === n)
+    const [dispatch] = desk.got.splice(at, 1)
+    assert.ok(dispatch)
+    attempts.onTaskCompleted(dispatch.owner, EMPTY_PAYLOAD)
+  }
+  return { client, attempts, join, end, [Symbol.asyncDispose]: () => client.close() }
+}
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
+test('a worker gets as many tasks as it has places, and the next when one has ended', async () => {
+  await using engine = await opened()
+  const { desk } = engine.join('a', { credits: 3 })
+  await engine.client.enqueueMany(work, numbers(5))
+  await until(() => desk.got.length === 3)
+  assert.deepEqual(desk.inputs, [0, 1, 2])
+  engine.end(desk, 1)
+  await until(() => desk.got.length === 3)
+  assert.deepEqual(desk.inputs, [0, 2, 3])
+})
+
+test('the balancer of the queue decides who gets a task', async () => {
+  await using engine = await opened({
+    queues: [
+      { name: 'turns', balancer: 'round-robin' },
+      { name: 'keys', balancer: 'hash' },
+      { name: 'own', balancer: () => ({ name: 'last', pick: (workers) => workers.at(workers.size - 1) }) },
+    ],
+  })
+  const workers = ['a', 'b', 'c'].map((id) => engine.join(id).desk)
+  await engine.client.enqueueMany(work, numbers(9), { queue: 'turns' })
+  await until(() => workers.reduce((sum, { got }) => sum + got.length, 0) === 9)
+  assert.deepEqual(
+    workers.map(({ got }) => got.length),
+    [3, 3, 3],
+  )
+  await engine.client.enqueueMany(work, numbers(9), { queue: 'keys', key: 'ada' })
+  await until(() => workers.reduce((sum, { got }) => sum + got.length, 0) === 18)
+  assert.deepEqual(workers.map(({ got }) => got.length).sort(), [12, 3, 3])
+  await engine.client.enqueueMany(work, numbers(9), { queue: 'own' })
+  await until(() => workers.reduce((sum, { got }) => sum + got.length, 0) === 27)
+  assert.equal(workers[2]?.got.filter(({ owner }) => owner.head.queue === 'own').length, 9)
+})
+
+test('a task goes to a worker that has code and what it requires; others of its queue are not held up', async () => {
+  await using engine = await opened()
+  const gpu = { labels: { gpu: 'yes' } }
+  const small = engine.join('small', { capacity: { cpu: 1, memoryMb: 512 } }).desk
+  const held = await engine.client.enqueue(work, 1, { requires: { cpu: 2, ...gpu } })
+  await engine.client.enqueue(work, 2, { requires: { cpu: 1 } })
+  await engine.client.enqueue(work, 3, { requires: { cpu: 0.5 } })
+  await engine.client.enqueue(work, 4)
+  await until(() => small.got.length === 2)
+  assert.deepEqual(small.inputs, [2, 4])
+  assert.equal(
+    (await held.explain()).sentence,
+    'no worker has code for task work and has {"cpu":2,"labels":{"gpu":"yes"}}',
+  )
+  const large = engine.join('large', { capacity: { cpu: 2 }, ...gpu }).desk
+  await until(() => large.got.length === 1)
+  assert.deepEqual(large.inputs, [1])
+  engine.end(small, 2)
+  await until(() => small.inputs.includes(3))
+  await assert.rejects(engine.client.enqueue(work, 1, { requires: { cpu: 0 } }), /requires.cpu is 0/)
+})
+
+test('a queue, a namespace and an affinity narrow who gets a task', async () => {
+  await using engine = await opened()
+  const mail = engine.join('mail', { queues: ['mail'] }).desk
+  const foreign = engine.join('foreign', { namespace: 'other' }).desk
+  const all = engine.join('all').desk
+  await engine.client.enqueueMany(work, numbers(4), { queue: 'files' })
+  await until(() => all.got.length === 4)
+  const more = ['x', 'y'].map((id) => engine.join(id).desk)
+  await engine.client.enqueueMany(work, numbers(20), { queue: 'files', affinity: 'ada' })
+  const sizes = () => [all, ...more].map(({ got }) => got.filter(({ owner }) => owner.spec.affinity).length)
+  await until(() => sizes().reduce((a, b) => a + b) === 20)
+  assert.deepEqual(sizes().sort(), [0, 0, 20])
+  assert.equal(mail.got.length + foreign.got.length, 0)
+})
+
+test('tasks of a lost worker start elsewhere at once, with their checkpoint, and no attempt is counted', async () => {
+  await using engine = await opened()
+  const { desk, member } = engine.join('a')
+  const [one, two] = await engine.client.enqueueMany(work, [1, 2])
+  await until(() => desk.got.length === 2)
+  const [owner] = desk.got.map((dispatch) => dispatch.owner)
+  assert.ok(owner)
+  engine.attempts.onTaskHeartbeat(owner, [1, 'json', null, 'half'])
+  engine.attempts.leave(member)
+  // What it still says of them changes nothing.
+  engine.attempts.onTaskCompleted(owner, EMPTY_PAYLOAD)
+  assert.equal((await one?.describe())?.status, 'waiting')
+  const { desk: next } = engine.join('b')
+  await until(() => next.got.length === 2)
+  assert.deepEqual(
+    next.got.map(({ attempt, checkpoint }) => [attempt, checkpoint?.[3]]),
+    [
+      [1, 'half'],
+      [1, undefined],
+    ],
+  )
+  engine.end(next, 1)
+  engine.end(next, 2)
+  await one?.result()
+  assert.equal((await two?.describe())?.worker, 'b')
+})
+
+test('a task that kills three workers is parked; the others of those workers are not', async () => {
+  await using engine = await opened()
+  const poison = await engine.client.enqueue(work, 666)
+  const good = await engine.client.enqueueMany(work, numbers(5))
+  let ids = 0
+  const isPoisoned = async () => (await poison.describe()).status === 'failed'
+  const workers = () => engine.join(`w${ids++}`)
+  let crew = [workers(), workers()]
+  while (!(await isPoisoned())) {
+    await until(() => crew.some(({ desk }) => desk.inputs.includes(666)))
+    crew = crew.map((each) => {
+      if (!each.desk.inputs.includes(666)) return each
+      engine.attempts.leave(each.member)
+      return workers()
+    })
+  }
+  await assert.rejects(poison.result(), /TASK_POISON/)
+  assert.equal(ids, 5)
+  await until(() => crew.reduce((sum, { desk }) => sum + desk.got.length, 0) === 5)
+  for (const { desk } of crew) for (const n of [...desk.inputs]) engine.end(desk, n as number)
+  for (const handle of good) await handle.result()
+  // It begins anew when it is told to.
+  await poison.retry()
+  await until(() => crew.some(({ desk }) => desk.inputs.includes(666)))
+})
+
+test('a place is free again when a task that was given up has really ended', async () => {
+  await using engine = await opened()
+  const { desk } = engine.join('a', { credits: 1 })
+  const first = await engine.client.enqueue(work, 1)
+  await until(() => desk.got.length === 1)
+  await engine.client.enqueue(work, 2)
+  await first.cancel()
+  const [aborted] = desk.aborted
+  assert.ok(aborted)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.equal(desk.got.length, 1)
+  engine.attempts.onTaskSlotFree(desk)
+  await until(() => desk.got.length === 2)
+})
+
+test('two workers cannot have one id', async () => {
+  await using engine = await opened()
+  const { member } = engine.join('a')
+  assert.throws(() => engine.join('a'), { code: 'WORKER_ID_TAKEN', message: /worker with the id a/ })
+  engine.attempts.leave(member)
+  engine.join('a')
+})
