@@ -29,19 +29,20 @@ describe('power loss', { skip: notRunReason('power loss') }, () => {
 
   // Controls: the same run must find what is lost when the promise of durability is broken.
   test('a disk that only says that it synced is found out', async () => {
-    const result = await powerLossRun({ seed, cuts: 6, isLyingDisk: true })
-    assertLoss(checkEvidence(result))
+    await findLoss({ isLyingDisk: true })
   })
 
   test('a store that does not sync its commits is found out', async () => {
-    const result = await powerLossRun({ seed, cuts: 6, synchronous: 'normal' })
-    assertLoss(checkEvidence(result))
+    await findLoss({ synchronous: 'normal' })
   })
 })
 
-function assertLoss(wrong: readonly string[]): void {
-  assert.ok(
-    wrong.some((line) => /^I[12]: /.test(line)),
-    `seed ${seed}: ${wrong.join('\n') || 'nothing was found'}`,
-  )
+/** Where the cuts fall is chance; on a busy machine 6 of them may all miss. So up to 5 seeds are tried. */
+async function findLoss(broken: { isLyingDisk?: boolean; synchronous?: 'normal' }): Promise<void> {
+  const wrong: string[] = []
+  for (let next = seed; next < seed + 5; next += 1) {
+    wrong.push(...checkEvidence(await powerLossRun({ seed: next, cuts: 6, ...broken })))
+    if (wrong.some((line) => /^I[12]: /.test(line))) return
+  }
+  assert.fail(`seeds ${seed} to ${seed + 4}: ${wrong.join('\n') || 'nothing was found'}`)
 }

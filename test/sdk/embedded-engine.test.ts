@@ -261,7 +261,7 @@ describe('createEngine refuses', () => {
     ['an unknown store', { store: 'redis:x', workflows: [fine] }, 'STORE_INVALID'],
     ['a store without a path', { store: 'sqlite:', workflows: [fine] }, 'STORE_INVALID'],
     ['a number as store', { store: 5, workflows: [fine] }, 'STORE_INVALID'],
-    ['no workflows', { store: 'memory' }, 'ARGUMENT_INVALID'],
+    ['a text as workflows', { store: 'memory', workflows: 'all' }, 'ARGUMENT_INVALID'],
     ['something else as a workflow', { store: 'memory', workflows: [{ name: 'x' }] }, 'ARGUMENT_INVALID'],
     ['nothing as a workflow', { store: 'memory', workflows: [undefined] }, 'ARGUMENT_INVALID'],
     ['an empty namespace', { store: 'memory', workflows: [], namespace: '' }, 'ID_INVALID'],

@@ -13,7 +13,8 @@ test('options of tasks that do not exist are refused, and nothing is enqueued', 
   await using engine = await createTestEngine({ tasks: [double] })
   const refused = async (call: Promise<unknown>, message: RegExp): Promise<void> =>
     assert.rejects(call, { code: 'ARGUMENT_INVALID', message })
-  const names = /enqueue\(\) has no option 'priorty'; there are id, queue, key, priority, estimateMs, delay/
+  const names =
+    /enqueue\(\) has no option 'priorty'; there are id, queue, key, priority, estimateMs, requires, affinity, delay/
   await refused(engine.enqueue(double, 1, untyped({ priorty: 3 })), names)
   await refused(engine.enqueueMany(double, [1, 2], untyped({ priorty: 3 })), names)
   await refused(
