@@ -1,93 +1,111 @@
-// Worker processes are killed at random while 5,000 tasks run.
+// Worker processes are killed at random while 5,000 tasks, and while 1,000 executions run on them.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
-import { createEngine, silentLogger, task } from '../../src/index.ts'
+import { type TestContext, test } from 'node:test'
+import { createEngine, silentLogger } from '../../src/index.ts'
+import type { Randomness } from '../../src/platform/randomness.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
+import type { EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import { KilledCrew } from './killed-crew.ts'
+import { orderDefinitions } from './order-definitions.ts'
 
 const TASKS = 5000
+const EXECUTIONS = 1000
 const WORKERS = 4
 
-const spawnWorker = (url: string, ledger: string, id: string) =>
-  spawn(
-    process.execPath,
-    [...process.execArgv, join(import.meta.dirname, 'ledger-worker.ts'), url, ledger, id],
-    {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    },
-  )
+interface Place {
+  readonly engine: EmbeddedEngine
+  readonly random: Randomness
+  readonly crew: KilledCrew
+  /** Lines of the ledger: an idempotency key and a worker each. */
+  readonly lines: () => (readonly string[])[]
+}
 
-const pay = task({ name: 'pay', run: (_, n: number) => n })
-
-test('workers killed at random: each task is recorded once, and paid once by its idempotency key', async (t) => {
+async function withKilledCrew(t: TestContext, use: (place: Place) => Promise<void>): Promise<void> {
   const seed = Date.now() % 1_000_000
   t.diagnostic(`seed ${seed}`)
-  const random = seededRandomness(seed)
   const folder = mkdtempSync(join(tmpdir(), 'perdure-kills-'))
   const ledger = join(folder, 'ledger')
-  const workers = new Set<ChildProcess>()
-  const connected = new Set<ChildProcess>()
-  let started = 0
-  const start = (url: string): ReturnType<typeof spawnWorker> => {
-    const child = spawnWorker(url, ledger, `w${started++}`)
-    workers.add(child)
-    child.once('exit', () => {
-      workers.delete(child)
-      connected.delete(child)
-    })
-    child.stdout.once('data', () => connected.add(child))
-    return child
-  }
   try {
     await using engine = await createEngine({
-      store: `sqlite:${join(folder, 'tasks.db')}`,
+      store: `sqlite:${join(folder, 'store.db')}`,
       logger: silentLogger,
       shutdownGrace: 0,
     })
     const { url } = await engine.listen()
+    const crew = new KilledCrew('ledger-worker.ts', url, ledger)
+    const lines = () =>
+      readFileSync(ledger, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split('\t'))
+    try {
+      await use({ engine, random: seededRandomness(seed), crew, lines })
+    } finally {
+      await crew.end()
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('tasks are recorded once, and paid once by their idempotency key', async (t) => {
+  await withKilledCrew(t, async ({ engine, random, crew, lines }) => {
+    const { pay } = orderDefinitions()
     const handles = await engine.enqueueMany(
       pay,
       Array.from({ length: TASKS }, (_, i) => i),
       (n) => ({ id: `pay-${n}` }),
     )
-    const crew = Array.from({ length: WORKERS }, () => start(url))
-    await Promise.all(crew.map((child) => once(child.stdout, 'data')))
-    let open = true
-    const results = Promise.all(handles.map((handle) => handle.result())).finally(() => {
-      open = false
-    })
-    let kills = 0
-    while (open) {
-      await Promise.race([pause(60 + random() * 120), results])
-      if (!open) break
-      // A task is with every worker in turn when there is only one at a time: it would pass for the one that kills them.
-      if (connected.size < WORKERS - 1) continue
-      const alive = [...connected]
-      const child = alive[Math.floor(random() * alive.length)]
-      if (child?.kill('SIGKILL') === true) kills += 1
-      start(url)
-    }
+    await crew.start(WORKERS)
+    // A task is with every worker in turn when there is only one at a time: it would pass for the one that kills them.
+    const results = Promise.all(handles.map((handle) => handle.result()))
     assert.deepEqual(
-      await results,
+      await crew.killUntil(results, random, WORKERS - 1),
       handles.map((_, i) => i),
     )
-    const lines = readFileSync(ledger, 'utf8').trimEnd().split('\n')
-    const keys = new Set(lines.map((line) => line.split('\t')[0]))
-    t.diagnostic(`${kills} kills, ${lines.length - TASKS} of ${TASKS} tasks ran again`)
-    assert.deepEqual(keys, new Set(handles.map(({ id }) => `default/task/${id}`)))
-    assert.ok(kills >= 5, `${kills} kills`)
+    const keys = lines().map(([key]) => key)
+    t.diagnostic(`${crew.kills} kills, ${keys.length - TASKS} of ${TASKS} tasks ran again`)
+    assert.deepEqual(new Set(keys), new Set(handles.map(({ id }) => `default/task/${id}`)))
+    assert.ok(crew.kills >= 5, `${crew.kills} kills`)
     const { tasks } = await engine.listTasks({ status: ['completed'], limit: 1000 })
     assert.equal(tasks.length, 1000)
     assert.deepEqual((await engine.listTasks({ status: ['waiting', 'running', 'failed'] })).tasks, [])
-  } finally {
-    const ends = [...workers].map((child) => once(child, 'exit'))
-    for (const child of workers) child.kill('SIGKILL')
-    await Promise.all(ends)
-    rmSync(folder, { recursive: true })
-  }
+  })
+})
+
+test('executions go on elsewhere, each step is recorded once, and nothing that was recorded runs again', async (t) => {
+  await withKilledCrew(t, async ({ engine, random, crew, lines }) => {
+    const { order, approve } = orderDefinitions()
+    await crew.start(WORKERS)
+    const handles = await Promise.all(
+      Array.from({ length: EXECUTIONS }, (_, n) => engine.start(order, n, { id: `order-${n}` })),
+    )
+    const results = Promise.all(
+      handles.map(async (handle, n) => {
+        await handle.signal(approve, `by ${n}`, { requestId: 'approval' })
+        return handle.result()
+      }),
+    )
+    assert.deepEqual(
+      await crew.killUntil(results, random, WORKERS - 1),
+      handles.map((_, n) => ({ steps: [0, 1, 2, 3].map((i) => n + i), by: `by ${n}` })),
+    )
+    assert.ok(crew.kills >= 5, `${crew.kills} kills`)
+    const counted = new Map<string, number>()
+    for (const [key = ''] of lines()) counted.set(key, (counted.get(key) ?? 0) + 1)
+    const again = [...counted.values()].filter((count) => count > 1).length
+    t.diagnostic(`${crew.kills} kills, ${again} of ${counted.size} steps ran again`)
+    assert.equal(counted.size, 4 * EXECUTIONS)
+    for (const handle of handles) {
+      const recorded = (await handle.history()).flatMap(({ event }) =>
+        event.type === 'step-completed' ? [event.op] : [],
+      )
+      assert.equal(recorded.length, 4)
+      assert.equal(new Set(recorded).size, 4)
+    }
+    assert.deepEqual((await engine.list({ status: ['running', 'parked', 'failed'] })).executions, [])
+  })
 })
