@@ -39,7 +39,7 @@ import { recover } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
 import { ScheduleDesk } from './schedules/schedule-desk.ts'
 import { settleBatch } from './settlement.ts'
-import type { MakeQueue } from './tasks/live-queue.ts'
+import type { QueueDesigns } from './tasks/live-queue.ts'
 import { taskEndOf, taskOutcomeOf } from './tasks/task-description.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
 import { type DueTimer, TimerWindow } from './timer-window.ts'
@@ -51,7 +51,7 @@ import { Waiters } from './waiters.ts'
 export interface EngineOptions {
   readonly store: Store
   readonly worker: WorkerPort<LiveExecution>
-  readonly makeQueue: MakeQueue
+  readonly designs: QueueDesigns
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
@@ -159,7 +159,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       committer,
       clock: ownClock,
       random: options.random,
-      makeQueue: options.makeQueue,
+      designs: options.designs,
       timerLookaheadMs: options.timerLookaheadMs,
       onClosed: (task) => this.taskEnds.tell(task.seq, taskOutcomeOf(task.record)),
       onReport: (task, { workflowId, runId, op }) => {

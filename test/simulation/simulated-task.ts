@@ -1,7 +1,7 @@
 /** The task of a simulation: it fails, yields, takes its time, and dies with its process, as its input says. */
 
-import type { PolicySetting } from '../../src/core/queue/policies.ts'
 import type { Clock } from '../../src/platform/clock.ts'
+import type { PolicySetting } from '../../src/protocol/queue-settings.ts'
 import { type Task, type TaskContext, task } from '../../src/sdk/tasks/task.ts'
 import type { EngineSettings } from '../../src/server/embedded-engine.ts'
 import { type CrashSite, randomFor } from './fault-plan.ts'

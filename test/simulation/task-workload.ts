@@ -37,7 +37,7 @@ export class TaskWorkload {
         engine.listTasks({ status: ['waiting', 'delayed', 'running'], limit: 1000 }),
       )
       if (page === undefined || page.tasks.length > 0) continue
-      const queues = (await this.#calls.ofTask('queues', 'all', [], (engine) => engine.queues())) ?? []
+      const queues = (await this.#calls.ofTask('queues', 'all', [], (engine) => engine.queues.list())) ?? []
       for (const { queue, waiting, running } of queues)
         if (waiting + running > 0)
           this.#world.faults.push(
