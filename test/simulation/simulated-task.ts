@@ -97,6 +97,10 @@ function run(world: World, instance: TaskProcess, context: TaskContext, plan: Ta
   const calls = (world.stepCallsByKey.get(idempotencyKey) ?? 0) + 1
   world.stepCallsByKey.set(idempotencyKey, calls)
   world.counters.stepCalls += 1
+  if (world.pausedSinceMs !== undefined && world.nowMs > world.pausedSinceMs)
+    world.faults.push(
+      `task ${id} began at ${world.nowMs}, and its queue is paused since ${world.pausedSinceMs}`,
+    )
   const call: TaskCall = {
     atMs: instance.clock.nowMs(),
     id,

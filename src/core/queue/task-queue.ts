@@ -53,7 +53,7 @@ export interface TaskQueueChange {
 }
 
 const LANE_NAMES_MAX = 10_000
-/** See invariant 3: half a second at most. */
+/** See invariant 3; or as many as are in memory, if those are fewer. */
 const MOVED_FIRST = 10_000
 
 export class TaskQueue<Task extends QueuedTask> {
@@ -125,7 +125,7 @@ export class TaskQueue<Task extends QueuedTask> {
   /** So many more tasks wait where earlier settings have put them. */
   stray(count: number): void {
     this.#astray += count
-    this.#movedFirst = Math.min(this.#astray, MOVED_FIRST)
+    this.#movedFirst = Math.min(this.#astray, MOVED_FIRST, this.#windowTasks ?? MOVED_FIRST)
   }
 
   /** A task is astray no more: it is about to be added, or waits no more. */

@@ -104,6 +104,7 @@ export class TaskDesk {
       store,
       committer,
       memory: this.#memory,
+      windowTasks: options.designs.windowTasks,
       isRunning: (task) => this.attempts.has(task),
       move: (task) => {
         this.#queueOf(task).moved()

@@ -22,6 +22,8 @@ export interface TaskMoverOptions {
   readonly store: TaskReads
   readonly committer: Committer
   readonly memory: TaskMemory
+  /** Waiting tasks of a queue in memory, about: no more are moved in one commit. */
+  readonly windowTasks: number | undefined
   readonly isRunning: (task: LiveTask) => boolean
   /** Puts a task that is astray where the present settings want it. */
   readonly move: (task: LiveTask) => void
@@ -79,13 +81,13 @@ export class TaskMover {
   }
 
   async #moveAll(live: LiveQueue, lanes: AstrayLane[]): Promise<void> {
-    const { committer, isDraining, ask } = this.#options
+    const { committer, isDraining, ask, windowTasks = ROWS } = this.#options
     const generation = this.#generation
     while (lanes.length > 0 && !isDraining()) {
       const round = lanes.splice(0, LANES)
       for (const { batch } of round) if (batch?.isDone === false) await this.#durable(batch)
       if (generation !== this.#generation) return
-      const limit = Math.ceil(ROWS / round.length)
+      const limit = Math.ceil(Math.min(ROWS, windowTasks) / round.length)
       const pages = await this.#read(live, round, limit)
       if (generation !== this.#generation) return
       // In the turn in which they came: what memory says of their tasks holds now.
