@@ -18,7 +18,8 @@ const engine = await createEngine({
 process.stdout.write('ready\n')
 const policies = ['fcfs', 'sjf', 'priority', 'round-robin'] as const
 for (;;) {
-  await pause(random() * 60)
+  // The first tasks are moved before any starts.
+  await pause(100 + random() * 300)
   const policy = policies[Math.floor(random() * policies.length)] ?? 'fcfs'
   const keyConcurrency = random() < 0.5 ? 2 : null
   const { revision } = await engine.queues.set('default', { policy, keyConcurrency })
