@@ -91,6 +91,11 @@ export class TaskQueue<Task extends QueuedTask> {
     return this.#astray
   }
 
+  /** Nothing of it starts, whatever has been moved. */
+  get isHeld(): boolean {
+    return this.isPaused || this.#movedFirst > 0
+  }
+
   isAstray({ lane }: Pick<Task, 'lane'>): boolean {
     return lane.policy !== this.policyTag
   }

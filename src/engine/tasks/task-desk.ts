@@ -101,6 +101,7 @@ export class TaskDesk {
       onLeft: (live, lanes) => this.#mover.begin(live, lanes, committer.open),
     })
     this.#mover = new TaskMover({
+      clock,
       store,
       committer,
       memory: this.#memory,

@@ -2,7 +2,9 @@
  * Moves tasks that wait where earlier settings of their queue have put them, in the background, while the queue goes on.
  *
  * The lanes that a change leaves behind are read from the store, page by page in their old order, several lanes at a time
- * in turn. Each task on a page is placed anew and written; when that is durable, the next pages are read.
+ * in turn. Each task on a page is placed anew and written; when that is durable, the next pages are read. A task that was
+ * just moved may start after the commit of that, and takes a worker's place until then: so while more of them could start
+ * than a page has, it rests after each page for as long as the page took.
  *
  * 1. Nothing is ever put into a lane that was left behind: a change gives all lanes new names. What leaves it meanwhile
  *    does so by its own change. So each task is moved once, by the page or by its own change, whichever is first.
@@ -11,6 +13,7 @@
  * 3. When all pages were read none is astray: else a task was lost, and the engine stops.
  * 4. After a crash the lanes are found in the store by their names, and the move goes on with what it had not moved.
  */
+import type { Clock } from '../../platform/clock.ts'
 import type { TaskReads, TaskRow } from '../../store/contract/task-rows.ts'
 import type { Committer } from '../committer.ts'
 import { NO_RUN } from '../no-run.ts'
@@ -19,6 +22,7 @@ import { type LiveTask, taskOfRow } from './live-task.ts'
 import type { TaskMemory } from './task-memory.ts'
 
 export interface TaskMoverOptions {
+  readonly clock: Clock
   readonly store: TaskReads
   readonly committer: Committer
   readonly memory: TaskMemory
@@ -81,12 +85,13 @@ export class TaskMover {
   }
 
   async #moveAll(live: LiveQueue, lanes: AstrayLane[]): Promise<void> {
-    const { committer, isDraining, ask, windowTasks = ROWS } = this.#options
+    const { clock, committer, isDraining, ask, windowTasks = ROWS } = this.#options
     const generation = this.#generation
     while (lanes.length > 0 && !isDraining()) {
       const round = lanes.splice(0, LANES)
       for (const { batch } of round) if (batch?.isDone === false) await this.#durable(batch)
       if (generation !== this.#generation) return
+      const begunMs = clock.tickMs?.() ?? 0
       const limit = Math.ceil(Math.min(ROWS, windowTasks) / round.length)
       const pages = await this.#read(live, round, limit)
       if (generation !== this.#generation) return
@@ -99,6 +104,10 @@ export class TaskMover {
           lanes.push({ ...lane, after: { rank: last.rank, seq: last.seq } })
       })
       if (moved > 0) await this.#durable(committer.open)
+      if (generation !== this.#generation) return
+      // What has been moved is to start, too.
+      const { queue } = live
+      if (!queue.isHeld && queue.backlog.size > ROWS) await this.#rest((clock.tickMs?.() ?? 0) - begunMs)
       if (generation !== this.#generation) return
     }
     this.#lanes.delete(live)
@@ -122,6 +131,11 @@ export class TaskMover {
     if (task.record.status !== 'waiting' || isRunning(task) || !queue.isAstray(task)) return false
     move(task)
     return true
+  }
+
+  #rest(ms: number): Promise<void> {
+    const { clock } = this.#options
+    return new Promise((resolve) => void (ms > 0 ? clock.after(ms, resolve) : clock.defer(resolve)))
   }
 
   /** Also when it is dropped: then everything is read again. */
