@@ -130,8 +130,10 @@ export class ClientCalls implements ClientPort {
       }
       if (execution.run === undefined)
         throw new PerdureError('QUERY_FAILED', `execution ${key.workflowId} has not started: it is delayed`)
-      const answer = execution.run.query(name, payload)
+      const answer = await execution.run.query(name, payload)
       await this.#durable(execution)
+      // Its worker was lost: the code is live somewhere else, or soon will be.
+      if (answer === undefined) return await this.query({ key, runId }, name, payload)
       if (!answer.ok) throw errorOf(answer.failure)
       return answer.result
     } finally {
@@ -219,7 +221,7 @@ export class ClientCalls implements ClientPort {
       const { state } = execution
       if (!isClosed(state.status) && execution.run !== undefined) await this.#codeReady(execution)
       const { run } = execution
-      const code = { isLive: run !== undefined, waits: run?.waits() ?? [] }
+      const code = { isLive: run !== undefined, waits: (await run?.waits()) ?? [] }
       const explanation = whyExecutionWaits(state, code, clock.nowMs())
       const numbers = tasksOf(state)
       await this.#durable(execution)
@@ -372,8 +374,9 @@ export class ClientCalls implements ClientPort {
       throw parkedError(execution)
     }
     // Code that is loaded anew is not idle either.
-    while (!execution.isCodeIdle && this.#engine.table.get(execution.state.runId) === execution) {
-      await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
+    const { runId } = execution.state
+    while (!execution.isCodeIdle && this.#engine.table.get(runId) === execution) {
+      await this.#engine.codeIdles.next(runId).told
       this.#engine.assertOpen()
     }
   }

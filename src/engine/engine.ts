@@ -21,7 +21,13 @@ import type { RunId } from '../protocol/ids.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { TaskOutcome } from '../protocol/task-port.ts'
-import type { StepDispatch, TurnReport, WorkerHost, WorkerPort } from '../protocol/worker-port.ts'
+import type {
+  ArrivedCode,
+  RemoteWorkerHost,
+  StepDispatch,
+  TurnReport,
+  WorkerPort,
+} from '../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../protocol/workflow-command.ts'
 import type { CommitOutcome } from '../store/contract/batch.ts'
 import type { BatchBuilder } from '../store/contract/batch-builder.ts'
@@ -37,6 +43,7 @@ import { Mailbox } from './mailbox.ts'
 import type { OpenBatch } from './open-batch.ts'
 import { recover } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
+import { loseRuns, tryParked } from './remote-code.ts'
 import { ScheduleDesk } from './schedules/schedule-desk.ts'
 import { settleBatch } from './settlement.ts'
 import type { QueueDesigns } from './tasks/live-queue.ts'
@@ -70,7 +77,7 @@ export interface EngineOptions {
 /** `close` waits at least so long for the commit in flight. */
 const MIN_COMMIT_WAIT_MS = 1000
 
-export class Engine implements WorkerHost<LiveExecution> {
+export class Engine implements RemoteWorkerHost<LiveExecution> {
   readonly options: EngineOptions
   readonly counters = noCounts()
   readonly committer: Committer
@@ -82,6 +89,8 @@ export class Engine implements WorkerHost<LiveExecution> {
   readonly watchers = new Waiters<RunId, TerminalEvent>()
   /** Told when the end of a run was committed. */
   readonly ends = new Waiters<RunId, TerminalEvent>()
+  /** Told when the code of a run has had every event and waits, or is gone. */
+  readonly codeIdles = new Waiters<RunId, void>()
   /** Told when the end of a task was committed. */
   readonly taskEnds = new Waiters<TaskSeq, TaskOutcome>()
   readonly tasks: TaskDesk
@@ -141,6 +150,7 @@ export class Engine implements WorkerHost<LiveExecution> {
         this.tasks.schedule(key.namespace, { workflowId: key.workflowId, runId, op: command.op }, command),
       onTerminal: (execution) => this.updates.closed(execution),
       onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),
+      onCodeIdle: (execution) => this.codeIdle(execution),
       onWithdrawn: (execution) => this.reload(execution),
     })
     const { committer, table, transitions } = this
@@ -152,7 +162,7 @@ export class Engine implements WorkerHost<LiveExecution> {
       tasks: () => this.tasks,
       onError,
     })
-    this.updates = new UpdateDesk({ committer, transitions })
+    this.updates = new UpdateDesk({ committer, transitions, guarded: (call) => this.guarded(call) })
     this.tasks = new TaskDesk({
       store,
       logger,
@@ -286,8 +296,7 @@ export class Engine implements WorkerHost<LiveExecution> {
   get #isDrained(): boolean {
     const { worker } = this.options
     return (
-      worker.busyRuns === 0 &&
-      worker.runningSteps === 0 &&
+      worker.isQuiet &&
       this.committer.isIdle &&
       this.tasks.isIdle &&
       this.schedules.isIdle &&
@@ -395,6 +404,20 @@ export class Engine implements WorkerHost<LiveExecution> {
     reloadExecution(this, execution)
   }
 
+  codeIdle({ state }: LiveExecution): void {
+    if (this.codeIdles.size > 0) this.codeIdles.tell(state.runId, undefined)
+  }
+
+  onRunsLost(executions: readonly LiveExecution[]): void {
+    if (this.#state === 'running') loseRuns(this, executions)
+  }
+
+  onCodeArrived(code: readonly ArrivedCode[]): void {
+    const generation = this.#generation
+    const isWanted = (): boolean => generation === this.#generation && this.#state === 'running'
+    tryParked(this, code, isWanted).catch((error) => isWanted() && this.fail(error))
+  }
+
   #onStep(execution: LiveExecution, command: Command): void {
     if (execution.run === undefined || this.#failure !== undefined) return
     try {
@@ -406,7 +429,7 @@ export class Engine implements WorkerHost<LiveExecution> {
   }
 
   #waiters() {
-    return [this.watchers, this.ends, this.taskEnds]
+    return [this.watchers, this.ends, this.taskEnds, this.codeIdles]
   }
 
   withIds(command: WorkflowCommand): WorkflowCommand {

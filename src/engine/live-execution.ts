@@ -39,6 +39,8 @@ export class LiveExecution {
   pins = 0
   /** Updates that wait for a handler, and accepted ones that wait for their result. */
   updateRequests: UpdateRequest[] | undefined
+  /** The code, in another process, was asked to validate one of them. */
+  isAskedToValidate = false
   updateWaiters: Map<string, UpdateRequest[]> | undefined
   /** Limits whose approach was logged. */
   limitsWarned: Set<string> | undefined

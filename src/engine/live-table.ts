@@ -72,6 +72,10 @@ export class LiveTable {
     return this.#byKey.get(text)
   }
 
+  all(): Iterable<LiveExecution> {
+    return this.#byRun.values()
+  }
+
   shardOf(key: WorkflowKey): number {
     return shardOf(key, this.#options.shards)
   }

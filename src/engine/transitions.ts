@@ -51,6 +51,8 @@ export interface TransitionsOptions {
   ) => void
   readonly onTerminal: (execution: LiveExecution) => void
   readonly onUpdateCompleted: (execution: LiveExecution, updateId: string) => void
+  /** The code has had every event and waits, or is gone. */
+  readonly onCodeIdle: (execution: LiveExecution) => void
   /** An operation was withdrawn: the code has to be replayed without it. */
   readonly onWithdrawn: (execution: LiveExecution) => void
 }
@@ -102,13 +104,15 @@ export class Transitions {
     state.key = started.key
     const isDue = started.notBefore === undefined || started.notBefore <= clock.nowMs()
     const { workflow, version } = started
-    if (isDue && worker.supports(workflow, version)) {
+    if (isDue && worker.supports(workflow, version, started.key.namespace)) {
       const info = { key: started.key, runId, workflow, version }
       execution.run = worker.activate({ owner: execution, info, history: [] })
     }
+    const build = execution.run?.build
+    const begun = build === undefined ? started : { ...started, buildId: build }
     this.apply(
       execution,
-      signals === undefined ? { type: 'start', started } : { type: 'start', started, signals },
+      signals === undefined ? { type: 'start', started: begun } : { type: 'start', started: begun, signals },
     )
     // The time may have come just now, after it was looked at: then the kernel has armed no timer.
     if (!isDue && state.notBefore <= state.startedAt)
@@ -140,11 +144,11 @@ export class Transitions {
    */
   activate(execution: LiveExecution, history: readonly SequencedEvent[]): void {
     const { state } = execution
-    const { key, runId, workflow, version } = state
+    const { key, runId, workflow, version, build } = state
     execution.areSignalsKnown = state.signals === undefined
     if (isClosed(state.status) || state.notBefore > this.#options.clock.nowMs()) return
-    if (this.#options.worker.supports(workflow, version)) {
-      const info = { key, runId, workflow, version }
+    if (this.#options.worker.supports(workflow, version, key.namespace)) {
+      const info = { key, runId, workflow, version, build }
       execution.run = this.#options.worker.activate({ owner: execution, info, history })
       execution.isCodeIdle = false
     } else if (state.status !== 'parked') {
@@ -212,6 +216,7 @@ export class Transitions {
     execution.run = undefined
     execution.isCodeIdle = true
     run.evict()
+    this.#options.onCodeIdle(execution)
   }
 
   /** The commit that a step had to wait for has happened. */

@@ -14,6 +14,7 @@ export interface ReportingEngine {
   readonly committer: Committer
   readonly transitions: Transitions
   readonly updates: UpdateDesk
+  codeIdle(execution: LiveExecution): void
   /** Ids are inputs of the kernel: new runs and tasks get theirs here. */
   withIds(command: WorkflowCommand): WorkflowCommand
 }
@@ -35,6 +36,7 @@ export function takeReport(engine: ReportingEngine, report: TurnReport<LiveExecu
   if (isClosed(execution.state.status)) transitions.deactivate(execution)
   else if (execution.updateRequests !== undefined) engine.updates.tryAll(execution)
   transitions.finish(execution)
+  if (execution.isCodeIdle) engine.codeIdle(execution)
 }
 
 function park({ options, transitions }: ReportingEngine, execution: LiveExecution, failure: Failure): void {

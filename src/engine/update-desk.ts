@@ -2,6 +2,7 @@
 import { PerdureError } from '../protocol/errors.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { type Failure, platformFailure } from '../protocol/failure.ts'
+import type { UpdateVerdict } from '../protocol/worker-port.ts'
 import type { Committer } from './committer.ts'
 import type { LiveExecution, UpdateRequest } from './live-execution.ts'
 import type { Transitions } from './transitions.ts'
@@ -9,7 +10,11 @@ import type { Transitions } from './transitions.ts'
 export interface UpdateDeskOptions {
   readonly committer: Committer
   readonly transitions: Transitions
+  /** A failure of what is called stops the engine. */
+  readonly guarded: <A extends unknown[]>(call: (...args: A) => void) => (...args: A) => void
 }
+
+const NONE_KNOWN: ReadonlyMap<UpdateRequest, UpdateVerdict> = new Map()
 
 export class UpdateDesk {
   readonly #options: UpdateDeskOptions
@@ -28,14 +33,20 @@ export class UpdateDesk {
     this.tryAll(execution)
   }
 
-  /** Validates what waits; a request whose handler is not there yet goes on waiting for it. */
-  tryAll(execution: LiveExecution): void {
+  /**
+   * Validates what waits; a request whose handler is not there yet goes on waiting for it.
+   *
+   * @param known verdicts of the code as it is now
+   */
+  tryAll(execution: LiveExecution, known: ReadonlyMap<UpdateRequest, UpdateVerdict> = NONE_KNOWN): void {
     const requests = execution.updateRequests
     // Code that has events to come may still register the handler, or change what the validator sees.
-    if (requests === undefined || execution.run === undefined || !execution.isCodeIdle) return
+    const { run } = execution
+    if (requests === undefined || run === undefined || !execution.isCodeIdle || execution.isAskedToValidate)
+      return
     const { transitions } = this.#options
     const waiting: UpdateRequest[] = []
-    for (const request of requests) {
+    for (const [i, request] of requests.entries()) {
       const { updateId, name, payload } = request
       // One before it was accepted: this one is validated against what that one leaves.
       if (!execution.isCodeIdle) {
@@ -46,7 +57,12 @@ export class UpdateDesk {
         this.#join(execution, request)
         continue
       }
-      const verdict = execution.run.validateUpdate(name, payload)
+      const verdict = known.get(request) ?? run.validateUpdate(name, payload)
+      if (verdict instanceof Promise) {
+        this.#validateLater(execution, verdict, request, known)
+        waiting.push(...requests.slice(i))
+        break
+      }
       if (verdict === 'unknown') waiting.push(request)
       else if (verdict === 'accepted') {
         transitions.apply(execution, { type: 'update', updateId, name, payload })
@@ -54,6 +70,32 @@ export class UpdateDesk {
       } else this.#reject(execution, request, verdict)
     }
     execution.updateRequests = waiting.length === 0 ? undefined : waiting
+  }
+
+  /**
+   * Goes on with the verdict of a worker in another process. It counts if the code has had no event since it was asked for:
+   * the worker says things in order, so that the code is idle only when what it said before has come.
+   */
+  #validateLater(
+    execution: LiveExecution,
+    asked: Promise<UpdateVerdict | undefined>,
+    request: UpdateRequest,
+    known: ReadonlyMap<UpdateRequest, UpdateVerdict>,
+  ): void {
+    const { run } = execution
+    execution.isAskedToValidate = true
+    asked.then(
+      this.#options.guarded((verdict) => {
+        execution.isAskedToValidate = false
+        if (verdict === undefined || execution.run !== run) return this.tryAll(execution)
+        if (!execution.isCodeIdle) return
+        this.tryAll(execution, new Map(known).set(request, verdict))
+        this.#options.transitions.finish(execution)
+      }),
+      this.#options.guarded((error) => {
+        throw error
+      }),
+    )
   }
 
   completed(execution: LiveExecution, updateId: string): void {

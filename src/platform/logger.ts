@@ -1,6 +1,7 @@
 /** Logs: one JSON line per record, as pino writes them. */
 
 import { inspect } from 'node:util'
+import type { Json } from '../protocol/json.ts'
 
 export type LogFields = { readonly [name: string]: unknown }
 
@@ -50,6 +51,15 @@ function lineOf(record: LogFields, fields: LogFields | undefined): string {
       ...record,
       fields: inspect(fields, { depth: 4, breakLength: Number.POSITIVE_INFINITY }),
     })
+  }
+}
+
+/** The fields of a record as its line would have them, for another process to write. */
+export function plainFields(fields: LogFields): { readonly [name: string]: Json } {
+  try {
+    return JSON.parse(JSON.stringify(fields, plainError))
+  } catch {
+    return { fields: inspect(fields, { depth: 4, breakLength: Number.POSITIVE_INFINITY }) }
   }
 }
 

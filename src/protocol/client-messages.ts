@@ -29,7 +29,7 @@ import {
   table,
   text,
 } from './shapes.ts'
-import { TASK_PRIORITY } from './task-port.ts'
+import { priorityShape, requirementsShape, retryShape, timeoutsShape } from './task-shapes.ts'
 import { TASK_STATUSES } from './task-status.ts'
 
 export const CLIENT_PROTOCOL = 'perdure.client.v1'
@@ -59,20 +59,6 @@ const time = number(0, 8.64e15)
 const attributes = table(scalar(4096), 64)
 const target = object({ key: object({ namespace: name, workflowId: name }), runId: optional(name) })
 const taskTarget = object({ namespace: name, id: name })
-const retry = object({
-  maxAttempts: integer(1),
-  initialMs: number(),
-  maxMs: number(),
-  backoff: oneOf('full-jitter', 'decorrelated'),
-  nonRetryable: list(text(), 1000),
-})
-const timeouts = object({
-  scheduleToStartMs: optional(number()),
-  startToCloseMs: optional(number()),
-  scheduleToCloseMs: optional(number()),
-  heartbeatMs: optional(number()),
-})
-const priority = integer(TASK_PRIORITY.least, TASK_PRIORITY.most)
 const taskRequest = object({
   namespace: name,
   name,
@@ -80,19 +66,13 @@ const taskRequest = object({
   input: payload,
   id: optional(name),
   key: optional(name),
-  priority: optional(priority),
+  priority: optional(priorityShape),
   estimateMs: optional(number()),
-  requires: optional(
-    object({
-      cpu: optional(number()),
-      memoryMb: optional(number()),
-      labels: optional(table(name, 100)),
-    }),
-  ),
+  requires: optional(requirementsShape),
   affinity: optional(name),
   delayMs: optional(number(0, 8.64e15)),
-  retry: optional(retry),
-  timeouts: optional(timeouts),
+  retry: optional(retryShape),
+  timeouts: optional(timeoutsShape),
   dedupe: optional(object({ key: name, forMs: optional(number()) })),
   debounce: optional(object({ key: name, waitMs: number(), maxWaitMs: optional(number()) })),
 })
@@ -220,7 +200,7 @@ export const CLIENT_METHODS = {
   'tasks.cancel': args(taskTarget, options),
   'tasks.retry': args(taskTarget),
   'tasks.retryMany': args(taskQuery),
-  'tasks.reprioritise': args(taskTarget, priority),
+  'tasks.reprioritise': args(taskTarget, priorityShape),
   'tasks.delete': args(taskTarget),
   'schedules.create': args(
     taskTarget,

@@ -30,7 +30,7 @@ export interface ExecutionStarted extends At {
   readonly workflow: string
   readonly version: string
   readonly input: Payload
-  /** Build of the program that accepted the start. */
+  /** Build of the worker that its code began on, if that worker said it. */
   readonly buildId?: string
   readonly parent?: ParentLink
   readonly depth?: number

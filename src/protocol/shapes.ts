@@ -156,6 +156,28 @@ export function object<F extends Fields>(fields: F): Shape<ObjectOf<F>> {
   }
 }
 
+/** An object of one of several kinds: its field `field` says which. */
+export function variant<T extends object, F extends keyof T & string>(
+  field: F,
+  shapes: { readonly [K in T[F] & string]: Shape<object> },
+): Shape<T> {
+  return (value) => {
+    const kind = plain(value)[field]
+    if (typeof kind !== 'string' || !Object.hasOwn(shapes, kind))
+      throw new Mismatch(`there is no ${field} ${JSON.stringify(kind)?.slice(0, 100)}`)
+    // The one cast: the shape is that of the kind.
+    return Object.assign({ [field]: kind }, shapes[kind as T[F] & string](value)) as unknown as T
+  }
+}
+
+/** Looked at, and taken with all of its fields: of a side that is trusted. */
+export function asIs<T>(shape: Shape<unknown>): Shape<T> {
+  return (value) => {
+    shape(value)
+    return value as T
+  }
+}
+
 export const payload: Shape<Payload> = (value) => {
   if (
     !Array.isArray(value) ||

@@ -11,6 +11,7 @@
  */
 import { PerdureError } from './errors.ts'
 import type { Failure } from './failure.ts'
+import type { Limits } from './limits.ts'
 import type { Payload } from './payload.ts'
 import {
   failure,
@@ -27,6 +28,14 @@ import {
   text,
 } from './shapes.ts'
 import type { TaskRequirements } from './task-port.ts'
+import {
+  type RunMessage,
+  type RunReport,
+  runMessages,
+  runReports,
+  type WorkflowCode,
+  workflowCode,
+} from './workflow-messages.ts'
 
 export const WORKER_PROTOCOL = 'perdure.worker.v1'
 
@@ -40,6 +49,8 @@ export interface WorkerHello {
   readonly namespace: string
   /** Names of the tasks that it has code for. */
   readonly tasks: readonly string[]
+  /** Workflows that it has code for. Default: none. */
+  readonly workflows?: readonly WorkflowCode[]
   /** Default: all queues of the namespace. */
   readonly queues?: readonly string[]
   /** Tasks that it takes at once. */
@@ -76,6 +87,9 @@ export type WorkerMessage =
     }
   /** It takes so many tasks at once from now on. */
   | { readonly type: 'credits'; readonly total: number }
+  /** It ends soon: it gets no more runs, and those that it has go to others, once no step of theirs runs here. */
+  | { readonly type: 'leave' }
+  | RunReport
 
 export type EngineMessage =
   | {
@@ -84,6 +98,8 @@ export type EngineMessage =
       /** The engine pings this often; either side gives the other up after three of them without a word. */
       readonly heartbeatMs: number
       readonly payloadBytes: number
+      /** Of the engine, for workflow code; those that are absent have their defaults. */
+      readonly limits?: Partial<Limits>
     }
   | {
       readonly type: 'task'
@@ -102,12 +118,23 @@ export type EngineMessage =
   | { readonly type: 'rejected'; readonly token: string; readonly reason: string }
   /** The engine closes the connection for this. */
   | { readonly type: 'error'; readonly code: string; readonly message: string }
+  | RunMessage
 
 const CREDITS_MAX = 100_000
 const token = text(64)
 const name = identifier()
 const share = number(0, 1)
 const names = list(name, 10_000)
+
+const limit = optional(integer(1))
+const limits = {
+  payloadBytes: limit,
+  historyEvents: limit,
+  pendingOperations: limit,
+  queuedSignals: limit,
+  childDepth: limit,
+  idBytes: limit,
+} satisfies { readonly [K in keyof Limits]: typeof limit }
 
 const workerMessages: {
   readonly [T in WorkerMessage['type']]: Shape<Omit<WorkerMessage & { type: T }, 'type'>>
@@ -117,6 +144,7 @@ const workerMessages: {
     build: optional(name),
     namespace: name,
     tasks: names,
+    workflows: optional(list(workflowCode, 10_000)),
     queues: optional(names),
     credits: integer(0, CREDITS_MAX),
     zone: optional(name),
@@ -124,6 +152,8 @@ const workerMessages: {
     weight: optional(number(1e-6, 1000)),
     capacity: optional(object({ cpu: optional(number()), memoryMb: optional(number()) })),
   }),
+  leave: object({}),
+  ...runReports,
   completed: object({ token, result: payload }),
   failed: object({ token, failure }),
   yielded: object({ token, checkpoint: payload }),
@@ -144,7 +174,13 @@ const workerMessages: {
 const engineMessages: {
   readonly [T in EngineMessage['type']]: Shape<Omit<EngineMessage & { type: T }, 'type'>>
 } = {
-  welcome: object({ worker: name, heartbeatMs: integer(1), payloadBytes: integer(1) }),
+  welcome: object({
+    worker: name,
+    heartbeatMs: integer(1),
+    payloadBytes: integer(1),
+    limits: optional(object(limits)),
+  }),
+  ...runMessages,
   task: object({
     token,
     id: name,

@@ -18,6 +18,8 @@ export interface RunInfo {
   readonly runId: RunId
   readonly workflow: string
   readonly version: string
+  /** Build of the worker that its code began on, if that worker said it. */
+  readonly build?: string | undefined
 }
 
 export interface Activation<Owner> {
@@ -36,6 +38,9 @@ export interface StepDispatch {
 export type CallResult =
   | { readonly ok: true; readonly result: Payload }
   | { readonly ok: false; readonly failure: Failure }
+
+/** `unknown`: no handler is registered (yet). */
+export type UpdateVerdict = 'accepted' | 'unknown' | Failure
 
 export interface CodeWait {
   readonly op: Operation
@@ -64,26 +69,31 @@ export interface TurnReport<Owner> {
 }
 
 export interface WorkerPort<Owner> {
-  /** True if this worker has code for the workflow and version. */
-  supports(workflow: string, version: string): boolean
+  /** True if there is code for the workflow and version, or will be soon. */
+  supports(workflow: string, version: string, namespace: string): boolean
   activate(activation: Activation<Owner>): ActiveRun
-  /** Runs that have events to deliver or commands to report. */
+  /** Runs in this process that have events to deliver or commands to report. */
   readonly busyRuns: number
-  /** Step attempts whose functions have not settled. */
+  /** Step attempts in this process whose functions have not settled. */
   readonly runningSteps: number
+  /** No code runs, here or anywhere, and nothing that it said is on its way. */
+  readonly isQuiet: boolean
 }
 
 /** A run whose code is live in a worker. */
 export interface ActiveRun {
+  /** Of the worker, if it says one. */
+  readonly build?: string | undefined
   deliver(seq: number, event: DeliveredEvent): void
   runStep(step: StepDispatch): void
   /** Aborts the signal of a running step attempt. */
   abortStep(op: Operation): void
-  query(name: string, payload: Payload): CallResult
-  /** Runs the validator of an update. `unknown`: no handler is registered (yet). */
-  validateUpdate(name: string, payload: Payload): 'accepted' | 'unknown' | Failure
+  /** Undefined: the run is not live there any more. */
+  query(name: string, payload: Payload): CallResult | Promise<CallResult | undefined>
+  /** Runs the validator of an update. */
+  validateUpdate(name: string, payload: Payload): UpdateVerdict | Promise<UpdateVerdict | undefined>
   /** Waits for signals: those without a time limit are known to the code alone. */
-  waits(): readonly CodeWait[]
+  waits(): readonly CodeWait[] | Promise<readonly CodeWait[]>
   /** Forgets the run: its code never runs again, its running steps are aborted and their results ignored. */
   evict(): void
 }
@@ -93,4 +103,18 @@ export interface WorkerHost<Owner> {
   onTurn(reports: readonly TurnReport<Owner>[]): void
   onStepCompleted(owner: Owner, step: StepDispatch, result: Payload): void
   onStepFailed(owner: Owner, step: StepDispatch, failure: Failure): void
+}
+
+/** What workers in other processes may bring about besides. */
+export interface RemoteWorkerHost<Owner> extends WorkerHost<Owner> {
+  /** Their code is not live any more: it has to be activated again, unless it waits for nothing but an event. */
+  onRunsLost(owners: readonly Owner[]): void
+  /** Code is there that may have been missing. */
+  onCodeArrived(code: readonly ArrivedCode[]): void
+}
+
+export interface ArrivedCode {
+  readonly namespace: string
+  readonly workflow: string
+  readonly version: string
 }

@@ -7,6 +7,7 @@ import type { EngineCounters } from '../engine/engine-counters.ts'
 import type { LiveExecution } from '../engine/live-execution.ts'
 import { Retention } from '../engine/retention.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
+import { WorkflowCrew } from '../engine/workers/workflow-crew.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../platform/logger.ts'
 import { type Randomness, systemRandomness } from '../platform/randomness.ts'
@@ -30,7 +31,10 @@ import { type QueueSettings, queueDesigns } from './queue-settings.ts'
 export interface EngineSettings {
   /** `'memory'`, `'sqlite:PATH'`, or a store. */
   readonly store: string | Store
-  /** Default: none. */
+  /**
+   * Workflows whose code runs in this process; workers (`createWorker`) may have others. Default: none, and executions are
+   * started also while no worker with their code is connected.
+   */
   readonly workflows?: readonly Workflow[]
   /** Tasks that this engine runs. Default: none. */
   readonly tasks?: readonly Task[]
@@ -66,6 +70,8 @@ export interface EngineSeams {
   readonly enter?: EmbeddedWorkerOptions['enter']
   readonly timerLookaheadMs?: number
   readonly timerPageRows?: number
+  /** How long runs wait for workflow code whose last worker has left. */
+  readonly codeGraceMs?: number
   /** Waiting tasks of a queue in memory, about. */
   readonly taskWindow?: number
 }
@@ -167,14 +173,14 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
   const graceMs = durationMs(settings.shutdownGrace ?? '10s')
   const retentionMs = optionalMs(settings.retention)
-  const { worker, taskWorker } = localWorkers(settings, seams, { clock, logger, limits })
+  const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
   const designs = queueDesigns(settings.queues ?? [], { random, windowTasks: seams.taskWindow })
   const store = await openStore(settings.store)
   const { timerLookaheadMs, timerPageRows } = seams
   const engine = new Engine({
     store,
-    worker,
+    worker: workflows,
     designs,
     clock,
     logger,
@@ -187,10 +193,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     ...(timerPageRows === undefined ? {} : { timerPageRows }),
     ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
   })
-  worker.connect(engine)
-  taskWorker.connect(engine.tasks.attempts)
-  const credits = settings.taskConcurrency ?? DEFAULT_TASK_CONCURRENCY
-  engine.tasks.attempts.join({ id: LOCAL_WORKER, credits, isLocal: true }, taskWorker)
+  connectWorkers(engine, { worker, taskWorker, workflows }, settings.taskConcurrency)
   try {
     await engine.open()
   } catch (error) {
@@ -206,7 +209,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     namespace,
     limits,
     warn: logger.warn,
-    knows: (workflow, version) => worker.supports(workflow, version),
+    knows: (workflow, version) => workflows.knows(workflow, version, namespace),
   }
   const listeners = new Set<Listener>()
   let closed: Promise<void> | undefined
@@ -227,8 +230,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     taskWorker,
     client,
     listen: async (options) => {
-      const { knows } = client
-      const listener = await listen({ engine, logger, limits, calls, knows }, options)
+      const listener = await listen({ engine, workflows, logger, limits, calls }, options)
       listeners.add(listener)
       return listener
     },
@@ -239,17 +241,40 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   }
 }
 
-/** What runs the code of this process. */
-function localWorkers(
-  { workflows = [], tasks = [] }: EngineSettings,
-  { enter }: EngineSeams,
+interface Workers extends Pick<OpenedEngine, 'worker' | 'taskWorker'> {
+  readonly workflows: WorkflowCrew<LiveExecution>
+}
+
+function connectWorkers(
+  engine: Engine,
+  { worker, taskWorker, workflows }: Workers,
+  credits = DEFAULT_TASK_CONCURRENCY,
+): void {
+  worker.connect(engine)
+  workflows.connect(engine)
+  const { attempts } = engine.tasks
+  taskWorker.connect(attempts)
+  attempts.join({ id: LOCAL_WORKER, credits, isLocal: true }, taskWorker)
+}
+
+/** What runs the code of this process, and whoever else runs workflows. */
+function workersOf(
+  { workflows, tasks = [] }: EngineSettings,
+  { enter, codeGraceMs }: EngineSeams,
   parts: { readonly clock: Clock; readonly logger: Logger; readonly limits: Limits },
-): Pick<OpenedEngine, 'worker' | 'taskWorker'> {
+): Workers {
+  const worker = new EmbeddedWorker<LiveExecution>({
+    workflows: workflows ?? [],
+    ...parts,
+    ...(enter === undefined ? {} : { enter }),
+  })
   return {
-    worker: new EmbeddedWorker<LiveExecution>({
-      workflows,
-      ...parts,
-      ...(enter === undefined ? {} : { enter }),
+    worker,
+    workflows: new WorkflowCrew({
+      local: worker,
+      clock: parts.clock,
+      isRemote: workflows === undefined,
+      ...(codeGraceMs === undefined ? {} : { graceMs: codeGraceMs }),
     }),
     taskWorker: new EmbeddedTaskWorker<LiveTask>({ tasks, ...parts }),
   }

@@ -24,10 +24,11 @@ import { type RunId, runIdOf } from '../../src/protocol/ids.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Message } from '../../src/protocol/message.ts'
 import { decodePayload, encodePayload } from '../../src/protocol/payload.ts'
-import type { ActiveRun, TurnReport } from '../../src/protocol/worker-port.ts'
+import type { TurnReport } from '../../src/protocol/worker-port.ts'
 import type { WorkflowCommand } from '../../src/protocol/workflow-command.ts'
 import type { Workflow } from '../../src/sdk/definition.ts'
 import { EmbeddedWorker } from '../../src/sdk/runtime/embedded-worker.ts'
+import type { LiveRun } from '../../src/sdk/runtime/live-run.ts'
 
 export const START_MS = 1_700_000_000_000
 export const KEY = { namespace: 'default', workflowId: 'w' }
@@ -64,7 +65,7 @@ export class KernelHarness {
   /** Set when the code does not match the history. */
   nondeterminism: Failure | undefined
   #worker: EmbeddedWorker<undefined>
-  #run: ActiveRun | undefined
+  #run: LiveRun<undefined> | undefined
   #deferred: (() => void) | undefined
   readonly #limits: Limits
 

@@ -91,6 +91,7 @@ function evolveExecution(state: ExecutionState, event: Event): void {
       state.key = event.key
       state.workflow = event.workflow
       state.version = event.version
+      state.build = event.buildId
       state.startedAt = event.at
       state.depth = event.depth ?? 0
       state.parent = event.parent

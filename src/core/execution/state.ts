@@ -68,6 +68,8 @@ export interface ExecutionState {
   key: WorkflowKey
   workflow: string
   version: string
+  /** Of the worker that its code began on. */
+  build: string | undefined
   status: ExecutionStatus
   /** Number of the last event: 0 before the first. */
   seq: number
@@ -104,6 +106,7 @@ export function emptyState(runId: RunId): ExecutionState {
     key: NO_KEY,
     workflow: '',
     version: '',
+    build: undefined,
     status: 'running',
     seq: 0,
     lastAt: 0,

@@ -14,7 +14,6 @@ import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type {
   Activation,
-  ActiveRun,
   StepDispatch,
   TurnReport,
   WorkerHost,
@@ -87,7 +86,11 @@ export class EmbeddedWorker<Owner> implements WorkerPort<Owner>, LiveRunHost<Own
     return this.#ready.length + this.#turned.length
   }
 
-  activate(activation: Activation<Owner>): ActiveRun {
+  get isQuiet(): boolean {
+    return this.busyRuns === 0 && this.runningSteps === 0
+  }
+
+  activate(activation: Activation<Owner>): LiveRun<Owner> {
     const { info, history } = activation
     const definition = this.#workflows.get(codeId(info.workflow, info.version))
     if (definition === undefined) throw new Error(`invariant: run ${info.runId} was activated without code`)

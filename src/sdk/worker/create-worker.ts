@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** `createWorker`: runs tasks of an engine in another process. */
+/** `createWorker`: runs tasks and workflows of an engine in another process. */
 import { WebSocket } from 'ws'
 import { systemClock } from '../../platform/clock.ts'
 import { type LoadProbe, loadProbe } from '../../platform/load-probe.ts'
@@ -8,6 +8,8 @@ import { platformFailure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
 import type { TaskWorkerHost } from '../../protocol/task-worker-port.ts'
 import { WORKER_PROTOCOL, type WorkerMessage } from '../../protocol/worker-messages.ts'
+import { installDeterminismGuards } from '../runtime/determinism-guards.ts'
+import { keepFloatingRejections } from '../runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../tasks/embedded-task-worker.ts'
 import { type Held, WorkerSession } from './worker-session.ts'
 import { type CheckedWorkerSettings, checkedWorkerSettings, type WorkerSettings } from './worker-settings.ts'
@@ -25,14 +27,16 @@ export async function createWorker(settings: WorkerSettings): Promise<Worker> {
 }
 
 /**
- * A worker. When its connection is lost, its tasks are aborted (the engine gives them to others), and it connects again,
- * with pauses that grow from 100 ms to 10 s.
+ * A worker. When its connection is lost, its tasks and its steps are aborted (the engine gives them to others), and it
+ * connects again, with pauses that grow from 100 ms to 10 s.
  */
 export class Worker implements AsyncDisposable {
   readonly #settings: CheckedWorkerSettings
   readonly #tasks: EmbeddedTaskWorker<Held>
   readonly #probe: LoadProbe = loadProbe()
   readonly #reporting: NodeJS.Timeout
+  /** What workflow code needs of the process. */
+  readonly #releases: (() => void)[] = []
   /** Set by the engine when it is connected. */
   readonly #limits: { -readonly [K in keyof Limits]: Limits[K] } = { ...DEFAULT_LIMITS }
   #session: WorkerSession | undefined
@@ -50,6 +54,8 @@ export class Worker implements AsyncDisposable {
     const { tasks, logger } = settings
     this.#tasks = new EmbeddedTaskWorker<Held>({ tasks, clock: systemClock, logger, limits: this.#limits })
     this.#tasks.connect(this.#host())
+    if (settings.workflows.length > 0) this.#releases.push(keepFloatingRejections())
+    if (settings.determinismGuards) this.#releases.push(installDeterminismGuards())
     this.#reporting = setInterval(() => this.#report(), LOAD_EVERY_MS)
     this.#connect()
   }
@@ -72,7 +78,15 @@ export class Worker implements AsyncDisposable {
     await new Promise<void>((resolve, reject) => void this.#waiting.push({ resolve, reject }))
   }
 
-  /** Takes no more tasks, lets those that run end (up to `shutdownGrace`), gives back the others, and disconnects. */
+  /** Executions whose code is live here. */
+  get executions(): number {
+    return this.#session?.runs ?? 0
+  }
+
+  /**
+   * Takes no more tasks, lets those that run end (up to `shutdownGrace`), and so steps of workflows; gives back the others,
+   * and disconnects.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -87,7 +101,7 @@ export class Worker implements AsyncDisposable {
     const session = this.#session
     session?.drain()
     const endMs = performance.now() + this.#settings.graceMs
-    while (session !== undefined && session.held > 0 && performance.now() < endMs)
+    while (session !== undefined && session.held + session.runs > 0 && performance.now() < endMs)
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     this.#stop(new PerdureError('ENGINE_CLOSED', 'the worker is closed'))
     session?.close(platformFailure('ENGINE_CLOSED', 'the worker closes'))
@@ -96,21 +110,24 @@ export class Worker implements AsyncDisposable {
   #stop(error: PerdureError): void {
     clearInterval(this.#reporting)
     this.#probe.stop()
+    for (const release of this.#releases.splice(0)) release()
     for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
 
   #connect(): void {
-    const { url, hello, logger } = this.#settings
+    const { url, hello, logger, workflows } = this.#settings
     const socket = new WebSocket(url, [WORKER_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
     this.#session = new WorkerSession({
       socket,
       hello: { ...hello, credits: Math.max(0, hello.credits - this.#stray) },
       worker: this.#tasks,
+      workflows,
+      limits: this.#limits,
       logger,
-      onWelcome: ({ worker, payloadBytes }) => {
+      onWelcome: ({ worker, payloadBytes, limits }) => {
         this.#id = worker
         this.#failures = 0
-        this.#limits.payloadBytes = payloadBytes
+        Object.assign(this.#limits, limits, { payloadBytes })
         for (const { resolve } of this.#waiting.splice(0)) resolve()
       },
       onEnd: (refusal, unended) => {

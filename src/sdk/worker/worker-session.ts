@@ -5,11 +5,13 @@
  * sent: the tokens are void.
  */
 import type { WebSocket } from 'ws'
+import { systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
+import type { Limits } from '../../protocol/limits.ts'
 import type { TaskDispatch, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import {
   type EngineMessage,
@@ -17,6 +19,8 @@ import {
   type WorkerHello,
   type WorkerMessage,
 } from '../../protocol/worker-messages.ts'
+import type { Workflow } from '../definition.ts'
+import { WorkflowSession } from './workflow-session.ts'
 
 /** One dispatch: what the code of a task is known by. */
 export interface Held {
@@ -28,6 +32,9 @@ export interface WorkerSessionOptions {
   readonly socket: WebSocket
   readonly hello: WorkerHello
   readonly worker: TaskWorkerPort<Held>
+  readonly workflows: readonly Workflow[]
+  /** Of the engine, once it has said them. */
+  readonly limits: Limits
   readonly logger: Logger
   readonly onWelcome: (welcome: EngineMessage & { readonly type: 'welcome' }) => void
   /**
@@ -43,6 +50,7 @@ export class WorkerSession {
   readonly #held = new Map<string, Held>()
   /** Aborted by the engine, and their functions go on. */
   readonly #aborted = new Set<Held>()
+  readonly #code: WorkflowSession
   #stopPulse: (() => void) | undefined
   #refusal: PerdureError | undefined
   #isDraining = false
@@ -52,6 +60,14 @@ export class WorkerSession {
     this.#options = options
     const { socket, hello, logger } = options
     this.#out = new OutgoingMessages(socket)
+    const { workflows, limits } = options
+    this.#code = new WorkflowSession({
+      workflows,
+      clock: systemClock,
+      logger,
+      limits,
+      send: (report) => this.send(report),
+    })
     socket.on('open', () => this.#out.send(hello))
     socket.on('message', (data) => {
       if (!this.#isEnded) this.#onFrame(String(data))
@@ -63,6 +79,11 @@ export class WorkerSession {
   /** Dispatches whose end is still to be told. */
   get held(): number {
     return this.#held.size
+  }
+
+  /** Runs of workflows that are live here. */
+  get runs(): number {
+    return this.#code.live
   }
 
   send(message: WorkerMessage): void {
@@ -85,6 +106,7 @@ export class WorkerSession {
   drain(): void {
     this.#isDraining = true
     this.send({ type: 'credits', total: 0 })
+    this.send({ type: 'leave' })
   }
 
   /** Gives back what still runs, and ends the connection. */
@@ -98,17 +120,14 @@ export class WorkerSession {
   }
 
   #onFrame(frame: string): void {
-    let messages: readonly EngineMessage[]
     try {
-      messages = engineMessagesOf(frame)
+      for (const message of engineMessagesOf(frame)) this.#onMessage(message)
     } catch (error) {
       if (!(error instanceof PerdureError)) throw error
       this.#refusal = error
       this.#options.logger.error('the engine said what this worker does not understand', { error })
       this.#options.socket.close(1002)
-      return
     }
-    for (const message of messages) this.#onMessage(message)
   }
 
   #onMessage(message: EngineMessage): void {
@@ -131,6 +150,9 @@ export class WorkerSession {
         return
       case 'error':
         this.#refusal = refusalOf(message)
+        return
+      default:
+        this.#code.receive(message)
     }
   }
 
@@ -166,6 +188,7 @@ export class WorkerSession {
     for (const held of this.#held.values()) this.#options.worker.abort(held, lost)
     this.#held.clear()
     this.#aborted.clear()
+    this.#code.end()
     this.#options.onEnd(this.#refusal, unended)
   }
 }

@@ -8,14 +8,17 @@ import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
 import type { WorkerHello } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
+import type { Workflow } from '../definition.ts'
 import type { Task } from '../tasks/task.ts'
 import { checkedLabels } from '../tasks/task-options.ts'
 
 export interface WorkerSettings {
   /** Of the engine: `url` of what `engine.listen()` gives, such as `ws://127.0.0.1:7233`. */
   readonly url: string
-  /** Tasks that this worker has code for. */
-  readonly tasks: readonly Task[]
+  /** Tasks that this worker has code for. Default: none. */
+  readonly tasks?: readonly Task[]
+  /** Workflows that this worker has code for: their steps run here too. Default: none. */
+  readonly workflows?: readonly Workflow[]
   /** Queues that it serves. Default: all of the namespace. */
   readonly queues?: readonly string[]
   /** Tasks that run at once. Default 64. */
@@ -24,7 +27,10 @@ export interface WorkerSettings {
   readonly namespace?: string
   /** Unique among the workers of the engine; shown to people. Default: the engine makes one for each connection. */
   readonly id?: string
-  /** Of the code, for people: a version or a commit. */
+  /**
+   * Of the code: a version or a commit. Executions go on with the build that they began on while a worker has it, and with
+   * another one only if it can replay them.
+   */
   readonly build?: string
   readonly zone?: string
   /** What tasks may require of it. */
@@ -37,11 +43,15 @@ export interface WorkerSettings {
   readonly shutdownGrace?: Duration
   /** Default: JSON lines on standard error, warnings and errors. */
   readonly logger?: Logger
+  /** As of `createEngine`: calls of workflow code that replay could not repeat are refused. Default: false. */
+  readonly determinismGuards?: boolean
 }
 
 export interface CheckedWorkerSettings {
   readonly url: string
   readonly tasks: readonly Task[]
+  readonly workflows: readonly Workflow[]
+  readonly determinismGuards: boolean
   readonly hello: WorkerHello
   readonly graceMs: number
   readonly logger: Logger
@@ -50,6 +60,7 @@ export interface CheckedWorkerSettings {
 const SETTINGS: OptionNames<WorkerSettings> = {
   url: true,
   tasks: true,
+  workflows: true,
   queues: true,
   concurrency: true,
   namespace: true,
@@ -61,6 +72,7 @@ const SETTINGS: OptionNames<WorkerSettings> = {
   weight: true,
   shutdownGrace: true,
   logger: true,
+  determinismGuards: true,
 }
 const DEFAULT_CONCURRENCY = 64
 const MIB = 1024 * 1024
@@ -68,10 +80,28 @@ const MIB = 1024 * 1024
 /** @throws PerdureError `ARGUMENT_INVALID`, `ID_INVALID`, `DURATION_INVALID` */
 export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSettings {
   const settings = checkedOptions(given, 'createWorker()', SETTINGS)
-  const { tasks, queues, concurrency = DEFAULT_CONCURRENCY, namespace = DEFAULT_NAMESPACE } = settings
+  const {
+    tasks = [],
+    workflows = [],
+    queues,
+    concurrency = DEFAULT_CONCURRENCY,
+    namespace = DEFAULT_NAMESPACE,
+  } = settings
   const { id, build, zone, labels, capacity, weight, logger } = settings
-  if (!Array.isArray(tasks) || tasks.length === 0)
-    throw new PerdureError('ARGUMENT_INVALID', 'createWorker({ tasks }) is not a list with at least one task')
+  for (const [name, list] of Object.entries({ tasks, workflows }))
+    if (!Array.isArray(list))
+      throw new PerdureError('ARGUMENT_INVALID', `createWorker({ ${name} }) is not a list`)
+  if (tasks.length + workflows.length === 0)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      'createWorker() needs tasks or workflows: this worker has no code',
+    )
+  for (const workflow of workflows)
+    if (workflow?.kind !== 'workflow')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'createWorker({ workflows }) has an item that workflow() did not make',
+      )
   for (const task of tasks)
     if (task?.kind !== 'task')
       throw new PerdureError(
@@ -93,6 +123,8 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
   return {
     url: checkedUrl(settings.url),
     tasks,
+    workflows,
+    determinismGuards: settings.determinismGuards === true,
     graceMs: durationMs(settings.shutdownGrace ?? '10s'),
     logger: logger === undefined ? jsonLogger() : safeLogger(logger),
     hello: {
@@ -101,6 +133,9 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
       ...(build === undefined ? {} : { build: checkedName(build, 'the build of a worker') }),
       namespace: checkedName(namespace, 'the namespace'),
       tasks: tasks.map(({ name }) => name),
+      ...(workflows.length === 0
+        ? {}
+        : { workflows: workflows.map(({ name, version }) => ({ name, version })) }),
       ...(queues === undefined
         ? {}
         : { queues: queues.map((each) => checkedName(each, 'the name of a queue')) }),

@@ -13,15 +13,18 @@ import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { failureOf } from '../../protocol/failure.ts'
 import type { Json } from '../../protocol/json.ts'
+import type { ArrivedCode } from '../../protocol/worker-port.ts'
+import { checkPayloadSizes } from './payload-sizes.ts'
 
 export interface ClientConnectionOptions {
   readonly socket: WebSocket
   readonly address: string
   readonly calls: ClientPort
   /** Whether the engine has code for it. */
-  readonly knows: (workflow: string, version: string) => boolean
+  readonly knows: (workflow: string, version: string, namespace: string) => boolean
   readonly logger: Logger
   readonly heartbeatMs: number
+  readonly payloadBytes: number
 }
 
 const POLICY_VIOLATION = 1008
@@ -54,7 +57,7 @@ export class ClientConnection {
     try {
       for (const message of clientMessagesOf(frame, (id, error) => this.#failed(id, error))) {
         if ('cancel' in message) this.#open.get(message.cancel)?.abort()
-        else void this.#call(message)
+        else void this.#call(message, frame.length)
       }
     } catch (error) {
       if (!(error instanceof PerdureError)) throw error
@@ -63,7 +66,7 @@ export class ClientConnection {
     }
   }
 
-  async #call({ id, method, args }: ClientCall): Promise<void> {
+  async #call({ id, method, args }: ClientCall, characters: number): Promise<void> {
     if (this.#open.has(id)) {
       this.#failed(id, new PerdureError('PROTOCOL_INVALID', `call ${id} is not answered yet`))
       return
@@ -75,6 +78,7 @@ export class ClientConnection {
     const controller = new AbortController()
     this.#open.set(id, controller)
     try {
+      checkPayloadSizes(args, characters, this.#options.payloadBytes)
       // The one cast: what the port answers is made of payloads, texts and numbers.
       const result = (await this.#answer(method, args, controller.signal)) as Json | undefined
       this.#out.send({ id, result })
@@ -89,8 +93,8 @@ export class ClientConnection {
     const { calls, knows } = this.#options
     const code = codeOf(method, args)
     if (code !== undefined) {
-      const { workflow, version } = code
-      if (!knows(workflow, version))
+      const { workflow, version, namespace } = code
+      if (!knows(workflow, version, namespace))
         throw new PerdureError(
           'WORKFLOW_UNKNOWN',
           `workflow ${workflow} version ${version} is not registered with this engine`,
@@ -120,13 +124,17 @@ function groupOf({ tasks, schedules, queues }: ClientPort, name: string | undefi
 }
 
 /** The code that the engine must have for a call. */
-function codeOf(
-  method: ClientMethod,
-  args: readonly unknown[],
-): { readonly workflow: string; readonly version: string } | undefined {
-  if (method === 'start') return (args as Parameters<ClientPort['start']>)[0]
-  if (method === 'schedules.create') return (args as Parameters<ClientPort['schedules']['create']>)[1].start
+function codeOf(method: ClientMethod, args: readonly unknown[]): ArrivedCode | undefined {
+  if (method === 'start') {
+    const [{ workflow, version, key }] = args as Parameters<ClientPort['start']>
+    return { workflow, version, namespace: key.namespace }
+  }
+  if (method === 'schedules.create') {
+    const [{ namespace }, { start }] = args as Parameters<ClientPort['schedules']['create']>
+    return { ...start, namespace }
+  }
   if (method !== 'schedules.update') return undefined
-  const { workflow, version } = (args as Parameters<ClientPort['schedules']['update']>)[1].start ?? {}
-  return workflow === undefined || version === undefined ? undefined : { workflow, version }
+  const [{ namespace }, changes] = args as Parameters<ClientPort['schedules']['update']>
+  const { workflow, version } = changes.start ?? {}
+  return workflow === undefined || version === undefined ? undefined : { workflow, version, namespace }
 }

@@ -9,6 +9,8 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { Engine } from '../../engine/engine.ts'
+import type { LiveExecution } from '../../engine/live-execution.ts'
+import type { WorkflowCrew } from '../../engine/workers/workflow-crew.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { tokenSource } from '../../platform/tokens.ts'
 import { CLIENT_PROTOCOL } from '../../protocol/client-messages.ts'
@@ -40,11 +42,10 @@ export interface Listener {
 
 export interface ProtocolServerParts {
   readonly engine: Engine
+  readonly workflows: WorkflowCrew<LiveExecution>
   readonly logger: Logger
   readonly limits: Limits
   readonly calls: ClientPort
-  /** Whether the engine has code for a workflow. */
-  readonly knows: (workflow: string, version: string) => boolean
 }
 
 const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true }
@@ -98,7 +99,7 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
 }
 
 function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): WebSocketServer {
-  const { engine, logger, limits, calls, knows } = parts
+  const { engine, workflows, logger, limits, calls } = parts
   const { payloadBytes } = limits
   const sockets = new WebSocketServer({
     noServer: true,
@@ -117,7 +118,15 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const address = `${request.socket.remoteAddress}:${request.socket.remotePort}`
       if (webSocket.protocol === CLIENT_PROTOCOL) {
-        new ClientConnection({ socket: webSocket, address, calls, knows, logger, heartbeatMs })
+        new ClientConnection({
+          socket: webSocket,
+          address,
+          calls,
+          knows: (...code) => workflows.knows(...code),
+          logger,
+          heartbeatMs,
+          payloadBytes: limits.payloadBytes,
+        })
         return
       }
       const { attempts, crew } = engine.tasks
@@ -126,10 +135,12 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
         address,
         attempts,
         crew,
+        workflows,
+        host: engine,
         logger,
         newToken,
         heartbeatMs,
-        payloadBytes,
+        limits,
         guarded: engine.guarded((call) => call()),
       })
     })

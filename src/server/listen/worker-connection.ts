@@ -1,20 +1,27 @@
 /** One worker that has connected: its messages, from `hello` to the end of its connection. */
 import type { WebSocket } from 'ws'
+import type { LiveExecution } from '../../engine/live-execution.ts'
 import type { LiveTask } from '../../engine/tasks/live-task.ts'
 import type { TaskAttempts } from '../../engine/tasks/task-attempts.ts'
 import type { CrewMember } from '../../engine/workers/crew-member.ts'
 import { RemoteTaskWorker } from '../../engine/workers/remote-task-worker.ts'
+import { RemoteWorkflowWorker } from '../../engine/workers/remote-workflow-worker.ts'
 import type { TaskCrew } from '../../engine/workers/task-crew.ts'
+import type { WorkflowCrew } from '../../engine/workers/workflow-crew.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import type { Limits } from '../../protocol/limits.ts'
 import {
   type EngineMessage,
   type WorkerHello,
   type WorkerMessage,
   workerMessagesOf,
 } from '../../protocol/worker-messages.ts'
+import type { RemoteWorkerHost } from '../../protocol/worker-port.ts'
+import type { WorkflowCode } from '../../protocol/workflow-messages.ts'
+import { checkPayloadSizes } from './payload-sizes.ts'
 
 export interface WorkerConnectionOptions {
   readonly socket: WebSocket
@@ -22,10 +29,12 @@ export interface WorkerConnectionOptions {
   readonly address: string
   readonly attempts: TaskAttempts
   readonly crew: TaskCrew
+  readonly workflows: WorkflowCrew<LiveExecution>
+  readonly host: RemoteWorkerHost<LiveExecution>
   readonly logger: Logger
   readonly newToken: () => string
   readonly heartbeatMs: number
-  readonly payloadBytes: number
+  readonly limits: Limits
   /** A failure of the engine itself. */
   readonly guarded: (call: () => void) => void
 }
@@ -33,6 +42,7 @@ export interface WorkerConnectionOptions {
 interface Joined {
   readonly member: CrewMember<LiveTask>
   readonly worker: RemoteTaskWorker<LiveTask>
+  readonly code: RemoteWorkflowWorker<LiveExecution>
 }
 
 const HELLO_WITHIN_MS = 10_000
@@ -72,13 +82,20 @@ export class WorkerConnection {
     try {
       if (frame === undefined) throw new PerdureError('PROTOCOL_INVALID', 'a frame is binary, not text')
       messages = workerMessagesOf(frame)
+      checkPayloadSizes(messages, frame.length, this.#options.limits.payloadBytes)
     } catch (error) {
       if (!(error instanceof PerdureError)) throw error
       this.#refuse(error)
       return
     }
     this.#options.guarded(() => {
-      for (const message of messages) if (!this.#isClosed) this.#onMessage(message)
+      try {
+        for (const message of messages) if (!this.#isClosed) this.#onMessage(message)
+        if (!this.#isClosed) this.#joined?.code.flush()
+      } catch (error) {
+        if (!(error instanceof PerdureError) || error.code !== 'PROTOCOL_INVALID') throw error
+        this.#refuse(error)
+      }
     })
   }
 
@@ -92,12 +109,14 @@ export class WorkerConnection {
       this.#refuse(new PerdureError('PROTOCOL_INVALID', `the first message is ${message.type}, not hello`))
       return
     }
-    const { crew } = this.#options
-    if (message.type === 'load') {
+    const { crew, workflows } = this.#options
+    if ('token' in message) joined.worker.receive(message)
+    else if ('run' in message) joined.code.receive(message)
+    else if (message.type === 'load') {
       const { type: _, ...load } = message
       crew.reported(joined.member, load)
     } else if (message.type === 'credits') crew.setCredits(joined.member, message.total)
-    else joined.worker.receive(message)
+    else workflows.leave(joined.code, 'leave')
   }
 
   #hello(hello: WorkerHello): void {
@@ -105,8 +124,8 @@ export class WorkerConnection {
       this.#refuse(new PerdureError('PROTOCOL_INVALID', 'hello was said before'))
       return
     }
-    const { attempts, logger, newToken, heartbeatMs, payloadBytes, address } = this.#options
-    const { worker: given, type: _, tasks, build, ...profile } = hello
+    const { attempts, workflows: crew, logger, newToken, heartbeatMs, limits, address } = this.#options
+    const { worker: given, type: _, tasks, workflows = [], build, ...profile } = hello
     const id = given ?? `worker-${newToken().slice(0, 8)}`
     const send = (message: EngineMessage): void => this.#out.send(message)
     const worker = new RemoteTaskWorker<LiveTask>({ id, tasks, host: attempts, logger, newToken, send })
@@ -118,14 +137,38 @@ export class WorkerConnection {
       this.#refuse(error)
       return
     }
-    this.#joined = { member, worker }
-    send({ type: 'welcome', worker: id, heartbeatMs, payloadBytes })
+    const code = this.#codeOf(id, hello, workflows)
+    this.#joined = { member, worker, code }
+    send({ type: 'welcome', worker: id, heartbeatMs, payloadBytes: limits.payloadBytes, limits })
+    crew.join(code)
     logger.info('a worker has connected', {
       worker: id,
       address,
       tasks: tasks.length,
+      workflows: workflows.length,
       credits: hello.credits,
     })
+  }
+
+  #codeOf(
+    id: string,
+    { namespace, build, weight = 1 }: WorkerHello,
+    workflows: readonly WorkflowCode[],
+  ): RemoteWorkflowWorker<LiveExecution> {
+    const { workflows: crew, host, logger } = this.#options
+    const code: RemoteWorkflowWorker<LiveExecution> = new RemoteWorkflowWorker<LiveExecution>({
+      id,
+      namespace,
+      build,
+      weight,
+      workflows,
+      host,
+      logger,
+      send: (message) => this.#out.send(message),
+      isTriedElsewhere: (run) => crew.isTriedElsewhere(code, run),
+      onReplayed: (run) => crew.replayed(run),
+    })
+    return code
   }
 
   /** Says why, and ends the connection. */
@@ -143,10 +186,14 @@ export class WorkerConnection {
     this.#isClosed = true
     const joined = this.#joined
     if (joined === undefined) return
-    const { attempts, logger, guarded } = this.#options
+    const { attempts, workflows, logger, guarded } = this.#options
     const { dispatched } = joined.worker
+    const { runs } = joined.code
     joined.worker.lost()
-    guarded(() => attempts.leave(joined.member))
-    logger.info('a worker has left', { worker: joined.member.id, tasks: dispatched })
+    guarded(() => {
+      attempts.leave(joined.member)
+      workflows.leave(joined.code, 'lost')
+    })
+    logger.info('a worker has left', { worker: joined.member.id, tasks: dispatched, runs })
   }
 }

@@ -1,0 +1,134 @@
+/** Workflow code in a process of its own: the runs that one connection has made live here. */
+import type { Clock } from '../../platform/clock.ts'
+import { type Logger, plainFields } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import type { LogRecord, TurnReport } from '../../protocol/worker-port.ts'
+import type { RunLog, RunMessage, RunReport } from '../../protocol/workflow-messages.ts'
+import type { Workflow } from '../definition.ts'
+import { EmbeddedWorker } from '../runtime/embedded-worker.ts'
+import type { LiveRun } from '../runtime/live-run.ts'
+
+export interface WorkflowSessionOptions {
+  readonly workflows: readonly Workflow[]
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits: Limits
+  readonly send: (report: RunReport) => void
+}
+
+interface HeldRun {
+  readonly run: number
+  /** The last event that came. */
+  seen: number
+}
+
+type Question = Extract<RunMessage, { readonly call: number }>
+
+export class WorkflowSession {
+  readonly #options: WorkflowSessionOptions
+  readonly #worker: EmbeddedWorker<HeldRun>
+  readonly #runs = new Map<number, { readonly held: HeldRun; readonly active: LiveRun<HeldRun> }>()
+
+  constructor(options: WorkflowSessionOptions) {
+    this.#options = options
+    const { send } = options
+    this.#worker = new EmbeddedWorker<HeldRun>(options)
+    this.#worker.connect({
+      onTurn: (reports) => this.#turned(reports),
+      onStepCompleted: ({ run }, { op, attempt }, result) =>
+        send({ type: 'step-completed', run, op, attempt, result }),
+      onStepFailed: ({ run }, { op, attempt }, failure) =>
+        send({ type: 'step-failed', run, op, attempt, failure }),
+    })
+  }
+
+  /** Runs that are live here. */
+  get live(): number {
+    return this.#runs.size
+  }
+
+  receive(message: RunMessage): void {
+    if (message.type === 'activate') {
+      this.#activate(message)
+      return
+    }
+    const known = this.#runs.get(message.run)
+    if (known === undefined)
+      throw new PerdureError('PROTOCOL_INVALID', `${message.type}: run ${message.run} is not live here`)
+    const { held, active } = known
+    switch (message.type) {
+      case 'event':
+        held.seen = message.seq
+        active.deliver(message.seq, message.event)
+        return
+      case 'step':
+        active.runStep(message)
+        return
+      case 'abort-step':
+        active.abortStep(message.op)
+        return
+      case 'evict':
+        this.#runs.delete(held.run)
+        active.evict()
+        return
+      default:
+        this.#answer(active, message)
+    }
+  }
+
+  /** The connection has ended: no code of its runs goes on. */
+  end(): void {
+    for (const { active } of this.#runs.values()) active.evict()
+    this.#runs.clear()
+  }
+
+  #activate(message: Extract<RunMessage, { readonly type: 'activate' }>): void {
+    const { run, namespace, workflowId, runId, workflow, version, history = [] } = message
+    if (!this.#worker.supports(workflow, version))
+      throw new PerdureError(
+        'PROTOCOL_INVALID',
+        `activate: this worker has no code for workflow ${workflow} version ${version}`,
+      )
+    const held: HeldRun = { run, seen: history.at(-1)?.seq ?? 0 }
+    const info = { key: { namespace, workflowId }, runId, workflow, version }
+    this.#runs.set(run, { held, active: this.#worker.activate({ owner: held, info, history }) })
+  }
+
+  #turned(reports: readonly TurnReport<HeldRun>[]): void {
+    for (const { owner, commands, idle, parked, logs } of reports) {
+      const { run, seen } = owner
+      this.#options.send({
+        type: 'turn',
+        run,
+        seen,
+        idle,
+        ...(commands.length === 0 ? {} : { commands }),
+        ...(parked === undefined ? {} : { parked }),
+        ...(logs === undefined ? {} : { logs: logs.map(plainLog) }),
+      })
+    }
+  }
+
+  #answer(active: LiveRun<HeldRun>, question: Question): void {
+    const { run, call } = question
+    const { send } = this.#options
+    if (question.type === 'query') {
+      const answer = active.query(question.name, question.payload)
+      send({
+        type: 'answer',
+        run,
+        call,
+        ...(answer.ok ? { result: answer.result } : { failure: answer.failure }),
+      })
+    } else if (question.type === 'validate') {
+      const verdict = active.validateUpdate(question.name, question.payload)
+      if (typeof verdict === 'string') send({ type: 'verdict', run, call, verdict })
+      else send({ type: 'verdict', run, call, verdict: 'rejected', failure: verdict })
+    } else send({ type: 'waiting', run, call, waits: active.waits() })
+  }
+}
+
+function plainLog({ level, message, fields }: LogRecord): RunLog {
+  return fields === undefined ? { level, message } : { level, message, fields: plainFields(fields) }
+}
