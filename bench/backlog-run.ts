@@ -59,7 +59,7 @@ export async function fillBacklog({ directory, tasks, inFlight }: BacklogOrder, 
   await enqueueAll(opened, tasks)
   const fillSeconds = (performance.now() - startedAtMs) / 1000
   const memory = await settledMemory()
-  const [queue] = await opened.engine.queues()
+  const [queue] = await opened.engine.queues.list()
   say('filled', { ...memory, fillSeconds, waiting: queue?.waiting ?? 0 })
   return new Promise<never>(() => {})
 }

@@ -1,10 +1,11 @@
 /** What one decision costs, in nanoseconds: a tight loop in a process of its own, so that each strategy is compiled for itself. */
-import { BALANCER_NAMES, createBalancer } from '../src/core/balance/balancers.ts'
+import { createBalancer } from '../src/core/balance/balancers.ts'
 import type { PickRequest } from '../src/core/balance/load-balancer.ts'
 import { WorkerFleet } from '../src/core/balance/worker-fleet.ts'
-import { POLICY_NAMES, policyOf } from '../src/core/queue/policies.ts'
+import { policyOf } from '../src/core/queue/policies.ts'
 import { type QueuedTask, TaskQueue } from '../src/core/queue/task-queue.ts'
 import { seededRandomness } from '../src/platform/randomness.ts'
+import { BALANCER_NAMES, POLICY_NAMES } from '../src/protocol/queue-settings.ts'
 
 /** Decisions of one kind by one strategy. */
 export interface PickCase {

@@ -85,7 +85,7 @@ export async function workRemotely(url: string, concurrency: number): Promise<vo
 
 async function drained(engine: Engine): Promise<Engine['counters']> {
   for (;;) {
-    const [queue] = await engine.queues()
+    const [queue] = await engine.queues.list()
     if (queue !== undefined && queue.waiting + queue.running === 0 && engine.isQuiet) return engine.counters
     await new Promise((resolve) => setTimeout(resolve, 2))
   }

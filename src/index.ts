@@ -8,7 +8,6 @@ export type {
   PickRequest,
   WorkerLoad,
 } from './core/balance/load-balancer.ts'
-export type { PolicySetting } from './core/queue/policies.ts'
 export type { Place, PolicyTask, SchedulingPolicy } from './core/queue/policy.ts'
 export { jsonLogger, type Logger, silentLogger } from './platform/logger.ts'
 export type { ConflictPolicy, PendingOperation } from './protocol/client-port.ts'
@@ -20,8 +19,15 @@ export type { ExecutionStatus } from './protocol/execution-status.ts'
 export { ApplicationError, NonRetryableError } from './protocol/failure.ts'
 export type { Limits } from './protocol/limits.ts'
 export type { HeldUpTasks, QueueExplanation } from './protocol/queue-explanation.ts'
+export type {
+  QueueChangeOptions,
+  QueueChangeReply,
+  QueueDeclaration,
+  QueueDescription,
+} from './protocol/queue-port.ts'
+export type { BalancerSetting, PolicySetting, QueueLimits, RateLimit } from './protocol/queue-settings.ts'
 export type { OverlapPolicy, ScheduleCounts, TriggerReply } from './protocol/schedule-port.ts'
-export type { QueueDescription, TaskExplanation } from './protocol/task-port.ts'
+export type { TaskExplanation } from './protocol/task-port.ts'
 export type { TaskStatus } from './protocol/task-status.ts'
 export {
   Execution,
@@ -54,6 +60,7 @@ export {
 } from './sdk/definition.ts'
 export { ExecutionFailedError } from './sdk/execution-failed-error.ts'
 export type { ListOptions } from './sdk/list-options.ts'
+export { type QueueChanges, QueueClient, type QueueDetails } from './sdk/queues/queue-client.ts'
 export type { RetryOptions } from './sdk/retry-options.ts'
 export {
   ScheduleClient,

@@ -10,12 +10,9 @@ import { installDeterminismGuards } from './sdk/runtime/determinism-guards.ts'
 import { keepFloatingRejections } from './sdk/runtime/floating-rejections.ts'
 import { replayRun } from './sdk/testing/replay-run.ts'
 
-export {
-  type BalancerName,
-  type BalancerOptions,
-  createBalancer,
-} from './core/balance/balancers.ts'
+export { createBalancer } from './core/balance/balancers.ts'
 export { type FleetOptions, WorkerFleet, type WorkerSpec } from './core/balance/worker-fleet.ts'
+export type { BalancerName, BalancerOptions } from './protocol/queue-settings.ts'
 export { createTestEngine, type TestEngine } from './server/testing-engine.ts'
 export type { TestEngineOptions } from './server/testing-options.ts'
 export type { Fault } from './server/testing-store.ts'

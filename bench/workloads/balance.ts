@@ -6,9 +6,10 @@
  * the slow worker; they arrive at random and keep 60 % of a healthy fleet busy. Each carries one of 2,000 keys and comes from
  * one of 500 addresses. Workers grant 64 credits and report once a second. The first 20 of 80 seconds are not counted.
  */
-import { BALANCER_NAMES, createBalancer } from '../../src/core/balance/balancers.ts'
+import { createBalancer } from '../../src/core/balance/balancers.ts'
 import { WorkerFleet } from '../../src/core/balance/worker-fleet.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
+import { BALANCER_NAMES } from '../../src/protocol/queue-settings.ts'
 import { markdownTable, type TableWorkload } from './table-workload.ts'
 
 const WORKERS = 16

@@ -27,6 +27,7 @@ import type { LiveExecution } from './live-execution.ts'
 import { outcomeFrom } from './outcome.ts'
 import { ScheduleCalls } from './schedules/schedule-calls.ts'
 import { Starts } from './starts.ts'
+import { QueueCalls } from './tasks/queue-calls.ts'
 import { TaskCalls } from './tasks/task-calls.ts'
 import { tasksOf, whyExecutionWaits, withTasks } from './why-execution-waits.ts'
 
@@ -39,12 +40,14 @@ export class ClientCalls implements ClientPort {
   readonly #starts: Starts
   readonly tasks: TaskCalls
   readonly schedules: ScheduleCalls
+  readonly queues: QueueCalls
 
   constructor(engine: Engine) {
     this.#engine = engine
     this.#starts = new Starts(engine)
     this.tasks = new TaskCalls(engine)
     this.schedules = new ScheduleCalls(engine)
+    this.queues = new QueueCalls(engine)
   }
 
   newRequestId(): string {

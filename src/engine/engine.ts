@@ -46,7 +46,7 @@ import { reloadExecution } from './reloading.ts'
 import { loseRuns, tryParked } from './remote-code.ts'
 import { ScheduleDesk } from './schedules/schedule-desk.ts'
 import { settleBatch } from './settlement.ts'
-import type { MakeQueue } from './tasks/live-queue.ts'
+import type { QueueDesigns } from './tasks/live-queue.ts'
 import { taskEndOf, taskOutcomeOf } from './tasks/task-description.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
 import { type DueTimer, TimerWindow } from './timer-window.ts'
@@ -58,7 +58,7 @@ import { Waiters } from './waiters.ts'
 export interface EngineOptions {
   readonly store: Store
   readonly worker: WorkerPort<LiveExecution>
-  readonly makeQueue: MakeQueue
+  readonly designs: QueueDesigns
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
@@ -169,7 +169,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       committer,
       clock: ownClock,
       random: options.random,
-      makeQueue: options.makeQueue,
+      designs: options.designs,
       timerLookaheadMs: options.timerLookaheadMs,
       onClosed: (task) => this.taskEnds.tell(task.seq, taskOutcomeOf(task.record)),
       onReport: (task, { workflowId, runId, op }) => {

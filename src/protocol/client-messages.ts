@@ -8,6 +8,7 @@ import { PerdureError } from './errors.ts'
 import { EXECUTION_STATUSES } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import type { Json } from './json.ts'
+import { BALANCER_NAMES, POLICY_NAMES, QUEUE_SETTING_NAMES } from './queue-settings.ts'
 import { OVERLAP_POLICIES, type ScheduleTimes } from './schedule-port.ts'
 import {
   args,
@@ -130,6 +131,29 @@ const scheduleChanges = object({
   ),
 })
 
+const queueTarget = object({ namespace: name, queue: name })
+const changeOptions = object({ ifRevision: optional(integer(0)) })
+const strategy = <N extends string>(names: readonly N[]): Shape<Readonly<Record<string, unknown>>> => {
+  const named = object({ name: oneOf(...names) })
+  const fields = table(json, 20)
+  return (value) => ({ ...fields(value), ...named(value) })
+}
+const orNone =
+  <T>(shape: Shape<T>): Shape<T | null> =>
+  (value) =>
+    value === null ? null : shape(value)
+const rate = orNone(object({ perSecond: number(), burst: optional(number()) }))
+/** The engine looks at the rest: which options a policy has, and their bounds. */
+const queueChanges = object({
+  policy: optional(strategy(POLICY_NAMES)),
+  balancer: optional(strategy(BALANCER_NAMES)),
+  concurrency: optional(orNone(number())),
+  keyConcurrency: optional(orNone(number())),
+  rate: optional(rate),
+  keyRate: optional(rate),
+  paused: optional(flag),
+})
+
 /** All calls, by what they are called on the wire, with the shapes of their arguments. */
 export const CLIENT_METHODS = {
   start: args(
@@ -178,7 +202,6 @@ export const CLIENT_METHODS = {
   'tasks.retryMany': args(taskQuery),
   'tasks.reprioritise': args(taskTarget, priorityShape),
   'tasks.delete': args(taskTarget),
-  'tasks.queues': args(name),
   'schedules.create': args(
     taskTarget,
     schedule,
@@ -192,7 +215,13 @@ export const CLIENT_METHODS = {
   'schedules.describe': args(taskTarget),
   'schedules.list': args(object({ namespace: name, limit: optional(limit), cursor: optional(options) })),
   'schedules.delete': args(taskTarget),
-  'tasks.explainQueue': args(object({ namespace: name, queue: name })),
+  'tasks.explainQueue': args(queueTarget),
+  'queues.list': args(name),
+  'queues.get': args(queueTarget),
+  'queues.set': args(queueTarget, queueChanges, changeOptions),
+  'queues.pause': args(queueTarget, options, changeOptions),
+  'queues.resume': args(queueTarget, changeOptions),
+  'queues.reset': args(queueTarget, optional(list(oneOf(...QUEUE_SETTING_NAMES), 20)), changeOptions),
 } as const satisfies Readonly<Record<string, Shape<readonly unknown[]>>>
 
 export type ClientMethod = keyof typeof CLIENT_METHODS

@@ -6,6 +6,7 @@ import type { ExecutionStatus } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import type { RunId, WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
+import type { QueuePort } from './queue-port.ts'
 import type { SchedulePort } from './schedule-port.ts'
 import type { TaskPort } from './task-port.ts'
 
@@ -90,6 +91,7 @@ export interface ListPage {
 export interface ClientPort {
   readonly tasks: TaskPort
   readonly schedules: SchedulePort
+  readonly queues: QueuePort
   start(request: StartRequest): Promise<StartReply>
   signal(target: ExecutionTarget, name: string, payload: Payload, requestId?: string): Promise<void>
   query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload>

@@ -104,6 +104,11 @@ export const ERROR_CATALOGUE = {
   QUERY_FAILED: entry(422, false, 'See `cause`.'),
   QUERY_UNKNOWN: entry(404, false, 'Register a handler with ctx.onQuery.'),
   RETRY_IMPOSSIBLE: entry(409, false, 'Start a new execution.'),
+  REVISION_CONFLICT: entry(
+    409,
+    false,
+    'Somebody else has changed the settings: read them again, and decide anew.',
+  ),
   SCHEDULE_EXISTS: entry(409, false, 'Use another id, update() or onConflict: "update".'),
   SCHEDULE_NOT_FOUND: entry(404, false, 'Check namespace and id of the schedule; it may have been deleted.'),
   STEP_TIMEOUT: entry(504, true, 'Raise the timeout of the step, or make the step faster.'),

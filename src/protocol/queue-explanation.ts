@@ -1,5 +1,7 @@
 /** Why the tasks of a queue wait: one sentence for people, and the same as data. Times are ms since 1970. */
 
+import type { QueueLimits } from './queue-settings.ts'
+
 /** What of a queue is held up apart from the rest. */
 export interface HeldUpTasks {
   readonly reason: 'no-code' | 'key-limit' | 'key-rate'
@@ -8,6 +10,12 @@ export interface HeldUpTasks {
   readonly waiting: number
   /** With `key-rate`. */
   readonly untilMs?: number
+}
+
+/** Why and since when a queue is paused, if it was paused at run time. */
+export interface QueuePause {
+  readonly reason: string
+  readonly atMs: number
 }
 
 export interface QueueExplanation {
@@ -26,6 +34,12 @@ export interface QueueExplanation {
   readonly waiting: number
   readonly running: number
   readonly limit?: number
+  /** Its limits that are in force. */
+  readonly limits: QueueLimits
+  /** Of those that wait, the ones that are not yet moved to where a change of settings puts them, if there are any. */
+  readonly moving?: number
+  /** With `paused`. */
+  readonly pause?: QueuePause
   readonly untilMs?: number
   /** The largest first, at most 10. */
   readonly held: readonly HeldUpTasks[]

@@ -3,7 +3,8 @@ import type { Operation } from './event.ts'
 import type { Failure } from './failure.ts'
 import type { RunId } from './ids.ts'
 import type { Payload } from './payload.ts'
-import type { QueueExplanation } from './queue-explanation.ts'
+import type { QueueExplanation, QueuePause } from './queue-explanation.ts'
+import type { QueueTarget } from './queue-port.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { TaskStatus } from './task-status.ts'
 import type { TaskProgress } from './task-worker-port.ts'
@@ -74,11 +75,6 @@ export interface TaskTarget {
   readonly id: string
 }
 
-export interface QueueTarget {
-  readonly namespace: string
-  readonly queue: string
-}
-
 export type TaskOutcome =
   | { readonly status: 'completed'; readonly result: Payload }
   | { readonly status: 'failed' | 'cancelled' | 'expired'; readonly failure: Failure }
@@ -144,14 +140,6 @@ export interface TaskPage {
   readonly cursor?: string
 }
 
-export interface QueueDescription {
-  readonly queue: string
-  readonly policy: string
-  readonly isPaused: boolean
-  readonly waiting: number
-  readonly running: number
-}
-
 /** Why a task is where it is. */
 export interface TaskExplanation {
   readonly reason:
@@ -169,6 +157,8 @@ export interface TaskExplanation {
   readonly limit?: number
   readonly attempts?: number
   readonly untilMs?: number
+  /** With `paused`, if it was paused at run time. */
+  readonly pause?: QueuePause
   /** Other tasks that wait in its queue. */
   readonly others?: number
   /** Those of them that start before it, as things are now; absent: not known without reading the whole queue. */
@@ -191,6 +181,5 @@ export interface TaskPort {
   reprioritise(target: TaskTarget, priority: number): Promise<void>
   /** Deletes a closed task. */
   delete(target: TaskTarget): Promise<void>
-  queues(namespace: string): Promise<readonly QueueDescription[]>
   explainQueue(queue: QueueTarget): Promise<QueueExplanation>
 }

@@ -25,6 +25,7 @@ import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './defin
 import { ExecutionFailedError } from './execution-failed-error.ts'
 import { checkedWorkflow } from './known-workflow.ts'
 import { type ListOptions, listQuery } from './list-options.ts'
+import { QueueClient } from './queues/queue-client.ts'
 import { isRepeatable, repeated } from './repeated.ts'
 import { ScheduleClient } from './schedules/schedule-client.ts'
 import { validate } from './standard-schema.ts'
@@ -79,12 +80,15 @@ export class Client extends TaskClient {
   readonly #settings: ClientSettings
   /** Executions that start at given times, again and again. */
   readonly schedules: ScheduleClient
+  /** Settings of task queues, which can be changed while the engine runs. */
+  readonly queues: QueueClient
 
   constructor(port: ClientPort, settings: ClientSettings) {
     super(port.tasks, settings)
     this.#port = port
     this.#settings = settings
     this.schedules = new ScheduleClient(port, settings)
+    this.queues = new QueueClient(port.queues, settings)
   }
 
   /** Starts an execution; resolves when the start is durable. Idempotent by `id`. */

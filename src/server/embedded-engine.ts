@@ -26,7 +26,7 @@ import type { Task } from '../sdk/tasks/task.ts'
 import type { Store } from '../store/contract/store.ts'
 import { type Listener, type ListenOptions, listen } from './listen/protocol-server.ts'
 import { openStore } from './open-store.ts'
-import { type QueueSettings, queueMaker } from './queue-settings.ts'
+import { type QueueSettings, queueDesigns } from './queue-settings.ts'
 
 export interface EngineSettings {
   /** `'memory'`, `'sqlite:PATH'`, or a store. */
@@ -175,13 +175,13 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const retentionMs = optionalMs(settings.retention)
   const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
-  const makeQueue = queueMaker(settings.queues ?? [], { random, windowTasks: seams.taskWindow })
+  const designs = queueDesigns(settings.queues ?? [], { random, windowTasks: seams.taskWindow })
   const store = await openStore(settings.store)
   const { timerLookaheadMs, timerPageRows } = seams
   const engine = new Engine({
     store,
     worker: workflows,
-    makeQueue: ({ queue }, nowMs) => makeQueue(queue, nowMs),
+    designs,
     clock,
     logger,
     limits,

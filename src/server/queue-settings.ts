@@ -1,14 +1,23 @@
-/** Settings of queues, as users give them, and the queues that are made of them. */
-import { type BalancerName, type BalancerOptions, createBalancer } from '../core/balance/balancers.ts'
+/** Settings of queues, as code declares them, and what they come to with those that are changed at run time. */
+import { createBalancer } from '../core/balance/balancers.ts'
 import type { LoadBalancer, Random } from '../core/balance/load-balancer.ts'
 import { type FleetOptions, WorkerFleet } from '../core/balance/worker-fleet.ts'
-import { type POLICY_NAMES, type PolicySetting, policyOf } from '../core/queue/policies.ts'
+import { policyOf } from '../core/queue/policies.ts'
 import type { SchedulingPolicy } from '../core/queue/policy.ts'
-import { checkLimits, type QueueLimits } from '../core/queue/queue-limits.ts'
-import { type QueuedTask, TaskQueue } from '../core/queue/task-queue.ts'
+import { checkLimits } from '../core/queue/queue-limits.ts'
+import type { QueueDesign, QueueDesigns } from '../engine/tasks/live-queue.ts'
 import { seedOf } from '../platform/randomness.ts'
 import { checkedName } from '../protocol/checked-text.ts'
 import { PerdureError } from '../protocol/errors.ts'
+import type { OwnStrategy, QueueDeclaration } from '../protocol/queue-port.ts'
+import type {
+  BalancerName,
+  BalancerSetting,
+  PolicyName,
+  PolicySetting,
+  QueueLimits,
+  QueueOverrides,
+} from '../protocol/queue-settings.ts'
 
 export interface QueueSettings extends QueueLimits {
   readonly name: string
@@ -16,7 +25,7 @@ export interface QueueSettings extends QueueLimits {
    * Which task is next: `fcfs` (default), `sjf`, `priority` or `round-robin`; with options as an object, such as
    * `{ name: 'round-robin', quantumMs: 50, weights: { gold: 3 } }`; or your own.
    */
-  readonly policy?: (typeof POLICY_NAMES)[number] | PolicySetting | (() => SchedulingPolicy)
+  readonly policy?: PolicyName | PolicySetting | (() => SchedulingPolicy)
   /** Tasks wait, none starts. Default false. */
   readonly paused?: boolean
   /**
@@ -24,37 +33,27 @@ export interface QueueSettings extends QueueLimits {
    * (default), `peak-ewma`, `ip-hash`, `hash` or `consistent-hash`; with options as an object, such as
    * `{ name: 'consistent-hash', loadFactor: 1.5 }`; or your own.
    */
-  readonly balancer?:
-    | BalancerName
-    | ({ readonly name: BalancerName } & BalancerOptions)
-    | ((random: Random) => LoadBalancer)
+  readonly balancer?: BalancerName | BalancerSetting | ((random: Random) => LoadBalancer)
   /** Zones of workers, nearest first. Default: no preference. */
   readonly zones?: readonly string[]
   /** Ejection of failing workers; `false`: none. Default: after 5 failures in a row, as docs/load-balancing.md says. */
   readonly ejection?: FleetOptions['ejection']
 }
 
-/** What a queue is made of: the order of its tasks, and the workers that it may give them to. */
-export interface MadeQueue<Task extends QueuedTask> {
-  readonly queue: TaskQueue<Task>
-  readonly fleet: WorkerFleet
-}
-
-export type QueueMaker = <Task extends QueuedTask>(queue: string, nowMs: number) => MadeQueue<Task>
-
-export interface QueueMakerOptions {
+export interface QueueDesignsOptions {
   readonly random: Random
   /** Waiting tasks of a queue in memory, about. */
   readonly windowTasks: number | undefined
 }
 
+const DEFAULT_POLICY: PolicyName = 'fcfs'
 const DEFAULT_BALANCER: BalancerName = 'power-of-two'
 
 /** Throws `ARGUMENT_INVALID` for settings that make no sense. Queues that are not named get the defaults. */
-export function queueMaker(
+export function queueDesigns(
   settings: readonly QueueSettings[],
-  { random, windowTasks }: QueueMakerOptions,
-): QueueMaker {
+  { random, windowTasks }: QueueDesignsOptions,
+): QueueDesigns {
   if (!Array.isArray(settings))
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ queues }) is not a list')
   const known = new Map<string, QueueSettings>()
@@ -65,16 +64,70 @@ export function queueMaker(
     fleetOf(queue, random)
     known.set(name, queue)
   }
-  return (queue, nowMs) => {
-    const own = known.get(queue) ?? { name: queue }
-    const { policy = 'fcfs', paused = false, concurrency, rate, keyConcurrency, keyRate } = own
-    const limits = defined({ concurrency, rate, keyConcurrency, keyRate })
-    const options = { policy: made(policy), policyTag: tagOf(policy, limits), limits, isPaused: paused }
-    return {
-      queue: new TaskQueue(windowTasks === undefined ? options : { ...options, windowTasks }, nowMs),
-      fleet: fleetOf(own, random),
-    }
+  return {
+    names: [...known.keys()],
+    windowTasks,
+    of: (name, overrides) => designOf(known.get(name) ?? { name }, overrides, random),
   }
+}
+
+function designOf(code: QueueSettings, overrides: QueueOverrides, random: Random): QueueDesign {
+  const settings = overridden(code, overrides)
+  if (Object.keys(overrides).length > 0) {
+    checkQueue(settings)
+    fleetOf(settings, random)
+  }
+  const { policy = DEFAULT_POLICY, balancer = DEFAULT_BALANCER, paused = false } = settings
+  const { concurrency, rate, keyConcurrency, keyRate } = settings
+  const limits = defined({ concurrency, rate, keyConcurrency, keyRate })
+  return {
+    limits,
+    isPaused: paused,
+    policyTag: tagOf(policy, limits),
+    placesText: JSON.stringify([shownPolicy(policy), isKeyed(limits)]),
+    balancerText: JSON.stringify(shownBalancer(balancer)),
+    inForce: { policy: shownPolicy(policy), balancer: shownBalancer(balancer), paused, ...limits },
+    declared: declarationOf(code),
+    makePolicy: () => made(policy),
+    makeBalancer: () => balancerOf(balancer, random),
+    makeFleet: () => fleetOf(settings, random),
+  }
+}
+
+/** Of a limit `null` means: none. */
+function overridden(code: QueueSettings, overrides: QueueOverrides): QueueSettings {
+  const merged: Record<string, unknown> = { ...code }
+  for (const [name, value] of Object.entries(overrides)) {
+    if (value === undefined) continue
+    if (value === null) delete merged[name]
+    else merged[name] = value
+  }
+  // The one cast: names and values are those of settings.
+  return merged as unknown as QueueSettings
+}
+
+function declarationOf({ policy, balancer, paused, ...rest }: QueueSettings): QueueDeclaration {
+  const { concurrency, keyConcurrency, rate, keyRate } = rest
+  return defined({
+    policy: policy === undefined ? undefined : shownPolicy(policy),
+    balancer: balancer === undefined ? undefined : shownBalancer(balancer),
+    concurrency,
+    keyConcurrency,
+    rate,
+    keyRate,
+    paused,
+  })
+}
+
+/** As data: of what code has brought along only its name. */
+function shownPolicy(policy: NonNullable<QueueSettings['policy']>): PolicySetting | OwnStrategy {
+  if (typeof policy === 'function') return { name: policy().name, own: true }
+  return typeof policy === 'string' ? ({ name: policy } as PolicySetting) : policy
+}
+
+function shownBalancer(balancer: NonNullable<QueueSettings['balancer']>): BalancerSetting | OwnStrategy {
+  if (typeof balancer === 'function') return { name: balancer.name || 'own', own: true }
+  return typeof balancer === 'string' ? { name: balancer } : balancer
 }
 
 function fleetOf(settings: QueueSettings, random: Random): WorkerFleet {
@@ -132,14 +185,15 @@ function made(policy: NonNullable<QueueSettings['policy']>): SchedulingPolicy {
 }
 
 /** Other settings, other places: tasks that wait with another tag are moved. */
-function tagOf(
-  policy: NonNullable<QueueSettings['policy']>,
-  { keyConcurrency, keyRate }: QueueLimits,
-): string {
-  const keyed = keyConcurrency === undefined && keyRate === undefined ? '' : '+keys'
+function tagOf(policy: NonNullable<QueueSettings['policy']>, limits: QueueLimits): string {
+  const keyed = isKeyed(limits) ? '+keys' : ''
   if (typeof policy === 'string') return policy + keyed
   if (typeof policy === 'function') return policy().name + keyed
   const { name, ...options } = policy
   const text = JSON.stringify(options)
   return text === '{}' ? name + keyed : `${name}-${(seedOf(text) >>> 0).toString(36)}${keyed}`
+}
+
+function isKeyed({ keyConcurrency, keyRate }: QueueLimits): boolean {
+  return keyConcurrency !== undefined || keyRate !== undefined
 }

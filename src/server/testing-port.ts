@@ -16,6 +16,7 @@ import type {
 } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../protocol/ids.ts'
+import type { QueuePort } from '../protocol/queue-port.ts'
 import type { SchedulePort } from '../protocol/schedule-port.ts'
 import type { TaskPort } from '../protocol/task-port.ts'
 
@@ -53,7 +54,6 @@ export class TestPort implements ClientPort {
     explain: (target) => this.#call((port) => port.tasks.explain(target)),
     explainQueue: (queue) => this.#call((port) => port.tasks.explainQueue(queue)),
     list: (query) => this.#call((port) => port.tasks.list(query)),
-    queues: (namespace) => this.#call((port) => port.tasks.queues(namespace)),
     cancel: (...args) => this.#repeated('TASK_CLOSED', (port) => port.tasks.cancel(...args)),
     retry: (...args) => this.#repeated('TASK_OPEN', (port) => port.tasks.retry(...args)),
     delete: (...args) => this.#repeated('TASK_NOT_FOUND', (port) => port.tasks.delete(...args)),
@@ -71,6 +71,16 @@ export class TestPort implements ClientPort {
     backfill: (...args) => this.#call((port) => port.schedules.backfill(...args)),
     describe: (target) => this.#call((port) => port.schedules.describe(target)),
     list: (query) => this.#call((port) => port.schedules.list(query)),
+  }
+
+  /** A change that was made, and whose answer was lost, has another revision. */
+  readonly queues: QueuePort = {
+    list: (namespace) => this.#call((port) => port.queues.list(namespace)),
+    get: (target) => this.#call((port) => port.queues.get(target)),
+    set: (...args) => this.#call((port) => port.queues.set(...args)),
+    pause: (...args) => this.#call((port) => port.queues.pause(...args)),
+    resume: (...args) => this.#call((port) => port.queues.resume(...args)),
+    reset: (...args) => this.#call((port) => port.queues.reset(...args)),
   }
 
   constructor(options: TestPortOptions) {

@@ -143,6 +143,7 @@ export class StoreView implements Store {
   schedules: Store['schedules'] = (keys) => this.#call((inner) => inner.schedules(keys))
   dueSchedules: Store['dueSchedules'] = (page) => this.#call((inner) => inner.dueSchedules(page))
   listSchedules: Store['listSchedules'] = (query) => this.#call((inner) => inner.listSchedules(query))
+  queueSettings: Store['queueSettings'] = (query) => this.#call((inner) => inner.queueSettings(query))
 
   /** The data stays open: histories are replayed after the engine has closed. */
   close: Store['close'] = async () => {}

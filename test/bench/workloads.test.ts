@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
-import { BALANCER_NAMES } from '../../src/core/balance/balancers.ts'
-import { POLICY_NAMES } from '../../src/core/queue/policies.ts'
+import { BALANCER_NAMES, POLICY_NAMES } from '../../src/protocol/queue-settings.ts'
 
 const program = join(import.meta.dirname, '..', '..', 'bench', 'bench.ts')
 

@@ -8,6 +8,7 @@ import {
   copyOf,
   damage,
   makeOrders,
+  makeQueues,
   makeSchedules,
   makeTasks,
   perdure,
@@ -51,6 +52,7 @@ describe('docs/cli.md', () => {
     const file = await makeOrders(directory.path)
     await makeTasks(directory.path)
     await makeSchedules(directory.path)
+    await makeQueues(directory.path)
     damage(
       copyOf(file, 'damaged'),
       appendEvent('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'),
@@ -59,7 +61,7 @@ describe('docs/cli.md', () => {
   after(() => directory.remove())
 
   test('has an example of every command', () => {
-    for (const name of ['list', 'show', 'history', 'tasks', 'schedules', 'doctor'])
+    for (const name of ['list', 'show', 'history', 'tasks', 'schedules', 'queues', 'doctor'])
       assert.ok(
         examples.some(({ command }) => command.startsWith(`perdure ${name}`)),
         name,

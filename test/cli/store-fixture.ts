@@ -95,6 +95,27 @@ export async function makeSchedules(directory: string): Promise<string> {
   return file
 }
 
+/** Makes `queues.db` in the directory, with queues whose settings were changed at run time, and closes it. */
+export async function makeQueues(directory: string): Promise<string> {
+  const file = join(directory, 'queues.db')
+  const engine = await createEngine({
+    store: `sqlite:${file}`,
+    logger: silentLogger,
+    queues: [{ name: 'letters', paused: true }],
+  })
+  await engine.queues.set('letters', {
+    policy: { name: 'sjf', aging: 0.2 },
+    rate: { perSecond: 5, burst: 20 },
+  })
+  await engine.queues.set('mail', { concurrency: null })
+  await engine.queues.pause('mail', 'the provider is down')
+  await engine.enqueueMany(sendLetter, ['ada', 'bob'], { queue: 'letters' })
+  await engine.enqueue(sendLetter, 'eve', { queue: 'mail' })
+  await engine.enqueue(sendLetter, 'kim', { queue: 'parcels' })
+  await engine.close()
+  return file
+}
+
 /** A copy of a closed store file, for one test to damage. */
 export function copyOf(file: string, name: string): string {
   const copy = join(file, '..', `${name}.db`)

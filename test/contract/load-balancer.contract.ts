@@ -32,6 +32,7 @@ type Action =
     }
   | { readonly kind: 'remove' | 'start' | 'finish' | 'fail' | 'load'; readonly worker: number }
   | { readonly kind: 'capacity' | 'weight'; readonly worker: number; readonly value: number }
+  | { readonly kind: 'switch'; readonly worker: number }
   | { readonly kind: 'pick'; readonly worker: number; readonly only: 'all' | 'even' }
 
 const workerNumber = fc.nat(7)
@@ -53,6 +54,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     ),
     worker: workerNumber,
   }),
+  // Another balancer takes over, in the middle of things.
+  fc.record({ kind: fc.constant('switch' as const), worker: workerNumber }),
   fc.record({
     kind: fc.constantFrom('capacity' as const, 'weight' as const),
     worker: workerNumber,
@@ -84,8 +87,11 @@ class Walk {
   private readonly model = new Map<string, ModelWorker>()
   private nowMs = 0
 
-  constructor(balancer: LoadBalancer) {
-    this.fleet = new WorkerFleet(balancer, { ejection: false, zones: ['zone-0', 'zone-1'] })
+  private readonly create: () => LoadBalancer
+
+  constructor(create: () => LoadBalancer) {
+    this.create = create
+    this.fleet = new WorkerFleet(create(), { ejection: false, zones: ['zone-0', 'zone-1'] })
   }
 
   step(action: Action): void {
@@ -93,6 +99,7 @@ class Walk {
     const id = `worker-${action.worker}`
     const known = this.model.get(id)
     if (action.kind === 'add') this.add(id, action)
+    else if (action.kind === 'switch') this.fleet.balanceBy(this.create(), this.nowMs)
     else if (action.kind === 'pick') this.pick(action.only, `key-${action.worker}`)
     else if (action.kind === 'remove') assert.equal(this.fleet.remove(id, this.nowMs), this.model.delete(id))
     else if (known !== undefined) this.change(known, action)
@@ -164,7 +171,7 @@ export function describeBalancer(name: string, create: CreateBalancer, promises:
     test('picks a worker that can be picked whenever there is one, while workers come, go and change', () => {
       fc.assert(
         fc.property(fc.array(action, { maxLength: 150 }), fc.integer(), (actions, seed) => {
-          const walk = new Walk(create(seededRandomness(seed)))
+          const walk = new Walk(() => create(seededRandomness(seed)))
           for (const each of actions) walk.step(each)
         }),
         { numRuns: 150 },

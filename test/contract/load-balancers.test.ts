@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BALANCER_NAMES, type BalancerName, createBalancer } from '../../src/core/balance/balancers.ts'
+import { createBalancer } from '../../src/core/balance/balancers.ts'
 import type { BalancedWorker, Candidates, LoadBalancer } from '../../src/core/balance/load-balancer.ts'
+import { BALANCER_NAMES, type BalancerName } from '../../src/protocol/queue-settings.ts'
 import { type BalancerPromises, describeBalancer } from './load-balancer.contract.ts'
 
 const promises: Readonly<Record<BalancerName, BalancerPromises>> = {

@@ -1,5 +1,6 @@
-import { POLICY_NAMES, policyOf } from '../../src/core/queue/policies.ts'
+import { policyOf } from '../../src/core/queue/policies.ts'
 import type { SchedulingPolicy } from '../../src/core/queue/policy.ts'
+import { POLICY_NAMES } from '../../src/protocol/queue-settings.ts'
 import { policyContract } from './policy.contract.ts'
 
 for (const name of POLICY_NAMES) policyContract(name, () => policyOf({ name }))

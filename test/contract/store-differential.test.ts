@@ -6,6 +6,7 @@ import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
 import { keyText, type RunId } from '../../src/protocol/ids.ts'
 import type { TaskStatus } from '../../src/protocol/task-status.ts'
 import type { Batch, CommitOutcome } from '../../src/store/contract/batch.ts'
+import type { QueueSettingQuery } from '../../src/store/contract/queue-setting-rows.ts'
 import type { OutboxKey, Session } from '../../src/store/contract/rows.ts'
 import type { DueSchedulePage, ScheduleListQuery } from '../../src/store/contract/schedule-rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../../src/store/contract/store.ts'
@@ -22,6 +23,7 @@ import {
   journalEntry,
   keyAt,
   outboxRow,
+  queueSettingRow,
   runIdAt,
   scheduleRow,
   taskChange,
@@ -96,6 +98,14 @@ const schedule = fc
   .record({ key: scheduleKey, dueAt: due, waits: fc.boolean(), state: fc.constantFrom('{}', '{"a":1}') })
   .map(({ key: { id, namespace }, ...row }) => scheduleRow(id, { namespace, ...row }))
 
+const queueSettingKey = fc.record({
+  namespace: fc.constantFrom('default', 'other'),
+  queue: fc.constantFrom('a', 'ä', '\uffff', '\u{10ffff}'),
+})
+const queueSetting = fc
+  .record({ key: queueSettingKey, revision: small(4), setting: fc.constantFrom('{}', '{"a":1}') })
+  .map(({ key: { queue, namespace }, ...row }) => queueSettingRow(queue, { namespace, ...row }))
+
 /** Few runs and numbers, so that keys meet: some batches are refused. */
 const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record({
   journal: few(fc.tuple(run, small(40), fc.integer({ min: 1, max: 3 })).map((it) => journalEntry(...it))),
@@ -113,6 +123,7 @@ const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record
   tasksDeleted: few(taskSeq),
   schedules: few(schedule),
   schedulesDropped: few(scheduleKey),
+  queueSettings: few(queueSetting),
 })
 
 /** As folding leaves it: one write per key. Inserts may still meet each other, and are refused then. */
@@ -144,6 +155,7 @@ const rows: fc.Arbitrary<BatchRows> = anyRows.map((it) => {
     tasksUpdated: it.tasksUpdated.filter(({ seq }) => !isNewTask(seq) && isFirst('task', seq)),
     schedules: it.schedules.filter((row) => isFirst('schedule', row.namespace, row.id)),
     schedulesDropped: it.schedulesDropped.filter((row) => isFirst('schedule', row.namespace, row.id)),
+    queueSettings: it.queueSettings.filter((row) => isFirst('queue', row.namespace, row.queue)),
   }
 })
 
@@ -157,6 +169,7 @@ type Operation =
   | { readonly kind: 'waiting'; readonly page: WaitingPage }
   | { readonly kind: 'due'; readonly page: DuePage }
   | { readonly kind: 'tasks'; readonly query: TaskListQuery }
+  | { readonly kind: 'queue-settings'; readonly query: QueueSettingQuery }
   | { readonly kind: 'schedules'; readonly query: ScheduleListQuery; readonly page: DueSchedulePage }
   | { readonly kind: 'holders'; readonly dedupe: string }
   | { readonly kind: 'recoverable'; readonly after: RunId | undefined; readonly limit: number }
@@ -224,6 +237,14 @@ const scheduleQuery: fc.Arbitrary<ScheduleListQuery> = fc
   })
   .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
 
+const queueSettingQuery: fc.Arbitrary<QueueSettingQuery> = fc
+  .record({
+    limit,
+    namespace: optional(fc.constantFrom('default', 'other')),
+    after: optional(queueSettingKey),
+  })
+  .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
+
 const schedulePage: fc.Arbitrary<DueSchedulePage> = fc
   .record({ key: scheduleKey, dueAt: small(2), upToMs: small(2), limit })
   .map(({ key: after, dueAt, ...page }) => ({ ...page, after: { ...after, dueAt } }))
@@ -277,6 +298,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('queue-settings' as const), query: queueSettingQuery }),
+  },
+  {
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant('holders' as const), dedupe: fc.constantFrom('k', 'l') }),
   },
@@ -326,6 +351,8 @@ class Subject {
         return this.store.listTasks(it.query)
       case 'schedules':
         return [await this.store.listSchedules(it.query), await this.store.dueSchedules(it.page)]
+      case 'queue-settings':
+        return this.store.queueSettings(it.query)
       case 'holders':
         return this.store.keyHolders([{ namespace: 'default', dedupe: it.dedupe }])
       case 'recoverable':
@@ -349,6 +376,7 @@ class Subject {
       due: await this.store.dueTasks(ALL_DUE),
       lanes: lanes.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
       schedules: await this.store.listSchedules({ limit: 1_000 }),
+      queueSettings: await this.store.queueSettings({ limit: 1_000 }),
       dueSchedules: await this.store.dueSchedules(ALL_SCHEDULES_DUE),
       lastTask: await this.store.lastTaskSeq(),
     }

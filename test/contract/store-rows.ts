@@ -4,6 +4,7 @@ import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
 import { type RunId, runIdOf, type WorkflowKey } from '../../src/protocol/ids.ts'
 import { isTaskClosed, type TaskStatus } from '../../src/protocol/task-status.ts'
 import type { Batch } from '../../src/store/contract/batch.ts'
+import type { QueueSettingRow } from '../../src/store/contract/queue-setting-rows.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
@@ -112,6 +113,10 @@ export function scheduleRow(id: string, row: Partial<ScheduleRow> = {}): Schedul
   return { namespace: 'default', id, dueAt: null, waits: false, spec: '{}', state: '{}', ...row }
 }
 
+export function queueSettingRow(queue: string, row: Partial<QueueSettingRow> = {}): QueueSettingRow {
+  return { namespace: 'default', queue, revision: 1, setting: '{}', ...row }
+}
+
 export type BatchRows = Partial<Omit<Batch, 'session' | 'seq' | 'atMs'>>
 
 export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atMs = seq): Batch {
@@ -134,6 +139,7 @@ export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atM
     tasksDeleted: [],
     schedules: [],
     schedulesDropped: [],
+    queueSettings: [],
     ...rows,
   }
 }

@@ -1,6 +1,7 @@
 /** What every store promises: the same cases run on each of them. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { describeQueueSettings } from './store-queue-settings.contract.ts'
 import { describeReads } from './store-reads.contract.ts'
 import { type BatchRows, batchOf } from './store-rows.ts'
 import { describeSchedules } from './store-schedules.contract.ts'
@@ -34,5 +35,6 @@ export function describeStore(name: string, createFixture: () => StoreFixture): 
     describeReads(storeTest)
     describeTasks(storeTest)
     describeSchedules(storeTest)
+    describeQueueSettings(storeTest)
   })
 }

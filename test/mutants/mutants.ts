@@ -122,6 +122,30 @@ export const mutants: readonly Mutant[] = [
     isOfTasks: true,
   },
   {
+    name: 'move-a-task-that-runs',
+    what: 'a change of settings puts tasks that run among those that wait',
+    seeds: 40,
+    isOfTasks: true,
+  },
+  {
+    name: 'move-before-the-commit',
+    what: 'after a change of settings the store is read before all that waits is there',
+    seeds: 60,
+    isOfTasks: true,
+  },
+  {
+    name: 'name-two-moves-alike',
+    what: 'a change that takes another one back puts tasks into the lanes that it empties',
+    seeds: 60,
+    isOfTasks: true,
+  },
+  {
+    name: 'forget-a-pause',
+    what: 'after a restart a queue that was paused at run time goes on',
+    seeds: 60,
+    isOfTasks: true,
+  },
+  {
     name: 'leak-a-slot',
     what: 'the end of some tasks frees no slot',
     seeds: 20,

@@ -164,6 +164,11 @@ export class SimulatedStore implements Store {
     return this.#inner.listSchedules(query)
   }
 
+  /** The same: asked at each start, also in a simulation without tasks. */
+  queueSettings(query: Parameters<Store['queueSettings']>[0]): ReturnType<Store['queueSettings']> {
+    return this.#inner.queueSettings(query)
+  }
+
   async close(): Promise<void> {
     this.#world.note('store closed')
   }

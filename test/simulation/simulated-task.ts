@@ -1,7 +1,7 @@
 /** The task of a simulation: it fails, yields, takes its time, and dies with its process, as its input says. */
 
-import type { PolicySetting } from '../../src/core/queue/policies.ts'
 import type { Clock } from '../../src/platform/clock.ts'
+import type { PolicySetting } from '../../src/protocol/queue-settings.ts'
 import { type Task, type TaskContext, task } from '../../src/sdk/tasks/task.ts'
 import type { EngineSettings } from '../../src/server/embedded-engine.ts'
 import { type CrashSite, randomFor } from './fault-plan.ts'
@@ -97,6 +97,10 @@ function run(world: World, instance: TaskProcess, context: TaskContext, plan: Ta
   const calls = (world.stepCallsByKey.get(idempotencyKey) ?? 0) + 1
   world.stepCallsByKey.set(idempotencyKey, calls)
   world.counters.stepCalls += 1
+  if (world.pausedSinceMs !== undefined && world.nowMs > world.pausedSinceMs)
+    world.faults.push(
+      `task ${id} began at ${world.nowMs}, and its queue is paused since ${world.pausedSinceMs}`,
+    )
   const call: TaskCall = {
     atMs: instance.clock.nowMs(),
     id,

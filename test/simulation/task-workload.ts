@@ -3,6 +3,7 @@ import type { Randomness } from '../../src/platform/randomness.ts'
 import { PerdureError } from '../../src/protocol/errors.ts'
 import { TaskFailedError } from '../../src/sdk/tasks/task-failed-error.ts'
 import type { Calls } from './calls.ts'
+import { QueueSettingsClient } from './queue-settings-client.ts'
 import { simulatedTask, type TaskPlan } from './simulated-task.ts'
 import type { World } from './world.ts'
 
@@ -14,6 +15,7 @@ export class TaskWorkload {
   readonly #world: World
   readonly #calls: Calls
   readonly #random: Randomness
+  readonly #settings: QueueSettingsClient
   #ids = 0
   #isOver = false
 
@@ -21,11 +23,13 @@ export class TaskWorkload {
     this.#world = world
     this.#calls = calls
     this.#random = world.workloadRandom
+    this.#settings = new QueueSettingsClient(world, calls)
   }
 
   async run(isEnough: () => boolean): Promise<true> {
     this.#isOver = false
-    await Promise.all(Array.from({ length: this.#world.plan.clients }, () => this.#client(isEnough)))
+    const clients = Array.from({ length: this.#world.plan.clients }, () => this.#client(isEnough))
+    await Promise.all([...clients, this.#settings.run(() => this.#isOver)])
     return true
   }
 
@@ -37,7 +41,7 @@ export class TaskWorkload {
         engine.listTasks({ status: ['waiting', 'delayed', 'running'], limit: 1000 }),
       )
       if (page === undefined || page.tasks.length > 0) continue
-      const queues = (await this.#calls.ofTask('queues', 'all', [], (engine) => engine.queues())) ?? []
+      const queues = (await this.#calls.ofTask('queues', 'all', [], (engine) => engine.queues.list())) ?? []
       for (const { queue, waiting, running } of queues)
         if (waiting + running > 0)
           this.#world.faults.push(

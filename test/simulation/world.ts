@@ -76,6 +76,8 @@ export class World {
   readonly retriedTasks = new Set<string>()
   /** Tasks that somebody has asked to delete: they may be gone. */
   readonly deletedTasks = new Set<string>()
+  /** The queue was paused, which was answered at this time, and nobody has asked to resume it. */
+  pausedSinceMs: number | undefined
   readonly stepCallsByKey = new Map<string, number>()
   isFaulty = true
   #markers = 0

@@ -254,7 +254,7 @@ describe('the order of a queue', () => {
       order,
       Array.from({ length: 2500 }, (_, i) => 2499 - i),
     )
-    assert.equal((await second.queues())[0]?.policy, 'sjf')
+    assert.equal((await second.queues.list())[0]?.policy, 'sjf')
   })
 
   test('round robin with time slices: a short task is not behind a long one', async () => {
@@ -317,10 +317,10 @@ describe('the order of a queue', () => {
     assert.equal(most, 3)
     assert.equal((await paused.describe()).status, 'waiting')
     assert.deepEqual(
-      (await engine.queues()).map(({ queue, waiting, isPaused }) => [queue, waiting, isPaused]),
+      (await engine.queues.list()).map(({ queue, waiting, isPaused }) => [queue, waiting, isPaused]),
       [
-        ['default', 0, false],
         ['closed', 1, true],
+        ['default', 0, false],
       ],
     )
   })
@@ -388,7 +388,7 @@ describe('what tasks survive', () => {
         assert.equal(tasks.length, 10)
         assert.ok(tasks.every(({ status }) => status === 'completed'))
         assert.deepEqual(
-          (await engine.queues()).map(({ waiting, running }) => [waiting, running]),
+          (await engine.queues.list()).map(({ waiting, running }) => [waiting, running]),
           [[0, 0]],
         )
       }

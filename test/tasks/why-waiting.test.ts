@@ -122,6 +122,7 @@ test('a queue says why it waits', async () => {
     sentence: 'nothing waits in queue nowhere',
     waiting: 0,
     running: 0,
+    limits: {},
     held: [],
   })
   await engine.enqueue(double, 1, { queue: 'closed' })
@@ -136,6 +137,7 @@ test('a queue says why it waits', async () => {
     sentence: 'no worker here has code for task unknown of queue lost',
     waiting: 2,
     running: 0,
+    limits: {},
     held: [{ reason: 'no-code', name: 'unknown', waiting: 2 }],
   })
   for (const queue of ['rate', 'key-rate']) {
@@ -155,6 +157,7 @@ test('a queue says why it waits', async () => {
     waiting: 1,
     running: 1,
     limit: 1,
+    limits: { concurrency: 1 },
   })
   assert.partialDeepStrictEqual(await engine.explainQueue('keyed'), {
     reason: 'key-limit',

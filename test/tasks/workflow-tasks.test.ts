@@ -139,7 +139,7 @@ describe('ctx.task', () => {
     await until(() => aborted.length === 3)
     assert.deepEqual((await engine.listTasks()).tasks, [])
     assert.deepEqual(
-      (await engine.queues()).map(({ waiting, running }) => [waiting, running]),
+      (await engine.queues.list()).map(({ waiting, running }) => [waiting, running]),
       [[0, 0]],
     )
   })
@@ -300,12 +300,12 @@ describe('what tasks of a workflow survive', () => {
     await using second = await assembleEngine(options, { taskWindow: 8 })
     const again = second.execution(main, execution.id)
     await until(() => open.length === 2)
-    assert.equal((await second.queues())[0]?.waiting, 89)
+    assert.equal((await second.queues.list())[0]?.waiting, 89)
     await again.signal(POKE)
     await again.result()
     open[1]?.()
     await until(async () => (await second.listTasks()).tasks.length === 0)
-    const [queue] = await second.queues()
+    const [queue] = await second.queues.list()
     assert.deepEqual([queue?.waiting, queue?.running], [0, 0])
   })
 })

@@ -141,10 +141,11 @@ function groupsOf(findings: readonly Finding[]): Group[] {
 function printFindings({ output }: CommandCall, [code, findings]: Group): void {
   output.line('')
   output.line(output.paint('bold', code))
-  for (const { taskId, scheduleId, workflowId, runId, seq, detail } of findings) {
+  for (const { taskId, scheduleId, queue, workflowId, runId, seq, detail } of findings) {
     const place = [
       taskId === undefined ? undefined : `task ${taskId}`,
       scheduleId === undefined ? undefined : `schedule ${scheduleId}`,
+      queue === undefined ? undefined : `queue ${queue}`,
       workflowId,
       runId === undefined ? undefined : `run ${runId}`,
       seq === undefined ? undefined : `event ${seq}`,
@@ -160,13 +161,15 @@ function auditChecks({
   findingCount,
   taskFindingCount,
   scheduleFindingCount,
+  queueFindingCount,
   findings,
 }: FileAudit): Check[] {
-  const journalCount = findingCount - taskFindingCount - scheduleFindingCount
+  const journalCount = findingCount - taskFindingCount - scheduleFindingCount - queueFindingCount
   const told = (count: number, kept: number): string =>
     `${counted(count, 'finding')}${count > kept ? `, of which ${kept} are shown` : ''}`
   const keptOfTasks = findings.filter(({ taskId }) => taskId !== undefined).length
   const keptOfSchedules = findings.filter(({ scheduleId }) => scheduleId !== undefined).length
+  const keptOfQueues = findings.filter(({ queue }) => queue !== undefined).length
   const { executions, byStatus, events, entries, timers, messages } = counts
   const statuses = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`)
   const total = `${counted(executions, 'execution')}${statuses.length === 0 ? '' : ` (${statuses.join(', ')})`}`
@@ -178,7 +181,7 @@ function auditChecks({
     checks.push(
       problem(
         'journals',
-        told(journalCount, findings.length - keptOfTasks - keptOfSchedules),
+        told(journalCount, findings.length - keptOfTasks - keptOfSchedules - keptOfQueues),
         'See the findings below.',
       ),
     )
@@ -187,6 +190,12 @@ function auditChecks({
     checks.push(problem('schedules', told(scheduleFindingCount, keptOfSchedules), 'See the findings below.'))
   else if (counts.schedules > 0)
     checks.push(ok('schedules', `${counted(counts.schedules, 'schedule')}, every row as it should be`))
+  if (queueFindingCount > 0)
+    checks.push(problem('queues', told(queueFindingCount, keptOfQueues), 'See the findings below.'))
+  else if (counts.queueSettings > 0)
+    checks.push(
+      ok('queues', `settings of ${counted(counts.queueSettings, 'queue')}, every row as it should be`),
+    )
   if (messages > 0)
     checks.push(
       note(

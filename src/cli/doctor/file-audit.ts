@@ -14,6 +14,7 @@ import type { ScheduleKey } from '../../store/contract/schedule-rows.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
 import { type Finding, FindingLog } from './finding.ts'
 import { auditRun } from './journal-audit.ts'
+import { auditQueueSetting } from './queue-setting-audit.ts'
 import { auditSchedule } from './schedule-audit.ts'
 import { type RunPosition, type StoredExecution, StoreRows } from './store-rows.ts'
 import { auditTask } from './task-audit.ts'
@@ -28,6 +29,7 @@ export interface AuditCounts {
   tasks: number
   tasksByStatus: Record<string, number>
   schedules: number
+  queueSettings: number
 }
 
 export interface FileAudit {
@@ -40,6 +42,8 @@ export interface FileAudit {
   readonly taskFindingCount: number
   /** Those that are about schedules. */
   readonly scheduleFindingCount: number
+  /** Those that are about settings of queues. */
+  readonly queueFindingCount: number
   readonly clockFloorMs: number
 }
 
@@ -96,6 +100,7 @@ class StoreAuditor {
     tasks: 0,
     tasksByStatus: {},
     schedules: 0,
+    queueSettings: 0,
   }
 
   constructor(rows: StoreRows, options: AuditOptions) {
@@ -112,6 +117,7 @@ class StoreAuditor {
       findingCount: this.#log.total,
       taskFindingCount: this.#log.totalOf((code) => code.startsWith('task-')),
       scheduleFindingCount: this.#log.totalOf((code) => code.startsWith('schedule-')),
+      queueFindingCount: this.#log.totalOf((code) => code.startsWith('queue-')),
       clockFloorMs: this.#rows.clockFloor(),
     }
   }
@@ -121,6 +127,7 @@ class StoreAuditor {
     await this.#auditRuns()
     await this.#auditTasks()
     await this.#auditSchedules()
+    this.#guarded(() => this.#rows.snapshot(() => this.#auditQueueSettings()))
     this.#guarded(() => this.#rows.snapshot(() => this.#auditOutbox()))
     for (const table of ['journal', 'timer'] as const) this.#guarded(() => this.#auditOrphans(table))
     this.#guarded(() => this.#auditCurrents())
@@ -191,6 +198,14 @@ class StoreAuditor {
       if (performance.now() > endMs) return row
     }
     return undefined
+  }
+
+  /** Few: as many as queues that somebody has changed. */
+  #auditQueueSettings(): void {
+    for (const row of this.#rows.queueSettings()) {
+      this.#counts.queueSettings += 1
+      for (const finding of auditQueueSetting(row)) this.#log.add(finding)
+    }
   }
 
   #auditSomeTasks(after: TaskSeq): TaskSeq | undefined {

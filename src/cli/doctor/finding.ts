@@ -8,6 +8,7 @@ export interface Finding {
   readonly workflowId?: string
   readonly taskId?: string
   readonly scheduleId?: string
+  readonly queue?: string
   /** Number of the event it is about. */
   readonly seq?: number
 }
@@ -62,6 +63,8 @@ export const FINDING_ADVICE = {
   'schedule-unreadable': RESTORE,
   'schedule-row':
     'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The schedule can be deleted and created again.',
+  'queue-setting':
+    'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The settings of the queue can be reset.',
   'shards-wrong': RESTORE,
   'sessions-wrong': RESTORE,
 } as const satisfies Record<string, string>

@@ -7,9 +7,11 @@ import type { Attributes } from '../../protocol/event.ts'
 import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
+import type { QueueSettingRow } from '../../store/contract/queue-setting-rows.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import { queueSettingOf } from '../../store/sqlite/sqlite-queue-setting-reads.ts'
 import { scheduleOf } from '../../store/sqlite/sqlite-schedule-reads.ts'
 
 export interface RunPosition {
@@ -118,6 +120,10 @@ export class StoreRows {
     for (const row of this.#statements.schedules.iterate(namespace, id)) yield scheduleOf(row)
   }
 
+  *queueSettings(): Generator<QueueSettingRow> {
+    for (const row of this.#statements.queueSettings.iterate()) yield queueSettingOf(row)
+  }
+
   /** Runs that have rows in `table` and no summary. */
   *withoutSummary(table: 'journal' | 'timer'): Generator<RunPosition> {
     for (const row of this.#statements.withoutSummary[table].iterate())
@@ -186,6 +192,9 @@ function prepareStatements(database: DatabaseSync) {
     schedules: prepare(`
       select namespace, id, due_at, waits, spec, state from schedule
       where (namespace, id) > (?, ?) order by namespace, id`),
+    queueSettings: prepare(
+      'select namespace, queue, revision, setting from queue_setting order by namespace, queue',
+    ),
     withoutSummary: { journal: orphans('journal'), timer: orphans('timer') },
     danglingCurrents: prepare(`
       select current.workflow_id, current.run_id from current

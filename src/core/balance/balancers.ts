@@ -1,5 +1,6 @@
 /** The shipped load balancers by name, with their options. */
 import { PerdureError } from '../../protocol/errors.ts'
+import { BALANCER_NAMES, type BalancerName, type BalancerOptions } from '../../protocol/queue-settings.ts'
 import { ConsistentHash } from './consistent-hash.ts'
 import { HashModulo, keyOfAddress, keyOfHash } from './hash-modulo.ts'
 import { LeastConnections } from './least-connections.ts'
@@ -30,13 +31,7 @@ export const BALANCER_OPTIONS = {
     loadFactor: { min: 1.01, max: 100, default: 1.25 },
     virtualNodes: { min: 1, max: 1000, default: 100 },
   },
-} as const
-
-export type BalancerName = keyof typeof BALANCER_OPTIONS
-
-export const BALANCER_NAMES = Object.keys(BALANCER_OPTIONS) as readonly BalancerName[]
-
-export type BalancerOptions = Readonly<Record<string, string | number>>
+} as const satisfies Readonly<Record<BalancerName, Readonly<Record<string, Rule>>>>
 
 type Rule =
   | { readonly values: readonly string[]; readonly default: string }

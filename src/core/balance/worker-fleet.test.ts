@@ -228,3 +228,30 @@ describe('load balancers by name', () => {
     assert.throws(() => create('weighted-round-robin', { weights: 'auto' }), /not one of load, static/)
   })
 })
+
+describe('another balancer', () => {
+  it('is told of all workers and of what they run, and picks from then on', () => {
+    const fleet = fleetOf('a b')
+    fleet.update('a', { capacity: 9 }, 0)
+    fleet.update('b', { capacity: 9 }, 0)
+    assert.deepEqual([give(fleet), give(fleet), give(fleet)], ['a', 'b', 'a'])
+    const told: string[] = []
+    const balancer: LoadBalancer = {
+      pick: (candidates) => candidates.from(1),
+      added: ({ id }) => void told.push(`added ${id}`),
+      started: ({ id, inFlight }) => void told.push(`started ${id} of ${inFlight}`),
+      finished: ({ id }) => void told.push(`finished ${id}`),
+    }
+    fleet.balanceBy(balancer, 0)
+    assert.deepEqual(told.splice(0), [
+      'added a',
+      'started a of 2',
+      'started a of 2',
+      'added b',
+      'started b of 1',
+    ])
+    assert.equal(give(fleet), 'b')
+    fleet.finished('a', done, 0)
+    assert.deepEqual(told, ['started b of 2', 'finished a'])
+  })
+})

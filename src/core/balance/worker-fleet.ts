@@ -80,7 +80,7 @@ class FleetWorker implements BalancedWorker {
 }
 
 export class WorkerFleet {
-  private readonly balancer: LoadBalancer
+  private balancer: LoadBalancer
   private readonly workers = new Map<string, FleetWorker>()
   private readonly workersMax: number
   private readonly freeSlots: number[] = []
@@ -106,6 +106,16 @@ export class WorkerFleet {
       this.ejection = new OutlierEjection({ ...DEFAULT_EJECTION, ...ejection }, (worker) =>
         this.refresh(worker),
       )
+  }
+
+  /** Another balancer picks from now on: it is told of all workers and of what they run. What it learns it learns anew. */
+  balanceBy(balancer: LoadBalancer, nowMs: number): void {
+    const now = this.advance(nowMs)
+    this.balancer = balancer
+    for (const worker of this.workers.values()) {
+      balancer.added?.(worker, now)
+      for (let task = 0; task < worker.inFlight; task++) balancer.started?.(worker, now)
+    }
   }
 
   /** Workers that could be picked now, for a task that all of them accept. */

@@ -1,9 +1,10 @@
 // The order holds over the whole backlog, also over what is in the store only: a small window against all in memory.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { PolicySetting } from '../../protocol/queue-settings.ts'
 import type { Backlog, PageRequest } from './backlog.ts'
 import { comparePositions } from './lane.ts'
-import { type PolicySetting, policyOf } from './policies.ts'
+import { policyOf } from './policies.ts'
 import type { PolicyTask } from './policy.ts'
 import { type QueuedTask, TaskQueue } from './task-queue.ts'
 

@@ -1,19 +1,10 @@
 /** The scheduling policies by name, as settings of a queue give them. */
+import { POLICY_NAMES, type PolicySetting } from '../../protocol/queue-settings.ts'
 import { fcfs } from './fcfs.ts'
 import type { SchedulingPolicy } from './policy.ts'
-import { type PriorityOptions, priority } from './priority.ts'
-import { type RoundRobinOptions, roundRobin } from './round-robin.ts'
-import { type SjfOptions, sjf } from './sjf.ts'
-
-export type PolicySetting =
-  | { readonly name: 'fcfs' }
-  | ({ readonly name: 'sjf' } & SjfOptions)
-  | ({ readonly name: 'priority' } & PriorityOptions)
-  | ({ readonly name: 'round-robin' } & RoundRobinOptions)
-
-export const POLICY_NAMES = ['fcfs', 'sjf', 'priority', 'round-robin'] as const
-
-export type PolicyName = (typeof POLICY_NAMES)[number]
+import { priority } from './priority.ts'
+import { roundRobin } from './round-robin.ts'
+import { sjf } from './sjf.ts'
 
 /** A new policy, which has learned nothing. Throws a RangeError for a name or an option that makes no sense. */
 export function policyOf(setting: PolicySetting): SchedulingPolicy {

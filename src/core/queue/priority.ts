@@ -6,16 +6,12 @@
  *
  * Starvation bound: a task of priority p is overtaken only by tasks that arrive less than (9 - p) * agingMs after it.
  */
+import type { PriorityOptions } from '../../protocol/queue-settings.ts'
 import { positive } from './option-checks.ts'
 import type { SchedulingPolicy } from './policy.ts'
 
 /** A task of priority 0 is overtaken by those of the following 9 minutes, at most. */
 const AGING_MS = 60_000
-
-export interface PriorityOptions {
-  /** Waiting this long is worth one level, ms; `Infinity`: no aging, low levels may starve. Default 60,000. */
-  readonly agingMs?: number
-}
 
 export function priority({ agingMs = AGING_MS }: PriorityOptions = {}): SchedulingPolicy {
   if (agingMs !== Number.POSITIVE_INFINITY) positive('priority', 'agingMs', agingMs)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { QueueLimits } from '../../protocol/queue-settings.ts'
+import { fcfs } from './fcfs.ts'
 import { laneName, parseLaneName } from './lane.ts'
 import { policyOf } from './policies.ts'
 import { checkLimits } from './queue-limits.ts'
@@ -112,6 +114,74 @@ describe('limits of a queue', () => {
     q.add('', 'cpu')
     const taken = q.queue.take(0, (classId) => classId === 'cpu')
     assert.equal(taken.kind === 'task' && taken.task.seq, 2)
+  })
+
+  describe('that change', () => {
+    const changed = (q: Queue, limits: QueueLimits, running: readonly QueuedTask[] = []): void =>
+      q.queue.change({ limits, isPaused: false }, running, q.nowMs)
+
+    test('raised, they let go what they held up; lowered, they wait for what runs', () => {
+      const q = new Queue({ limits: { concurrency: 1, keyConcurrency: 1 } })
+      const [first, second] = [q.add('a'), q.add('a')]
+      q.add('a')
+      assert.deepEqual([q.take(), q.take()], ['1', 'full'])
+      changed(q, { keyConcurrency: 1 }, [first])
+      assert.equal(q.take(), 'nothing')
+      changed(q, { keyConcurrency: 2 }, [first])
+      assert.deepEqual([q.take(), q.take()], ['2', 'nothing'])
+      changed(q, { keyConcurrency: 1 }, [first, second])
+      q.queue.ended(first, 1)
+      assert.equal(q.take(), 'nothing')
+      q.queue.ended(second, 1)
+      assert.equal(q.take(), '3')
+      assert.equal(q.queue.limits.running, 1)
+    })
+
+    test('give no tokens, neither in all nor per key', () => {
+      const q = new Queue({ limits: { rate: { perSecond: 1, burst: 3 }, keyRate: { perSecond: 1 } } })
+      const [first, second] = [q.add('a'), q.add('b')]
+      q.add('a')
+      q.add('c')
+      assert.deepEqual([q.take(), q.take()], ['1', '2'])
+      changed(q, { rate: { perSecond: 1, burst: 9 }, keyRate: { perSecond: 2 } }, [first, second])
+      assert.deepEqual([q.take(), q.take()], ['4', 'rate'], 'key a has none, and one was left in all')
+      changed(q, { keyRate: { perSecond: 2 } }, [first, second])
+      assert.deepEqual(
+        q.queue.take(q.nowMs, () => true),
+        { kind: 'nothing', wakeMs: 500 },
+      )
+      q.nowMs = 500
+      assert.equal(q.take(), '3')
+    })
+
+    test('count what runs for its key when limits per key come, and move what waits', () => {
+      const q = new Queue({})
+      const first = q.add('a')
+      const second = q.add('a')
+      const other = q.add('b')
+      assert.equal(q.take(), '1')
+      q.queue.change(
+        {
+          limits: { keyConcurrency: 1 },
+          isPaused: false,
+          places: { policy: fcfs(), policyTag: 'fcfs+keys@1' },
+        },
+        [first],
+        q.nowMs,
+      )
+      assert.deepEqual([q.queue.waiting, q.queue.astray, q.take()], [2, 2, 'moving'])
+      for (const task of [second, other]) {
+        assert.ok(q.queue.isAstray(task))
+        q.queue.moved()
+        Object.assign(task, q.queue.place(task.about, 'c'))
+        q.queue.backlog.add(task)
+      }
+      assert.deepEqual([q.queue.waiting, q.queue.astray], [2, 0])
+      assert.deepEqual([q.take(), q.take()], ['3', 'nothing'])
+      q.queue.ended(first, 1)
+      assert.equal(q.take(), '2')
+      assert.throws(() => q.queue.moved(), /invariant: a task was moved, and none was astray/)
+    })
   })
 
   test('limits that make no sense are refused', () => {

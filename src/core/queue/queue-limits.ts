@@ -5,17 +5,9 @@
  * 2. `wakeMs` is when time alone lets something start; the end of a task is told by `ended`.
  * 3. Memory: one entry per key that runs or has used tokens lately.
  */
+import type { QueueLimits, RateLimit } from '../../protocol/queue-settings.ts'
 import { positive } from './option-checks.ts'
-import { type RateLimit, TokenBucket } from './token-bucket.ts'
-
-export interface QueueLimits {
-  /** Tasks that run at once. Default: no limit. */
-  readonly concurrency?: number
-  /** Tasks of one key that run at once. */
-  readonly keyConcurrency?: number
-  readonly rate?: RateLimit
-  readonly keyRate?: RateLimit
-}
+import { TokenBucket } from './token-bucket.ts'
 
 /** Throws a RangeError that says what is wrong. */
 export function checkLimits({ concurrency, keyConcurrency, rate, keyRate }: QueueLimits): void {
@@ -30,6 +22,10 @@ export function checkLimits({ concurrency, keyConcurrency, rate, keyRate }: Queu
   }
 }
 
+export function limitKeyOf({ keyConcurrency, keyRate }: QueueLimits, key: string): string {
+  return keyConcurrency === undefined && keyRate === undefined ? '' : key
+}
+
 export interface KeyHold {
   readonly kind: 'concurrency' | 'rate'
   /** When a token is there, ms; with `rate`. */
@@ -38,7 +34,7 @@ export interface KeyHold {
 
 export class LimitKeeper {
   readonly limits: QueueLimits
-  readonly #rate: TokenBucket | undefined
+  #rate: TokenBucket | undefined
   readonly #running = new Map<string, number>()
   readonly #buckets = new Map<string, TokenBucket>()
   /** Keys without a token, and when they have one. Few: those that used theirs up. */
@@ -52,6 +48,33 @@ export class LimitKeeper {
     this.#rate = limits.rate === undefined ? undefined : new TokenBucket(limits.rate, nowMs)
   }
 
+  /**
+   * With other limits, in the middle of things. Slots are taken by what runs; tokens that were used stay used.
+   *
+   * @param running for each task that runs its key of limits, under the other limits
+   */
+  changed(limits: QueueLimits, running: Iterable<string>, nowMs: number): LimitKeeper {
+    const next = new LimitKeeper(limits, nowMs)
+    if (this.#rate !== undefined && limits.rate !== undefined)
+      next.#rate = this.#rate.under(limits.rate, nowMs)
+    for (const limitKey of running) next.resumed(limitKey)
+    if (limits.keyRate === undefined) return next
+    for (const [limitKey, bucket] of this.#buckets) {
+      const own = bucket.under(limits.keyRate, nowMs)
+      next.#buckets.set(limitKey, own)
+      const readyMs = own.readyMs(nowMs)
+      if (readyMs > nowMs) next.#resting.set(limitKey, readyMs)
+    }
+    return next
+  }
+
+  /** Keys that are held up now. */
+  *held(): Iterable<string> {
+    yield* this.#resting.keys()
+    for (const limitKey of this.#running.keys())
+      if (!this.#resting.has(limitKey) && this.#isFull(limitKey)) yield limitKey
+  }
+
   get running(): number {
     return this.#count
   }
@@ -62,7 +85,7 @@ export class LimitKeeper {
 
   /** The key that limits of its own hold for; '' if there are none. */
   keyOf(key: string): string {
-    return this.limits.keyConcurrency === undefined && this.limits.keyRate === undefined ? '' : key
+    return limitKeyOf(this.limits, key)
   }
 
   /** Whether the queue as a whole may start one: true, false until one ends, or the time from which on it may, ms. */

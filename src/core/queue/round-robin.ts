@@ -5,19 +5,13 @@
  * A dispatch is charged its estimate, at most one quantum: that is what it may use before it is asked to yield. A task that
  * does not yield puts its key into debt, which the next rounds pay off.
  */
+import type { RoundRobinOptions } from '../../protocol/queue-settings.ts'
 import { DeficitRoundRobin } from './deficit-round-robin.ts'
 import { positive } from './option-checks.ts'
 import type { SchedulingPolicy } from './policy.ts'
 import { ServiceEstimator } from './service-estimator.ts'
 
 const QUANTUM_MS = 100
-
-export interface RoundRobinOptions {
-  /** Service per round of a key of weight 1, ms; a task that runs longer is asked to yield. Default 100. */
-  readonly quantumMs?: number
-  /** Weight of keys, above 0; those that are not named have 1. */
-  readonly weights?: Readonly<Record<string, number>>
-}
 
 export function roundRobin({
   quantumMs = QUANTUM_MS,

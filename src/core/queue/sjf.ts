@@ -6,18 +6,13 @@
  *
  * What the caller does not declare is learned from earlier runs of tasks of that name.
  */
-
+import type { SjfOptions } from '../../protocol/queue-settings.ts'
 import { notNegative } from './option-checks.ts'
 import type { SchedulingPolicy } from './policy.ts'
 import { ServiceEstimator } from './service-estimator.ts'
 
 /** A job of one minute is overtaken by shorter ones of the following ten minutes, at most. */
 const AGING = 0.1
-
-export interface SjfOptions {
-  /** Waiting this much longer makes up for one more of estimate: ms per ms. 0: no aging, long jobs may starve. Default 0.1. */
-  readonly aging?: number
-}
 
 export function sjf({ aging = AGING }: SjfOptions = {}): SchedulingPolicy {
   notNegative('sjf', 'aging', aging)

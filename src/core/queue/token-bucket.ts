@@ -1,11 +1,5 @@
 /** A rate limit: a bucket of tokens that fills evenly up to its burst. Each start takes one. */
-
-export interface RateLimit {
-  /** Starts per second, above 0. */
-  readonly perSecond: number
-  /** Starts at once after a pause, 1 or more. Default: those of one second, at least 1. */
-  readonly burst?: number
-}
+import type { RateLimit } from '../../protocol/queue-settings.ts'
 
 export class TokenBucket {
   readonly #perMs: number
@@ -30,6 +24,14 @@ export class TokenBucket {
   take(nowMs: number): void {
     this.#fill(nowMs)
     this.#tokens -= 1
+  }
+
+  /** As many tokens under another limit, at most its burst: a change of the limit gives none. */
+  under(limit: RateLimit, nowMs: number): TokenBucket {
+    this.#fill(nowMs)
+    const next = new TokenBucket(limit, nowMs)
+    next.#tokens = Math.min(this.#tokens, next.#burst)
+    return next
   }
 
   isFull(nowMs: number): boolean {

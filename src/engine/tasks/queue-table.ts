@@ -1,31 +1,23 @@
-/**
- * The queues of the engine, and what they give: one task of each queue in turn, while a worker has room.
- *
- * Lanes that were written under other settings are moved first, page by page: until then nothing is given.
- */
+/** The queues of the engine, and what they give: one task of each queue in turn, while a worker has room. */
 import type { PageRequest } from '../../core/queue/backlog.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { LaneCount, QueueKey, TaskReads, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { TaskCrew } from '../workers/task-crew.ts'
-import { LiveQueue, type MakeQueue, queueText } from './live-queue.ts'
+import { LiveQueue, type QueueParts, queueText } from './live-queue.ts'
 import { type LiveTask, taskOfRow } from './live-task.ts'
 
 export interface QueueTableOptions {
   readonly clock: Clock
   readonly crew: TaskCrew
   readonly store: TaskReads
-  readonly makeQueue: MakeQueue
+  /** As its settings are now. */
+  readonly make: (key: QueueKey, nowMs: number) => QueueParts & Pick<LiveQueue, 'pause'>
   readonly mayTake: () => boolean
   readonly onTaken: (live: LiveQueue, task: LiveTask) => void
   readonly isTaken: (seq: TaskSeq) => boolean
-  /** Puts a waiting task where the present settings want it. */
-  readonly rekey: (task: LiveTask) => void
   readonly onError: (error: unknown) => void
 }
-
-const REKEY_ROWS = 1000
-const BEFORE_ALL = { rank: Number.NEGATIVE_INFINITY, seq: -1 }
 
 export class QueueTable {
   readonly #options: QueueTableOptions
@@ -55,23 +47,31 @@ export class QueueTable {
     if (known !== undefined) return known
     const { namespace, queue, partition } = key
     const own = { namespace, queue, partition }
-    const live = new LiveQueue(own, this.#options.makeQueue(own, this.#options.clock.nowMs()))
+    const { pause, ...parts } = this.#options.make(own, this.#options.clock.nowMs())
+    const live = new LiveQueue(own, parts)
+    live.pause = pause
     this.#queues.set(text, live)
     this.#list.push(live)
     this.#options.crew.opened(live)
     return live
   }
 
-  /** What waits, as the store has it; resolves when all of it is where the present settings want it. */
-  async restore(lanes: readonly LaneCount[]): Promise<void> {
-    const moved: Promise<void>[] = []
-    for (const lane of lanes) {
-      const live = this.of(lane)
-      const name = parseLaneName(lane.lane)
-      if (name.policy === live.queue.policyTag) live.queue.backlog.restore(name, lane.waiting)
-      else moved.push(this.#rekey(live, lane))
+  /** What waits, as the store has it. Answers the lanes that earlier settings have made: their tasks are to be moved. */
+  restore(lanes: readonly LaneCount[]): ReadonlyMap<LiveQueue, readonly string[]> {
+    const astray = new Map<LiveQueue, string[]>()
+    for (const { lane, waiting, ...key } of lanes) {
+      const live = this.of(key)
+      const name = parseLaneName(lane)
+      if (!live.queue.isAstray({ lane: name })) {
+        live.queue.backlog.restore(name, waiting)
+        continue
+      }
+      live.queue.stray(waiting)
+      const known = astray.get(live)
+      if (known === undefined) astray.set(live, [lane])
+      else known.push(lane)
     }
-    await Promise.all(moved)
+    return astray
   }
 
   reset(): void {
@@ -143,6 +143,7 @@ export class QueueTable {
   async #read(live: LiveQueue, page: PageRequest<LiveTask>): Promise<void> {
     const { store, isTaken } = this.#options
     const generation = this.#generation
+    const { backlog } = live.queue
     this.#reads += 1
     const rows = await store.waiting({
       ...live.key,
@@ -152,25 +153,10 @@ export class QueueTable {
     })
     if (generation !== this.#generation) return
     this.#reads -= 1
+    // Other settings have another backlog.
+    if (backlog !== live.queue.backlog) return
     const tasks = rows.map((row) => taskOfRow(row, live.queue, page.lane.name))
-    live.queue.backlog.page(page, tasks, isTaken)
-    this.ask()
-  }
-
-  async #rekey(live: LiveQueue, { lane }: LaneCount): Promise<void> {
-    const { store, rekey } = this.#options
-    const generation = this.#generation
-    this.#reads += 1
-    let after = BEFORE_ALL
-    for (;;) {
-      const rows = await store.waiting({ ...live.key, lane, after, limit: REKEY_ROWS })
-      if (generation !== this.#generation) return
-      for (const row of rows) rekey(taskOfRow(row, live.queue))
-      const last = rows.at(-1)
-      if (last === undefined || rows.length < REKEY_ROWS) break
-      after = { rank: last.rank, seq: last.seq }
-    }
-    this.#reads -= 1
+    backlog.page(page, tasks, isTaken)
     this.ask()
   }
 }

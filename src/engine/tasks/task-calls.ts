@@ -2,10 +2,9 @@
 import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
+import type { QueueTarget } from '../../protocol/queue-port.ts'
 import { seqOfOwnId } from '../../protocol/task-ids.ts'
 import {
-  type QueueDescription,
-  type QueueTarget,
   RETRYABLE_TASK_STATUSES,
   type TaskDescription,
   type TaskExplanation,
@@ -202,27 +201,17 @@ export class TaskCalls implements TaskPort {
     })
   }
 
-  async queues(namespace: string): Promise<readonly QueueDescription[]> {
-    this.#engine.assertOpen()
-    await this.#engine.tasks.ready()
-    return this.#engine.tasks.queues
-      .all()
-      .filter(({ key }) => key.namespace === namespace)
-      .map(({ key, queue }) => ({
-        queue: key.queue,
-        policy: queue.policy.name,
-        isPaused: queue.isPaused,
-        waiting: queue.backlog.size,
-        running: queue.limits.running,
-      }))
-  }
-
-  async explainQueue({ namespace, queue: name }: QueueTarget): Promise<QueueExplanation> {
+  async explainQueue(target: QueueTarget): Promise<QueueExplanation> {
     this.#engine.assertOpen()
     const { tasks, clock } = this.#engine
     await tasks.ready()
+    const { namespace, queue: name } = target
+    const stored = tasks.settings.of(target)
+    const { limits } = tasks.settings.design(target, stored.setting.overrides)
     const live = tasks.queues.all().find(({ key }) => key.namespace === namespace && key.queue === name)
-    return whyQueueWaits(live, { name, nowMs: clock.nowMs() })
+    const explanation = whyQueueWaits(live, { name, limits, nowMs: clock.nowMs() })
+    await tasks.settings.durable(stored)
+    return explanation
   }
 
   /** What was not recorded is recorded again, as a whole. */

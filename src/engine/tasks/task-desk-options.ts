@@ -3,19 +3,20 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import type { TaskOwner } from '../../protocol/task-port.ts'
+import type { QueueSettingReads } from '../../store/contract/queue-setting-rows.ts'
 import type { TaskReads } from '../../store/contract/task-rows.ts'
 import type { Committer } from '../committer.ts'
-import type { MakeQueue } from './live-queue.ts'
+import type { QueueDesigns } from './live-queue.ts'
 import type { LiveTask } from './live-task.ts'
 
 export interface TaskDeskOptions {
-  readonly store: TaskReads
+  readonly store: TaskReads & QueueSettingReads
   readonly committer: Committer
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
   readonly timerLookaheadMs: number | undefined
-  readonly makeQueue: MakeQueue
+  readonly designs: QueueDesigns
   /** A task that was closed is durable. */
   readonly onClosed: (task: LiveTask) => void
   /** A task that an execution has asked for is closed, and deleted. */

@@ -9,7 +9,7 @@
  * 4. A task that runs or has changes that are not committed is in memory, and is not read: the store is behind. One that
  *    was changed while the store was read stays in memory until nobody reads.
  */
-import type { TaskQueue } from '../../core/queue/task-queue.ts'
+import { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
   cancelled,
   due,
@@ -23,18 +23,20 @@ import {
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { TaskExplanation, TaskOwner } from '../../protocol/task-port.ts'
 import type { TaskCommand } from '../../protocol/workflow-command.ts'
-import type { TaskSeq } from '../../store/contract/task-rows.ts'
+import type { QueueKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
 import { type DueTimer, TimerWindow } from '../timer-window.ts'
 import { TaskCrew } from '../workers/task-crew.ts'
-import type { LiveQueue } from './live-queue.ts'
+import type { LiveQueue, QueueParts } from './live-queue.ts'
 import { aboutOf, classOf, LiveTask, type TaskHead } from './live-task.ts'
+import { QueueSettingsDesk } from './queue-settings-desk.ts'
 import { QueueTable } from './queue-table.ts'
 import { TaskAttempts } from './task-attempts.ts'
 import { TaskBatch } from './task-batch.ts'
 import type { TaskDeskOptions } from './task-desk-options.ts'
 import { TaskLookup } from './task-lookup.ts'
 import { TaskMemory } from './task-memory.ts'
+import { TaskMover } from './task-mover.ts'
 import { TaskNumbers } from './task-numbers.ts'
 import { dueTimers } from './task-timers.ts'
 import { whyWaiting } from './why-waiting.ts'
@@ -44,10 +46,12 @@ export class TaskDesk {
   readonly lookup: TaskLookup
   readonly crew: TaskCrew
   readonly attempts: TaskAttempts
+  readonly settings: QueueSettingsDesk
   readonly #options: TaskDeskOptions
   readonly #numbers = new TaskNumbers()
   /** See invariant 4. */
   readonly #memory: TaskMemory
+  readonly #mover: TaskMover
   #batch: TaskBatch<LiveTask> | undefined
   #timers: TimerWindow | undefined
   #generation = 0
@@ -58,7 +62,7 @@ export class TaskDesk {
 
   constructor(options: TaskDeskOptions) {
     this.#options = options
-    const { clock, random, logger, committer, store, makeQueue, onError, isDraining } = options
+    const { clock, random, logger, committer, store, onError, isDraining } = options
     this.#memory = new TaskMemory(clock, (task) => task.isCommitted && !this.attempts.has(task))
     this.crew = new TaskCrew(clock)
     this.attempts = new TaskAttempts({
@@ -77,7 +81,7 @@ export class TaskDesk {
       clock,
       crew: this.crew,
       store,
-      makeQueue,
+      make: (key, nowMs) => this.#make(key, nowMs),
       onError,
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
       onTaken: (live, task) => this.#start(live, task),
@@ -85,7 +89,31 @@ export class TaskDesk {
         const task = this.#memory.get(seq)
         return task !== undefined && this.attempts.has(task)
       },
-      rekey: (task) => this.#rekey(task),
+    })
+    this.settings = new QueueSettingsDesk({
+      store,
+      committer,
+      clock,
+      designs: options.designs,
+      nextNumber: () => this.nextNumber(),
+      queues: () => this.queues.all(),
+      running: () => this.attempts.all(),
+      onLeft: (live, lanes) => this.#mover.begin(live, lanes, committer.open),
+    })
+    this.#mover = new TaskMover({
+      clock,
+      store,
+      committer,
+      memory: this.#memory,
+      windowTasks: options.designs.windowTasks,
+      isRunning: (task) => this.attempts.has(task),
+      move: (task) => {
+        this.#queueOf(task).moved()
+        this.#again(task, task.record)
+      },
+      ask: () => this.queues.ask(),
+      isDraining,
+      onError,
     })
     this.lookup = new TaskLookup({
       store,
@@ -99,26 +127,31 @@ export class TaskDesk {
 
   /** Nothing runs, and nothing is on its way. */
   get isIdle(): boolean {
-    return this.attempts.size === 0 && !this.queues.isBusy
+    return this.attempts.size === 0 && !this.queues.isBusy && !this.#mover.isBusy
   }
 
   /** Reads what has to go on; resolves when executions can ask for tasks. */
   async open(): Promise<void> {
     const generation = this.#generation
-    const { store, onError } = this.#options
-    const [last, lanes] = await Promise.all([store.lastTaskSeq(), store.lanes()])
+    const { store } = this.#options
+    const [last, lanes, settings] = await Promise.all([
+      store.lastTaskSeq(),
+      store.lanes(),
+      this.settings.read(),
+    ])
     if (generation !== this.#generation) return
     this.#numbers.continueFrom(last)
-    const moved = this.queues.restore(lanes)
+    this.settings.restore(settings)
+    for (const [live, left] of this.queues.restore(lanes)) this.#mover.begin(live, left)
     const held = this.#held ?? []
     this.#held = undefined
-    for (const task of held) this.#wait(this.#queueOf(task), task)
-    // Calls wait: of a task that is being moved nobody can say where it waits.
-    moved
-      .then(() => {
-        if (generation === this.#generation) this.#opened()
-      })
-      .catch(onError)
+    for (const task of held) {
+      const queue = this.#queueOf(task)
+      // It was enqueued before the settings were known.
+      if (queue.isAstray(task)) this.#again(task, task.record)
+      else this.#wait(queue, task)
+    }
+    this.#opened()
   }
 
   #opened(): void {
@@ -146,7 +179,9 @@ export class TaskDesk {
     this.#memory.clear()
     this.#batch = undefined
     this.#held = []
+    this.#mover.reset()
     this.queues.reset()
+    this.settings.reset()
   }
 
   /** Resolves when calls are taken. */
@@ -269,7 +304,7 @@ export class TaskDesk {
     const record = reprioritised(task.record, priority)
     if (this.attempts.has(task) || record.status !== 'waiting') this.#change(task, record)
     else {
-      this.#queueOf(task).backlog.remove(task)
+      this.#queueOf(task).remove(task)
       this.#again(task, record)
     }
   }
@@ -289,9 +324,16 @@ export class TaskDesk {
     this.#wait(queue, task)
   }
 
-  /** Its place was made with other settings. */
-  #rekey(task: LiveTask): void {
-    this.#again(task, task.record)
+  #make(key: QueueKey, nowMs: number): QueueParts & Pick<LiveQueue, 'pause'> {
+    const { design, policyTag, pause } = this.settings.fit(key)
+    const { limits, isPaused } = design
+    const { windowTasks } = this.#options.designs
+    const options = { policy: design.makePolicy(), policyTag, limits, isPaused }
+    const queue = new TaskQueue<LiveTask>(
+      windowTasks === undefined ? options : { ...options, windowTasks },
+      nowMs,
+    )
+    return { queue, fleet: design.makeFleet(), pause }
   }
 
   #wait({ backlog }: TaskQueue<LiveTask>, task: LiveTask): void {
@@ -379,9 +421,9 @@ export class TaskDesk {
   /** Takes it from its worker, or from those that wait. */
   #stop(task: LiveTask, reason: Failure): void {
     if (this.attempts.stop(task, reason) || task.record.status !== 'waiting') return
-    const { backlog } = this.#queueOf(task)
-    backlog.remove(task)
-    this.#open().marks.set(backlog, backlog.mark)
+    const queue = this.#queueOf(task)
+    queue.remove(task)
+    this.#open().marks.set(queue.backlog, queue.backlog.mark)
   }
 
   async #onDue(timers: readonly DueTimer[]): Promise<void> {

@@ -1,43 +1,53 @@
 /** "Why is this queue waiting?": what holds up all of it, and what holds up parts of it. */
-import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import type { HeldUpTasks, QueueExplanation } from '../../protocol/queue-explanation.ts'
+import type { QueueLimits } from '../../protocol/queue-settings.ts'
 import { parseClassId } from '../workers/task-class.ts'
 import type { LiveQueue } from './live-queue.ts'
-import type { LiveTask } from './live-task.ts'
-import { shownMs } from './why-waiting.ts'
+import { pauseSentence, shownMs } from './why-waiting.ts'
 
 const HELD_MAX = 10
 
 /** @param live undefined: nothing has ever waited in it since the engine started */
 export function whyQueueWaits(
   live: LiveQueue | undefined,
-  { name, nowMs }: { readonly name: string; readonly nowMs: number },
+  { name, limits, nowMs }: { readonly name: string; readonly limits: QueueLimits; readonly nowMs: number },
 ): QueueExplanation {
-  const waiting = live?.queue.backlog.size ?? 0
+  const waiting = live?.queue.waiting ?? 0
   const running = live?.queue.limits.running ?? 0
   if (live === undefined || waiting === 0)
-    return { reason: 'empty', sentence: `nothing waits in queue ${name}`, waiting, running, held: [] }
+    return { reason: 'empty', sentence: `nothing waits in queue ${name}`, waiting, running, limits, held: [] }
   const { queue, crew } = live
   const { held, free } = heldUp(live)
-  const counts = { waiting, running, held: held.slice(0, HELD_MAX) }
-  const whole = holdOf(queue, name, nowMs)
+  const moving = queue.astray === 0 ? {} : { moving: queue.astray }
+  const counts = { waiting, running, limits, ...moving, held: held.slice(0, HELD_MAX) }
+  const whole = holdOf(live, name, nowMs)
   if (whole !== undefined) return { ...whole, ...counts }
   const [first] = held
   if (free === 0 && first !== undefined)
     return { reason: first.reason, sentence: partSentence(held, name, nowMs), ...untilOf(held), ...counts }
   const line = waiting === 1 ? '1 task waits' : `${waiting.toLocaleString('en')} tasks wait`
   const { places } = crew
+  if (queue.astray > 0) {
+    const moved = `${queue.astray.toLocaleString('en')} of them are being moved to where its settings now put them`
+    return { reason: 'moving', sentence: `${line} in queue ${name}; ${moved}`, ...counts }
+  }
   if (places.free > 0)
     return { reason: 'moving', sentence: `${line} in queue ${name}, and nothing holds them up`, ...counts }
   const sentence = `${line} in queue ${name}: all ${places.running} places are taken`
   return { reason: 'workers-busy', sentence, limit: places.running, ...counts }
 }
 
-type Hold = Pick<QueueExplanation, 'reason' | 'sentence' | 'limit' | 'untilMs'>
+type Hold = Pick<QueueExplanation, 'reason' | 'sentence' | 'limit' | 'untilMs' | 'pause'>
 
 /** What holds up all that waits. */
-function holdOf({ isPaused, limits }: TaskQueue<LiveTask>, name: string, nowMs: number): Hold | undefined {
-  if (isPaused) return { reason: 'paused', sentence: `queue ${name} is paused` }
+function holdOf({ queue, pause }: LiveQueue, name: string, nowMs: number): Hold | undefined {
+  const { isPaused, limits } = queue
+  if (isPaused)
+    return {
+      reason: 'paused',
+      sentence: pauseSentence(name, pause),
+      ...(pause === undefined ? {} : { pause }),
+    }
   const start = limits.mayStart(nowMs)
   if (start === false) {
     const limit = limits.limits.concurrency ?? 0
@@ -54,7 +64,8 @@ function heldUp({ queue, crew }: LiveQueue): {
   readonly free: number
 } {
   const parts = new Map<string, HeldUpTasks>()
-  let free = 0
+  // Of those that are being moved nobody knows yet.
+  let free = queue.astray
   for (const { name, size } of queue.backlog.lanes()) {
     const isSupported = crew.isSupported(name.classId)
     const hold = isSupported ? queue.limits.holdOf(name.limitKey) : undefined

@@ -1,5 +1,6 @@
 /** "Why is this waiting?": one sentence, and the same as data. */
 import { attemptsOf } from '../../core/task/task-record.ts'
+import type { QueuePause } from '../../protocol/queue-explanation.ts'
 import { DEFAULT_RETRY } from '../../protocol/retry-policy.ts'
 import type { TaskExplanation } from '../../protocol/task-port.ts'
 import { parseClassId } from '../workers/task-class.ts'
@@ -31,8 +32,14 @@ export function whyWaiting(task: LiveTask, { live, isRunning, nowMs }: Surroundi
 }
 
 /** What holds it up; undefined: only those before it. */
-function waiting({ head, lane }: LiveTask, { queue, crew }: LiveQueue): TaskExplanation | undefined {
-  if (queue.isPaused) return { reason: 'paused', sentence: `queue ${head.queue} is paused` }
+function waiting(task: LiveTask, { queue, crew, pause }: LiveQueue): TaskExplanation | undefined {
+  const { head, lane, about } = task
+  if (queue.isPaused)
+    return {
+      reason: 'paused',
+      sentence: pauseSentence(head.queue, pause),
+      ...(pause === undefined ? {} : { pause }),
+    }
   if (!crew.isSupported(lane.classId)) {
     const { requires } = parseClassId(lane.classId)
     const what = requires === undefined ? '' : ` and has ${JSON.stringify(requires)}`
@@ -43,27 +50,30 @@ function waiting({ head, lane }: LiveTask, { queue, crew }: LiveQueue): TaskExpl
     const sentence = `queue ${head.queue} is at its limit of ${limits.concurrency} at once`
     return { reason: 'queue-limit', sentence, limit: limits.concurrency }
   }
-  const hold = queue.limits.holdOf(lane.limitKey)
+  const limitKey = queue.limits.keyOf(about.key)
+  const hold = queue.limits.holdOf(limitKey)
   if (hold?.kind === 'concurrency') {
     const limit = limits.keyConcurrency ?? 0
     return {
       reason: 'key-limit',
-      sentence: `key ${lane.limitKey} is at its limit of ${limit} at once`,
+      sentence: `key ${limitKey} is at its limit of ${limit} at once`,
       limit,
     }
   }
   if (hold?.untilMs !== undefined)
     return {
       reason: 'key-rate',
-      sentence: `key ${lane.limitKey} has used up its rate`,
+      sentence: `key ${limitKey} has used up its rate`,
       untilMs: hold.untilMs,
     }
   return undefined
 }
 
 function busy(task: LiveTask, { key: { queue: name }, queue, crew }: LiveQueue): TaskExplanation {
-  const others = queue.backlog.size - 1
-  const ahead = queue.backlog.ahead(task, (classId) => crew.isSupported(classId))
+  const others = queue.waiting - 1
+  // While some are being moved, nobody knows what is ahead.
+  const ahead =
+    queue.astray > 0 ? undefined : queue.backlog.ahead(task, (classId) => crew.isSupported(classId))
   const { free, running } = crew.places
   const places = free > 0 ? `${free} places are free` : `all ${running} places are taken`
   const where = `in queue ${name} under ${queue.policy.name}; ${places}`
@@ -73,6 +83,11 @@ function busy(task: LiveTask, { key: { queue: name }, queue, crew }: LiveQueue):
   }
   const line = ahead === 1 ? '1 task is' : `${ahead === 0 ? 'no' : ahead.toLocaleString('en')} tasks are`
   return { reason: 'in-line', sentence: `${line} ahead of it ${where}`, others, ahead }
+}
+
+export function pauseSentence(queue: string, pause: QueuePause | undefined): string {
+  if (pause === undefined) return `queue ${queue} is paused`
+  return `queue ${queue} is paused since ${new Date(pause.atMs).toISOString()}: ${pause.reason}`
 }
 
 export function shownMs(ms: number): string {

@@ -19,6 +19,7 @@ import {
 import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
+import type { QueueChangeOptions } from '../../protocol/queue-port.ts'
 import type { TaskReply, TaskRequest } from '../../protocol/task-port.ts'
 
 export interface RemotePortOptions {
@@ -48,10 +49,11 @@ const READS: ReadonlySet<ClientMethod> = new Set([
   'tasks.describe',
   'tasks.explain',
   'tasks.list',
-  'tasks.queues',
   'tasks.explainQueue',
   'schedules.describe',
   'schedules.list',
+  'queues.list',
+  'queues.get',
 ])
 
 /** They set something, or carry an id. */
@@ -81,7 +83,7 @@ export class RemotePort {
   /** All methods of the client's port. */
   get port(): ClientPort {
     const methods: Record<string, unknown> = {}
-    const groups: Record<string, Record<string, unknown>> = { tasks: {}, schedules: {} }
+    const groups: Record<string, Record<string, unknown>> = { tasks: {}, schedules: {}, queues: {} }
     for (const method of Object.keys(CLIENT_METHODS) as ClientMethod[]) {
       const [first = '', second] = method.split('.')
       const call = (...given: readonly unknown[]): Promise<unknown> => this.#call(method, given)
@@ -215,6 +217,8 @@ export class RemotePort {
 function isRepeatable(method: ClientMethod, args: readonly unknown[]): boolean {
   if (READS.has(method)) return true
   if (method === 'update' || AGAIN_THE_SAME.has(method)) return true
+  // With a revision it would meet its own change.
+  if (method.startsWith('queues.')) return (args.at(-1) as QueueChangeOptions).ifRevision === undefined
   if (method === 'signal') return args[3] !== undefined
   if (method === 'start') {
     const { onConflict, signal } = args[0] as StartRequest

@@ -7,7 +7,6 @@ import { decodePayload } from '../../protocol/payload.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import {
   OWN_TASK_ID,
-  type QueueDescription,
   type TaskDescription,
   type TaskExplanation,
   type TaskPort,
@@ -146,11 +145,6 @@ export class TaskClient {
       cursor = page.cursor
     } while (cursor !== undefined)
     return retried
-  }
-
-  /** Queues in which tasks wait or have waited since the engine started. */
-  async queues(): Promise<readonly QueueDescription[]> {
-    return this.#port.queues(this.#settings.namespace)
   }
 
   /** Why its tasks wait, in a sentence and as data. A queue that nobody has used is empty. */

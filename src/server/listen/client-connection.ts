@@ -106,8 +106,7 @@ export class ClientConnection {
     }
     const [first, second] = method.split('.')
     // The shapes of the arguments were looked at: they are those of the method.
-    const [on, call] =
-      second === undefined ? [calls, first] : [first === 'tasks' ? calls.tasks : calls.schedules, second]
+    const [on, call] = second === undefined ? [calls, first] : [groupOf(calls, first), second]
     const run = (on as unknown as Record<string, (...values: readonly unknown[]) => Promise<unknown>>)[
       call ?? ''
     ]
@@ -118,6 +117,10 @@ export class ClientConnection {
   #failed(id: number, error: unknown): void {
     this.#out.send({ id, failure: failureOf(error) })
   }
+}
+
+function groupOf({ tasks, schedules, queues }: ClientPort, name: string | undefined): object {
+  return name === 'tasks' ? tasks : name === 'queues' ? queues : schedules
 }
 
 /** The code that the engine must have for a call. */

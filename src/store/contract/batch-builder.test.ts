@@ -165,6 +165,7 @@ const NOTHING: Omit<Batch, 'session' | 'seq' | 'atMs'> = {
   tasksDeleted: [],
   schedules: [],
   schedulesDropped: [],
+  queueSettings: [],
 }
 
 /** A memory store that must accept every batch. */
@@ -427,6 +428,20 @@ describe('BatchBuilder', () => {
       { ...row, id: 'c' },
     ])
     assert.deepEqual(schedulesDropped, [{ namespace: 'n', id: 'b' }])
+  })
+
+  test('of the setting of a queue the last write counts', () => {
+    const builder = new BatchBuilder()
+    const row = { namespace: 'n', queue: 'a', revision: 1, setting: '{}' }
+    const writes = builder.run('' as RunId)
+    writes.putQueueSetting(row)
+    writes.putQueueSetting({ ...row, queue: 'b' })
+    writes.putQueueSetting({ ...row, revision: 2 })
+    assert.equal(builder.isEmpty, false)
+    assert.deepEqual(builder.fold(session, 1, 5).queueSettings, [
+      { ...row, revision: 2 },
+      { ...row, queue: 'b' },
+    ])
   })
 
   test('rows and bytes grow with what is added', () => {

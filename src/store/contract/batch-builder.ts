@@ -17,6 +17,7 @@ import type { Event } from '../../protocol/event.ts'
 import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch } from './batch.ts'
 import { eventText } from './event-text.ts'
+import type { QueueSettingRow } from './queue-setting-rows.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
@@ -99,6 +100,7 @@ export class BatchBuilder {
       tasksDeleted: [],
       schedules: [],
       schedulesDropped: [],
+      queueSettings: [],
     }
     for (const writes of this.list) writes.foldInto(batch)
     foldCurrents(this.list, batch)
@@ -144,6 +146,7 @@ export class RunWrites {
   private deleted: WorkflowKey | undefined
   private tasks: Map<TaskSeq, TaskWrites> | undefined
   private schedule: ScheduleRow | ScheduleKey | undefined
+  private queueSettings: Map<string, QueueSettingRow> | undefined
   /** Set with `currentOrder`: the run is the newest of this key. */
   current: WorkflowKey | undefined
   currentOrder = 0
@@ -244,7 +247,15 @@ export class RunWrites {
     this.count(1, 0)
   }
 
+  /** Settings belong to the run that does not exist, like most tasks: the last write of each queue counts. */
+  putQueueSetting(row: QueueSettingRow): void {
+    this.queueSettings ??= new Map()
+    this.queueSettings.set(`${row.namespace}\0${row.queue}`, row)
+    this.count(1, row.setting.length)
+  }
+
   foldInto(batch: OpenBatch): void {
+    if (this.queueSettings !== undefined) batch.queueSettings.push(...this.queueSettings.values())
     if (this.schedule !== undefined) {
       if ('spec' in this.schedule) batch.schedules.push(this.schedule)
       else batch.schedulesDropped.push(this.schedule)

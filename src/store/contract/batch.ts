@@ -1,5 +1,6 @@
 /** One atomic write: what a store gets to commit, already folded to at most one final write per table and key. */
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { QueueSettingRow } from './queue-setting-rows.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
@@ -44,6 +45,8 @@ export interface Batch {
   /** Upserts, whole rows. */
   readonly schedules: readonly ScheduleRow[]
   readonly schedulesDropped: readonly ScheduleKey[]
+  /** Upserts, whole rows. */
+  readonly queueSettings: readonly QueueSettingRow[]
 }
 
 export type CommitOutcome =

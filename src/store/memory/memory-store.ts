@@ -8,6 +8,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
 import { isListed } from '../contract/list-filter.ts'
+import type { QueueSettingQuery, QueueSettingRow } from '../contract/queue-setting-rows.ts'
 import type {
   ExecutionRow,
   JournalEntry,
@@ -201,6 +202,10 @@ class MemoryStore implements Store {
     return this.opened().schedules.due(page)
   }
 
+  async queueSettings(query: QueueSettingQuery): Promise<readonly QueueSettingRow[]> {
+    return this.opened().queueSettings.list(query)
+  }
+
   async listSchedules(query: ScheduleListQuery): Promise<readonly ScheduleRow[]> {
     return this.opened().schedules.list(query)
   }
@@ -273,6 +278,7 @@ function applyRest(state: MemoryState, batch: Batch): void {
   for (const seq of batch.tasksDeleted) state.tasks.delete(seq)
   for (const row of batch.schedules) state.schedules.put(row)
   for (const key of batch.schedulesDropped) state.schedules.delete(key)
+  for (const row of batch.queueSettings) state.queueSettings.put(row)
   for (const { runId, key } of batch.deleted) state.deleteRun(runId, keyText(key))
 }
 

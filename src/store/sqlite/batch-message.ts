@@ -31,6 +31,7 @@ const TABLES = [
   { table: 'tasksDeleted', texts: 0, numbers: 1 },
   { table: 'schedules', texts: 4, numbers: 2 },
   { table: 'schedulesDropped', texts: 2, numbers: 0 },
+  { table: 'queueSettings', texts: 3, numbers: 1 },
 ] as const
 
 export type BatchTable = (typeof TABLES)[number]['table']
@@ -62,6 +63,7 @@ export function flatBatch(batch: Batch): FlatBatch {
   encodeRest(batch, encoder)
   encodeTasks(batch, encoder)
   encodeSchedules(batch, encoder)
+  encodeQueueSettings(batch, encoder)
   const { texts, textLength, numbers } = encoder
   return {
     sessionId: session.id,
@@ -215,6 +217,15 @@ function encodeSchedules(batch: Batch, to: BatchEncoder): void {
   }
 }
 
+function encodeQueueSettings(batch: Batch, to: BatchEncoder): void {
+  for (const row of batch.queueSettings) {
+    to.text(row.namespace)
+    to.text(row.queue)
+    to.text(row.setting)
+    to.number(row.revision)
+  }
+}
+
 function encodeTaskKey(seq: number, dedupe: string | null, to: BatchEncoder): void {
   to.text(dedupe ?? '')
   to.number(seq)
@@ -247,6 +258,7 @@ function countsOf(batch: Batch): Record<BatchTable, number> {
     tasksDeleted: batch.tasksDeleted.length,
     schedules: batch.schedules.length,
     schedulesDropped: batch.schedulesDropped.length,
+    queueSettings: batch.queueSettings.length,
   }
 }
 

@@ -69,6 +69,7 @@ export class BatchWriter {
       this.writeRest(cursor, message)
       this.writeTasks(cursor, message)
       this.writeSchedules(cursor, message)
+      this.writeQueueSettings(cursor, message)
       if (message.seq % COMMITS_KEPT === 0) this.dropOldCommits(message)
       statements.commit.run()
       return { outcome: 'committed' }
@@ -182,6 +183,12 @@ export class BatchWriter {
     for (let i = 0; i < counts.schedulesDropped; i++) dropSchedule.run(cursor.text(), cursor.text())
   }
 
+  private writeQueueSettings(cursor: BatchCursor, { counts }: BatchHead): void {
+    const { putQueueSetting } = this.statements
+    for (let i = 0; i < counts.queueSettings; i++)
+      putQueueSetting.run(cursor.text(), cursor.text(), cursor.text(), cursor.number())
+  }
+
   private dropOldCommits(message: BatchHead): void {
     const { statements } = this
     statements.raiseClockFloor.run()
@@ -235,6 +242,9 @@ function prepareStatements(database: DatabaseSync) {
       on conflict (namespace, id) do update set
         due_at = excluded.due_at, waits = excluded.waits, spec = excluded.spec, state = excluded.state`),
     dropSchedule: prepare('delete from schedule where namespace = ? and id = ?'),
+    putQueueSetting: prepare(`
+      insert or fail into queue_setting (namespace, queue, setting, revision) values (?, ?, ?, ?)
+      on conflict (namespace, queue) do update set setting = excluded.setting, revision = excluded.revision`),
     deleteRun: ['journal', 'execution', 'timer'].map((table) =>
       prepare(`delete from ${table} where day = ? and run_id = ?`),
     ),

@@ -7,6 +7,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { QueueSettingQuery, QueueSettingRow } from '../contract/queue-setting-rows.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type {
   DueSchedulePage,
@@ -27,6 +28,7 @@ import type {
 } from '../contract/task-rows.ts'
 import { isSqliteError, storeError } from './sqlite-error.ts'
 import { listExecutions } from './sqlite-list.ts'
+import { SqliteQueueSettingReads } from './sqlite-queue-setting-reads.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { SqliteScheduleReads } from './sqlite-schedule-reads.ts'
 import { listTasks } from './sqlite-task-list.ts'
@@ -41,6 +43,7 @@ export abstract class FileReads implements ReadMethods {
   private readonly reads: SqliteReads
   private taskReads: SqliteTaskReads | undefined
   private scheduleReads: SqliteScheduleReads | undefined
+  private queueSettingReads: SqliteQueueSettingReads | undefined
 
   constructor(file: string, reading: DatabaseSync) {
     this.file = file
@@ -126,6 +129,13 @@ export abstract class FileReads implements ReadMethods {
 
   async listSchedules(query: ScheduleListQuery): Promise<readonly ScheduleRow[]> {
     return this.read(() => this.ofSchedules.list(query))
+  }
+
+  async queueSettings(query: QueueSettingQuery): Promise<readonly QueueSettingRow[]> {
+    return this.read(() => {
+      this.queueSettingReads ??= new SqliteQueueSettingReads(this.reading)
+      return this.queueSettingReads.list(query)
+    })
   }
 
   private get ofSchedules(): SqliteScheduleReads {

@@ -11,6 +11,7 @@ import { FIRST_SCHEMA } from './migrations/0001-first-schema.ts'
 import { TASKS } from './migrations/0002-tasks.ts'
 import { TASK_KEYS } from './migrations/0003-task-keys.ts'
 import { SCHEDULES } from './migrations/0004-schedules.ts'
+import { QUEUE_SETTINGS } from './migrations/0005-queue-settings.ts'
 
 /** "Perd": tells our files from those of other applications. */
 const APPLICATION_ID = 0x50657264
@@ -22,6 +23,7 @@ const MIGRATIONS: readonly string[] = [
   // One a line: steps that are made at the same time then merge without a conflict in one line.
   TASK_KEYS,
   SCHEDULES,
+  QUEUE_SETTINGS,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

@@ -1,0 +1,46 @@
+/** The queues of an engine that runs and listens. */
+import { PerdureError } from '../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
+import { DEFAULT_LIMITS } from '../protocol/limits.ts'
+import { RemotePort } from '../sdk/connect/remote-port.ts'
+import { QueueClient } from '../sdk/queues/queue-client.ts'
+import type { CommandCall } from './command.ts'
+import { UsageError } from './usage-error.ts'
+
+/** For the connection and the answer together. */
+const WITHIN_MS = 10_000
+
+/** @throws PerdureError `CONNECTION_LOST` if no engine answers in time */
+export async function withQueues<T>(
+  { options }: CommandCall,
+  url: string,
+  use: (queues: QueueClient) => Promise<T>,
+): Promise<T> {
+  if (!URL.canParse(url) || !/^wss?:$/.test(new URL(url).protocol))
+    throw new UsageError(`--url ${url} is not a URL like ws://127.0.0.1:7233`)
+  let why = ''
+  const remote = new RemotePort({
+    url,
+    warn: (_, fields) => {
+      if (fields?.error instanceof Error) why = `: ${fields.error.message}`
+    },
+  })
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new PerdureError('CONNECTION_LOST', `no engine has answered at ${url}${why}`)),
+      WITHIN_MS,
+    )
+  })
+  const namespace = options.text('namespace') ?? DEFAULT_NAMESPACE
+  const queues = new QueueClient(remote.port.queues, { limits: DEFAULT_LIMITS, namespace })
+  const answer = remote.connected().then(() => use(queues))
+  // Whoever is late is told so: what comes after that is nobody's.
+  answer.catch(() => {})
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+    remote.close()
+  }
+}
