@@ -31,7 +31,7 @@ export function orderDefinitions(note: (idempotencyKey: string) => void = () => 
           )
         }
         await step(0)
-        await ctx.sleep(n % 500)
+        await ctx.sleep(4 * (n % 500))
         await step(1)
         const by = await ctx.waitFor(approve)
         await Promise.all([step(2), step(3)])

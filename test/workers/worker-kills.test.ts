@@ -93,7 +93,7 @@ test('executions go on elsewhere, each step is recorded once, and nothing that w
       await crew.killUntil(results, random, WORKERS - 1),
       handles.map((_, n) => ({ steps: [0, 1, 2, 3].map((i) => n + i), by: `by ${n}` })),
     )
-    assert.ok(crew.kills >= 5, `${crew.kills} kills`)
+    assert.ok(crew.kills >= 2, `${crew.kills} kills`)
     const counted = new Map<string, number>()
     for (const [key = ''] of lines()) counted.set(key, (counted.get(key) ?? 0) + 1)
     const again = [...counted.values()].filter((count) => count > 1).length
