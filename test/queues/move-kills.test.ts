@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -80,6 +80,7 @@ test('killed in the middle of moves: no task is lost, and the last change that w
     cursor = page.cursor
   } while (cursor !== undefined)
   assert.equal(completed, TASKS)
-  const ran = readFileSync(ledger, 'utf8').trimEnd().split('\n')
-  t.diagnostic(`${ran.length} calls in the lives that were killed`)
+  // On a slow machine no life may get so far that a task starts.
+  const calls = existsSync(ledger) ? readFileSync(ledger, 'utf8').trimEnd().split('\n').length : 0
+  t.diagnostic(`${calls} calls in the lives that were killed`)
 })
