@@ -205,7 +205,7 @@ export class ClientCalls implements ClientPort {
   async describe(target: ExecutionTarget): Promise<ExecutionDescription> {
     const execution = await this.#with(target, pinned)
     try {
-      if (!isClosed(execution.state.status) && execution.run !== undefined) await this.#codeReady(execution)
+      if (hasCode(execution)) await this.#codeReady(execution)
       const description = descriptionOf(execution.state)
       await this.#durable(execution)
       return description
@@ -219,9 +219,10 @@ export class ClientCalls implements ClientPort {
     const { tasks, clock } = this.#engine
     try {
       const { state } = execution
-      if (!isClosed(state.status) && execution.run !== undefined) await this.#codeReady(execution)
+      if (hasCode(execution)) await this.#codeReady(execution)
       const { run } = execution
-      const code = { isLive: run !== undefined, waits: (await run?.waits()) ?? [] }
+      const isWaiting = run?.isWaiting === true
+      const code = { isLive: run !== undefined, isWaiting, waits: (await run?.waits()) ?? [] }
       const explanation = whyExecutionWaits(state, code, clock.nowMs())
       const numbers = tasksOf(state)
       await this.#durable(execution)
@@ -436,6 +437,11 @@ export class ClientCalls implements ClientPort {
 function pinned(execution: LiveExecution): LiveExecution {
   execution.pins += 1
   return execution
+}
+
+/** Its code is live, and may have events to see. */
+function hasCode({ state, run }: LiveExecution): boolean {
+  return !isClosed(state.status) && run !== undefined && run.isWaiting !== true
 }
 
 function isSame(a: WorkflowKey, b: WorkflowKey): boolean {

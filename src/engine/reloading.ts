@@ -11,6 +11,7 @@ export interface ReloadingEngine {
   readonly table: LiveTable
   readonly transitions: Transitions
   readonly updates: UpdateDesk
+  codeIdle(execution: LiveExecution): void
   fail(error: unknown): void
 }
 
@@ -32,7 +33,10 @@ export function reloadExecution(engine: ReloadingEngine, execution: LiveExecutio
       return
     }
     transitions.deactivate(execution)
-    table.reload(execution).then(
+    const reloaded = table.reload(execution)
+    // Its code may have been gone before: who waits for it looks at the new object.
+    engine.codeIdle(execution)
+    reloaded.then(
       (loaded) => {
         if (loaded !== undefined) updates.handOver(execution, loaded)
         else drop()

@@ -15,6 +15,8 @@ const SENTENCES_MAX = 3
 export interface CodeOfExecution {
   /** Its code is in memory, or is being loaded. */
   readonly isLive: boolean
+  /** No worker has it now. */
+  readonly isWaiting: boolean
   readonly waits: readonly CodeWait[]
 }
 
@@ -38,6 +40,10 @@ export function whyExecutionWaits(
       untilMs: notBefore,
     }
   const waits = waitsOf(state, code, nowMs)
+  if (code.isWaiting) {
+    const sentence = `no worker has code for workflow ${state.workflow} version ${state.version}`
+    return { reason: 'no-worker', sentence, waits }
+  }
   return explained({ reason: 'running-code', sentence: 'its code runs', waits })
 }
 

@@ -53,6 +53,8 @@ export interface ExecutionExplanation {
     | WaitExplanation['kind']
     /** Its start was delayed. */
     | 'delayed'
+    /** No worker that has its code is connected. */
+    | 'no-worker'
     /** Its code runs, or is about to. */
     | 'running-code'
   /** For people. */

@@ -84,6 +84,8 @@ export interface WorkerPort<Owner> {
 export interface ActiveRun {
   /** Of the worker, if it says one. */
   readonly build?: string | undefined
+  /** No worker has its code now: it is activated anew when one comes. */
+  readonly isWaiting?: boolean
   deliver(seq: number, event: DeliveredEvent): void
   runStep(step: StepDispatch): void
   /** Aborts the signal of a running step attempt. */

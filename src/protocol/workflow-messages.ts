@@ -26,6 +26,7 @@ import {
   payload,
   type Shape,
   scalar,
+  shaped,
   table,
   text,
   variant,
@@ -79,7 +80,8 @@ export type RunReport =
       readonly seen: number
       /** All of them are delivered, and no code of the run goes on without another. */
       readonly idle: boolean
-      readonly commands?: readonly WorkflowCommand[]
+      /** As they came: `shapedCommands` looks at them, so that wrong ones concern their run alone. */
+      readonly commands?: readonly unknown[]
       readonly parked?: Failure
       readonly logs?: readonly RunLog[]
     }
@@ -134,7 +136,9 @@ const run = integer(1)
 const call = integer(1)
 const op = integer(1)
 const attempt = integer(1)
-const time = number(0, 8.64e15)
+/** Of a Date, ms. */
+const TIME_MAX = 8.64e15
+const time = number(0, TIME_MAX)
 const label = text(100_000)
 
 const taskOptions: Shape<TaskOptions> = object({
@@ -152,7 +156,7 @@ const commands: {
   readonly [K in WorkflowCommand['kind']]: Shape<Omit<Named<WorkflowCommand, 'kind', K>, 'kind'>>
 } = {
   step: object({ op, name, retry: optional(retryShape) }),
-  sleep: object({ op, delayMs: optional(time), untilMs: optional(time) }),
+  sleep: object({ op, delayMs: optional(time), untilMs: optional(number(-TIME_MAX, TIME_MAX)) }),
   wait: object({ op, signal: name, timeoutMs: time }),
   child: object({
     op,
@@ -177,7 +181,12 @@ const commands: {
   continue: object({ input: payload }),
 }
 
-const command = variant<WorkflowCommand, 'kind'>('kind', commands)
+const allCommands = list(variant<WorkflowCommand, 'kind'>('kind', commands))
+/** @throws PerdureError `PROTOCOL_INVALID` */
+export function shapedCommands(given: readonly unknown[]): readonly WorkflowCommand[] {
+  return shaped(allCommands, given, 'turn.commands')
+}
+
 const runLog: Shape<RunLog> = object({
   level: oneOf('debug', 'info', 'warn', 'error'),
   message: label,
@@ -192,7 +201,7 @@ export const runReports: {
     run,
     seen: integer(),
     idle: flag,
-    commands: optional(list(command)),
+    commands: optional(list(asIs<unknown>(json))),
     parked: optional(failure),
     logs: optional(list(runLog)),
   }),

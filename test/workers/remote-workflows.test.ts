@@ -1,13 +1,18 @@
 // Workflow code in workers, over real sockets; the workers are in this process.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { WebSocket } from 'ws'
 import {
   createWorker,
   type Duration,
   type EngineSettings,
+  type PerdureError,
   query,
   signal,
   silentLogger,
+  task,
   update,
   workflow,
 } from '../../src/index.ts'
@@ -234,7 +239,7 @@ test('a worker that closes lets its steps end, and no step runs twice', async ()
 })
 
 test('executions wait for code, are parked without it, and go on when it comes', async () => {
-  await using on = await listening({}, { codeGraceMs: 100 })
+  await using on = await listening({}, { codeGraceMs: 300 })
   const { engine, url } = on
   // Nobody has connected yet: it waits.
   const early = await engine.start(sum, 3)
@@ -242,6 +247,10 @@ test('executions wait for code, are parked without it, and go on when it comes',
   assert.equal(await early.result(), 6)
   await first.close()
   const late = await engine.start(sum, 4)
+  // Until its end is known it may still get the execution.
+  await until(async () => (await late.explain()).reason === 'no-worker')
+  assert.equal((await late.explain()).sentence, 'no worker has code for workflow sum version 1')
+  assert.equal((await late.describe()).status, 'running')
   assert.equal((await engine.list({ status: ['parked'] })).executions.length, 0)
   await until(async () => (await engine.list({ status: ['parked'] })).executions.length === 1)
   assert.match((await late.explain()).sentence, /no code is registered for workflow sum/)
@@ -294,4 +303,91 @@ test('executions stay with the build that can replay them', async () => {
   assert.equal(await started[1]?.result(), '1 1')
   await started[2]?.signal(add, 1)
   assert.equal(await started[2]?.result(), '1 1')
+})
+
+test('a turn that asks for much is told in pieces', async () => {
+  await using on = await listening({ limits: { payloadBytes: 64 * 1024 } })
+  const { engine, url } = on
+  const text = 'ä'.repeat(25_000)
+  const busy = workflow({
+    name: 'busy',
+    run: async (ctx) => {
+      for (let i = 0; i < 100; i++) ctx.log.info('ä'.repeat(30_000), { text })
+      const lengths = await ctx.map(Array.from({ length: 200 }), () => ctx.task(measure, text), {
+        concurrency: 200,
+      })
+      return lengths.length
+    },
+  })
+  const measure = task({ name: 'measure', run: (_, given: string) => given.length })
+  await using worker = await createWorker({ url, workflows: [busy], tasks: [measure], id: 'w', ...quiet })
+  const handle = await engine.start(busy)
+  assert.equal(await handle.result(), 200)
+  const tasks = (await handle.history()).filter(({ event }) => event.type === 'task-scheduled')
+  assert.equal(tasks.length, 200)
+  assert.equal(worker.id, 'w')
+})
+
+test('what is no command parks its execution, and no other', async () => {
+  await using on = await listening()
+  const { engine, url } = on
+  const socket = new WebSocket(url, ['perdure.worker.v1'])
+  await once(socket, 'open')
+  const runs = new Map<string, number>()
+  const send = (...messages: object[]): void => socket.send(JSON.stringify(messages))
+  socket.on('message', (data) => {
+    for (const message of JSON.parse(String(data)))
+      if (message.type === 'activate') runs.set(message.workflowId, message.run)
+  })
+  send({
+    type: 'hello',
+    namespace: 'default',
+    tasks: [],
+    workflows: [{ name: 'sum', version: '1' }],
+    credits: 0,
+  })
+  const [bad, good] = [await engine.start(sum, 1, { id: 'bad' }), await engine.start(sum, 1, { id: 'good' })]
+  await until(() => runs.size === 2)
+  const turn = { type: 'turn', seen: 1, idle: true }
+  send(
+    { ...turn, run: runs.get('bad'), commands: [{ kind: 'sleep', op: 'one' }] },
+    { ...turn, run: runs.get('good'), commands: [{ kind: 'complete', result: [1, 'json', null, 7] }] },
+  )
+  assert.equal(await good.result(), 7)
+  await until(async () => (await bad.describe()).status === 'parked')
+  assert.match((await bad.describe()).error?.message ?? '', /turn\.commands\[0\]\.op: not a whole number/)
+  assert.equal(socket.readyState, WebSocket.OPEN)
+  // What was never activated is a lie about the connection itself.
+  send({ ...turn, run: 99 })
+  await once(socket, 'close')
+})
+
+test('a query that comes while an execution is read again, whose code is gone, is answered', async () => {
+  await using on = await listening({}, { codeGraceMs: 10 })
+  const { engine, url } = on
+  const failing = workflow({
+    name: 'failing',
+    run: (ctx) => ctx.step('once', () => Promise.reject(new RangeError('no')), { retry: { maxAttempts: 1 } }),
+  })
+  const worker = await createWorker({ url, workflows: [failing], ...quiet })
+  const handles = await Promise.all(Array.from({ length: 20 }, () => engine.start(failing)))
+  for (const handle of handles) await assert.rejects(handle.result(), /no/)
+  await worker.close()
+  await pause(50)
+  for (const handle of handles) {
+    const retried = handle.retry()
+    const queries: Promise<string>[] = []
+    for (let turn = 0; turn < 10; turn++) {
+      const answer = handle.query(total)
+      queries.push(
+        answer.then(
+          () => 'answered',
+          ({ code }: PerdureError) => code,
+        ),
+      )
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await retried
+    for (const code of await Promise.all(queries)) assert.match(code, /^EXECUTION_(CLOSED|PARKED)$/)
+  }
 })

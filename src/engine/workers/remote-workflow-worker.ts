@@ -1,8 +1,15 @@
 /** The runs whose code is live in one worker in another process, and what the worker says of them. */
 import type { Logger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import { type Failure, failureOf } from '../../protocol/failure.ts'
 import type { Activation, RemoteWorkerHost, TurnReport } from '../../protocol/worker-port.ts'
-import type { RunMessage, RunReport, WorkflowCode } from '../../protocol/workflow-messages.ts'
+import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
+import {
+  type RunMessage,
+  type RunReport,
+  shapedCommands,
+  type WorkflowCode,
+} from '../../protocol/workflow-messages.ts'
 import { RemoteRun, type RunCarrier } from './remote-run.ts'
 
 export interface RemoteWorkflowWorkerOptions<Owner> {
@@ -124,7 +131,8 @@ export class RemoteWorkflowWorker<Owner> implements RunCarrier<Owner> {
   }
 
   #turned(run: RemoteRun<Owner>, report: Turn): void {
-    const { commands = [], parked, logs } = report
+    const { parked, commands } = looked(report)
+    const { logs } = report
     if (parked?.code === 'NONDETERMINISM' && this.options.isTriedElsewhere(run)) {
       this.#lose([run])
       return
@@ -170,6 +178,19 @@ export class RemoteWorkflowWorker<Owner> implements RunCarrier<Owner> {
       send({ type: 'evict', run: run.number })
     }
     host.onRunsLost(runs.map(({ owner }) => owner))
+  }
+}
+
+/** Commands that are none are a fault of this run's code, or of its worker: the run is parked, the others go on. */
+function looked({ commands = [], parked }: Turn): {
+  readonly commands: readonly WorkflowCommand[]
+  readonly parked?: Failure
+} {
+  if (parked !== undefined) return { commands: [], parked }
+  try {
+    return { commands: shapedCommands(commands) }
+  } catch (error) {
+    return { commands: [], parked: failureOf(error) }
   }
 }
 

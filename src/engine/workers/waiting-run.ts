@@ -2,6 +2,7 @@
 import type { ActiveRun, CallResult, CodeWait, UpdateVerdict } from '../../protocol/worker-port.ts'
 
 export class WaitingRun<Owner> implements ActiveRun {
+  readonly isWaiting = true
   readonly owner: Owner
   /** Of its code, and the namespace. */
   readonly code: string

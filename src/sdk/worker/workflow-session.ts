@@ -3,7 +3,9 @@ import type { Clock } from '../../platform/clock.ts'
 import { type Logger, plainFields } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
+import { payloadBytes } from '../../protocol/payload.ts'
 import type { LogRecord, TurnReport } from '../../protocol/worker-port.ts'
+import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
 import type { RunLog, RunMessage, RunReport } from '../../protocol/workflow-messages.ts'
 import type { Workflow } from '../definition.ts'
 import { EmbeddedWorker } from '../runtime/embedded-worker.ts'
@@ -16,6 +18,12 @@ export interface WorkflowSessionOptions {
   readonly limits: Limits
   readonly send: (report: RunReport) => void
 }
+
+/** Of one message; what a frame holds beside one large payload stays far below what the engine takes. */
+const PIECE_SIZE = 32 * 1024
+/** Of the message of a log record, and of its fields. */
+const LOG_CHARACTERS = 16 * 1024
+const COMMAND_BYTES = 200
 
 interface HeldRun {
   readonly run: number
@@ -95,17 +103,25 @@ export class WorkflowSession {
     this.#runs.set(run, { held, active: this.#worker.activate({ owner: held, info, history }) })
   }
 
+  /** In pieces, so that no frame gets too long for the engine: only with the last one the turn is over. */
   #turned(reports: readonly TurnReport<HeldRun>[]): void {
-    for (const { owner, commands, idle, parked, logs } of reports) {
-      const { run, seen } = owner
-      this.#options.send({
-        type: 'turn',
-        run,
-        seen,
+    const { send } = this.#options
+    for (const { owner, commands, idle, parked, logs = [] } of reports) {
+      const at = { type: 'turn', run: owner.run, seen: owner.seen } as const
+      for (const piece of pieces(
+        logs.map(plainLog),
+        ({ message, fields }) => message.length + sizeOf(fields),
+      ))
+        send({ ...at, idle: false, logs: piece })
+      const parts = pieces(commands, commandSize)
+      const last = parts.pop() ?? []
+      for (const part of parts) send({ ...at, idle: false, commands: part })
+      if (last.length === 0 && parked === undefined && !idle) continue
+      send({
+        ...at,
         idle,
-        ...(commands.length === 0 ? {} : { commands }),
+        ...(last.length === 0 ? {} : { commands: last }),
         ...(parked === undefined ? {} : { parked }),
-        ...(logs === undefined ? {} : { logs: logs.map(plainLog) }),
       })
     }
   }
@@ -129,6 +145,37 @@ export class WorkflowSession {
   }
 }
 
-function plainLog({ level, message, fields }: LogRecord): RunLog {
-  return fields === undefined ? { level, message } : { level, message, fields: plainFields(fields) }
+function plainLog({ level, message, fields = {} }: LogRecord): RunLog {
+  const plain = plainFields(fields)
+  const text = message.slice(0, LOG_CHARACTERS)
+  if (sizeOf(plain) <= LOG_CHARACTERS) return { level, message: text, fields: plain }
+  return { level, message: text, fields: { shortened: JSON.stringify(plain).slice(0, LOG_CHARACTERS) } }
+}
+
+function sizeOf(value: unknown): number {
+  return JSON.stringify(value)?.length ?? 0
+}
+
+/** About: what is not a payload is short. */
+function commandSize(command: WorkflowCommand): number {
+  let bytes = COMMAND_BYTES
+  if ('input' in command) bytes += payloadBytes(command.input)
+  if ('payload' in command) bytes += payloadBytes(command.payload)
+  if ('result' in command && command.result !== undefined) bytes += payloadBytes(command.result)
+  return bytes
+}
+
+/** Cuts a list where a piece gets larger than `PIECE_SIZE`. */
+function pieces<T>(items: readonly T[], sizeOfItem: (item: T) => number): T[][] {
+  const all: T[][] = []
+  let size = Number.POSITIVE_INFINITY
+  for (const item of items) {
+    if (size > PIECE_SIZE) {
+      all.push([])
+      size = 0
+    }
+    all.at(-1)?.push(item)
+    size += sizeOfItem(item)
+  }
+  return all
 }
