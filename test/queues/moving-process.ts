@@ -1,5 +1,5 @@
 // An engine in a process of its own whose queue gets one policy after the other. Arguments: the file, the ledger, a seed.
-// It says `ready`, and `answered REVISION POLICY` for each change, and runs until it is killed.
+// It says `ran` when the first task has, and `answered REVISION POLICY` for each change, and runs until it is killed.
 
 import { appendFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -8,14 +8,21 @@ import { seededRandomness } from '../../src/platform/randomness.ts'
 
 const [file = '', ledger = '', seed = '1'] = process.argv.slice(2)
 const random = seededRandomness(Number(seed))
-const noted = task({ name: 'noted', run: (_, n: number) => appendFileSync(ledger, `${n}\n`) })
+let hasRun = false
+const noted = task({
+  name: 'noted',
+  run: (_, n: number) => {
+    appendFileSync(ledger, `${n}\n`)
+    if (!hasRun) process.stdout.write('ran\n')
+    hasRun = true
+  },
+})
 const engine = await createEngine({
   store: `sqlite:${file}`,
   tasks: [noted],
   logger: silentLogger,
   queues: [{ name: 'default', rate: { perSecond: 300 } }],
 })
-process.stdout.write('ready\n')
 const policies = ['fcfs', 'sjf', 'priority', 'round-robin'] as const
 for (;;) {
   // The first tasks are moved before any starts.

@@ -1,12 +1,14 @@
 /** Worker processes of which one after another is killed at random, and replaced. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Randomness } from '../../src/platform/randomness.ts'
 
 export class KilledCrew {
   kills = 0
+  /** All executions may wait for it. */
+  readonly #killed = new EventEmitter().setMaxListeners(0)
   readonly #program: string
   readonly #args: readonly string[]
   readonly #workers = new Set<ChildProcess>()
@@ -39,10 +41,18 @@ export class KilledCrew {
       await Promise.race([pause(60 + random() * 120), settled])
       if (!isOpen || this.#connected.size < least) continue
       const alive = [...this.#connected]
-      if (alive[Math.floor(random() * alive.length)]?.kill('SIGKILL') === true) this.kills += 1
+      if (alive[Math.floor(random() * alive.length)]?.kill('SIGKILL') === true) {
+        this.kills += 1
+        this.#killed.emit('kill')
+      }
       this.#start()
     }
     return work
+  }
+
+  /** Resolves when so many have been killed in all. */
+  async killed(count: number): Promise<void> {
+    while (this.kills < count) await once(this.#killed, 'kill')
   }
 
   async end(): Promise<void> {
