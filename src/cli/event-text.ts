@@ -1,5 +1,6 @@
 /** The details of an event in one line; the table cuts it. */
 import type { Event } from '../protocol/event.ts'
+import { humanChangeText } from '../protocol/human-change-text.ts'
 import { printable } from './display-width.ts'
 import { failureGlance } from './failure-text.ts'
 import { payloadGlance } from './payload-text.ts'
@@ -70,6 +71,14 @@ function operationDetails(event: Event): string | undefined {
     }
     case 'task-failed':
       return `#${event.op} ${event.name} attempt ${event.attempts}  ${failureGlance(event.failure)}`
+    case 'human-task-opened':
+      return `#${event.op} ${event.name}: ${event.spec.title}`
+    case 'human-task-changed':
+      return `#${event.op} ${humanChangeText(event.change)}${event.by === undefined ? '' : ` by ${event.by}`}`
+    case 'human-task-closed': {
+      const by = event.by === undefined ? '' : ` by ${event.by}`
+      return `#${event.op} ${event.name} ${event.outcome}${by}${event.reason === undefined ? '' : `: ${event.reason}`}`
+    }
     case 'child-withdrawn':
       return `#${event.op} is started again: the end of this execution had ended it`
     case 'child-started':

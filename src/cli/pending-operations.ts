@@ -13,7 +13,7 @@ import type { Failure } from '../protocol/failure.ts'
 export interface PendingLine {
   /** Absent for the start and the deadline of the execution. */
   readonly op?: number
-  readonly kind: 'start' | 'deadline' | 'step' | 'sleep' | 'wait' | 'child' | 'task'
+  readonly kind: 'start' | 'deadline' | 'step' | 'sleep' | 'wait' | 'child' | 'task' | 'human'
   readonly name: string
   /** The last failed attempt. */
   readonly failedAttempts?: number
@@ -47,6 +47,8 @@ function lineOf(op: number, pending: PendingOp, dueAt: number | undefined): Pend
       return { op, kind, name, child: { id: pending.key.workflowId, runId: pending.runId } }
     case 'task':
       return { op, kind, name }
+    case 'human':
+      return { op, kind, name, ...(pending.dueAt === undefined ? {} : { dueAt: pending.dueAt }) }
     case 'step': {
       const { attempt, lastFailure } = pending
       return {

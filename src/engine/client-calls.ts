@@ -13,18 +13,21 @@ import type {
   StartReply,
   StartRequest,
 } from '../protocol/client-port.ts'
-import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
+import { PerdureError } from '../protocol/errors.ts'
 import { type Event, isTerminal, type SequencedEvent, type TerminalEvent } from '../protocol/event.ts'
 import type { ExecutionExplanation } from '../protocol/execution-explanation.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
-import { isRunId, type RunId, type WorkflowKey } from '../protocol/ids.ts'
+import { isRunId, type RunId } from '../protocol/ids.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { JournalEntry } from '../store/contract/rows.ts'
 import { descriptionOf, summaryOf } from './description.ts'
 import type { Engine } from './engine.ts'
+import { ExecutionAccess, isSame, notFound, pinned } from './execution-access.ts'
+import { eventsAfter } from './journal-events.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { outcomeFrom } from './outcome.ts'
+import { PeopleCalls } from './people/people-calls.ts'
 import { ScheduleCalls } from './schedules/schedule-calls.ts'
 import { Starts } from './starts.ts'
 import { QueueCalls } from './tasks/queue-calls.ts'
@@ -37,14 +40,18 @@ const HISTORY_LIMIT = 10_000
 
 export class ClientCalls implements ClientPort {
   readonly #engine: Engine
+  readonly #access: ExecutionAccess
   readonly #starts: Starts
   readonly tasks: TaskCalls
   readonly schedules: ScheduleCalls
   readonly queues: QueueCalls
+  readonly people: PeopleCalls
 
   constructor(engine: Engine) {
     this.#engine = engine
+    this.#access = new ExecutionAccess(engine)
     this.#starts = new Starts(engine)
+    this.people = new PeopleCalls(engine, this.#access)
     this.tasks = new TaskCalls(engine)
     this.schedules = new ScheduleCalls(engine)
     this.queues = new QueueCalls(engine)
@@ -60,13 +67,13 @@ export class ClientCalls implements ClientPort {
 
   async signal(target: ExecutionTarget, name: string, payload: Payload, requestId?: string): Promise<void> {
     this.#engine.assertIntake()
-    await this.#change(target, (execution) =>
+    await this.#access.change(target, (execution) =>
       this.#engine.transitions.apply(execution, { type: 'signal', name, payload, requestId }),
     )
   }
 
   async cancel(target: ExecutionTarget, reason: string): Promise<void> {
-    await this.#change(target, (execution) => {
+    await this.#access.change(target, (execution) => {
       const rejected = this.#engine.transitions.apply(execution, { type: 'cancel', reason })
       // Code that does not run yet has nothing to clean up.
       const { state } = execution
@@ -86,7 +93,7 @@ export class ClientCalls implements ClientPort {
   }
 
   async terminate(target: ExecutionTarget, reason: string): Promise<void> {
-    await this.#change(target, (execution) => {
+    await this.#access.change(target, (execution) => {
       const rejected = this.#engine.transitions.apply(execution, { type: 'terminate', reason })
       if (rejected === undefined) this.#engine.transitions.deactivate(execution)
       return rejected
@@ -105,16 +112,16 @@ export class ClientCalls implements ClientPort {
       const detail = `run ${runId} of execution ${key.workflowId} was replaced by run ${newest}`
       return { code: 'RETRY_IMPOSSIBLE', detail }
     }
-    await this.#change(target, apply, (execution) => this.#engine.reload(execution))
+    await this.#access.change(target, apply, (execution) => this.#engine.reload(execution))
   }
 
   async query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload> {
-    const execution = await this.#with(target, pinned)
+    const execution = await this.#access.with(target, pinned)
     const { runId, key } = execution.state
     try {
       const { status } = execution.state
       if (isClosed(status)) {
-        await this.#durable(execution)
+        await this.#access.durable(execution)
         throw new PerdureError(
           'EXECUTION_CLOSED',
           `execution ${key.workflowId} is ${status}: it answers no queries`,
@@ -125,28 +132,28 @@ export class ClientCalls implements ClientPort {
       if (this.#engine.table.get(runId) !== execution || isClosed(execution.state.status))
         return await this.query({ key, runId }, name, payload)
       if (execution.state.status === 'parked') {
-        await this.#durable(execution)
+        await this.#access.durable(execution)
         throw parkedError(execution)
       }
       if (execution.run === undefined)
         throw new PerdureError('QUERY_FAILED', `execution ${key.workflowId} has not started: it is delayed`)
       const answer = await execution.run.query(name, payload)
-      await this.#durable(execution)
+      await this.#access.durable(execution)
       // Its worker was lost: the code is live somewhere else, or soon will be.
       if (answer === undefined) return await this.query({ key, runId }, name, payload)
       if (!answer.ok) throw errorOf(answer.failure)
       return answer.result
     } finally {
-      this.#unpin(execution)
+      this.#access.unpin(execution)
     }
   }
 
   async update(target: ExecutionTarget, name: string, payload: Payload, updateId: string): Promise<Payload> {
     this.#engine.assertIntake()
-    return this.#with(target, async (execution) => {
+    return this.#access.with(target, async (execution) => {
       const { key, status, updates } = execution.state
       if (isClosed(status) && updates?.get(updateId) == null) {
-        await this.#durable(execution)
+        await this.#access.durable(execution)
         throw new PerdureError('EXECUTION_CLOSED', `execution ${key.workflowId} is ${status}`)
       }
       const answer = await new Promise<Payload>((resolve, reject) => {
@@ -189,12 +196,12 @@ export class ClientCalls implements ClientPort {
   }
 
   async #outcome(target: ExecutionTarget): Promise<Outcome> {
-    let runId = await this.#runOf(target)
+    let runId = await this.#access.runOf(target)
     for (;;) {
       const terminal = await this.#end(runId)
       if (terminal === undefined) {
         // Its start was dropped: the newest run is another one, or there is none.
-        const newest = await this.#runOf(target)
+        const newest = await this.#access.runOf(target)
         if (newest === runId) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
         runId = newest
       } else if (terminal.type === 'execution-continued') runId = terminal.newRunId
@@ -203,19 +210,19 @@ export class ClientCalls implements ClientPort {
   }
 
   async describe(target: ExecutionTarget): Promise<ExecutionDescription> {
-    const execution = await this.#with(target, pinned)
+    const execution = await this.#access.with(target, pinned)
     try {
       if (hasCode(execution)) await this.#codeReady(execution)
       const description = descriptionOf(execution.state)
-      await this.#durable(execution)
+      await this.#access.durable(execution)
       return description
     } finally {
-      this.#unpin(execution)
+      this.#access.unpin(execution)
     }
   }
 
   async explain(target: ExecutionTarget): Promise<ExecutionExplanation> {
-    const execution = await this.#with(target, pinned)
+    const execution = await this.#access.with(target, pinned)
     const { tasks, clock } = this.#engine
     try {
       const { state } = execution
@@ -225,10 +232,10 @@ export class ClientCalls implements ClientPort {
       const code = { isLive: run !== undefined, isWaiting, waits: (await run?.waits()) ?? [] }
       const explanation = whyExecutionWaits(state, code, clock.nowMs())
       const numbers = tasksOf(state)
-      await this.#durable(execution)
+      await this.#access.durable(execution)
       return numbers.length === 0 ? explanation : withTasks(explanation, await tasks.explainAll(numbers))
     } finally {
-      this.#unpin(execution)
+      this.#access.unpin(execution)
     }
   }
 
@@ -238,7 +245,7 @@ export class ClientCalls implements ClientPort {
     options: { readonly limit: number; readonly wait: boolean; readonly signal?: AbortSignal },
   ): Promise<readonly SequencedEvent[]> {
     this.#engine.assertOpen()
-    const runId = await this.#runOf(target)
+    const runId = await this.#access.runOf(target)
     const { store } = this.#engine.options
     const limit = Math.min(options.limit, HISTORY_LIMIT)
     const { watchers } = this.#engine
@@ -275,9 +282,9 @@ export class ClientCalls implements ClientPort {
 
   async delete(target: ExecutionTarget): Promise<void> {
     this.#engine.assertOpen()
-    const runId = await this.#runOf(target)
+    const runId = await this.#access.runOf(target)
     const live = this.#engine.table.get(runId)
-    if (live !== undefined) await this.#durable(live)
+    if (live !== undefined) await this.#access.durable(live)
     const [row] = await this.#engine.options.store.executions([runId])
     if (row === undefined) throw notFound(target)
     if ((await this.deleteClosed([runId])) === 0)
@@ -314,64 +321,10 @@ export class ClientCalls implements ClientPort {
     return deleted.length
   }
 
-  async #change(
-    target: ExecutionTarget,
-    apply: (execution: LiveExecution) => Rejection | undefined,
-    finish = (execution: LiveExecution): void => this.#engine.transitions.finish(execution),
-  ): Promise<void> {
-    await this.#with(target, async (execution) => {
-      const rejected = apply(execution)
-      if (rejected === undefined) finish(execution)
-      // What a refusal says must be durable as well.
-      await this.#durable(execution)
-      if (rejected !== undefined) throw new PerdureError(rejected.code as ErrorCode, rejected.detail)
-    })
-  }
-
-  /** Calls `use` in the turn in which the execution is known to be in memory. */
-  async #with<T>(target: ExecutionTarget, use: (execution: LiveExecution) => T): Promise<Awaited<T>> {
-    for (;;) {
-      const execution = await this.#target(target)
-      // It may have been evicted, or loaded anew, since it was found.
-      if (this.#engine.table.get(execution.state.runId) === execution) return await use(execution)
-    }
-  }
-
-  async #target(target: ExecutionTarget): Promise<LiveExecution> {
-    this.#engine.assertOpen()
-    const { key, runId } = target
-    const live = runId === undefined ? this.#engine.table.current(key) : this.#engine.table.get(runId)
-    if (live !== undefined && isSame(live.state.key, key)) return live
-    return this.#load(await this.#runOf(target))
-  }
-
-  async #runOf(target: ExecutionTarget): Promise<RunId> {
-    if (target.runId !== undefined) {
-      const live = this.#engine.table.get(target.runId)
-      const [row] = live === undefined ? await this.#engine.options.store.executions([target.runId]) : []
-      const key = live?.state.key ?? row?.key
-      // A run id alone gives no access to another id's or namespace's run.
-      if (key === undefined || !isSame(key, target.key)) throw notFound(target)
-      return target.runId
-    }
-    const runId =
-      this.#engine.table.current(target.key)?.state.runId ??
-      (await this.#engine.table.currentRuns([target.key]))[0]
-    if (runId === undefined) throw notFound(target)
-    return runId
-  }
-
-  async #load(runId: RunId): Promise<LiveExecution> {
-    const execution = await this.#engine.table.load(runId)
-    this.#engine.assertOpen()
-    if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
-    return execution
-  }
-
   /** Waits until the code has seen every event so far. */
   async #codeReady(execution: LiveExecution): Promise<void> {
     if (execution.state.status === 'parked' && execution.run === undefined) {
-      await this.#durable(execution)
+      await this.#access.durable(execution)
       throw parkedError(execution)
     }
     // Code that is loaded anew is not idle either.
@@ -380,23 +333,6 @@ export class ClientCalls implements ClientPort {
       await this.#engine.codeIdles.next(runId).told
       this.#engine.assertOpen()
     }
-  }
-
-  #durable(execution: LiveExecution): Promise<void> {
-    return new Promise((resolve, reject) => this.#answer(execution, resolve, reject))
-  }
-
-  #answer(execution: LiveExecution, resolve: () => void, reject: (error: Error) => void): void {
-    this.#engine.committer.release(execution, (dropped) =>
-      dropped === undefined ? resolve() : reject(dropped),
-    )
-  }
-
-  #unpin(execution: LiveExecution): void {
-    execution.pins -= 1
-    this.#engine.table.refresh(execution)
-    this.#engine.table.trim()
-    if (isClosed(execution.state.status) && execution.isCommitted) this.#engine.table.remove(execution)
   }
 
   /**
@@ -434,37 +370,9 @@ export class ClientCalls implements ClientPort {
   }
 }
 
-function pinned(execution: LiveExecution): LiveExecution {
-  execution.pins += 1
-  return execution
-}
-
 /** Its code is live, and may have events to see. */
 function hasCode({ state, run }: LiveExecution): boolean {
   return !isClosed(state.status) && run !== undefined && run.isWaiting !== true
-}
-
-function isSame(a: WorkflowKey, b: WorkflowKey): boolean {
-  return a === b || (a.workflowId === b.workflowId && a.namespace === b.namespace)
-}
-
-function notFound(target: ExecutionTarget): PerdureError {
-  return new PerdureError(
-    'EXECUTION_NOT_FOUND',
-    `there is no execution ${target.key.workflowId} in namespace ${target.key.namespace}`,
-  )
-}
-
-function eventsAfter(entries: readonly JournalEntry[], afterSeq: number): SequencedEvent[] {
-  const events: SequencedEvent[] = []
-  for (const entry of entries) {
-    let { seq } = entry
-    for (const event of JSON.parse(entry.events) as Event[]) {
-      if (seq > afterSeq) events.push({ seq, event })
-      seq += 1
-    }
-  }
-  return events
 }
 
 function lastEventOf(entry: JournalEntry): Event {

@@ -3,6 +3,8 @@ import { failureOfTerminal } from '../core/execution/closing.ts'
 import type { ExecutionState, PendingOp } from '../core/execution/state.ts'
 import type { ExecutionDescription, ExecutionSummary, PendingOperation } from '../protocol/client-port.ts'
 import type { Failure } from '../protocol/failure.ts'
+import { humanTaskId } from '../protocol/human-task.ts'
+import type { RunId } from '../protocol/ids.ts'
 import { ownTaskId } from '../protocol/task-ids.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
 
@@ -35,7 +37,7 @@ export function descriptionOf(state: ExecutionState): ExecutionDescription {
     events: seq,
     pending:
       state.closedAt === null
-        ? [...state.ops].map(([op, pending]) => pendingOf(op, pending)).sort((a, b) => a.op - b.op)
+        ? [...state.ops].map(([op, pending]) => pendingOf(runId, op, pending)).sort((a, b) => a.op - b.op)
         : [],
     ...(failure === undefined ? {} : { failure }),
   }
@@ -49,9 +51,13 @@ export function failureOfState(state: ExecutionState): Failure | undefined {
   return failureOfTerminal(terminal)
 }
 
-function pendingOf(op: number, pending: PendingOp): PendingOperation {
+function pendingOf(runId: RunId, op: number, pending: PendingOp): PendingOperation {
   const { kind, name } = pending
   if (pending.kind === 'child') return { op, kind, name }
+  if (pending.kind === 'human') {
+    const { dueAt } = pending
+    return { op, kind, name, humanTaskId: humanTaskId(runId, op), ...(dueAt === undefined ? {} : { dueAt }) }
+  }
   if (pending.kind === 'task') return { op, kind, name, taskId: ownTaskId(pending.task) }
   if (pending.kind !== 'step') return { op, kind, name, dueAt: pending.dueAt }
   const { attempt, running, retryAt, lastFailure } = pending

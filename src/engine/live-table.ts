@@ -250,7 +250,7 @@ export class LiveTable {
 
 /**
  * Removes what `execution-reopened` withdrew: the failure of the execution, that of the operation that caused it, and tasks
- * that had not ended; and the children that `child-withdrawn` withdrew.
+ * (of workers and of people) that had not ended; and the children that `child-withdrawn` withdrew.
  */
 export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly SequencedEvent[] {
   if (!events.some(({ event }) => event.type === 'execution-reopened')) return events
@@ -263,7 +263,7 @@ export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly Se
         (past) =>
           past.seq !== event.failedSeq &&
           (event.op === undefined || operationOf(past.event) !== event.op) &&
-          (past.event.type !== 'task-scheduled' || closed.has(past.event.op)),
+          (!isWithdrawnWithFailure(past.event) || closed.has(past.event.op)),
       )
     } else if (event.type === 'child-withdrawn') {
       kept = kept.filter((past) => operationOf(past.event) !== event.op)
@@ -272,8 +272,23 @@ export function withoutWithdrawn(events: readonly SequencedEvent[]): readonly Se
   return kept
 }
 
+/** Of tasks that have not ended: code asks for others. */
+function isWithdrawnWithFailure(
+  event: Event,
+): event is Extract<Event, { type: 'task-scheduled' | 'human-task-opened' | 'human-task-changed' }> {
+  const { type } = event
+  return type === 'task-scheduled' || type === 'human-task-opened' || type === 'human-task-changed'
+}
+
 function closedTaskOf(event: Event): number | undefined {
-  return event.type === 'task-completed' || event.type === 'task-failed' ? event.op : undefined
+  switch (event.type) {
+    case 'task-completed':
+    case 'task-failed':
+    case 'human-task-closed':
+      return event.op
+    default:
+      return undefined
+  }
 }
 
 function operationOf(event: Event): number | undefined {
@@ -284,6 +299,9 @@ function operationOf(event: Event): number | undefined {
     case 'child-failed':
     case 'task-scheduled':
     case 'task-failed':
+    case 'human-task-opened':
+    case 'human-task-changed':
+    case 'human-task-closed':
       return event.op
     case 'child-signalled':
       // The next child of the operation is another run: it gets its signals again.

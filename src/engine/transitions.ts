@@ -31,6 +31,7 @@ import { LimitWarnings } from './limit-warnings.ts'
 import { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import type { WaitingRelease } from './open-batch.ts'
+import { humanTaskRow } from './people/human-task-row.ts'
 import type { TimerWindow } from './timer-window.ts'
 
 export interface TransitionsOptions {
@@ -274,6 +275,17 @@ export class Transitions {
       case 'schedule-task':
         committer.batchFor(execution)
         this.#options.scheduleTask(execution, effect.command)
+        return
+      case 'show-human-task': {
+        const pending = state.ops.get(effect.op)
+        if (pending?.kind !== 'human') return
+        committer.batchFor(execution)
+        execution.writes?.putHumanTask(humanTaskRow(state, effect.op, pending))
+        return
+      }
+      case 'hide-human-task':
+        committer.batchFor(execution)
+        execution.writes?.dropHumanTask(effect.op)
         return
       case 'continue':
         committer.together(() => this.#continue(execution, effect))

@@ -7,6 +7,7 @@ import { ownTaskId } from '../protocol/task-ids.ts'
 import type { TaskExplanation } from '../protocol/task-port.ts'
 import type { CodeWait } from '../protocol/worker-port.ts'
 import { failureOfState } from './description.ts'
+import { humanWait } from './people/why-human-waits.ts'
 import { shownMs } from './tasks/why-waiting.ts'
 
 const WAITS_MAX = 100
@@ -86,7 +87,7 @@ function explained(explanation: ExecutionExplanation): ExecutionExplanation {
 }
 
 function waitsOf(
-  { ops }: ExecutionState,
+  { ops, runId }: ExecutionState,
   { isLive, waits }: CodeOfExecution,
   nowMs: number,
 ): WaitExplanation[] {
@@ -95,14 +96,23 @@ function waitsOf(
   for (const [op, pending] of ops) {
     // What code that was replayed has not asked for again is not waited for.
     if (pending.kind === 'step' && isLive && !pending.issued) continue
-    found.push(waitOf(op, pending, since.get(op)?.sinceMs, nowMs))
+    found.push(
+      pending.kind === 'human'
+        ? humanWait(runId, op, pending)
+        : waitOf(op, pending, since.get(op)?.sinceMs, nowMs),
+    )
     since.delete(op)
   }
   for (const { op, name, sinceMs } of since.values()) found.push(signalWait({ op, name, sinceMs }))
   return found.sort((a, b) => a.op - b.op)
 }
 
-function waitOf(op: number, pending: PendingOp, sinceMs: number | undefined, nowMs: number): WaitExplanation {
+function waitOf(
+  op: number,
+  pending: Exclude<PendingOp, { kind: 'human' }>,
+  sinceMs: number | undefined,
+  nowMs: number,
+): WaitExplanation {
   const { name } = pending
   switch (pending.kind) {
     case 'step':

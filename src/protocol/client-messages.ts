@@ -7,6 +7,7 @@
 import { PerdureError } from './errors.ts'
 import { EXECUTION_STATUSES } from './execution-status.ts'
 import type { Failure } from './failure.ts'
+import { actorShape, humanActionShape, personShape } from './human-shapes.ts'
 import type { Json } from './json.ts'
 import { BALANCER_NAMES, POLICY_NAMES, QUEUE_SETTING_NAMES } from './queue-settings.ts'
 import { OVERLAP_POLICIES, type ScheduleTimes } from './schedule-port.ts'
@@ -216,6 +217,19 @@ export const CLIENT_METHODS = {
   'schedules.list': args(object({ namespace: name, limit: optional(limit), cursor: optional(options) })),
   'schedules.delete': args(taskTarget),
   'tasks.explainQueue': args(queueTarget),
+  'people.inbox': args(
+    object({
+      namespace: name,
+      person: optional(personShape),
+      requester: optional(name),
+      workflowId: optional(name),
+      limit: optional(limit),
+      cursor: optional(options),
+    }),
+  ),
+  'people.describe': args(taskTarget),
+  'people.history': args(taskTarget),
+  'people.act': args(taskTarget, actorShape, humanActionShape, name),
   'queues.list': args(name),
   'queues.get': args(queueTarget),
   'queues.set': args(queueTarget, queueChanges, changeOptions),

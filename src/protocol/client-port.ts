@@ -6,6 +6,7 @@ import type { ExecutionStatus } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import type { RunId, WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
+import type { PeoplePort } from './people-port.ts'
 import type { QueuePort } from './queue-port.ts'
 import type { SchedulePort } from './schedule-port.ts'
 import type { TaskPort } from './task-port.ts'
@@ -43,9 +44,10 @@ export type Outcome =
 
 export interface PendingOperation {
   readonly op: number
-  readonly kind: 'step' | 'sleep' | 'wait' | 'child' | 'task'
+  readonly kind: 'step' | 'sleep' | 'wait' | 'child' | 'task' | 'human'
   readonly name: string
   readonly taskId?: string
+  readonly humanTaskId?: string
   readonly attempt?: number
   /** When the timer fires or the next attempt starts, ms since 1970. */
   readonly dueAt?: number
@@ -92,6 +94,7 @@ export interface ClientPort {
   readonly tasks: TaskPort
   readonly schedules: SchedulePort
   readonly queues: QueuePort
+  readonly people: PeoplePort
   start(request: StartRequest): Promise<StartReply>
   signal(target: ExecutionTarget, name: string, payload: Payload, requestId?: string): Promise<void>
   query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload>

@@ -71,6 +71,17 @@ export const ERROR_CATALOGUE = {
     'Await only ctx operations in workflow code; put everything else into ctx.step.',
   ),
   HISTORY_TOO_LONG: entry(422, false, 'Use ctx.continueAsNew in long loops, or raise limits.historyEvents.'),
+  HUMAN_TASK_CONFLICT: entry(
+    409,
+    false,
+    'Read the human task again: somebody else has acted, or it has ended.',
+  ),
+  HUMAN_TASK_DATA_INVALID: entry(400, false, 'Correct what was filled in at the path named in the message.'),
+  HUMAN_TASK_EXPIRED: entry(422, false, 'Nobody has done it in time; open another one, or raise dueIn.'),
+  HUMAN_TASK_FORBIDDEN: entry(403, false, 'Let one of its candidates act, or a manager hand it over.'),
+  HUMAN_TASK_NOT_FOUND: entry(404, false, 'Check namespace and id of the human task.'),
+  HUMAN_TASK_REJECTED: entry(422, false, 'See the message for who rejected it and why.'),
+  HUMAN_TASK_WITHDRAWN: entry(422, false, 'See the message for who withdrew it and why.'),
   ID_INVALID: entry(
     400,
     false,

@@ -3,6 +3,7 @@
  * An event without `v` has schema version 1. `at` is the engine's time in ms since 1970 and never decreases in a journal.
  */
 import type { Failure } from './failure.ts'
+import type { HumanChange, HumanOutcome, HumanTaskSpec, SeatDecision } from './human-task.ts'
 import type { RunId, WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
 
@@ -155,6 +156,36 @@ export interface TaskFailed extends At {
   readonly failure: Failure
 }
 
+/** A task for people was put into their inboxes. */
+export interface HumanTaskOpened extends At {
+  readonly type: 'human-task-opened'
+  readonly op: Operation
+  readonly name: string
+  readonly spec: HumanTaskSpec
+}
+
+export interface HumanTaskChanged extends At {
+  readonly type: 'human-task-changed'
+  readonly op: Operation
+  /** The user; absent: its time had come. */
+  readonly by?: string
+  readonly requestId?: string
+  readonly change: HumanChange
+}
+
+export interface HumanTaskClosed extends At {
+  readonly type: 'human-task-closed'
+  readonly op: Operation
+  readonly name: string
+  readonly outcome: HumanOutcome
+  /** The user who ended it; absent: its time was over, or its execution did. */
+  readonly by?: string
+  readonly requestId?: string
+  readonly reason?: string
+  /** What was decided in all seats, in order of time. */
+  readonly decisions: readonly SeatDecision[]
+}
+
 export interface ChildSignalled extends At {
   readonly type: 'child-signalled'
   readonly op: Operation
@@ -267,6 +298,7 @@ export type DeliveredEvent =
   | ChildFailed
   | TaskCompleted
   | TaskFailed
+  | HumanTaskClosed
   | UpdateAccepted
   | CancelRequested
 
@@ -277,6 +309,8 @@ export type RecordEvent =
   | ChildStarted
   | ChildSignalled
   | TaskScheduled
+  | HumanTaskOpened
+  | HumanTaskChanged
   | AttributesSet
   | PatchMarked
 
@@ -311,6 +345,7 @@ const DELIVERED: ReadonlySet<string> = new Set<DeliveredEvent['type']>([
   'child-failed',
   'task-completed',
   'task-failed',
+  'human-task-closed',
   'update-accepted',
   'cancel-requested',
 ])

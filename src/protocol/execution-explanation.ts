@@ -2,6 +2,7 @@
 import type { Operation } from './event.ts'
 import type { ExecutionStatus } from './execution-status.ts'
 import type { Failure } from './failure.ts'
+import type { People } from './human-task.ts'
 import type { RunId } from './ids.ts'
 import type { TaskExplanation } from './task-port.ts'
 
@@ -38,6 +39,15 @@ export type WaitExplanation = { readonly op: Operation; readonly sentence: strin
       readonly taskId: string
       /** Absent: it has ended in this moment. */
       readonly task?: TaskExplanation
+    }
+  | {
+      readonly kind: 'human'
+      readonly name: string
+      readonly humanTaskId: string
+      /** Who has claimed it, and who could, of the seats that are in turn. */
+      readonly holders: readonly string[]
+      readonly candidates: People
+      readonly untilMs?: number
     }
   | {
       readonly kind: 'child'

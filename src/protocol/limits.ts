@@ -8,6 +8,8 @@ export interface Limits {
   readonly pendingOperations: number
   /** Signals accepted and not yet consumed. Error `TOO_MANY_SIGNALS`. Default 10,000. */
   readonly queuedSignals: number
+  /** Changes of one human task, such as claims and comments. Error `HUMAN_TASK_CONFLICT`. Default 1,000. */
+  readonly humanTaskChanges: number
   /** Nesting of child executions. Error `CHILDREN_TOO_DEEP`. Default 50. */
   readonly childDepth: number
   /** UTF-8 bytes of an id or name. Error `ID_INVALID`. Default 512. */
@@ -19,6 +21,7 @@ export const DEFAULT_LIMITS: Limits = {
   historyEvents: 100_000,
   pendingOperations: 10_000,
   queuedSignals: 10_000,
+  humanTaskChanges: 1000,
   childDepth: 50,
   idBytes: 512,
 }

@@ -170,6 +170,16 @@ export function variant<T extends object, F extends keyof T & string>(
   }
 }
 
+/** With a look at how its fields fit together: `wrong` says what is wrong with them. */
+export function refined<T>(shape: Shape<T>, wrong: (value: T) => string | undefined): Shape<T> {
+  return (value) => {
+    const found = shape(value)
+    const mismatch = wrong(found)
+    if (mismatch !== undefined) throw new Mismatch(mismatch)
+    return found
+  }
+}
+
 /** Looked at, and taken with all of its fields: of a side that is trusted. */
 export function asIs<T>(shape: Shape<unknown>): Shape<T> {
   return (value) => {

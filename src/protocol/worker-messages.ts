@@ -132,6 +132,7 @@ const limits = {
   historyEvents: limit,
   pendingOperations: limit,
   queuedSignals: limit,
+  humanTaskChanges: limit,
   childDepth: limit,
   idBytes: limit,
 } satisfies { readonly [K in keyof Limits]: typeof limit }

@@ -1,6 +1,7 @@
 /** What workflow code asks of the engine. A worker sends these after a turn, in call order. */
 import type { Attributes, Operation, ParentClosePolicy } from './event.ts'
 import type { Failure } from './failure.ts'
+import type { HumanTaskSpec } from './human-task.ts'
 import type { RunId } from './ids.ts'
 import type { Payload } from './payload.ts'
 import type { RetryPolicy } from './retry-policy.ts'
@@ -13,6 +14,7 @@ export type WorkflowCommand =
   | { readonly kind: 'wait'; readonly op: Operation; readonly signal: string; readonly timeoutMs: number }
   | ChildCommand
   | TaskCommand
+  | HumanCommand
   /** Code no longer waits for this operation (its scope was cancelled, or a wait was answered by a signal). */
   | { readonly kind: 'drop'; readonly op: Operation }
   /** Ask the child of this operation to cancel, or send it a signal. */
@@ -53,6 +55,14 @@ export interface TaskCommand {
   readonly options: TaskOptions
   /** Given by the engine when it takes the command: numbers are inputs of the kernel. */
   readonly task?: number
+}
+
+/** A task for people. */
+export interface HumanCommand {
+  readonly kind: 'human'
+  readonly op: Operation
+  readonly name: string
+  readonly spec: HumanTaskSpec
 }
 
 export interface ChildCommand {

@@ -8,6 +8,7 @@
  */
 import type { DeliveredEvent, Event, Operation, SequencedEvent } from './event.ts'
 import type { Failure } from './failure.ts'
+import { humanTaskSpecShape } from './human-shapes.ts'
 import type { RunId } from './ids.ts'
 import type { Json } from './json.ts'
 import type { Payload } from './payload.ts'
@@ -168,6 +169,7 @@ const commands: {
     timeoutMs: optional(time),
   }),
   task: object({ op, name, queue: name, input: payload, options: taskOptions }),
+  human: object({ op, name, spec: humanTaskSpecShape }),
   drop: object({ op }),
   'cancel-child': object({ op, reason: label }),
   'signal-child': object({ op, childOp: op, signal: name, payload }),

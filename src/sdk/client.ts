@@ -25,6 +25,7 @@ import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from './defin
 import { ExecutionFailedError } from './execution-failed-error.ts'
 import { checkedWorkflow } from './known-workflow.ts'
 import { type ListOptions, listQuery } from './list-options.ts'
+import { PeopleClient } from './people/people-client.ts'
 import { QueueClient } from './queues/queue-client.ts'
 import { isRepeatable, repeated } from './repeated.ts'
 import { ScheduleClient } from './schedules/schedule-client.ts'
@@ -82,6 +83,8 @@ export class Client extends TaskClient {
   readonly schedules: ScheduleClient
   /** Settings of task queues, which can be changed while the engine runs. */
   readonly queues: QueueClient
+  /** Human tasks: inboxes, and what people do. */
+  readonly people: PeopleClient
 
   constructor(port: ClientPort, settings: ClientSettings) {
     super(port.tasks, settings)
@@ -89,6 +92,7 @@ export class Client extends TaskClient {
     this.#settings = settings
     this.schedules = new ScheduleClient(port, settings)
     this.queues = new QueueClient(port.queues, settings)
+    this.people = new PeopleClient(port.people, settings, () => port.newRequestId())
   }
 
   /** Starts an execution; resolves when the start is durable. Idempotent by `id`. */

@@ -4,6 +4,9 @@ import type { Logger } from '../platform/logger.ts'
 import type { Duration } from '../protocol/duration.ts'
 import type { Attributes, ParentClosePolicy } from '../protocol/event.ts'
 import type { RunId } from '../protocol/ids.ts'
+import type { Form, FormOutput, JsonSchema } from './people/form.ts'
+import type { ApprovalOptions, HumanTaskOptions } from './people/human-options.ts'
+import type { ApprovalResult, HumanResult } from './people/human-results.ts'
 import type { RetryOptions } from './retry-options.ts'
 import type { StandardSchema } from './standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from './tasks/task.ts'
@@ -125,6 +128,15 @@ export interface WorkflowContext {
    * (`TASK_FAILED`, `TASK_EXPIRED`) whose `cause` is the error of its last attempt.
    */
   task<T extends Task>(task: T, ...args: CallArgs<TaskInputOf<T>, TaskCallOptions>): Promise<TaskOutputOf<T>>
+
+  /**
+   * Puts a task into the inboxes of people and waits until one of them has done it. Throws `HUMAN_TASK_REJECTED`,
+   * `HUMAN_TASK_WITHDRAWN` or `HUMAN_TASK_EXPIRED` if nobody does.
+   */
+  humanTask<F extends Form = JsonSchema>(options: HumanTaskOptions<F>): Promise<HumanResult<FormOutput<F>>>
+
+  /** Asks several people to approve, and waits until it is decided. Throws `HUMAN_TASK_WITHDRAWN` or `HUMAN_TASK_EXPIRED`. */
+  approval<F extends Form = JsonSchema>(options: ApprovalOptions<F>): Promise<ApprovalResult<FormOutput<F>>>
 
   /** Calls `run` for each item, at most `concurrency` at a time (default 100); results in the order of the items. */
   map<T, R>(

@@ -16,6 +16,7 @@ import type {
 } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../protocol/ids.ts'
+import type { PeoplePort } from '../protocol/people-port.ts'
 import type { QueuePort } from '../protocol/queue-port.ts'
 import type { SchedulePort } from '../protocol/schedule-port.ts'
 import type { TaskPort } from '../protocol/task-port.ts'
@@ -81,6 +82,13 @@ export class TestPort implements ClientPort {
     pause: (...args) => this.#call((port) => port.queues.pause(...args)),
     resume: (...args) => this.#call((port) => port.queues.resume(...args)),
     reset: (...args) => this.#call((port) => port.queues.reset(...args)),
+  }
+
+  readonly people: PeoplePort = {
+    inbox: (query) => this.#call((port) => port.people.inbox(query)),
+    describe: (target) => this.#call((port) => port.people.describe(target)),
+    history: (target) => this.#call((port) => port.people.history(target)),
+    act: (...args) => this.#call((port) => port.people.act(...args)),
   }
 
   constructor(options: TestPortOptions) {

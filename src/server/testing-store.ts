@@ -144,6 +144,7 @@ export class StoreView implements Store {
   dueSchedules: Store['dueSchedules'] = (page) => this.#call((inner) => inner.dueSchedules(page))
   listSchedules: Store['listSchedules'] = (query) => this.#call((inner) => inner.listSchedules(query))
   queueSettings: Store['queueSettings'] = (query) => this.#call((inner) => inner.queueSettings(query))
+  humanTasks: Store['humanTasks'] = (query) => this.#call((inner) => inner.humanTasks(query))
 
   /** The data stays open: histories are replayed after the engine has closed. */
   close: Store['close'] = async () => {}

@@ -6,6 +6,7 @@ import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
 import { keyText, type RunId } from '../../src/protocol/ids.ts'
 import type { TaskStatus } from '../../src/protocol/task-status.ts'
 import type { Batch, CommitOutcome } from '../../src/store/contract/batch.ts'
+import type { HumanTaskQuery } from '../../src/store/contract/human-task-rows.ts'
 import type { QueueSettingQuery } from '../../src/store/contract/queue-setting-rows.ts'
 import type { OutboxKey, Session } from '../../src/store/contract/rows.ts'
 import type { DueSchedulePage, ScheduleListQuery } from '../../src/store/contract/schedule-rows.ts'
@@ -20,6 +21,7 @@ import {
   change,
   contentOf,
   executionRow,
+  humanTaskRow,
   journalEntry,
   keyAt,
   outboxRow,
@@ -106,6 +108,17 @@ const queueSetting = fc
   .record({ key: queueSettingKey, revision: small(4), setting: fc.constantFrom('{}', '{"a":1}') })
   .map(({ key: { queue, namespace }, ...row }) => queueSettingRow(queue, { namespace, ...row }))
 
+const humanInbox = fc.constantFrom('u:ann', 'g:ä', '\u{10ffff}')
+const humanKey = fc.record({ runId: run, op: small(3) })
+const humanTask = fc
+  .record({
+    key: humanKey,
+    namespace: fc.constantFrom('default', 'other'),
+    rank: fc.constantFrom('1', '2'),
+    inboxes: fc.uniqueArray(humanInbox),
+  })
+  .map(({ key: { runId, op }, ...row }) => humanTaskRow(runId, op, row))
+
 /** Few runs and numbers, so that keys meet: some batches are refused. */
 const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record({
   journal: few(fc.tuple(run, small(40), fc.integer({ min: 1, max: 3 })).map((it) => journalEntry(...it))),
@@ -124,6 +137,8 @@ const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record
   schedules: few(schedule),
   schedulesDropped: few(scheduleKey),
   queueSettings: few(queueSetting),
+  humanTasks: few(humanTask),
+  humanTasksDropped: few(humanKey),
 })
 
 /** As folding leaves it: one write per key. Inserts may still meet each other, and are refused then. */
@@ -156,6 +171,8 @@ const rows: fc.Arbitrary<BatchRows> = anyRows.map((it) => {
     schedules: it.schedules.filter((row) => isFirst('schedule', row.namespace, row.id)),
     schedulesDropped: it.schedulesDropped.filter((row) => isFirst('schedule', row.namespace, row.id)),
     queueSettings: it.queueSettings.filter((row) => isFirst('queue', row.namespace, row.queue)),
+    humanTasks: it.humanTasks.filter((row) => isFirst('human', row.runId, row.op)),
+    humanTasksDropped: it.humanTasksDropped.filter((row) => isFirst('human', row.runId, row.op)),
   }
 })
 
@@ -170,6 +187,7 @@ type Operation =
   | { readonly kind: 'due'; readonly page: DuePage }
   | { readonly kind: 'tasks'; readonly query: TaskListQuery }
   | { readonly kind: 'queue-settings'; readonly query: QueueSettingQuery }
+  | { readonly kind: 'human-tasks'; readonly query: HumanTaskQuery }
   | { readonly kind: 'schedules'; readonly query: ScheduleListQuery; readonly page: DueSchedulePage }
   | { readonly kind: 'holders'; readonly dedupe: string }
   | { readonly kind: 'recoverable'; readonly after: RunId | undefined; readonly limit: number }
@@ -245,6 +263,15 @@ const queueSettingQuery: fc.Arbitrary<QueueSettingQuery> = fc
   })
   .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
 
+const humanTaskQuery: fc.Arbitrary<HumanTaskQuery> = fc
+  .record({
+    limit,
+    namespace: fc.constantFrom('default', 'other'),
+    inboxes: fc.array(fc.oneof(humanInbox, fc.constant('all')), { maxLength: 3 }),
+    after: optional(fc.record({ rank: fc.constantFrom('1', '2'), runId: run, op: small(3) })),
+  })
+  .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
+
 const schedulePage: fc.Arbitrary<DueSchedulePage> = fc
   .record({ key: scheduleKey, dueAt: small(2), upToMs: small(2), limit })
   .map(({ key: after, dueAt, ...page }) => ({ ...page, after: { ...after, dueAt } }))
@@ -302,6 +329,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('queue-settings' as const), query: queueSettingQuery }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('human-tasks' as const), query: humanTaskQuery }),
+  },
+  {
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant('holders' as const), dedupe: fc.constantFrom('k', 'l') }),
   },
@@ -353,6 +384,8 @@ class Subject {
         return [await this.store.listSchedules(it.query), await this.store.dueSchedules(it.page)]
       case 'queue-settings':
         return this.store.queueSettings(it.query)
+      case 'human-tasks':
+        return this.store.humanTasks(it.query)
       case 'holders':
         return this.store.keyHolders([{ namespace: 'default', dedupe: it.dedupe }])
       case 'recoverable':
@@ -377,6 +410,7 @@ class Subject {
       lanes: lanes.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
       schedules: await this.store.listSchedules({ limit: 1_000 }),
       queueSettings: await this.store.queueSettings({ limit: 1_000 }),
+      humanTasks: await this.store.humanTasks({ namespace: 'default', inboxes: ['all'], limit: 1_000 }),
       dueSchedules: await this.store.dueSchedules(ALL_SCHEDULES_DUE),
       lastTask: await this.store.lastTaskSeq(),
     }

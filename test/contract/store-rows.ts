@@ -4,6 +4,7 @@ import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
 import { type RunId, runIdOf, type WorkflowKey } from '../../src/protocol/ids.ts'
 import { isTaskClosed, type TaskStatus } from '../../src/protocol/task-status.ts'
 import type { Batch } from '../../src/store/contract/batch.ts'
+import type { HumanTaskRow } from '../../src/store/contract/human-task-rows.ts'
 import type { QueueSettingRow } from '../../src/store/contract/queue-setting-rows.ts'
 import type {
   ExecutionChange,
@@ -117,6 +118,16 @@ export function queueSettingRow(queue: string, row: Partial<QueueSettingRow> = {
   return { namespace: 'default', queue, revision: 1, setting: '{}', ...row }
 }
 
+/** In the inbox `all`, and in those given. */
+export function humanTaskRow(
+  runId: RunId,
+  op: number,
+  { inboxes = [], ...row }: Partial<HumanTaskRow> & { readonly inboxes?: readonly string[] } = {},
+): HumanTaskRow {
+  const offers = JSON.stringify(['all', ...inboxes])
+  return { runId, op, namespace: 'default', workflowId: 'w', rank: '5', offers, summary: '{}', ...row }
+}
+
 export type BatchRows = Partial<Omit<Batch, 'session' | 'seq' | 'atMs'>>
 
 export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atMs = seq): Batch {
@@ -140,6 +151,8 @@ export function batchOf(session: Session, seq: number, rows: BatchRows = {}, atM
     schedules: [],
     schedulesDropped: [],
     queueSettings: [],
+    humanTasks: [],
+    humanTasksDropped: [],
     ...rows,
   }
 }

@@ -1,6 +1,7 @@
 /** What every store promises: the same cases run on each of them. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { describeHumanTasks } from './store-human-tasks.contract.ts'
 import { describeQueueSettings } from './store-queue-settings.contract.ts'
 import { describeReads } from './store-reads.contract.ts'
 import { type BatchRows, batchOf } from './store-rows.ts'
@@ -36,5 +37,6 @@ export function describeStore(name: string, createFixture: () => StoreFixture): 
     describeTasks(storeTest)
     describeSchedules(storeTest)
     describeQueueSettings(storeTest)
+    describeHumanTasks(storeTest)
   })
 }

@@ -8,6 +8,7 @@
 import { decide } from '../../src/core/execution/decide.ts'
 import type { Command, Decision, Effect } from '../../src/core/execution/decision.ts'
 import { evolve, evolveTransient } from '../../src/core/execution/evolve.ts'
+import { nextHumanTime } from '../../src/core/execution/human/human-state.ts'
 import { type ExecutionState, emptyState } from '../../src/core/execution/state.ts'
 import { DEADLINE_TIMER } from '../../src/core/execution/timer-ids.ts'
 import { withoutWithdrawn } from '../../src/engine/live-table.ts'
@@ -263,6 +264,8 @@ export class KernelHarness {
     for (const [op, pending] of this.state.ops) {
       if (pending.kind === 'sleep' || pending.kind === 'wait') this.timers.set(op, pending.dueAt)
       if (pending.kind === 'step') this.timers.set(op, pending.retryAt)
+      const humanAt = pending.kind === 'human' ? nextHumanTime(pending) : undefined
+      if (humanAt !== undefined) this.timers.set(op, humanAt)
     }
     if (this.state.deadlineAt !== undefined) this.timers.set(DEADLINE_TIMER, this.state.deadlineAt)
   }

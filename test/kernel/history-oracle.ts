@@ -109,6 +109,9 @@ function note(asked: Map<number, string>, command: WorkflowCommand): void {
     case 'task':
       asked.set(command.op, `task ${command.name}`)
       return
+    case 'human':
+      asked.set(command.op, `${command.spec.kind} ${command.name}`)
+      return
     case 'signal-child':
       asked.set(command.op, `signal-child ${command.signal}`)
       return
@@ -130,6 +133,8 @@ function recordedOperation(event: Event): readonly [op: number, what: string] | 
       return [event.op, `child ${event.name}`]
     case 'task-scheduled':
       return [event.op, `task ${event.name}`]
+    case 'human-task-opened':
+      return [event.op, `${event.spec.kind} ${event.name}`]
     case 'child-signalled':
       return [event.op, `signal-child ${event.name}`]
     case 'attributes-set':

@@ -4,6 +4,7 @@ import type { Event } from '../../src/protocol/event.ts'
 import { type Failure, platformFailure } from '../../src/protocol/failure.ts'
 import type { ChildOutcome, TaskEnd } from '../../src/protocol/message.ts'
 import type { KernelHarness } from './harness.ts'
+import { passHumanTime, repeatChange, repeatEnd } from './human-inputs.ts'
 
 const INPUTS: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'step-completed',
@@ -16,6 +17,8 @@ const INPUTS: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'child-withdrawn',
   'task-completed',
   'task-failed',
+  'human-task-changed',
+  'human-task-closed',
   'update-accepted',
   'cancel-requested',
   'execution-parked',
@@ -26,6 +29,8 @@ const INPUTS: ReadonlySet<Event['type']> = new Set<Event['type']>([
 
 /** Everything else in a journal was made by code, or says that it was started or resumed. */
 export function isInput(event: Event): boolean {
+  // Code has withdrawn it.
+  if (event.type === 'human-task-closed' && event.outcome === 'cancelled') return false
   return INPUTS.has(event.type)
 }
 
@@ -75,6 +80,12 @@ export function applyInput(harness: KernelHarness, event: Event): boolean {
       closeTask(harness, op, { status: statusOf(failure), attempts, failure: failure.cause ?? failure })
       break
     }
+    case 'human-task-changed':
+      repeatChange(harness, event)
+      break
+    case 'human-task-closed':
+      repeatEnd(harness, event)
+      break
     case 'update-accepted': {
       const { updateId, name, payload } = event
       harness.apply({ type: 'update', updateId, name, payload })
@@ -128,6 +139,7 @@ export function failStep(harness: KernelHarness, op: number, attempt: number, fa
 export function fireTimer(harness: KernelHarness, op: number): void {
   const pending = harness.state.ops.get(op)
   if (pending === undefined || pending.kind === 'child' || pending.kind === 'task') return
+  if (pending.kind === 'human') return passHumanTime(harness, op)
   harness.nowMs = Math.max(harness.nowMs, pending.kind === 'step' ? pending.retryAt : pending.dueAt)
   harness.apply({ type: 'timer-due', timer: op })
 }

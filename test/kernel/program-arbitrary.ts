@@ -32,6 +32,14 @@ const leaf: fc.Arbitrary<Op> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('task' as const), name: names }) },
   {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('human' as const),
+      name: names,
+      use: fc.constantFrom('task' as const, 'together' as const, 'sequence' as const),
+    }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('attributes' as const), name: names, value: fc.nat({ max: 9 }) }),
   },

@@ -2,6 +2,7 @@
 import type { WorkflowContext } from '../../src/sdk/context.ts'
 import { query, signal, update, type Workflow, workflow } from '../../src/sdk/definition.ts'
 import { task } from '../../src/sdk/tasks/task.ts'
+import { GROUP } from './human-inputs.ts'
 
 export type Op =
   | { readonly do: 'step'; readonly name: string; readonly retries: number }
@@ -9,6 +10,7 @@ export type Op =
   | { readonly do: 'wait'; readonly signal: string; readonly timeoutMs?: number }
   | { readonly do: 'child'; readonly use: 'await' | 'keep' | 'signal' | 'cancel' }
   | { readonly do: 'task'; readonly name: string }
+  | { readonly do: 'human'; readonly name: string; readonly use: 'task' | 'together' | 'sequence' }
   | { readonly do: 'all' | 'race' | 'any' | 'allSettled'; readonly branches: readonly (readonly Op[])[] }
   | { readonly do: 'map'; readonly items: number; readonly concurrency: number; readonly body: readonly Op[] }
   | { readonly do: 'scope'; readonly body: readonly Op[]; readonly beforeCancel?: readonly Op[] }
@@ -87,6 +89,8 @@ async function runOp(ctx: WorkflowContext, op: Op, trace: string[]): Promise<voi
     case 'task':
       trace.push(`${op.name}=${await ctx.task(task({ name: op.name, run: () => 0 }), undefined)}`)
       return
+    case 'human':
+      return runHuman(ctx, op, trace)
     case 'child':
       return runChild(ctx, op.use, trace)
     case 'all':
@@ -107,6 +111,37 @@ async function runOp(ctx: WorkflowContext, op: Op, trace: string[]): Promise<voi
     default:
       return runNested(ctx, op, trace)
   }
+}
+
+async function runHuman(
+  ctx: WorkflowContext,
+  { name, use }: Extract<Op, { do: 'human' }>,
+  trace: string[],
+): Promise<void> {
+  const shared = {
+    title: name,
+    dueIn: 40,
+    escalate: { after: 20, users: ['eve'], priority: 9, release: true },
+    requester: 'ann',
+  }
+  if (use === 'task') {
+    const { by, data } = await ctx.humanTask({
+      ...shared,
+      candidateUsers: ['ann'],
+      candidateGroups: [GROUP],
+      onDue: 'expire',
+      fourEyes: name === 'a' ? 'b' : 'a',
+    })
+    trace.push(`${name} by ${by}: ${data}`)
+    return
+  }
+  const { approved, decisions } = await ctx.approval({
+    ...shared,
+    approvers: ['bob', { groups: [GROUP] }],
+    order: use === 'together' ? 'parallel' : 'sequence',
+    rule: use === 'together' ? 'any' : 'all',
+  })
+  trace.push(`${name} ${approved} by ${decisions.map(({ by }) => by).join(',')}`)
 }
 
 type Nested = Extract<Op, { do: 'scope' | 'uncancellable' | 'try' | 'loop' | 'patched' }>

@@ -4,6 +4,7 @@ import { type Randomness, seededRandomness } from '../../src/platform/randomness
 import { encodePayload } from '../../src/protocol/payload.ts'
 import type { Workflow } from '../../src/sdk/definition.ts'
 import { type HarnessOptions, KernelHarness } from './harness.ts'
+import { randomAct } from './human-inputs.ts'
 import { closeChild, closeTask, endChildByParent, failStep, fireTimer } from './inputs.ts'
 import { UPDATE } from './program.ts'
 
@@ -85,7 +86,11 @@ class RandomRun {
     const harness = this.#harness
     const inputs: Input[] = []
     for (const [op, pending] of harness.state.ops) {
-      if (pending.kind === 'task') inputs.push(() => this.#closeTask(op))
+      if (pending.kind === 'human') {
+        const { kind } = pending.spec
+        inputs.push(() => randomAct(harness, op, pending, this.#random))
+        if (kind === 'approval' || this.#random() < 0.3) inputs.push(() => fireTimer(harness, op))
+      } else if (pending.kind === 'task') inputs.push(() => this.#closeTask(op))
       else if (pending.kind === 'child') inputs.push(() => this.#closeChild(op))
       else if (pending.kind !== 'step') inputs.push(() => fireTimer(harness, op))
       else if (pending.running) inputs.push(() => this.#endAttempt(op, pending.attempt))

@@ -169,6 +169,10 @@ export class SimulatedStore implements Store {
     return this.#inner.queueSettings(query)
   }
 
+  humanTasks(query: Parameters<Store['humanTasks']>[0]): ReturnType<Store['humanTasks']> {
+    return this.#inner.humanTasks(query)
+  }
+
   async close(): Promise<void> {
     this.#world.note('store closed')
   }

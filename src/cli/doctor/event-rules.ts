@@ -22,6 +22,9 @@ const TYPES: Readonly<Record<EventType, true>> = {
   'child-failed': true,
   'task-completed': true,
   'task-failed': true,
+  'human-task-opened': true,
+  'human-task-changed': true,
+  'human-task-closed': true,
   'update-accepted': true,
   'cancel-requested': true,
   'step-attempt-failed': true,
@@ -75,6 +78,7 @@ export class EventRules {
   readonly #dueAt = new Map<number, number>()
   readonly #children = new Set<number>()
   readonly #tasks = new Set<number>()
+  readonly #people = new Set<number>()
   readonly #attempts = new Map<number, number>()
   readonly #updates = new Map<string, 'accepted' | 'completed'>()
   #terminal: { readonly seq: number; readonly type: EventType } | undefined
@@ -101,12 +105,14 @@ export class EventRules {
         )
       // The failure withdrew the tasks that had not ended.
       for (const op of this.#tasks) if (!this.#settled.has(op)) this.#tasks.delete(op)
+      for (const op of this.#people) if (!this.#settled.has(op)) this.#people.delete(op)
       // What the failed operation had recorded is withdrawn with it.
       if (event.op === undefined) return
       this.#settled.delete(event.op)
       this.#attempts.delete(event.op)
       this.#children.delete(event.op)
       this.#tasks.delete(event.op)
+      this.#people.delete(event.op)
       return
     }
     if (ended !== undefined)
@@ -141,6 +147,19 @@ export class EventRules {
       case 'task-completed':
       case 'task-failed':
         if (!this.#tasks.has(event.op)) report('settled-unasked', `operation ${event.op} scheduled no task`)
+        this.#settle(event.op, report)
+        return
+      case 'human-task-opened':
+        if (this.#people.has(event.op)) report('settled-twice', `operation ${event.op} has a human task`)
+        this.#people.add(event.op)
+        return
+      case 'human-task-changed':
+        if (!this.#people.has(event.op) || this.#settled.has(event.op))
+          report('settled-unasked', `operation ${event.op} has no open human task`)
+        return
+      case 'human-task-closed':
+        if (!this.#people.has(event.op))
+          report('settled-unasked', `operation ${event.op} opened no human task`)
         this.#settle(event.op, report)
         return
       case 'child-withdrawn':

@@ -9,6 +9,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { evolve } from '../../core/execution/evolve.ts'
+import { nextHumanTime } from '../../core/execution/human/human-state.ts'
 import { type ExecutionState, emptyState } from '../../core/execution/state.ts'
 import { DEADLINE_TIMER, START_TIMER } from '../../core/execution/timer-ids.ts'
 import { isClosed } from '../../protocol/execution-status.ts'
@@ -192,6 +193,7 @@ function expectedDueAt(state: ExecutionState, timer: number): number | undefined
   if (timer === DEADLINE_TIMER) return state.deadlineAt
   const pending = state.ops.get(timer)
   if (pending === undefined || pending.kind === 'child' || pending.kind === 'task') return undefined
+  if (pending.kind === 'human') return nextHumanTime(pending)
   return pending.kind === 'step' ? pending.retryAt : pending.dueAt
 }
 

@@ -3,6 +3,7 @@ import type { Operation, TerminalEvent } from '../../protocol/event.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { ChildOutcome, Message } from '../../protocol/message.ts'
 import { type Decision, decided, type Effect } from './decision.ts'
+import { hidden } from './human/human-end.ts'
 import { type ExecutionState, type PendingChild, type PendingTask, parentLink } from './state.ts'
 import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
 
@@ -11,6 +12,7 @@ export function closing(state: ExecutionState, event: TerminalEvent): Decision {
   for (const [op, pending] of state.ops) {
     if (pending.kind === 'child') closeChild(state, op, pending, event, effects)
     else if (pending.kind === 'task') effects.push(withdrawal(state, pending))
+    else if (pending.kind === 'human') effects.push(...hidden(pending, op))
     else if (pending.kind !== 'step' || !pending.running) effects.push({ kind: 'drop-timer', timer: op })
     else effects.push({ kind: 'abort-step', op })
   }

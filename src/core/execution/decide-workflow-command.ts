@@ -7,9 +7,16 @@
 import type { ExecutionStarted } from '../../protocol/event.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import type { Message } from '../../protocol/message.ts'
-import type { ChildCommand, TaskCommand, WorkflowCommand } from '../../protocol/workflow-command.ts'
+import type {
+  ChildCommand,
+  HumanCommand,
+  TaskCommand,
+  WorkflowCommand,
+} from '../../protocol/workflow-command.ts'
 import { closing, withdrawal } from './closing.ts'
 import { type Circumstances, type Decision, decided, type Effect, NOTHING } from './decision.ts'
+import { endHuman } from './human/human-end.ts'
+import { nextHumanTime, openedHuman } from './human/human-state.ts'
 import { type ExecutionState, parentLink, type QueuedSignal } from './state.ts'
 
 type CommandOf<K extends WorkflowCommand['kind']> = Extract<WorkflowCommand, { kind: K }>
@@ -31,8 +38,10 @@ export function decideWorkflowCommand(
       return decideChild(state, command, circumstances)
     case 'task':
       return decideTask(state, command, at)
+    case 'human':
+      return decideHumanTask(state, command, at)
     case 'drop':
-      return decideDrop(state, command.op)
+      return decideDrop(state, command.op, at)
     case 'cancel-child':
     case 'signal-child':
       return decideToChild(state, command, at)
@@ -114,9 +123,18 @@ function decideTask(state: ExecutionState, command: TaskCommand, at: number): De
   )
 }
 
-function decideDrop(state: ExecutionState, op: number): Decision {
+function decideHumanTask(state: ExecutionState, { op, name, spec }: HumanCommand, at: number): Decision {
+  if (state.ops.has(op)) return NOTHING
+  const opened = { type: 'human-task-opened' as const, op, name, spec, at }
+  const dueAt = nextHumanTime(openedHuman(opened))
+  const shown: Effect = { kind: 'show-human-task', op }
+  return decided([opened], dueAt === undefined ? [shown] : [shown, { kind: 'arm-timer', timer: op, dueAt }])
+}
+
+function decideDrop(state: ExecutionState, op: number, at: number): Decision {
   const pending = state.ops.get(op)
   if (pending === undefined || pending.kind === 'child') return NOTHING
+  if (pending.kind === 'human') return endHuman(pending, op, { outcome: 'cancelled', at })
   if (pending.kind === 'task') return decided([], [withdrawal(state, pending)], [{ type: 'op-dropped', op }])
   const effect: Effect =
     pending.kind === 'step' && pending.running

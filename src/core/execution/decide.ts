@@ -26,6 +26,8 @@ import {
   NOTHING,
   rejected,
 } from './decision.ts'
+import { decideHuman } from './human/decide-human.ts'
+import { decideHumanTime } from './human/decide-human-time.ts'
 import { type ExecutionState, parentLink } from './state.ts'
 import { DEADLINE_TIMER, START_TIMER } from './timer-ids.ts'
 
@@ -42,6 +44,8 @@ export function decide(state: ExecutionState, command: Command, circumstances: C
       return decideUpdate(state, command, circumstances)
     case 'signal':
       return decideSignal(state, command, circumstances)
+    case 'human':
+      return decideHuman(state, command, circumstances)
     default:
       break
   }
@@ -174,6 +178,7 @@ function decideTimerDue(state: ExecutionState, command: CommandOf<'timer-due'>, 
       [{ type: 'step-attempt-started', op: timer }],
     )
   }
+  if (pending.kind === 'human') return decideHumanTime(pending, timer, at)
   if (at < pending.dueAt) return early(pending.dueAt)
   return decided([{ type: 'timer-fired', op: timer, at }], [dropped])
 }

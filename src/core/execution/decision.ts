@@ -3,6 +3,7 @@
 import type { ErrorCode } from '../../protocol/errors.ts'
 import type { Event, ExecutionStarted, Operation } from '../../protocol/event.ts'
 import type { Failure } from '../../protocol/failure.ts'
+import type { Actor, HumanAction } from '../../protocol/human-task.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { ChildOutcome, Message, TaskEnd } from '../../protocol/message.ts'
@@ -47,6 +48,15 @@ export type Command =
   | { readonly type: 'park'; readonly failure: Failure }
   | { readonly type: 'resume' }
   | { readonly type: 'retry' }
+  /** A person acts on a human task. What is filled in was held against the form before. */
+  | {
+      readonly type: 'human'
+      readonly op: Operation
+      readonly actor: Actor
+      readonly action: HumanAction
+      /** Of several with one id only the first counts. */
+      readonly requestId: string
+    }
   | {
       readonly type: 'task-closed'
       readonly op: Operation
@@ -71,6 +81,8 @@ export type Effect =
   | { readonly kind: 'send'; readonly message: Message }
   /** Put the task into its queue, in the same commit. */
   | { readonly kind: 'schedule-task'; readonly command: TaskCommand & { readonly task: number } }
+  /** Write the human task into the inboxes as it is now, in the same commit, or take it out of them. */
+  | { readonly kind: 'show-human-task' | 'hide-human-task'; readonly op: Operation }
   /** Start the next run of the same workflow id in the same commit. */
   | {
       readonly kind: 'continue'

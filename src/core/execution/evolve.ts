@@ -13,6 +13,8 @@ import {
 } from '../../protocol/event.ts'
 import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
+import { evolveHuman } from './human/evolve-human.ts'
+import { rememberRequest } from './request-ids.ts'
 import type { ExecutionState } from './state.ts'
 
 export type TransientEvent =
@@ -54,6 +56,11 @@ export function evolve(state: ExecutionState, event: Event): void {
       return
     case 'task-scheduled':
       state.ops.set(event.op, { kind: 'task', name: event.name, task: event.task })
+      return
+    case 'human-task-opened':
+    case 'human-task-changed':
+    case 'human-task-closed':
+      evolveHuman(state, event)
       return
     case 'step-attempt-failed':
       evolveAttemptFailed(state, event)
@@ -132,7 +139,8 @@ function evolveExecution(state: ExecutionState, event: Event): void {
       if (state.timeoutMs !== undefined) state.deadlineAt = event.at + state.timeoutMs
       forgetIssued(state)
       // The failure withdrew them: code asks for them again, and gets others.
-      for (const [op, pending] of state.ops) if (pending.kind === 'task') state.ops.delete(op)
+      for (const [op, pending] of state.ops)
+        if (pending.kind === 'task' || pending.kind === 'human') state.ops.delete(op)
       return
     default:
       if (!isTerminal(event)) return
@@ -223,9 +231,4 @@ function evolveAttemptFailed(state: ExecutionState, event: StepAttemptFailed): v
     delayMs: event.delayMs,
     lastFailure: event.failure,
   })
-}
-
-function rememberRequest(state: ExecutionState, requestId: string): void {
-  state.requestIds ??= new Set()
-  state.requestIds.add(requestId)
 }

@@ -3,7 +3,7 @@
  *
  * 1. Only `evolve` changes it; the same events give the same state.
  * 2. It holds what is open (pending operations, unconsumed signals), never what is settled: its size does not grow with
- *    the length of the history, except for the ids that deduplicate requests.
+ *    the length of the history, except for the ids that deduplicate requests and for who did which human task.
  * 3. `ops` also holds what is not journaled (a step that was asked for and has no result yet): replay asks for it again.
  */
 import type {
@@ -20,6 +20,7 @@ import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import { OperationMap } from '../../protocol/operation-map.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
+import type { PendingHuman } from './human/human-state.ts'
 
 export interface PendingStep {
   readonly kind: 'step'
@@ -55,7 +56,15 @@ export interface PendingTask {
   readonly task: number
 }
 
-export type PendingOp = PendingStep | PendingTimer | PendingChild | PendingTask
+export type PendingOp = PendingStep | PendingTimer | PendingChild | PendingTask | PendingHuman
+
+/** What the four-eyes rule has to know of human tasks that have ended. */
+export interface PeopleRecord {
+  /** By name of the task: the users who did it. */
+  readonly doers: Map<string, Set<string>>
+  /** By name of a task: the names of those that another person has to do. */
+  readonly apart: Map<string, Set<string>>
+}
 
 export interface QueuedSignal {
   readonly name: string
@@ -90,6 +99,7 @@ export interface ExecutionState {
   requestIds: Set<string> | undefined
   /** Updates accepted; those answered have their event. */
   updates: Map<string, UpdateCompleted | null> | undefined
+  people: PeopleRecord | undefined
   cancelReason: string | undefined
   /** It was asked to cancel because its parent closed. */
   isCancelledByParent: true | undefined
@@ -123,6 +133,7 @@ export function emptyState(runId: RunId): ExecutionState {
     signals: undefined,
     requestIds: undefined,
     updates: undefined,
+    people: undefined,
     cancelReason: undefined,
     isCancelledByParent: undefined,
     parkedFailure: undefined,

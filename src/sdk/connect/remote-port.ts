@@ -54,6 +54,9 @@ const READS: ReadonlySet<ClientMethod> = new Set([
   'schedules.list',
   'queues.list',
   'queues.get',
+  'people.inbox',
+  'people.describe',
+  'people.history',
 ])
 
 /** They set something, or carry an id. */
@@ -62,6 +65,7 @@ const AGAIN_THE_SAME: ReadonlySet<ClientMethod> = new Set([
   'schedules.pause',
   'schedules.resume',
   'schedules.trigger',
+  'people.act',
 ])
 
 export class RemotePort {
@@ -83,7 +87,12 @@ export class RemotePort {
   /** All methods of the client's port. */
   get port(): ClientPort {
     const methods: Record<string, unknown> = {}
-    const groups: Record<string, Record<string, unknown>> = { tasks: {}, schedules: {}, queues: {} }
+    const groups: Record<string, Record<string, unknown>> = {
+      tasks: {},
+      schedules: {},
+      queues: {},
+      people: {},
+    }
     for (const method of Object.keys(CLIENT_METHODS) as ClientMethod[]) {
       const [first = '', second] = method.split('.')
       const call = (...given: readonly unknown[]): Promise<unknown> => this.#call(method, given)

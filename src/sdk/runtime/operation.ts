@@ -3,7 +3,16 @@ import type { StepContext } from '../context.ts'
 import type { Scope } from './scope.ts'
 import type { StepAttempt } from './step-attempt.ts'
 
-export type OperationKind = 'step' | 'sleep' | 'wait' | 'child' | 'task' | 'attributes' | 'signal-child'
+export type OperationKind =
+  | 'step'
+  | 'sleep'
+  | 'wait'
+  | 'child'
+  | 'task'
+  | 'human'
+  | 'approval'
+  | 'attributes'
+  | 'signal-child'
 
 export type StepFunction = (step: StepContext) => unknown
 

@@ -2,7 +2,7 @@
  * Answers of `ctx.patched`: does new code run here, or did older code pass this place before?
  *
  * Older code leaves no mark at the place itself. That it passed shows in what the history has of the code from there on:
- * operations, markers, answers of updates, the end. What reached the execution from outside (signals, requests to cancel,
+ * operations, markers, answers of updates, human tasks that it withdrew, the end. What reached the execution from outside (signals, requests to cancel,
  * updates that were only accepted) shows nothing.
  *
  * 1. True is recorded: the marker is asked for before all that the code makes after the answer, and the journal keeps that
@@ -31,6 +31,8 @@ export class Patches {
   /** Of the history: numbers of the events, by the id of the patch and of the update. */
   readonly #markers = new Map<string, number>()
   readonly #updateAnswers = new Map<string, number>()
+  /** Human tasks that the code withdrew, by operation. */
+  readonly #withdrawn = new Map<number, number>()
   #lastOp = 0
   #endSeq = 0
 
@@ -58,6 +60,8 @@ export class Patches {
   #note(seq: number, event: Event): void {
     if (event.type === 'patch-marked') this.#markers.set(event.id, seq)
     else if (event.type === 'update-completed') this.#updateAnswers.set(event.updateId, seq)
+    else if (event.type === 'human-task-closed' && event.outcome === 'cancelled')
+      this.#withdrawn.set(event.op, seq)
     else if (isTerminal(event)) {
       if (isEndOfCode(event)) this.#endSeq = seq
     } else if ('op' in event && event.op !== undefined) this.#lastOp = Math.max(this.#lastOp, event.op)
@@ -71,6 +75,8 @@ export class Patches {
       if (seq <= positionSeq) continue
       if (!commands.some((made) => made.kind === 'update-result' && made.updateId === updateId)) return true
     }
+    for (const [op, seq] of this.#withdrawn)
+      if (seq > positionSeq && !commands.some((made) => made.kind === 'drop' && made.op === op)) return true
     return this.#endSeq > positionSeq && !commands.some(isEnding)
   }
 }

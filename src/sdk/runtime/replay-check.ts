@@ -85,6 +85,10 @@ export class ReplayCheck {
         this.#expect(seq, event.type, event.op, 'task', event.name)
         this.#recorded.add(event.op)
         return
+      case 'human-task-opened':
+        this.#expect(seq, event.type, event.op, event.spec.kind === 'task' ? 'human' : 'approval', event.name)
+        this.#recorded.add(event.op)
+        return
       case 'child-signalled':
         this.#expect(seq, event.type, event.op, 'signal-child', event.name)
         this.#recorded.add(event.op)
@@ -97,6 +101,8 @@ export class ReplayCheck {
       case 'child-completed':
       case 'task-completed':
       case 'task-failed':
+      case 'human-task-changed':
+      case 'human-task-closed':
         if (this.#issued[event.op] === undefined)
           throw this.#missing(seq, event.type, event.op, 'an operation')
         return
@@ -130,6 +136,7 @@ export class ReplayCheck {
         case 'wait':
         case 'child':
         case 'task':
+        case 'human':
         case 'attributes':
         case 'signal-child':
           return !this.#recorded.has(command.op)

@@ -5,7 +5,8 @@ import { type Randomness, seededRandomness, seedOf } from '../../platform/random
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs, optionalMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
-import type { Attributes, ParentClosePolicy } from '../../protocol/event.ts'
+import type { Attributes, HumanTaskClosed, ParentClosePolicy } from '../../protocol/event.ts'
+import type { HumanTaskSpec } from '../../protocol/human-task.ts'
 import type { LogRecord } from '../../protocol/worker-port.ts'
 import { checkedOptions, checkedReason, nameOf } from '../checked-arguments.ts'
 import { checkedAttributes } from '../checked-attributes.ts'
@@ -21,6 +22,19 @@ import type {
   WorkflowInfo,
 } from '../context.ts'
 import type { InputOf, OutputOf, Query, Signal, Update, Workflow } from '../definition.ts'
+import type { Form, FormOutput, JsonSchema } from '../people/form.ts'
+import {
+  type ApprovalOptions,
+  approvalSpec,
+  type HumanTaskOptions,
+  humanTaskSpec,
+} from '../people/human-options.ts'
+import {
+  type ApprovalResult,
+  approvalResult,
+  type HumanResult,
+  humanResult,
+} from '../people/human-results.ts'
 import { retryPolicyOf } from '../retry-options.ts'
 import { validateSync } from '../standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from '../tasks/task.ts'
@@ -163,6 +177,29 @@ export class RunContext implements WorkflowContext {
     const payload = this.#run.encode(accepted)
     return this.#run.issue<TaskOutputOf<T>>(this.#scope, 'task', name, {
       command: (op) => ({ kind: 'task', op, name, queue, input: payload, options: taskOptions }),
+    }).promise
+  }
+
+  async humanTask<F extends Form = JsonSchema>(
+    options: HumanTaskOptions<F>,
+  ): Promise<HumanResult<FormOutput<F>>> {
+    const { name, spec } = humanTaskSpec(options, (value) => this.#run.encode(value))
+    const event = await this.#human('human', name, spec)
+    // The one cast: the form has had what was filled in.
+    return humanResult(event, options.form) as HumanResult<FormOutput<F>>
+  }
+
+  async approval<F extends Form = JsonSchema>(
+    options: ApprovalOptions<F>,
+  ): Promise<ApprovalResult<FormOutput<F>>> {
+    const { name, spec } = approvalSpec(options, (value) => this.#run.encode(value))
+    const event = await this.#human('approval', name, spec)
+    return approvalResult(event, options.form) as ApprovalResult<FormOutput<F>>
+  }
+
+  #human(kind: 'human' | 'approval', name: string, spec: HumanTaskSpec): Promise<HumanTaskClosed> {
+    return this.#run.issue<HumanTaskClosed>(this.#scope, kind, name, {
+      command: (op) => ({ kind: 'human', op, name, spec }),
     }).promise
   }
 

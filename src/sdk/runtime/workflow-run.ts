@@ -24,6 +24,7 @@ import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
 import { checkedPayload } from '../checked-payload.ts'
 import type { WorkflowContext } from '../context.ts'
 import type { Workflow } from '../definition.ts'
+import { failureOfHumanTask } from '../people/human-results.ts'
 import { validateSync } from '../standard-schema.ts'
 import { ContinueAsNew } from './continue-as-new.ts'
 import { floatingRecord, rejectedQuietly, takeFloating } from './floating-rejections.ts'
@@ -364,6 +365,12 @@ export class WorkflowRun {
       case 'child-failed':
       case 'task-failed':
         return this.#settle(event.op, (pending) => this.#reject(pending, event.op, errorOf(event.failure)))
+      case 'human-task-closed':
+        return this.#settle(event.op, (pending) => {
+          const failure = failureOfHumanTask(pending.kind === 'approval' ? 'approval' : 'human', event)
+          if (failure === undefined) pending.resolve(event)
+          else this.#reject(pending, event.op, errorOf(failure))
+        })
       case 'timer-fired':
         return this.#settle(event.op, (pending) => pending.resolve(undefined))
       case 'signal-received':

@@ -119,8 +119,11 @@ export class ClientConnection {
   }
 }
 
-function groupOf({ tasks, schedules, queues }: ClientPort, name: string | undefined): object {
-  return name === 'tasks' ? tasks : name === 'queues' ? queues : schedules
+function groupOf({ tasks, schedules, queues, people }: ClientPort, name: string | undefined): object {
+  const groups: Readonly<Record<string, object>> = { tasks, schedules, queues, people }
+  const group = groups[name ?? '']
+  if (group === undefined) throw new Error(`invariant: the port has no methods ${name}`)
+  return group
 }
 
 /** The code that the engine must have for a call. */

@@ -166,6 +166,8 @@ const NOTHING: Omit<Batch, 'session' | 'seq' | 'atMs'> = {
   schedules: [],
   schedulesDropped: [],
   queueSettings: [],
+  humanTasks: [],
+  humanTasksDropped: [],
 }
 
 /** A memory store that must accept every batch. */
@@ -442,6 +444,21 @@ describe('BatchBuilder', () => {
       { ...row, revision: 2 },
       { ...row, queue: 'b' },
     ])
+  })
+
+  test('of a human task the last write counts', () => {
+    const builder = new BatchBuilder()
+    const runId = 'r' as RunId
+    const row = { runId, op: 1, namespace: 'n', workflowId: 'w', rank: '4', offers: '[]', summary: '{}' }
+    const writes = builder.run(runId)
+    writes.putHumanTask(row)
+    writes.putHumanTask({ ...row, op: 2 })
+    writes.dropHumanTask(2)
+    writes.putHumanTask({ ...row, rank: '5' })
+    assert.equal(builder.isEmpty, false)
+    const { humanTasks, humanTasksDropped } = builder.fold(session, 1, 5)
+    assert.deepEqual(humanTasks, [{ ...row, rank: '5' }])
+    assert.deepEqual(humanTasksDropped, [{ runId, op: 2 }])
   })
 
   test('rows and bytes grow with what is added', () => {

@@ -17,6 +17,7 @@ import type { Event } from '../../protocol/event.ts'
 import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch } from './batch.ts'
 import { eventText } from './event-text.ts'
+import type { HumanTaskRow } from './human-task-rows.ts'
 import type { QueueSettingRow } from './queue-setting-rows.ts'
 import type {
   ExecutionChange,
@@ -101,6 +102,8 @@ export class BatchBuilder {
       schedules: [],
       schedulesDropped: [],
       queueSettings: [],
+      humanTasks: [],
+      humanTasksDropped: [],
     }
     for (const writes of this.list) writes.foldInto(batch)
     foldCurrents(this.list, batch)
@@ -147,6 +150,7 @@ export class RunWrites {
   private tasks: Map<TaskSeq, TaskWrites> | undefined
   private schedule: ScheduleRow | ScheduleKey | undefined
   private queueSettings: Map<string, QueueSettingRow> | undefined
+  private humanTasks: Map<number, HumanTaskRow | undefined> | undefined
   /** Set with `currentOrder`: the run is the newest of this key. */
   current: WorkflowKey | undefined
   currentOrder = 0
@@ -254,7 +258,20 @@ export class RunWrites {
     this.count(1, row.setting.length)
   }
 
+  putHumanTask(row: HumanTaskRow): void {
+    this.humanTasks ??= new Map()
+    this.humanTasks.set(row.op, row)
+    this.count(1, row.offers.length + row.summary.length)
+  }
+
+  dropHumanTask(op: number): void {
+    this.humanTasks ??= new Map()
+    this.humanTasks.set(op, undefined)
+    this.count(1, 0)
+  }
+
   foldInto(batch: OpenBatch): void {
+    if (this.humanTasks !== undefined) this.foldHumanTasks(this.humanTasks, batch)
     if (this.queueSettings !== undefined) batch.queueSettings.push(...this.queueSettings.values())
     if (this.schedule !== undefined) {
       if ('spec' in this.schedule) batch.schedules.push(this.schedule)
@@ -279,6 +296,13 @@ export class RunWrites {
   foldCurrent(key: WorkflowKey, batch: OpenBatch): void {
     if (this.deleted === undefined) batch.currents.push({ key, runId: this.runId })
     else batch.currentsDropped.push(key)
+  }
+
+  private foldHumanTasks(rows: ReadonlyMap<number, HumanTaskRow | undefined>, batch: OpenBatch): void {
+    for (const [op, row] of rows) {
+      if (row !== undefined) batch.humanTasks.push(row)
+      else if (this.inserted === undefined) batch.humanTasksDropped.push({ runId: this.runId, op })
+    }
   }
 
   private foldTimers(timers: ReadonlyMap<number, TimerRow | undefined>, batch: OpenBatch): void {

@@ -1,5 +1,6 @@
 /** One atomic write: what a store gets to commit, already folded to at most one final write per table and key. */
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { HumanTaskKey, HumanTaskRow } from './human-task-rows.ts'
 import type { QueueSettingRow } from './queue-setting-rows.ts'
 import type {
   ExecutionChange,
@@ -47,6 +48,9 @@ export interface Batch {
   readonly schedulesDropped: readonly ScheduleKey[]
   /** Upserts, whole rows. */
   readonly queueSettings: readonly QueueSettingRow[]
+  /** Upserts, whole rows. */
+  readonly humanTasks: readonly HumanTaskRow[]
+  readonly humanTasksDropped: readonly HumanTaskKey[]
 }
 
 export type CommitOutcome =

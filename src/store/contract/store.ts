@@ -11,6 +11,7 @@
 import type { ListQuery } from '../../protocol/client-port.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch, CommitOutcome } from './batch.ts'
+import type { HumanTaskReads } from './human-task-rows.ts'
 import type { QueueSettingReads } from './queue-setting-rows.ts'
 import type { ExecutionRow, JournalEntry, NodeIdentity, OutboxRow, Session, TimerRow } from './rows.ts'
 import type { ScheduleReads } from './schedule-rows.ts'
@@ -21,7 +22,7 @@ export class UnknownCommitError extends Error {
   override readonly name = 'UnknownCommitError'
 }
 
-export interface Store extends TaskReads, ScheduleReads, QueueSettingReads {
+export interface Store extends TaskReads, ScheduleReads, QueueSettingReads, HumanTaskReads {
   /** Registers a session. `clockFloorMs`: the highest time of any commit so far. */
   register(node: NodeIdentity): Promise<{ readonly session: Session; readonly clockFloorMs: number }>
   commit(batch: Batch): Promise<CommitOutcome>

@@ -8,6 +8,7 @@ import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import { SortedList } from '../../protocol/sorted-list.ts'
 import { isRecoverable } from '../contract/list-filter.ts'
 import type { ExecutionChange, ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../contract/rows.ts'
+import { MemoryHumanTasks } from './memory-human-tasks.ts'
 import { MemoryQueueSettings } from './memory-queue-settings.ts'
 import { MemorySchedules } from './memory-schedules.ts'
 import { MemoryTasks } from './memory-tasks.ts'
@@ -53,6 +54,7 @@ export class MemoryState {
   readonly tasks = new MemoryTasks()
   readonly schedules = new MemorySchedules()
   readonly queueSettings = new MemoryQueueSettings()
+  readonly humanTasks = new MemoryHumanTasks()
   clockFloorMs = 0
 
   run(runId: RunId): MemoryRun {

@@ -7,6 +7,7 @@
 import { PerdureError } from '../../protocol/errors.ts'
 import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
+import type { HumanTaskQuery, HumanTaskRow } from '../contract/human-task-rows.ts'
 import { isListed } from '../contract/list-filter.ts'
 import type { QueueSettingQuery, QueueSettingRow } from '../contract/queue-setting-rows.ts'
 import type {
@@ -206,6 +207,10 @@ class MemoryStore implements Store {
     return this.opened().queueSettings.list(query)
   }
 
+  async humanTasks(query: HumanTaskQuery): Promise<readonly HumanTaskRow[]> {
+    return this.opened().humanTasks.list(query)
+  }
+
   async listSchedules(query: ScheduleListQuery): Promise<readonly ScheduleRow[]> {
     return this.opened().schedules.list(query)
   }
@@ -279,6 +284,8 @@ function applyRest(state: MemoryState, batch: Batch): void {
   for (const row of batch.schedules) state.schedules.put(row)
   for (const key of batch.schedulesDropped) state.schedules.delete(key)
   for (const row of batch.queueSettings) state.queueSettings.put(row)
+  for (const row of batch.humanTasks) state.humanTasks.put(row)
+  for (const key of batch.humanTasksDropped) state.humanTasks.delete(key)
   for (const { runId, key } of batch.deleted) state.deleteRun(runId, keyText(key))
 }
 

@@ -32,6 +32,8 @@ const TABLES = [
   { table: 'schedules', texts: 4, numbers: 2 },
   { table: 'schedulesDropped', texts: 2, numbers: 0 },
   { table: 'queueSettings', texts: 3, numbers: 1 },
+  { table: 'humanTasks', texts: 6, numbers: 1 },
+  { table: 'humanTasksDropped', texts: 1, numbers: 1 },
 ] as const
 
 export type BatchTable = (typeof TABLES)[number]['table']
@@ -64,6 +66,7 @@ export function flatBatch(batch: Batch): FlatBatch {
   encodeTasks(batch, encoder)
   encodeSchedules(batch, encoder)
   encodeQueueSettings(batch, encoder)
+  encodeHumanTasks(batch, encoder)
   const { texts, textLength, numbers } = encoder
   return {
     sessionId: session.id,
@@ -226,6 +229,22 @@ function encodeQueueSettings(batch: Batch, to: BatchEncoder): void {
   }
 }
 
+function encodeHumanTasks(batch: Batch, to: BatchEncoder): void {
+  for (const row of batch.humanTasks) {
+    to.text(row.runId)
+    to.text(row.namespace)
+    to.text(row.workflowId)
+    to.text(row.rank)
+    to.text(row.offers)
+    to.text(row.summary)
+    to.number(row.op)
+  }
+  for (const { runId, op } of batch.humanTasksDropped) {
+    to.text(runId)
+    to.number(op)
+  }
+}
+
 function encodeTaskKey(seq: number, dedupe: string | null, to: BatchEncoder): void {
   to.text(dedupe ?? '')
   to.number(seq)
@@ -259,6 +278,8 @@ function countsOf(batch: Batch): Record<BatchTable, number> {
     schedules: batch.schedules.length,
     schedulesDropped: batch.schedulesDropped.length,
     queueSettings: batch.queueSettings.length,
+    humanTasks: batch.humanTasks.length,
+    humanTasksDropped: batch.humanTasksDropped.length,
   }
 }
 

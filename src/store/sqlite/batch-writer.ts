@@ -70,6 +70,7 @@ export class BatchWriter {
       this.writeTasks(cursor, message)
       this.writeSchedules(cursor, message)
       this.writeQueueSettings(cursor, message)
+      this.writeHumanTasks(cursor, message)
       if (message.seq % COMMITS_KEPT === 0) this.dropOldCommits(message)
       statements.commit.run()
       return { outcome: 'committed' }
@@ -189,6 +190,28 @@ export class BatchWriter {
       putQueueSetting.run(cursor.text(), cursor.text(), cursor.text(), cursor.number())
   }
 
+  private writeHumanTasks(cursor: BatchCursor, { counts }: BatchHead): void {
+    const { putHumanTask, dropHumanTask, offerHumanTask, dropHumanOffers } = this.statements
+    for (let i = 0; i < counts.humanTasks; i++) {
+      const runId = cursor.text()
+      const namespace = cursor.text()
+      const workflowId = cursor.text()
+      const rank = cursor.text()
+      const offers = cursor.text()
+      const summary = cursor.text()
+      const op = cursor.number()
+      dropHumanOffers.run(runId, op)
+      putHumanTask.run(runId, op, namespace, workflowId, rank, offers, summary)
+      offerHumanTask.run(namespace, rank, runId, op, offers)
+    }
+    for (let i = 0; i < counts.humanTasksDropped; i++) {
+      const runId = cursor.text()
+      const op = cursor.number()
+      dropHumanOffers.run(runId, op)
+      dropHumanTask.run(runId, op)
+    }
+  }
+
   private dropOldCommits(message: BatchHead): void {
     const { statements } = this
     statements.raiseClockFloor.run()
@@ -245,6 +268,17 @@ function prepareStatements(database: DatabaseSync) {
     putQueueSetting: prepare(`
       insert or fail into queue_setting (namespace, queue, setting, revision) values (?, ?, ?, ?)
       on conflict (namespace, queue) do update set setting = excluded.setting, revision = excluded.revision`),
+    putHumanTask: prepare(`
+      insert or fail into human_task (run_id, op, namespace, workflow_id, rank, offers, summary)
+      values (?, ?, ?, ?, ?, ?, ?)
+      on conflict (run_id, op) do update set
+        namespace = excluded.namespace, workflow_id = excluded.workflow_id, rank = excluded.rank,
+        offers = excluded.offers, summary = excluded.summary`),
+    dropHumanTask: prepare('delete from human_task where run_id = ? and op = ?'),
+    offerHumanTask: prepare(`
+      insert or fail into human_offer (namespace, rank, run_id, op, inbox)
+      select ?, ?, ?, ?, value from json_each(?)`),
+    dropHumanOffers: prepare('delete from human_offer where run_id = ? and op = ?'),
     deleteRun: ['journal', 'execution', 'timer'].map((table) =>
       prepare(`delete from ${table} where day = ? and run_id = ?`),
     ),

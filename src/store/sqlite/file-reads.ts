@@ -7,6 +7,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { HumanTaskQuery, HumanTaskRow } from '../contract/human-task-rows.ts'
 import type { QueueSettingQuery, QueueSettingRow } from '../contract/queue-setting-rows.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type {
@@ -27,6 +28,7 @@ import type {
   WaitingPage,
 } from '../contract/task-rows.ts'
 import { isSqliteError, storeError } from './sqlite-error.ts'
+import { SqliteHumanTaskReads } from './sqlite-human-task-reads.ts'
 import { listExecutions } from './sqlite-list.ts'
 import { SqliteQueueSettingReads } from './sqlite-queue-setting-reads.ts'
 import { SqliteReads } from './sqlite-reads.ts'
@@ -44,6 +46,7 @@ export abstract class FileReads implements ReadMethods {
   private taskReads: SqliteTaskReads | undefined
   private scheduleReads: SqliteScheduleReads | undefined
   private queueSettingReads: SqliteQueueSettingReads | undefined
+  private humanTaskReads: SqliteHumanTaskReads | undefined
 
   constructor(file: string, reading: DatabaseSync) {
     this.file = file
@@ -135,6 +138,13 @@ export abstract class FileReads implements ReadMethods {
     return this.read(() => {
       this.queueSettingReads ??= new SqliteQueueSettingReads(this.reading)
       return this.queueSettingReads.list(query)
+    })
+  }
+
+  async humanTasks(query: HumanTaskQuery): Promise<readonly HumanTaskRow[]> {
+    return this.read(() => {
+      this.humanTaskReads ??= new SqliteHumanTaskReads(this.reading)
+      return this.humanTaskReads.list(query)
     })
   }
 

@@ -12,6 +12,7 @@ import { TASKS } from './migrations/0002-tasks.ts'
 import { TASK_KEYS } from './migrations/0003-task-keys.ts'
 import { SCHEDULES } from './migrations/0004-schedules.ts'
 import { QUEUE_SETTINGS } from './migrations/0005-queue-settings.ts'
+import { HUMAN_TASKS } from './migrations/0006-human-tasks.ts'
 
 /** "Perd": tells our files from those of other applications. */
 const APPLICATION_ID = 0x50657264
@@ -24,6 +25,7 @@ const MIGRATIONS: readonly string[] = [
   TASK_KEYS,
   SCHEDULES,
   QUEUE_SETTINGS,
+  HUMAN_TASKS,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

@@ -1,0 +1,103 @@
+/** How calls get at executions: by id or run id, within their namespace, from memory or from the store. */
+import type { Rejection } from '../core/execution/decision.ts'
+import type { ExecutionTarget } from '../protocol/client-port.ts'
+import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
+import { isClosed } from '../protocol/execution-status.ts'
+import type { RunId, WorkflowKey } from '../protocol/ids.ts'
+import type { Engine } from './engine.ts'
+import type { LiveExecution } from './live-execution.ts'
+
+export class ExecutionAccess {
+  readonly #engine: Engine
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  async change(
+    target: ExecutionTarget,
+    apply: (execution: LiveExecution) => Rejection | undefined,
+    finish = (execution: LiveExecution): void => this.#engine.transitions.finish(execution),
+  ): Promise<void> {
+    await this.with(target, async (execution) => {
+      const rejected = apply(execution)
+      if (rejected === undefined) finish(execution)
+      // What a refusal says must be durable as well.
+      await this.durable(execution)
+      if (rejected !== undefined) throw new PerdureError(rejected.code as ErrorCode, rejected.detail)
+    })
+  }
+
+  /** Calls `use` in the turn in which the execution is known to be in memory. */
+  async with<T>(target: ExecutionTarget, use: (execution: LiveExecution) => T): Promise<Awaited<T>> {
+    for (;;) {
+      const execution = await this.#target(target)
+      // It may have been evicted, or loaded anew, since it was found.
+      if (this.#engine.table.get(execution.state.runId) === execution) return await use(execution)
+    }
+  }
+
+  async #target(target: ExecutionTarget): Promise<LiveExecution> {
+    this.#engine.assertOpen()
+    const { key, runId } = target
+    const live = runId === undefined ? this.#engine.table.current(key) : this.#engine.table.get(runId)
+    if (live !== undefined && isSame(live.state.key, key)) return live
+    return this.#load(await this.runOf(target))
+  }
+
+  async runOf(target: ExecutionTarget): Promise<RunId> {
+    if (target.runId !== undefined) {
+      const live = this.#engine.table.get(target.runId)
+      const [row] = live === undefined ? await this.#engine.options.store.executions([target.runId]) : []
+      const key = live?.state.key ?? row?.key
+      // A run id alone gives no access to another id's or namespace's run.
+      if (key === undefined || !isSame(key, target.key)) throw notFound(target)
+      return target.runId
+    }
+    const runId =
+      this.#engine.table.current(target.key)?.state.runId ??
+      (await this.#engine.table.currentRuns([target.key]))[0]
+    if (runId === undefined) throw notFound(target)
+    return runId
+  }
+
+  async #load(runId: RunId): Promise<LiveExecution> {
+    const execution = await this.#engine.table.load(runId)
+    this.#engine.assertOpen()
+    if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
+    return execution
+  }
+
+  durable(execution: LiveExecution): Promise<void> {
+    return new Promise((resolve, reject) => this.#answer(execution, resolve, reject))
+  }
+
+  #answer(execution: LiveExecution, resolve: () => void, reject: (error: Error) => void): void {
+    this.#engine.committer.release(execution, (dropped) =>
+      dropped === undefined ? resolve() : reject(dropped),
+    )
+  }
+
+  unpin(execution: LiveExecution): void {
+    execution.pins -= 1
+    this.#engine.table.refresh(execution)
+    this.#engine.table.trim()
+    if (isClosed(execution.state.status) && execution.isCommitted) this.#engine.table.remove(execution)
+  }
+}
+
+export function pinned(execution: LiveExecution): LiveExecution {
+  execution.pins += 1
+  return execution
+}
+
+export function isSame(a: WorkflowKey, b: WorkflowKey): boolean {
+  return a === b || (a.workflowId === b.workflowId && a.namespace === b.namespace)
+}
+
+export function notFound(target: ExecutionTarget): PerdureError {
+  return new PerdureError(
+    'EXECUTION_NOT_FOUND',
+    `there is no execution ${target.key.workflowId} in namespace ${target.key.namespace}`,
+  )
+}

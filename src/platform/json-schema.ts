@@ -1,0 +1,37 @@
+/** JSON Schema, draft 2020-12. The library interprets schemas: nothing of them runs as code. */
+import { dereference, type Schema, Validator } from '@cfworker/json-schema'
+import type { Json } from '../protocol/json.ts'
+
+/** What is wrong with a value: one sentence with the path of it. */
+export type JsonCheck = (value: Json) => string | undefined
+
+const DRAFT = '2020-12'
+
+/**
+ * @throws Error if it is no schema, or refers to one that is not in it
+ */
+export function jsonCheck(schema: Json): JsonCheck {
+  if (typeof schema !== 'boolean' && (typeof schema !== 'object' || schema === null || Array.isArray(schema)))
+    throw new Error('a JSON Schema is an object')
+  const parsed = schema as Schema | boolean
+  const validator = new Validator(parsed, DRAFT, false)
+  if (typeof parsed === 'object') assertReferences(parsed)
+  return (value) => {
+    const { valid, errors } = validator.validate(value)
+    if (valid) return undefined
+    // The outer errors only say that an inner one happened: the last one is where it is.
+    const error = errors.at(-1)
+    const path = error?.instanceLocation.replace(/^#\/?/, '') ?? ''
+    return `${path === '' ? 'the whole' : path}: ${error?.error ?? 'does not fit the schema'}`
+  }
+}
+
+function assertReferences(schema: Schema): void {
+  const known = dereference(schema)
+  for (const part of Object.values(known)) {
+    if (typeof part === 'boolean') continue
+    const target = part.__absolute_ref__
+    if (target !== undefined && known[target] === undefined)
+      throw new Error(`the schema refers to ${String(part.$ref)}, which is not in it`)
+  }
+}
