@@ -17,6 +17,7 @@ export type { Attributes, Event, ParentClosePolicy, SequencedEvent } from './pro
 export type { ExecutionExplanation, WaitExplanation } from './protocol/execution-explanation.ts'
 export type { ExecutionStatus } from './protocol/execution-status.ts'
 export { ApplicationError, NonRetryableError } from './protocol/failure.ts'
+export type { HumanChange, SeatDecision } from './protocol/human-task.ts'
 export type { Limits } from './protocol/limits.ts'
 export type { HeldUpTasks, QueueExplanation } from './protocol/queue-explanation.ts'
 export type {
@@ -60,6 +61,22 @@ export {
 } from './sdk/definition.ts'
 export { ExecutionFailedError } from './sdk/execution-failed-error.ts'
 export type { ListOptions } from './sdk/list-options.ts'
+export type { Form, FormSchema, JsonSchema } from './sdk/people/form.ts'
+export type {
+  ApprovalOptions,
+  Approver,
+  EscalationOptions,
+  HumanTaskOptions,
+} from './sdk/people/human-options.ts'
+export type { ApprovalDecision, ApprovalResult, HumanResult } from './sdk/people/human-results.ts'
+export {
+  type HumanTask,
+  type HumanTaskDetails,
+  type Inbox,
+  type InboxTask,
+  PeopleClient,
+  type Person,
+} from './sdk/people/people-client.ts'
 export { type QueueChanges, QueueClient, type QueueDetails } from './sdk/queues/queue-client.ts'
 export type { RetryOptions } from './sdk/retry-options.ts'
 export {
