@@ -1,8 +1,10 @@
 /** How the golden journals were made: one execution each, driven by hand. */
 import { DEADLINE_TIMER } from '../../src/core/execution/timer-ids.ts'
+import type { HumanAction } from '../../src/protocol/human-task.ts'
 import type { TaskEnd } from '../../src/protocol/message.ts'
 import { encodePayload } from '../../src/protocol/payload.ts'
 import { KernelHarness, runIdFor, START_MS } from '../kernel/harness.ts'
+import { actAs } from '../kernel/human-inputs.ts'
 import { closeChild, closeTask, endChildByParent, failStep, fireTimer } from '../kernel/inputs.ts'
 import * as workflows from './workflows.ts'
 
@@ -184,6 +186,42 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     await later(drawing, () => drawing.completeStep(1))
     await later(drawing, () => drawing.completeStep(2))
     return drawing
+  },
+  'human-tasks-completed': async () => {
+    const running = await begun(workflows.expense, 12.5)
+    const act = (op: number, user: string, action: HumanAction) =>
+      later(running, () => actAs(running, op, user, action, `${user}-${running.journal.length}`))
+    await act(1, 'ann', { kind: 'claim' })
+    await later(running, () => fireTimer(running, 1))
+    await act(1, 'mia', { kind: 'claim' })
+    await act(1, 'mia', { kind: 'delegate', to: 'gil', returns: true })
+    await act(1, 'gil', { kind: 'complete', data: encodePayload({ amount: 12.5 }), comment: 'as it says' })
+    await act(1, 'mia', { kind: 'complete' })
+    await act(2, 'ann', { kind: 'add-approver', approver: { users: ['dan'], groups: [] }, place: 1 })
+    await act(2, 'dan', { kind: 'approve' })
+    await act(2, 'bob', { kind: 'approve' })
+    await act(2, 'eve', { kind: 'claim' })
+    await act(2, 'eve', { kind: 'send-back', to: 'dan', reason: 'which project?' })
+    await act(2, 'dan', { kind: 'comment', text: 'the usual' })
+    await act(2, 'dan', { kind: 'approve' })
+    await act(2, 'dan', { kind: 'take-back' })
+    await act(2, 'dan', { kind: 'hand-over', to: 'fay' })
+    return running
+  },
+  'human-task-expired': async () => {
+    const running = await begun(workflows.expense, 1)
+    await later(running, () => actAs(running, 1, 'ann', { kind: 'reject', comment: 'no receipt' }, 'r'))
+    await later(running, () => running.retry())
+    await later(running, () => actAs(running, 1, 'ann', { kind: 'complete', data: encodePayload({}) }, 's'))
+    await later(running, () => actAs(running, 2, 'ann', { kind: 'remove-approver', seat: 2 }, 't'))
+    await later(running, () => fireTimer(running, 2))
+    return running
+  },
+  'human-task-withdrawn': async () => {
+    const running = await begun(workflows.reviewed)
+    await later(running, () => actAs(running, 1, 'ann', { kind: 'comment', text: 'soon' }, 'r'))
+    await later(running, () => fireTimer(running, 2))
+    return running
   },
 }
 

@@ -157,6 +157,45 @@ export const upload = workflow({
   },
 })
 
+export const expense = workflow({
+  name: 'expense',
+  run: async (ctx, amount: number) => {
+    const entered = await ctx.humanTask({
+      name: 'enter',
+      title: 'Enter the receipt',
+      form: { type: 'object', properties: { amount: { type: 'number' } }, required: ['amount'] },
+      data: { amount },
+      candidateUsers: ['ann'],
+      candidateGroups: ['staff'],
+      dueIn: '1d',
+      escalate: { after: '2h', users: ['mia'], priority: 8, release: true },
+    })
+    const approval = await ctx.approval({
+      name: 'approve',
+      title: 'Approve the expense',
+      approvers: ['bob', { groups: ['staff'] }, 'cid'],
+      order: 'sequence',
+      rule: { ratio: 0.6 },
+      requester: 'ann',
+      managers: { groups: ['office'] },
+      fourEyes: 'enter',
+      dueIn: '7d',
+      onDue: 'expire',
+    })
+    return { entered: entered.by, approved: approval.approved }
+  },
+})
+
+export const reviewed = workflow({
+  name: 'reviewed',
+  run: async (ctx) => {
+    const scope = ctx.scope((inner) => inner.humanTask({ title: 'Look at it', assignee: 'ann' }))
+    await ctx.sleep('1h')
+    scope.cancel('too late')
+    return ctx.step('go on', nothing)
+  },
+})
+
 export const GOLDEN_WORKFLOWS: readonly Workflow[] = [
   fulfilOrder,
   collect,
@@ -170,4 +209,6 @@ export const GOLDEN_WORKFLOWS: readonly Workflow[] = [
   pages,
   lottery,
   upload,
+  expense,
+  reviewed,
 ]
