@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { auditFile } from '../../src/cli/doctor/file-audit.ts'
 import { connect, createEngine, PerdureError, silentLogger } from '../../src/index.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
 import { temporaryFile } from '../sdk/temporary-file.ts'
@@ -110,6 +111,7 @@ test('what people were told is done is done once, and by them', async (t) => {
   await closed
   t.diagnostic(`${kills} kills, ${acknowledged.length} acknowledged, ${refused} refused`)
   assert.equal(kills, KILLS, 'the work was over before the kills')
+  assert.deepEqual((await auditFile(file.path)).findings, [])
   await using engine = await createEngine({
     store: `sqlite:${file.path}`,
     workflows: [paying],

@@ -162,14 +162,17 @@ function auditChecks({
   taskFindingCount,
   scheduleFindingCount,
   queueFindingCount,
+  inboxFindingCount,
   findings,
 }: FileAudit): Check[] {
-  const journalCount = findingCount - taskFindingCount - scheduleFindingCount - queueFindingCount
+  const journalCount =
+    findingCount - taskFindingCount - scheduleFindingCount - queueFindingCount - inboxFindingCount
   const told = (count: number, kept: number): string =>
     `${counted(count, 'finding')}${count > kept ? `, of which ${kept} are shown` : ''}`
   const keptOfTasks = findings.filter(({ taskId }) => taskId !== undefined).length
   const keptOfSchedules = findings.filter(({ scheduleId }) => scheduleId !== undefined).length
   const keptOfQueues = findings.filter(({ queue }) => queue !== undefined).length
+  const keptOfInboxes = findings.filter(({ code }) => code.startsWith('inbox-')).length
   const { executions, byStatus, events, entries, timers, messages } = counts
   const statuses = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`)
   const total = `${counted(executions, 'execution')}${statuses.length === 0 ? '' : ` (${statuses.join(', ')})`}`
@@ -181,7 +184,7 @@ function auditChecks({
     checks.push(
       problem(
         'journals',
-        told(journalCount, findings.length - keptOfTasks - keptOfSchedules - keptOfQueues),
+        told(journalCount, findings.length - keptOfTasks - keptOfSchedules - keptOfQueues - keptOfInboxes),
         'See the findings below.',
       ),
     )
@@ -196,6 +199,10 @@ function auditChecks({
     checks.push(
       ok('queues', `settings of ${counted(counts.queueSettings, 'queue')}, every row as it should be`),
     )
+  if (inboxFindingCount > 0)
+    checks.push(problem('inboxes', told(inboxFindingCount, keptOfInboxes), 'See the findings below.'))
+  else if (counts.humanTasks > 0)
+    checks.push(ok('inboxes', `${counted(counts.humanTasks, 'open human task')}, every row as it should be`))
   if (messages > 0)
     checks.push(
       note(

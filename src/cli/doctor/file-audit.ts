@@ -13,6 +13,7 @@ import type { OutboxRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey } from '../../store/contract/schedule-rows.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
 import { type Finding, FindingLog } from './finding.ts'
+import { auditHumanTasks } from './human-task-audit.ts'
 import { auditRun } from './journal-audit.ts'
 import { auditQueueSetting } from './queue-setting-audit.ts'
 import { auditSchedule } from './schedule-audit.ts'
@@ -30,6 +31,7 @@ export interface AuditCounts {
   tasksByStatus: Record<string, number>
   schedules: number
   queueSettings: number
+  humanTasks: number
 }
 
 export interface FileAudit {
@@ -44,6 +46,7 @@ export interface FileAudit {
   readonly scheduleFindingCount: number
   /** Those that are about settings of queues. */
   readonly queueFindingCount: number
+  readonly inboxFindingCount: number
   readonly clockFloorMs: number
 }
 
@@ -101,6 +104,7 @@ class StoreAuditor {
     tasksByStatus: {},
     schedules: 0,
     queueSettings: 0,
+    humanTasks: 0,
   }
 
   constructor(rows: StoreRows, options: AuditOptions) {
@@ -118,6 +122,7 @@ class StoreAuditor {
       taskFindingCount: this.#log.totalOf((code) => code.startsWith('task-')),
       scheduleFindingCount: this.#log.totalOf((code) => code.startsWith('schedule-')),
       queueFindingCount: this.#log.totalOf((code) => code.startsWith('queue-')),
+      inboxFindingCount: this.#log.totalOf((code) => code.startsWith('inbox-')),
       clockFloorMs: this.#rows.clockFloor(),
     }
   }
@@ -128,6 +133,7 @@ class StoreAuditor {
     await this.#auditTasks()
     await this.#auditSchedules()
     this.#guarded(() => this.#rows.snapshot(() => this.#auditQueueSettings()))
+    this.#guarded(() => this.#rows.snapshot(() => this.#auditInboxes()))
     this.#guarded(() => this.#rows.snapshot(() => this.#auditOutbox()))
     for (const table of ['journal', 'timer'] as const) this.#guarded(() => this.#auditOrphans(table))
     this.#guarded(() => this.#auditCurrents())
@@ -254,6 +260,11 @@ class StoreAuditor {
     counts.entries += audit.entries
     counts.timers += audit.timers
     for (const finding of audit.findings) this.#log.add(finding)
+    if (audit.state !== undefined) {
+      const tasks = this.#rows.humanTasks(runId)
+      counts.humanTasks += tasks.length
+      for (const finding of auditHumanTasks(audit.state, tasks)) this.#log.add(finding)
+    }
     if (isClosed(status)) return
     if (this.#rows.current(key)?.runId !== runId)
       this.#log.add({
@@ -263,6 +274,19 @@ class StoreAuditor {
       })
     for (const [op, pending] of audit.state?.ops ?? []) {
       if (pending.kind === 'child') this.#auditChild(row, { op, ...pending })
+    }
+  }
+
+  /** What belongs to no run. */
+  #auditInboxes(): void {
+    for (const { runId, count } of this.#rows.runsOfHumanTasks()) {
+      if (isRunId(runId) && this.#rows.execution({ day: runDay(runId), runId }) !== undefined && count > 0)
+        continue
+      this.#log.add({
+        code: 'inbox-differs',
+        detail: 'inboxes have human tasks of a run that is not there',
+        runId,
+      })
     }
   }
 

@@ -65,6 +65,8 @@ export const FINDING_ADVICE = {
     'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The schedule can be deleted and created again.',
   'queue-setting':
     'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The settings of the queue can be reset.',
+  'inbox-differs':
+    'The journal is the truth, and the engine goes by it: the next action on the task writes its row anew. If nobody changed the file by hand, report it as a bug with a copy of the file.',
   'shards-wrong': RESTORE,
   'sessions-wrong': RESTORE,
 } as const satisfies Record<string, string>

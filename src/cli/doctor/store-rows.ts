@@ -11,8 +11,10 @@ import type { QueueSettingRow } from '../../store/contract/queue-setting-rows.ts
 import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import { humanTaskOf } from '../../store/sqlite/sqlite-human-task-reads.ts'
 import { queueSettingOf } from '../../store/sqlite/sqlite-queue-setting-reads.ts'
 import { scheduleOf } from '../../store/sqlite/sqlite-schedule-reads.ts'
+import type { StoredHumanTask } from './human-task-audit.ts'
 
 export interface RunPosition {
   readonly day: number
@@ -124,6 +126,19 @@ export class StoreRows {
     for (const row of this.#statements.queueSettings.iterate()) yield queueSettingOf(row)
   }
 
+  humanTasks(runId: string): StoredHumanTask[] {
+    return this.#statements.humanTasks.all(runId).map((row) => ({
+      row: humanTaskOf(row),
+      inboxes: this.#statements.humanOffers.all(runId, row.op ?? 0).map(({ inbox }) => String(inbox)),
+    }))
+  }
+
+  /** Runs that have rows of human tasks, or that inboxes name. */
+  *runsOfHumanTasks(): Generator<{ readonly runId: RunId; readonly count: number }> {
+    for (const row of this.#statements.runsOfHumanTasks.iterate())
+      yield { runId: String(row.run_id) as RunId, count: Number(row.n) }
+  }
+
   /** Runs that have rows in `table` and no summary. */
   *withoutSummary(table: 'journal' | 'timer'): Generator<RunPosition> {
     for (const row of this.#statements.withoutSummary[table].iterate())
@@ -195,6 +210,13 @@ function prepareStatements(database: DatabaseSync) {
     queueSettings: prepare(
       'select namespace, queue, revision, setting from queue_setting order by namespace, queue',
     ),
+    humanTasks: prepare('select * from human_task where run_id = ? order by op'),
+    humanOffers: prepare('select inbox from human_offer where run_id = ? and op = ?'),
+    runsOfHumanTasks: prepare(`
+      select run_id, sum(n) as n from (
+        select run_id, count(*) as n from human_task group by run_id
+        union all select run_id, 0 as n from human_offer group by run_id)
+      group by run_id`),
     withoutSummary: { journal: orphans('journal'), timer: orphans('timer') },
     danglingCurrents: prepare(`
       select current.workflow_id, current.run_id from current
