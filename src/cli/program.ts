@@ -9,6 +9,7 @@ import { historyCommand } from './history-command.ts'
 import { listCommand } from './list-command.ts'
 import { nearestWord } from './nearest-word.ts'
 import { Output, OutputClosedError, type OutputOptions } from './output.ts'
+import { peopleCommand } from './people-command.ts'
 import { queuesCommand } from './queues-command.ts'
 import { schedulesCommand } from './schedules-command.ts'
 import { showCommand } from './show-command.ts'
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   tasksCommand,
   schedulesCommand,
   queuesCommand,
+  peopleCommand,
   doctorCommand,
 ]
 

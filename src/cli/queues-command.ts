@@ -13,7 +13,7 @@ import type { QueueChanges, QueueClient, QueueDetails } from '../sdk/queues/queu
 import type { QueueSettingRow } from '../store/contract/queue-setting-rows.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { printable } from './display-width.ts'
-import { withQueues } from './queue-connection.ts'
+import { withEngine } from './engine-connection.ts'
 import { openStoreReader } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { isoTime, timeText } from './time-text.ts'
@@ -66,19 +66,21 @@ async function runQueues(call: CommandCall): Promise<number> {
     throw new UsageError(`'${action}' is nothing to do with queues`, `There are ${ACTIONS.join(', ')}.`)
   if (action === 'list') {
     if (name !== undefined) throw new UsageError('list takes no queue', `perdure queues show ${name}`)
-    if (isRemote) await withQueues(call, url, async (queues) => printDescriptions(call, await queues.list()))
+    if (isRemote)
+      await withEngine(call, url, async ({ queues }) => printDescriptions(call, await queues.list()))
     else await listFile(call)
     return 0
   }
   if (name === undefined) throw new UsageError('QUEUE is missing')
   if (action === 'show') {
-    if (isRemote) await withQueues(call, url, async (queues) => printDetails(call, await queues.get(name)))
+    if (isRemote)
+      await withEngine(call, url, async ({ queues }) => printDetails(call, await queues.get(name)))
     else await showFile(call, name)
     return 0
   }
   const change = changeOf(call, action, name)
   if (!isRemote) throw new UsageError(`${action} asks an engine, and none was named`, URL_REMEDY)
-  const { revision } = await withQueues(call, url, change)
+  const { revision } = await withEngine(call, url, ({ queues }) => change(queues))
   if (call.options.flag('json')) call.output.line(JSON.stringify({ queue: name, revision }))
   else call.output.line(printable(`queue ${name}: revision ${revision}`))
   return 0

@@ -8,6 +8,7 @@ import {
   copyOf,
   damage,
   makeOrders,
+  makePeople,
   makeQueues,
   makeSchedules,
   makeTasks,
@@ -53,6 +54,7 @@ describe('docs/cli.md', () => {
     await makeTasks(directory.path)
     await makeSchedules(directory.path)
     await makeQueues(directory.path)
+    await makePeople(directory.path)
     damage(
       copyOf(file, 'damaged'),
       appendEvent('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'),

@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { setTimeout as pause } from 'node:timers/promises'
 import { runProgram } from '../../src/cli/program.ts'
-import { createEngine, silentLogger } from '../../src/index.ts'
+import { createEngine, silentLogger, workflow } from '../../src/index.ts'
 import { approved, fulfilOrder, retired, sendLetter, upload, workflows } from './order-workflows.ts'
 
 export const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
@@ -115,6 +116,34 @@ export async function makeQueues(directory: string): Promise<string> {
   await engine.close()
   return file
 }
+
+export async function makePeople(directory: string): Promise<string> {
+  const file = join(directory, 'people.db')
+  const engine = await createEngine({
+    store: `sqlite:${file}`,
+    logger: silentLogger,
+    workflows: [payInvoice],
+  })
+  const { people } = engine
+  for (const no of [7, 8]) {
+    await engine.start(payInvoice, no, { id: `invoice-${no}` })
+    while ((await people.list({ workflowId: `invoice-${no}` })).tasks.length === 0) await pause(5)
+  }
+  const [check] = (await people.list({ workflowId: 'invoice-7' })).tasks
+  await people.complete(check?.id ?? '', { user: 'ann', groups: ['finance'] })
+  while ((await people.list({ workflowId: 'invoice-7' })).tasks.length === 0) await pause(5)
+  await engine.close()
+  return file
+}
+
+const payInvoice = workflow({
+  name: 'pay-invoice',
+  run: async (ctx, no: number) => {
+    await ctx.humanTask({ title: `Check invoice ${no}`, candidateGroups: ['finance'], dueIn: '2d' })
+    const approvers = ['mia', { groups: ['managers'] }]
+    await ctx.approval({ title: 'Release the payment', approvers, priority: 9 })
+  },
+})
 
 /** A copy of a closed store file, for one test to damage. */
 export function copyOf(file: string, name: string): string {

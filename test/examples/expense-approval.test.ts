@@ -5,91 +5,96 @@ import { mkdtempDisposableSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { approveExpenseWith, asked, decision } from '../../examples/expense-approval/approve-expense.ts'
-import { createEngine, type Duration, type Execution, silentLogger } from '../../src/index.ts'
+import { approveExpenseWith } from '../../examples/expense-approval/approve-expense.ts'
+import { createEngine, type Duration, type PeopleClient, type Person, silentLogger } from '../../src/index.ts'
+import { failsWith } from '../people/people-fixtures.ts'
 
-const expense = {
-  employee: 'ada',
-  purpose: 'a train ticket',
-  amountCents: 12_900,
-  approvers: ['manager', 'director'],
-}
+const claim = { employee: 'ada', purpose: 'a train ticket', amountCents: 12_900 }
+const ole = { user: 'ole', groups: ['office', 'managers'] }
+const mia = { user: 'mia', groups: ['managers'] }
+const receipt = { data: { amountCents: 12_900, costCentre: 'K7' } }
 
 async function open(folder: string, mails: string[], patience: Duration) {
-  const approveExpense = approveExpenseWith({ send: async (to) => void mails.push(to) }, patience)
+  const approveExpense = approveExpenseWith({ send: async (_, text) => void mails.push(text) }, patience)
   const store = `sqlite:${join(folder, 'expenses.db')}`
   const engine = await createEngine({ store, workflows: [approveExpense], logger: silentLogger })
-  return { approveExpense, engine }
+  return { approveExpense, engine, people: engine.people }
 }
 
 const newFolder = () => mkdtempDisposableSync(join(tmpdir(), 'perdure-expenses-'))
 
-async function isAsked(execution: Execution, approver: string): Promise<void> {
-  while (!(await execution.query(asked)).includes(approver)) await new Promise((wake) => setTimeout(wake, 5))
+async function next(people: PeopleClient, person: Person): Promise<string> {
+  for (;;) {
+    const [task] = (await people.inbox(person)).tasks
+    if (task !== undefined) return task.id
+    await new Promise((wake) => setTimeout(wake, 5))
+  }
 }
 
 describe('expense approval', () => {
-  test('the manager decides, and the director is not bothered', async () => {
+  test('who checked may not approve, and both superiors have to', async () => {
     using folder = newFolder()
     const mails: string[] = []
-    const { approveExpense, engine } = await open(folder.path, mails, '1h')
+    const { approveExpense, engine, people } = await open(folder.path, mails, '1h')
     await using _engine = engine
-    const execution = await engine.start(approveExpense, expense)
-    await execution.signal(decision, { by: 'manager', approved: false })
-    assert.deepEqual(await execution.result(), { status: 'refused', by: 'manager', asked: ['manager'] })
-    assert.deepEqual(mails, ['manager', 'ada'])
+    const execution = await engine.start(approveExpense, claim)
+    const check = await next(people, ole)
+    await assert.rejects(people.complete(check, ole, { data: {} }), failsWith('HUMAN_TASK_DATA_INVALID'))
+    await people.complete(check, ole, receipt)
+    const approval = await next(people, mia)
+    await assert.rejects(people.approve(approval, ole), failsWith('HUMAN_TASK_FORBIDDEN', /four eyes/))
+    await people.approve(approval, mia)
+    await people.approve(await next(people, 'director'), 'director')
+    assert.deepEqual(await execution.result(), { status: 'approved', why: 'checked by ole' })
+    assert.deepEqual(mails, ['a train ticket: approved, checked by ole'])
   })
 
-  test('a silent manager is passed over, and may still decide later', async () => {
+  test('a superior refuses; the employee withdraws; the office finds a fault', async () => {
     using folder = newFolder()
-    const mails: string[] = []
-    const { approveExpense, engine } = await open(folder.path, mails, '1s')
+    const { approveExpense, engine, people } = await open(folder.path, [], '1h')
     await using _engine = engine
-    const execution = await engine.start(approveExpense, expense)
-    await isAsked(execution, 'director')
-    await execution.signal(decision, { by: 'manager', approved: true })
-    const result = await execution.result()
-    assert.deepEqual(result, { status: 'approved', by: 'manager', asked: ['manager', 'director'] })
-    assert.deepEqual(mails, ['manager', 'director', 'ada'])
+    const refused = await engine.start(approveExpense, claim)
+    await people.complete(await next(people, ole), ole, receipt)
+    await people.reject(await next(people, mia), mia)
+    assert.deepEqual(await refused.result(), { status: 'refused', why: 'by mia' })
+    const withdrawn = await engine.start(approveExpense, claim)
+    const check = await next(people, ole)
+    await assert.rejects(people.withdraw(check, 'eve'), failsWith('HUMAN_TASK_FORBIDDEN'))
+    await people.withdraw(check, 'ada')
+    assert.equal((await withdrawn.result()).status, 'withdrawn')
+    const faulty = await engine.start(approveExpense, claim)
+    await people.reject(await next(people, ole), ole)
+    assert.equal((await faulty.result()).why, 'the receipt is not in order')
   })
 
-  test('a decision of somebody who was not asked does not count', async () => {
+  test('the board decides by majority on what is dear', async () => {
     using folder = newFolder()
-    const { approveExpense, engine } = await open(folder.path, [], '1h')
+    const { approveExpense, engine, people } = await open(folder.path, [], '1h')
     await using _engine = engine
-    const execution = await engine.start(approveExpense, expense)
-    await execution.signal(decision, { by: 'ada', approved: true })
-    await execution.signal(decision, { by: 'director', approved: true })
-    await execution.signal(decision, { by: 'manager', approved: false })
-    assert.equal((await execution.result()).by, 'manager')
+    const execution = await engine.start(approveExpense, { ...claim, amountCents: 90_000_000 })
+    await people.complete(await next(people, ole), ole, receipt)
+    await people.approve(await next(people, mia), mia)
+    await people.approve(await next(people, 'director'), 'director')
+    await people.reject(await next(people, 'bo'), 'bo')
+    await people.approve(await next(people, 'bea'), 'bea')
+    await people.approve(await next(people, 'bob'), 'bob')
+    assert.deepEqual(await execution.result(), { status: 'approved', why: 'by the board' })
   })
 
-  test('when nobody answers, the claim is refused', async () => {
+  test('the time of a silent manager runs on while the engine is down', async () => {
     using folder = newFolder()
-    const mails: string[] = []
-    const { approveExpense, engine } = await open(folder.path, mails, '20ms')
-    await using _engine = engine
-    const { status } = await (await engine.start(approveExpense, expense)).result()
-    assert.equal(status, 'refused')
-    assert.deepEqual(mails, ['manager', 'director', 'ada'])
-  })
-
-  test('the time of the manager runs on while the engine is down', async () => {
-    using folder = newFolder()
-    const mails: string[] = []
     {
-      const { approveExpense, engine } = await open(folder.path, mails, '1s')
+      const { approveExpense, engine, people } = await open(folder.path, [], '1s')
       await using _engine = engine
-      const execution = await engine.start(approveExpense, expense, { id: 'expense-1' })
-      await isAsked(execution, 'manager')
+      await engine.start(approveExpense, claim, { id: 'expense-1' })
+      await people.complete(await next(people, ole), ole, receipt)
+      await people.claim(await next(people, mia), mia)
     }
     await new Promise((wake) => setTimeout(wake, 1100))
-    const { approveExpense, engine } = await open(folder.path, mails, '1s')
+    const { approveExpense, engine, people } = await open(folder.path, [], '1s')
     await using _engine = engine
-    const execution = engine.execution(approveExpense, 'expense-1')
-    await isAsked(execution, 'director')
-    await execution.signal(decision, { by: 'director', approved: true })
-    assert.equal((await execution.result()).by, 'director')
-    assert.deepEqual(mails, ['manager', 'director', 'ada'])
+    await people.approve(await next(people, 'deputy'), 'deputy')
+    await people.approve(await next(people, 'director'), 'director')
+    assert.equal((await engine.execution(approveExpense, 'expense-1').result()).status, 'approved')
   })
 })

@@ -13,7 +13,11 @@ function runExample(...args: string[]) {
 
 const said: Record<string, RegExp[]> = {
   'order-fulfilment': [/order 1: \{[^}]*shipped/, /order 2: \{[^}]*shipped/, /order 3: \{[^}]*expired/],
-  'expense-approval': [/approved by director/, /a yacht: refused by the rules/],
+  'expense-approval': [
+    /in the inbox of the deputy/,
+    /a train ticket: approved/,
+    /a yacht: refused, by the board/,
+  ],
   'money-transfer': [/status: 'done'/, /status: 'compensated'/, /status: 'refused'/, /in all 150\n/],
 }
 

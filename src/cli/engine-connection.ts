@@ -1,9 +1,9 @@
-/** The queues of an engine that runs and listens. */
+/** An engine that runs and listens. */
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../protocol/limits.ts'
+import { Client } from '../sdk/client.ts'
 import { RemotePort } from '../sdk/connect/remote-port.ts'
-import { QueueClient } from '../sdk/queues/queue-client.ts'
 import type { CommandCall } from './command.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -11,10 +11,10 @@ import { UsageError } from './usage-error.ts'
 const WITHIN_MS = 10_000
 
 /** @throws PerdureError `CONNECTION_LOST` if no engine answers in time */
-export async function withQueues<T>(
+export async function withEngine<T>(
   { options }: CommandCall,
   url: string,
-  use: (queues: QueueClient) => Promise<T>,
+  use: (engine: Client) => Promise<T>,
 ): Promise<T> {
   if (!URL.canParse(url) || !/^wss?:$/.test(new URL(url).protocol))
     throw new UsageError(`--url ${url} is not a URL like ws://127.0.0.1:7233`)
@@ -33,8 +33,13 @@ export async function withQueues<T>(
     )
   })
   const namespace = options.text('namespace') ?? DEFAULT_NAMESPACE
-  const queues = new QueueClient(remote.port.queues, { limits: DEFAULT_LIMITS, namespace })
-  const answer = remote.connected().then(() => use(queues))
+  const engine = new Client(remote.port, {
+    limits: DEFAULT_LIMITS,
+    namespace,
+    warn: () => {},
+    knows: () => true,
+  })
+  const answer = remote.connected().then(() => use(engine))
   // Whoever is late is told so: what comes after that is nobody's.
   answer.catch(() => {})
   try {
