@@ -146,6 +146,36 @@ export const mutants: readonly Mutant[] = [
     isOfTasks: true,
   },
   {
+    name: 'let-two-claim-a-seat',
+    what: 'who may take a seat may take it from its holder',
+    seeds: 0,
+    suite: 'test/people/human-tasks.test.ts',
+  },
+  {
+    name: 'forget-four-eyes-between-open-tasks',
+    what: 'four eyes do not see who has decided a task that is still open',
+    seeds: 0,
+    suite: 'test/people/human-tasks.test.ts',
+  },
+  {
+    name: 'arm-one-escalation',
+    what: 'after an escalation no timer is armed for what comes next',
+    seeds: 0,
+    suite: 'test/people/human-tasks.test.ts',
+  },
+  {
+    name: 'leave-a-task-in-the-inbox',
+    what: 'a task with a due time stays in the inboxes when it has ended',
+    seeds: 0,
+    suite: 'test/people/human-tasks.test.ts',
+  },
+  {
+    name: 'count-an-action-twice',
+    what: 'a comment that is repeated with its request id counts twice',
+    seeds: 0,
+    suite: 'test/people/human-tasks.test.ts',
+  },
+  {
     name: 'leak-a-slot',
     what: 'the end of some tasks frees no slot',
     seeds: 20,
