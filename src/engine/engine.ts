@@ -146,8 +146,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       timers: () => this.#timers,
       send: (from, message) => this.mailbox.send(from, message),
       isDraining: () => this.#state !== 'running',
-      scheduleTask: ({ state: { key, runId } }, command) =>
-        this.tasks.schedule(key.namespace, { workflowId: key.workflowId, runId, op: command.op }, command),
+      scheduleTask: ({ state: { key, runId, client } }, command) =>
+        this.tasks.schedule(key, { runId, client }, command),
       onTerminal: (execution) => this.updates.closed(execution),
       onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),
       onCodeIdle: (execution) => this.codeIdle(execution),

@@ -61,7 +61,7 @@ export class Starts {
     try {
       this.#engine.assertIntake()
       const { clock, transitions, committer } = this.#engine
-      const { key, workflow, version, input, delayMs, timeoutMs, attributes, signal } = request
+      const { key, workflow, version, input, delayMs, timeoutMs, attributes, client, signal } = request
       const now = clock.nowMs()
       const notBefore = delayMs === undefined ? undefined : now + delayMs
       let started: Omit<ExecutionStarted, 'at' | 'type'> = { key, workflow, version, input }
@@ -69,6 +69,7 @@ export class Starts {
       if (timeoutMs !== undefined)
         started = { ...started, timeoutMs, deadlineAt: (notBefore ?? now) + timeoutMs }
       if (attributes !== undefined) started = { ...started, attributes }
+      if (client !== undefined) started = { ...started, client }
       const runId = this.#engine.newRunId()
       const signals =
         signal === undefined

@@ -22,6 +22,8 @@ export interface StartRequest {
   readonly delayMs?: number
   readonly timeoutMs?: number
   readonly attributes?: Attributes
+  /** Address of the client that asked for it; absent: 127.0.0.1, as embedded callers have. The engine sets it. */
+  readonly client?: string
   /** Delivered with the start, in the same commit (`signalWithStart`). */
   readonly signal?: { readonly name: string; readonly payload: Payload; readonly requestId?: string }
 }

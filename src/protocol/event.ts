@@ -41,6 +41,8 @@ export interface ExecutionStarted extends At {
   readonly deadlineAt?: number
   readonly continuedFrom?: RunId
   readonly attributes?: Attributes
+  /** Address of the client that started it, or its parent; absent: 127.0.0.1. Its tasks are balanced by it. */
+  readonly client?: string
 }
 
 export interface StepCompleted extends At {

@@ -27,6 +27,8 @@ export interface TaskRequest extends TaskOptions {
   readonly queue: string
   readonly input: Payload
   readonly id?: string
+  /** Address of the client that asked for it; absent: 127.0.0.1, as embedded callers have. The engine sets it. */
+  readonly client?: string
   /** While a task of this name and key is open, and for `forMs` from its enqueueing on, that one is answered. */
   readonly dedupe?: { readonly key: string; readonly forMs?: number }
   /** Instead of `delayMs`: replaces the input of the task of this name and key that is still delayed, and delays it anew. */

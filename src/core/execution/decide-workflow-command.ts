@@ -174,6 +174,7 @@ function decideChild(
     parent,
     depth,
     ...timeout,
+    ...(state.client === undefined ? {} : { client: state.client }),
   }
   return decided(
     [
@@ -244,6 +245,7 @@ function decideContinue(state: ExecutionState, command: CommandOf<'continue'>, a
     // The time limit is that of all runs together.
     ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: deadlineAt ?? at + timeoutMs }),
     ...(attributes === null ? {} : { attributes }),
+    ...(state.client === undefined ? {} : { client: state.client }),
   }
   const byParent = state.isCancelledByParent === true ? { isCancelledByParent: true as const } : {}
   const cancel = cancelReason === undefined ? {} : { cancelReason, ...byParent }

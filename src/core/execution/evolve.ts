@@ -106,6 +106,7 @@ function evolveExecution(state: ExecutionState, event: Event): void {
       state.timeoutMs = event.timeoutMs
       state.deadlineAt = event.deadlineAt
       state.attributes = event.attributes ?? null
+      state.client = event.client
       return
     case 'signal-received':
       state.signals ??= new Map()

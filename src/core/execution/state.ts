@@ -91,6 +91,8 @@ export interface ExecutionState {
   timeoutMs: number | undefined
   deadlineAt: number | undefined
   attributes: Attributes | null
+  /** Address of the client that started it. */
+  client: string | undefined
   readonly ops: OperationMap<PendingOp>
   /** Steps in `ops` that run or wait to be run now (not in backoff). */
   runnableSteps: number
@@ -128,6 +130,7 @@ export function emptyState(runId: RunId): ExecutionState {
     timeoutMs: undefined,
     deadlineAt: undefined,
     attributes: null,
+    client: undefined,
     ops: new OperationMap(),
     runnableSteps: 0,
     signals: undefined,

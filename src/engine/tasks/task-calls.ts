@@ -274,7 +274,7 @@ export class TaskCalls implements TaskPort {
 
   #addOne(request: TaskRequest): LiveTask {
     const { namespace, name, queue, id, key, priority, estimateMs, retry, timeouts, input } = request
-    const { dedupe, debounce, requires, affinity } = request
+    const { dedupe, debounce, requires, affinity, client } = request
     const { tasks, clock } = this.#engine
     const delayMs =
       debounce === undefined
@@ -289,6 +289,7 @@ export class TaskCalls implements TaskPort {
         ...(estimateMs === undefined ? {} : { estimateMs }),
         ...(requires === undefined ? {} : { requires }),
         ...(affinity === undefined ? {} : { affinity }),
+        ...(client === undefined ? {} : { client }),
         ...(delayMs === undefined ? {} : { startMs: clock.nowMs() + delayMs }),
         ...(retry === undefined ? {} : { retry }),
         ...(timeouts === undefined ? {} : { timeouts }),

@@ -21,6 +21,7 @@ import {
   type TaskSpec,
 } from '../../core/task/task-record.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
+import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { TaskExplanation, TaskOwner } from '../../protocol/task-port.ts'
 import type { TaskCommand } from '../../protocol/workflow-command.ts'
 import type { QueueKey, TaskSeq } from '../../store/contract/task-rows.ts'
@@ -215,11 +216,21 @@ export class TaskDesk {
   }
 
   /** The task of an execution, as one transition of it. */
-  schedule(namespace: string, owner: TaskOwner, command: TaskCommand & { readonly task: TaskSeq }): void {
+  schedule(
+    { namespace, workflowId }: WorkflowKey,
+    { runId, client }: { readonly runId: RunId; readonly client: string | undefined },
+    command: TaskCommand & { readonly task: TaskSeq },
+  ): void {
+    const owner: TaskOwner = { workflowId, runId, op: command.op }
+    const from = client === undefined ? {} : { client }
     const { name, queue, input, options, task: seq } = command
     const { delayMs, ...rest } = options
     const startMs = delayMs === undefined ? {} : { startMs: this.#options.clock.nowMs() + delayMs }
-    this.enqueue({ namespace, name, queue, givenId: null }, { input, owner, ...rest, ...startMs }, seq)
+    this.enqueue(
+      { namespace, name, queue, givenId: null },
+      { input, owner, ...from, ...rest, ...startMs },
+      seq,
+    )
   }
 
   /** Nobody wants the task any more: it is stopped, and gone. */

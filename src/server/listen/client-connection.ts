@@ -9,16 +9,19 @@ import {
   clientMessagesOf,
   type EngineReply,
 } from '../../protocol/client-messages.ts'
-import type { ClientPort } from '../../protocol/client-port.ts'
+import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { failureOf } from '../../protocol/failure.ts'
 import type { Json } from '../../protocol/json.ts'
+import type { TaskRequest } from '../../protocol/task-port.ts'
 import type { ArrivedCode } from '../../protocol/worker-port.ts'
 import { checkPayloadSizes } from './payload-sizes.ts'
 
 export interface ClientConnectionOptions {
   readonly socket: WebSocket
   readonly address: string
+  /** The part of the address that `ip-hash` goes by. */
+  readonly host: string
   readonly calls: ClientPort
   /** Whether the engine has code for it. */
   readonly knows: (workflow: string, version: string, namespace: string) => boolean
@@ -27,6 +30,8 @@ export interface ClientConnectionOptions {
   readonly payloadBytes: number
 }
 
+/** Embedded callers have it, and records leave it out. */
+const EMBEDDED_ADDRESS = '127.0.0.1'
 const POLICY_VIOLATION = 1008
 /** Calls of one client that are not answered yet; more are refused with `OVERLOADED`. */
 const OPEN_CALLS_MAX = 100_000
@@ -107,11 +112,22 @@ export class ClientConnection {
     const [first, second] = method.split('.')
     // The shapes of the arguments were looked at: they are those of the method.
     const [on, call] = second === undefined ? [calls, first] : [groupOf(calls, first), second]
+    const given = this.#withAddress(method, args)
     const run = (on as unknown as Record<string, (...values: readonly unknown[]) => Promise<unknown>>)[
       call ?? ''
     ]
     if (run === undefined) throw new Error(`invariant: the port has no method ${method}`)
-    return run.apply(on, args as unknown[])
+    return run.apply(on, given as unknown[])
+  }
+
+  /** Work is balanced by the address of the client that starts it: the engine says which, not the client. */
+  #withAddress(method: ClientMethod, args: readonly unknown[]): readonly unknown[] {
+    const { host: client } = this.#options
+    if (client === EMBEDDED_ADDRESS) return args
+    const [first, ...rest] = args
+    if (method === 'start') return [{ ...(first as StartRequest), client }, ...rest]
+    if (method !== 'tasks.enqueue') return args
+    return [(first as readonly TaskRequest[]).map((request) => ({ ...request, client })), ...rest]
   }
 
   #failed(id: number, error: unknown): void {

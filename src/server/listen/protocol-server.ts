@@ -121,6 +121,7 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
         new ClientConnection({
           socket: webSocket,
           address,
+          host: (request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
           calls,
           knows: (...code) => workflows.knows(...code),
           logger,
