@@ -30,6 +30,7 @@ export type { BalancerSetting, PolicySetting, QueueLimits, RateLimit } from './p
 export type { OverlapPolicy, ScheduleCounts, TriggerReply } from './protocol/schedule-port.ts'
 export type { TaskExplanation } from './protocol/task-port.ts'
 export type { TaskStatus } from './protocol/task-status.ts'
+export type { WorkerDescription } from './protocol/workers-port.ts'
 export {
   Execution,
   type ExecutionInfo,

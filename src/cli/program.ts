@@ -15,6 +15,7 @@ import { schedulesCommand } from './schedules-command.ts'
 import { showCommand } from './show-command.ts'
 import { tasksCommand } from './tasks-command.ts'
 import { UsageError } from './usage-error.ts'
+import { workersCommand } from './workers-command.ts'
 
 export interface ProgramHost extends OutputOptions {
   readonly directory: string
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   schedulesCommand,
   queuesCommand,
   peopleCommand,
+  workersCommand,
   doctorCommand,
 ]
 

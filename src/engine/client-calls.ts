@@ -33,6 +33,8 @@ import { Starts } from './starts.ts'
 import { QueueCalls } from './tasks/queue-calls.ts'
 import { TaskCalls } from './tasks/task-calls.ts'
 import { tasksOf, whyExecutionWaits, withTasks } from './why-execution-waits.ts'
+import { WorkerCalls } from './workers/worker-calls.ts'
+import type { WorkflowCrew } from './workers/workflow-crew.ts'
 
 const LIST_LIMIT = 1000
 const LIST_DEFAULT = 100
@@ -46,8 +48,9 @@ export class ClientCalls implements ClientPort {
   readonly schedules: ScheduleCalls
   readonly queues: QueueCalls
   readonly people: PeopleCalls
+  readonly workers: WorkerCalls
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, workflows: WorkflowCrew<LiveExecution>) {
     this.#engine = engine
     this.#access = new ExecutionAccess(engine)
     this.#starts = new Starts(engine)
@@ -55,6 +58,7 @@ export class ClientCalls implements ClientPort {
     this.tasks = new TaskCalls(engine)
     this.schedules = new ScheduleCalls(engine)
     this.queues = new QueueCalls(engine)
+    this.workers = new WorkerCalls(engine, workflows)
   }
 
   newRequestId(): string {

@@ -230,6 +230,7 @@ export const CLIENT_METHODS = {
   'people.describe': args(taskTarget),
   'people.history': args(taskTarget),
   'people.act': args(taskTarget, actorShape, humanActionShape, name),
+  'workers.list': args(name),
   'queues.list': args(name),
   'queues.get': args(queueTarget),
   'queues.set': args(queueTarget, queueChanges, changeOptions),

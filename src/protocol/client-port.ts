@@ -10,6 +10,7 @@ import type { PeoplePort } from './people-port.ts'
 import type { QueuePort } from './queue-port.ts'
 import type { SchedulePort } from './schedule-port.ts'
 import type { TaskPort } from './task-port.ts'
+import type { WorkersPort } from './workers-port.ts'
 
 export type ConflictPolicy = 'use-existing' | 'fail' | 'terminate-existing'
 
@@ -97,6 +98,7 @@ export interface ClientPort {
   readonly schedules: SchedulePort
   readonly queues: QueuePort
   readonly people: PeoplePort
+  readonly workers: WorkersPort
   start(request: StartRequest): Promise<StartReply>
   signal(target: ExecutionTarget, name: string, payload: Payload, requestId?: string): Promise<void>
   query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload>

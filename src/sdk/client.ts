@@ -17,6 +17,7 @@ import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId } from '../protocol/ids.ts'
 import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
+import type { WorkerDescription } from '../protocol/workers-port.ts'
 import { checkedOptions, checkedReason, checkedRequestId, nameOf } from './checked-arguments.ts'
 import { checkedAttributes } from './checked-attributes.ts'
 import { checkedPayload, type PayloadWarner } from './checked-payload.ts'
@@ -93,6 +94,11 @@ export class Client extends TaskClient {
     this.schedules = new ScheduleClient(port, settings)
     this.queues = new QueueClient(port.queues, settings)
     this.people = new PeopleClient(port.people, settings, () => port.newRequestId())
+  }
+
+  /** Workers that are connected now, and the engine's own process, in the order of their ids. */
+  async workers(): Promise<readonly WorkerDescription[]> {
+    return this.#port.workers.list(this.#settings.namespace)
   }
 
   /** Starts an execution; resolves when the start is durable. Idempotent by `id`. */

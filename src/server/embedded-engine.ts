@@ -200,7 +200,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     await store.close()
     throw error
   }
-  const calls = new ClientCalls(engine)
+  const calls = new ClientCalls(engine, workflows)
   const retention = retentionMs === undefined ? undefined : new Retention(engine, calls, retentionMs)
   retention?.start()
   const released = [keepFloatingRejections()]

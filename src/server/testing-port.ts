@@ -20,6 +20,7 @@ import type { PeoplePort } from '../protocol/people-port.ts'
 import type { QueuePort } from '../protocol/queue-port.ts'
 import type { SchedulePort } from '../protocol/schedule-port.ts'
 import type { TaskPort } from '../protocol/task-port.ts'
+import type { WorkersPort } from '../protocol/workers-port.ts'
 
 /** One engine process: it lives until it crashes or is closed. */
 export interface EngineLife {
@@ -90,6 +91,8 @@ export class TestPort implements ClientPort {
     history: (target) => this.#call((port) => port.people.history(target)),
     act: (...args) => this.#call((port) => port.people.act(...args)),
   }
+
+  readonly workers: WorkersPort = { list: (namespace) => this.#call((port) => port.workers.list(namespace)) }
 
   constructor(options: TestPortOptions) {
     this.#options = options

@@ -1,4 +1,5 @@
 /** A worker of tasks as the engine sees it: what it can do, and how much of it is in use. */
+import type { WorkerLoad } from '../../core/balance/load-balancer.ts'
 import type { WorkerFleet } from '../../core/balance/worker-fleet.ts'
 import type { TaskRequirements } from '../../protocol/task-port.ts'
 import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
@@ -16,6 +17,8 @@ export interface WorkerProfile {
   readonly address?: string
   /** It runs in the process of the engine. */
   readonly isLocal?: boolean
+  /** Names of the tasks that it has code for; for people. */
+  readonly tasks?: readonly string[]
   /** Absent: all. */
   readonly namespace?: string
   /** Absent: all. */
@@ -39,6 +42,8 @@ export class CrewMember<Task> {
   /** No place was free when it was last looked at. */
   isFull = false
   hasLeft = false
+  /** As it reported it last. */
+  load: Omit<WorkerLoad, 'inFlight'> | undefined
   /** Of the queues that it serves. */
   readonly fleets: WorkerFleet[] = []
   #cpu = 0

@@ -124,6 +124,8 @@ export class TaskCrew {
   }
 
   reported(member: CrewMember<LiveTask>, load: WorkerLoad): void {
+    const { inFlight: _, ...shares } = load
+    member.load = shares
     const nowMs = this.#clock.nowMs()
     for (const fleet of member.fleets) fleet.reported(member.id, load, nowMs)
   }

@@ -70,6 +70,18 @@ export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
     return true
   }
 
+  member(id: string): RemoteWorkflowWorker<Owner> | undefined {
+    for (const member of this.#members) if (member.options.id === id) return member
+    return undefined
+  }
+
+  /** Live in workers of other processes. */
+  get remoteRuns(): number {
+    let runs = 0
+    for (const member of this.#members) runs += member.runs
+    return runs
+  }
+
   /** Whether some process has this code now. */
   has(workflow: string, version: string, namespace: string): boolean {
     if (this.#options.local.supports(workflow, version, namespace)) return true

@@ -54,6 +54,7 @@ const READS: ReadonlySet<ClientMethod> = new Set([
   'schedules.list',
   'queues.list',
   'queues.get',
+  'workers.list',
   'people.inbox',
   'people.describe',
   'people.history',
@@ -92,6 +93,7 @@ export class RemotePort {
       schedules: {},
       queues: {},
       people: {},
+      workers: {},
     }
     for (const method of Object.keys(CLIENT_METHODS) as ClientMethod[]) {
       const [first = '', second] = method.split('.')

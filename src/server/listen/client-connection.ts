@@ -135,8 +135,11 @@ export class ClientConnection {
   }
 }
 
-function groupOf({ tasks, schedules, queues, people }: ClientPort, name: string | undefined): object {
-  const groups: Readonly<Record<string, object>> = { tasks, schedules, queues, people }
+function groupOf(
+  { tasks, schedules, queues, people, workers }: ClientPort,
+  name: string | undefined,
+): object {
+  const groups: Readonly<Record<string, object>> = { tasks, schedules, queues, people, workers }
   const group = groups[name ?? '']
   if (group === undefined) throw new Error(`invariant: the port has no methods ${name}`)
   return group

@@ -131,7 +131,10 @@ export class WorkerConnection {
     const worker = new RemoteTaskWorker<LiveTask>({ id, tasks, host: attempts, logger, newToken, send })
     let member: CrewMember<LiveTask>
     try {
-      member = attempts.join({ ...profile, id, ...(build === undefined ? {} : { build }), address }, worker)
+      member = attempts.join(
+        { ...profile, id, tasks, ...(build === undefined ? {} : { build }), address },
+        worker,
+      )
     } catch (error) {
       if (!(error instanceof PerdureError)) throw error
       this.#refuse(error)

@@ -1,0 +1,70 @@
+/** `perdure workers`: who is connected to an engine that runs. */
+import type { WorkerDescription } from '../protocol/workers-port.ts'
+import { COMMON_OPTIONS, type Command, type CommandCall } from './command.ts'
+import { printable } from './display-width.ts'
+import { withEngine } from './engine-connection.ts'
+import { type Cell, type Column, Table } from './table.ts'
+import { UsageError } from './usage-error.ts'
+
+export const workersCommand: Command = {
+  name: 'workers',
+  summary: 'Lists the workers of an engine that runs and listens.',
+  operands: [],
+  options: {
+    url: { value: 'URL', says: 'of the engine; default $PERDURE_URL' },
+    namespace: { value: 'NAME', says: 'those that serve it; default `default`' },
+    ...COMMON_OPTIONS,
+  },
+  examples: [
+    { line: 'perdure workers --url ws://127.0.0.1:7233', says: 'who is connected, and what each has' },
+  ],
+  run: runWorkers,
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'WORKER', leastWidth: 8 },
+  { title: 'TASKS', align: 'right' },
+  { title: 'EXECUTIONS', align: 'right' },
+  { title: 'CPU', align: 'right' },
+  { title: 'STATE' },
+  { title: 'BUILD', optional: 3 },
+  { title: 'ZONE', optional: 2 },
+  { title: 'ADDRESS', optional: 1 },
+]
+
+async function runWorkers(call: CommandCall): Promise<number> {
+  const { options, output, env } = call
+  const url = options.text('url') ?? env.PERDURE_URL
+  if (url === undefined || url === '')
+    throw new UsageError('no engine was named', 'Such as --url ws://127.0.0.1:7233, or PERDURE_URL.')
+  const workers = await withEngine(call, url, (engine) => engine.workers())
+  if (options.flag('json')) {
+    for (const worker of workers) output.line(JSON.stringify(worker))
+    return 0
+  }
+  const cells = workers.map(cellsOf)
+  const table = new Table(COLUMNS, cells, output)
+  output.line(table.header())
+  for (const row of cells) output.line(table.row(row))
+  return 0
+}
+
+function cellsOf(worker: WorkerDescription): Cell[] {
+  const { id, isLocal, running, credits, executions, load, build = '', zone = '', address = '' } = worker
+  return [
+    printable(isLocal ? `${id} (the engine)` : id),
+    `${running}/${credits}`,
+    String(executions),
+    load === undefined ? '' : `${Math.round(load.cpu * 100)} %`,
+    stateOf(worker),
+    printable(build),
+    printable(zone),
+    address,
+  ]
+}
+
+function stateOf({ isLeaving, ejectedFrom }: WorkerDescription): Cell {
+  if (isLeaving) return { text: 'leaves', style: 'yellow' }
+  if (ejectedFrom.length === 0) return ''
+  return { text: printable(`ejected from ${ejectedFrom.join(', ')}`), style: 'yellow' }
+}
