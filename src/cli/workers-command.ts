@@ -17,6 +17,7 @@ export const workersCommand: Command = {
   },
   examples: [
     { line: 'perdure workers --url ws://127.0.0.1:7233', says: 'who is connected, and what each has' },
+    { line: 'perdure workers --json --url ws://127.0.0.1:7233', says: 'all that the engine knows of them' },
   ],
   run: runWorkers,
 }
