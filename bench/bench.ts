@@ -13,6 +13,7 @@ import { picks } from './workloads/picks.ts'
 import { queue } from './workloads/queue.ts'
 import { recovery } from './workloads/recovery.ts'
 import { sleepers } from './workloads/sleepers.ts'
+import { slices } from './workloads/slices.ts'
 import { steps } from './workloads/steps.ts'
 import { printTable } from './workloads/table-workload.ts'
 import { workflowTasks } from './workloads/workflow-tasks.ts'
@@ -30,7 +31,7 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance] as const
+const TABLES = [picks, balance, slices] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600
@@ -86,6 +87,7 @@ async function printTables(given: CommandLine, options: Omit<BenchOptions, 'stor
   if (given.store !== undefined) throw new UsageError(`${given.workload} has no store`)
   if (isAll || given.workload === picks.name) await printTable(picks, options, given.isJson)
   if (isAll || given.workload === balance.name) await printTable(balance, options, given.isJson)
+  if (isAll || given.workload === slices.name) await printTable(slices, options, given.isJson)
   return 0
 }
 

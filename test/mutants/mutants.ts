@@ -176,6 +176,12 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/people/human-tasks.test.ts',
   },
   {
+    name: 'lose-the-round-of-a-refund',
+    what: 'a key loses the credit of a round when a task of it was shorter than its estimate',
+    seeds: 0,
+    suite: 'test/queueing/fairness.test.ts',
+  },
+  {
     name: 'leak-a-slot',
     what: 'the end of some tasks frees no slot',
     seeds: 20,

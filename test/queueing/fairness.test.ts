@@ -45,42 +45,73 @@ describe('round-robin', () => {
     assert.ok(beside <= 1.5 * without, JSON.stringify({ without, beside }))
   })
 
-  test('tasks of 5 s and of 50 ms, sliced at 100 ms: service in the ratio of weights', () => {
-    const weights = { long: 2, short: 1 }
-    const policy = roundRobin({ quantumMs: 100, weights })
-    const queue = new TaskQueue<QueuedTask>({ policy, windowTasks: Number.POSITIVE_INFINITY }, 0)
-    const leftMs = new Map<number, number>()
-    const servedMs = { long: 0, short: 0 }
-    let order = 0
-    const wait = (key: 'long' | 'short', seq: number): void => {
-      order += 1
-      const about = { name: key, key, priority: 5, estimateMs: undefined, enqueuedMs: 0, order }
-      queue.backlog.add({ ...queue.place(about, ''), seq, about })
+  for (const servers of [1, 2, 8, 32])
+    for (const weights of [
+      { long: 2, short: 1 },
+      { long: 1, short: 3 },
+      { long: 1, short: 1, middle: 5 },
+    ])
+      test(`service in the ratio of the weights ${JSON.stringify(weights)}, ${servers} at a time`, () => {
+        for (const overMs of [0, 7]) {
+          const served = slicedService(weights, servers, overMs)
+          const all = Object.values(served).reduce((sum, ms) => sum + ms, 0)
+          const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0)
+          for (const [key, weight] of Object.entries(weights)) {
+            const ratio = (served[key] ?? 0) / all / (weight / total)
+            assert.ok(Math.abs(ratio - 1) <= 0.02, `${key}, ${overMs}: ${JSON.stringify(served)}`)
+          }
+        }
+      })
+})
+
+const LASTS_MS: Readonly<Record<string, number>> = { long: 5000, middle: 130, short: 50 }
+const SLICE_MS = 100
+
+/**
+ * Service of each key in 200 s, ms. All of them have tasks that wait, all the time; each begins its first slice with no
+ * estimate, and takes a little longer than its slice to yield.
+ */
+function slicedService(
+  weights: Readonly<Record<string, number>>,
+  servers: number,
+  overMs: number,
+): Readonly<Record<string, number>> {
+  const policy = roundRobin({ quantumMs: SLICE_MS, weights })
+  const queue = new TaskQueue<QueuedTask>({ policy, windowTasks: Number.POSITIVE_INFINITY }, 0)
+  const leftMs = new Map<number, number>()
+  const served: Record<string, number> = {}
+  let order = 0
+  const wait = (key: string, seq: number): void => {
+    order += 1
+    // All share a name: what is learned of it fits none of them.
+    const about = { name: 'task', key, priority: 5, estimateMs: undefined, enqueuedMs: 0, order }
+    queue.backlog.add({ ...queue.place(about, ''), seq, about })
+  }
+  for (const [k, key] of Object.keys(weights).entries())
+    for (let i = 0; i < 2 * servers; i++) {
+      const seq = i + k * 1000
+      leftMs.set(seq, LASTS_MS[key] ?? 0)
+      wait(key, seq)
     }
-    for (let seq = 0; seq < 20; seq++) {
-      wait(seq < 10 ? 'long' : 'short', seq)
-      leftMs.set(seq, seq < 10 ? 5000 : 50)
-    }
-    let seq = 20
-    for (let nowMs = 0; nowMs < 100_000; ) {
+  const running: { readonly task: QueuedTask; readonly sliceMs: number; readonly endMs: number }[] = []
+  for (let nowMs = 0; nowMs < 200_000; ) {
+    while (running.length < servers) {
       const taken = queue.take(nowMs, () => true)
       assert.ok(taken.kind === 'task')
-      const { task } = taken
-      const key = task.about.key as 'long' | 'short'
-      const left = leftMs.get(task.seq) ?? 0
-      const sliceMs = Math.min(left, 100)
-      nowMs += sliceMs
-      servedMs[key] += sliceMs
-      queue.ended(task, sliceMs)
-      if (left > sliceMs) {
-        leftMs.set(task.seq, left - sliceMs)
-        wait(key, task.seq)
-      } else {
-        leftMs.set(seq, key === 'long' ? 5000 : 50)
-        wait(key, seq++)
-      }
+      const sliceMs = Math.min(leftMs.get(taken.task.seq) ?? 0, SLICE_MS + overMs)
+      running.push({ task: taken.task, sliceMs, endMs: nowMs + sliceMs })
     }
-    const ratio = servedMs.long / servedMs.short / 2
-    assert.ok(Math.abs(ratio - 1) <= 0.1, JSON.stringify(servedMs))
-  })
-})
+    running.sort((a, b) => b.endMs - a.endMs)
+    const ended = running.pop()
+    assert.ok(ended !== undefined)
+    const { task, sliceMs, endMs } = ended
+    nowMs = endMs
+    queue.ended(task, sliceMs)
+    const { key = '' } = task.about
+    served[key] = (served[key] ?? 0) + sliceMs
+    const left = (leftMs.get(task.seq) ?? 0) - sliceMs
+    leftMs.set(task.seq, left > 0 ? left : (LASTS_MS[key] ?? 0))
+    wait(key, task.seq)
+  }
+  return served
+}

@@ -67,7 +67,7 @@ export class DeficitRoundRobin implements FlowOrder {
     const account = this.#accounts.get(flow) ?? this.#debtors.get(flow)
     if (account !== undefined) {
       // The rounds so far were credited for a task that could not be paid in them.
-      if (account.isWaiting) this.#credit(account, Math.min(this.#round, account.turn) - 1)
+      if (account.isWaiting) this.#credit(account, Math.min(this.#round, account.turn))
       account.deficitMs += chargeMs - servedMs
       if (!account.isWaiting && account.deficitMs >= 0) this.#debtors.delete(flow)
     } else if (servedMs > chargeMs) this.#remember(flow, this.#opened(flow, chargeMs - servedMs))
