@@ -15,6 +15,16 @@ const said: Record<string, RegExp[]> = {
   'order-fulfilment': [/order 1: \{[^}]*shipped/, /order 2: \{[^}]*shipped/, /order 3: \{[^}]*expired/],
   'expense-approval': [/approved by director/, /a yacht: refused by the rules/],
   'money-transfer': [/status: 'done'/, /status: 'compensated'/, /status: 'refused'/, /in all 150\n/],
+  'production-planning': [
+    /lathe-2 .*order 10|lathe-1 .*order 10/,
+    /mill-1 .*order 9/,
+    /before [1-8] orders that had come/,
+  ],
+  'text-batch': [
+    /note-3\.txt of bo has 28 words[\s\S]*book-1\.txt of ada/,
+    /SIGKILL of worker-1: book-1\.txt is done to [4-9]/,
+    /book-1\.txt of ada has 2100 words\. .*worker-2 from paragraph [1-9]/,
+  ],
 }
 
 describe('npm run example', () => {
