@@ -3,8 +3,15 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
+/** What the engine process answers when it is asked: one for each task that runs. */
+export interface RunningTask {
+  readonly execution: string
+  readonly operation: number
+  readonly worker: string
+}
+
 export class ChildProcesses {
-  readonly #running = new Set<ChildProcess>()
+  readonly #running = new Set<DemoProcess>()
 
   /** Starts a program of this folder, on the sources of this repository. It is told by `disconnect` if this process dies. */
   start(program: string, args: readonly string[]): DemoProcess {
@@ -13,13 +20,14 @@ export class ChildProcesses {
       execArgv: ['--conditions=perdure-source', '--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 2, 2, 'ipc'],
     })
-    this.#running.add(child)
-    child.once('exit', () => this.#running.delete(child))
-    return new DemoProcess(program, child)
+    const started = new DemoProcess(program, child)
+    this.#running.add(started)
+    child.once('exit', () => this.#running.delete(started))
+    return started
   }
 
   async killAll(): Promise<void> {
-    await Promise.all([...this.#running].map((child) => ended(child, () => child.kill('SIGKILL'))))
+    await Promise.all([...this.#running].map((each) => each.kill()))
   }
 }
 
@@ -51,6 +59,13 @@ export class DemoProcess {
     })
     const [message] = await Promise.race([once(this.#child, 'message'), none])
     return message
+  }
+
+  /** What runs on the workers, asked of the engine; nothing if it has ended. */
+  async runningTasks(): Promise<readonly RunningTask[]> {
+    this.#child.send('running', () => {})
+    const answer = once(this.#child, 'message').then(([message]) => message as readonly RunningTask[])
+    return Promise.race([answer, this.done.then(() => [])])
   }
 
   /** SIGKILL; false if the process had ended by itself before. */

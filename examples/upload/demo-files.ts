@@ -15,8 +15,8 @@ import { dirname, join, relative, sep } from 'node:path'
 import { partBytes, type SourceFile } from './upload-manifest.ts'
 
 const repository = dirname(dirname(import.meta.dirname))
-const largeFiles = 12
-const mediumFiles = 72
+const largeFiles = 8
+const mediumFiles = 40
 const KiB = 1024
 const MiB = 1024 * KiB
 

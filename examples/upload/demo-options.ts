@@ -4,32 +4,51 @@ import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { UsageError } from './demo-files.ts'
 import { midFilePartsMin, midFileWanted } from './kill-moment.ts'
+import {
+  type BalancerName,
+  balancerNames,
+  isBalancerName,
+  isPolicyName,
+  type PolicyName,
+  policyNames,
+} from './strategies.ts'
 import { partBytes } from './upload-manifest.ts'
 
-export const help = `usage: npm run demo [-- [DIRECTORY] [--seed N] [--keep] [--json]]
+const defaultPolicy: PolicyName = 'fcfs'
+const defaultBalancer: BalancerName = 'power-of-two'
 
-Uploads all files of DIRECTORY to an object store that often fails, kills the engine in the middle of it, starts it
-again, and checks that every file arrived and that no recorded work was done twice.
+export const help = `usage: npm run demo [-- [DIRECTORY] [--policy NAME] [--balancer NAME] [--seed N] [--keep] [--json]]
 
-  DIRECTORY   its files are read, never changed. Default: the files of this repository and generated ones.
-  --seed N    of the generated files and of the object store's failures. Default 1.
-  --keep      keeps the temporary directory: the object store, its log, the engine's SQLite file.
-  --json      prints one JSON object instead of the table.
-  --help      prints this.
+Uploads all files of DIRECTORY to an object store that often fails, with four worker processes. In the middle of it one
+worker is killed, and then the engine, which is started again. At the end it checks that every file arrived and that no
+recorded work was done twice.
 
-The kill comes half way, when at least ${midFileWanted} uploads are in mid-file: some of their parts are recorded, others are not.
-If DIRECTORY has fewer than ${midFileWanted} files of ${midFilePartsMin} parts or more (over ${((midFilePartsMin - 1) * partBytes) / 1024} KiB), the kill hits what there is.
+  DIRECTORY        its files are read, never changed. Default: the files of this repository and generated ones.
+  --policy NAME    which task is next. Default ${defaultPolicy}.
+                   ${policyNames}
+  --balancer NAME  which worker gets it. Default ${defaultBalancer}.
+                   ${balancerNames}
+  --seed N         of the generated files and of the object store's failures. Default 1.
+  --keep           keeps the temporary directory: the object store, its log, the engine's SQLite file.
+  --json           prints one JSON object instead of the tables.
+  --help           prints this.
+
+The kills come half way: first the worker that runs most tasks, then the engine, when at least ${midFileWanted} uploads are in mid-file: some of their parts are recorded, others are not.
+If DIRECTORY has fewer than ${midFileWanted} files of ${midFilePartsMin} parts or more (over ${((midFilePartsMin - 1) * partBytes) / 1024} KiB), the kills hit what there is.
 
 Exit code 0: all is as promised. 1: a file differs, a recorded part was PUT again or lost, an upload did not complete,
-or the kill hit fewer than ${midFileWanted} uploads in mid-file although there are enough large files. 2: wrong usage.
+or the kill of the engine hit fewer than ${midFileWanted} uploads in mid-file although there are enough large files. 2: wrong usage.
 
 examples:
   npm run demo
   npm run demo -- ~/Pictures
+  npm run demo -- --policy sjf --balancer consistent-hash
   npm run --silent demo -- --json --seed 7`
 
 export interface DemoOptions {
   readonly directory: string | undefined
+  readonly policy: PolicyName
+  readonly balancer: BalancerName
   readonly seed: number
   readonly keep: boolean
   readonly json: boolean
@@ -41,10 +60,16 @@ export function readOptions(args: readonly string[]): DemoOptions {
   if (positionals.length > 1) throw new UsageError('give one directory, or none')
   const seed = Number(values.seed)
   if (!Number.isSafeInteger(seed)) throw new UsageError(`--seed ${values.seed} is not a whole number`)
+  const { policy, balancer } = values
+  if (!isPolicyName(policy))
+    throw new UsageError(`there is no policy ${JSON.stringify(policy)}: give one of ${policyNames}`)
+  if (!isBalancerName(balancer))
+    throw new UsageError(`there is no balancer ${JSON.stringify(balancer)}: give one of ${balancerNames}`)
   const [given] = positionals
   // npm runs the script in the repository; INIT_CWD is where the user is.
   const directory = given === undefined ? undefined : resolve(process.env.INIT_CWD ?? process.cwd(), given)
-  return { directory, seed, keep: values.keep, json: values.json, help: values.help }
+  const { keep, json } = values
+  return { directory, policy, balancer, seed, keep, json, help: values.help }
 }
 
 function parsed(args: readonly string[]) {
@@ -53,6 +78,8 @@ function parsed(args: readonly string[]) {
       args: [...args],
       allowPositionals: true,
       options: {
+        policy: { type: 'string', default: defaultPolicy },
+        balancer: { type: 'string', default: defaultBalancer },
         seed: { type: 'string', default: '1' },
         keep: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },

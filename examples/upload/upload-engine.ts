@@ -1,5 +1,6 @@
 /**
- * The engine process: starts one execution per file of the manifest and waits until all have ended.
+ * The engine process: starts one execution per file of the manifest and waits until all have ended. It runs the code of
+ * the workflow; the tasks go to the workers that connect.
  *
  * It does the same on every start. A start is idempotent by id: what was started before is not started again, and what
  * was in the middle of its work when the process died goes on by itself.
@@ -7,11 +8,11 @@
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { createEngine } from 'perdure'
-import { Slots } from './slots.ts'
+import type { RunningTask } from './child-processes.ts'
 import { uploadFileWith } from './upload-file.ts'
 import { executionIdOf, type Manifest } from './upload-manifest.ts'
+import { uploadQueue, uploadTasksWith } from './upload-tasks.ts'
 
-const slotCount = 16
 const startsAtOnce = 500
 
 // No orphan is left behind when the parent dies.
@@ -20,13 +21,36 @@ process.on('disconnect', () => process.exit(1))
 process.on('SIGINT', () => {})
 
 const [manifestPath = ''] = process.argv.slice(2)
-const { folder, storeUrl, database, files }: Manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
-const uploadFile = uploadFileWith({ folder, storeUrl, slots: new Slots(slotCount) })
-const engine = await createEngine({ store: `sqlite:${database}`, workflows: [uploadFile] })
+const manifest: Manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
+const { folder, storeUrl, database, policy, balancer, files } = manifest
+const uploadFile = uploadFileWith(uploadTasksWith({ folder, storeUrl, worker: 'engine' }))
+const engine = await createEngine({
+  store: `sqlite:${database}`,
+  workflows: [uploadFile],
+  queues: [{ name: uploadQueue, policy, balancer }],
+})
+await engine.listen({ port: manifest.enginePort })
+
+// The parent asks who runs what.
+process.on('message', async () => {
+  const { tasks } = await engine.listTasks({ status: ['running'] }).catch(() => ({ tasks: [] }))
+  const running = tasks.map(
+    ({ owner, worker = '' }): RunningTask => ({
+      execution: owner?.workflowId ?? '',
+      operation: owner?.op ?? 0,
+      worker,
+    }),
+  )
+  process.send?.(running)
+})
 
 for (let first = 0; first < files.length; first += startsAtOnce) {
   const batch = files.slice(first, first + startsAtOnce)
-  await Promise.all(batch.map(({ path }) => engine.start(uploadFile, { path }, { id: executionIdOf(path) })))
+  await Promise.all(
+    batch.map(({ path, bytes }) =>
+      engine.start(uploadFile, { path, expectedBytes: bytes }, { id: executionIdOf(path) }),
+    ),
+  )
 }
 process.send?.('started')
 

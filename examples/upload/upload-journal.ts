@@ -10,12 +10,22 @@ export interface RecordedPart {
   readonly recordedAtMs: number
 }
 
+/** A task that is completed. */
+export interface RecordedTask {
+  /** The worker that completed it. */
+  readonly worker: string
+  /** From when the workflow asked for it to its first start. */
+  readonly waitMs: number
+  /** Attempts that failed. */
+  readonly retries: number
+}
+
 export interface RecordedUpload {
   readonly status: string
   /** By number, those whose completion is recorded. */
   readonly parts: ReadonlyMap<number, RecordedPart>
-  /** Attempts of steps that failed. */
-  readonly retries: number
+  /** By operation of the execution. */
+  readonly tasks: ReadonlyMap<number, RecordedTask>
   /** Why it failed. */
   readonly failure: string | undefined
 }
@@ -28,7 +38,21 @@ interface JournalEvent {
   readonly at: number
   readonly op?: number
   readonly name?: string
-  readonly failure?: { readonly message: string }
+  readonly attempt?: number
+  readonly startedAt?: number
+  /** Of a task: a payload, whose last item is what the function gave. */
+  readonly result?: readonly [format: number, codec: string, key: unknown, data: TaskResult]
+  readonly failure?: Failure
+}
+
+interface TaskResult {
+  readonly worker: string
+  readonly part?: number
+}
+
+interface Failure {
+  readonly message: string
+  readonly cause?: Failure
 }
 
 export function readUploads(database: string): RecordedUploads {
@@ -51,19 +75,27 @@ export function readUploads(database: string): RecordedUploads {
 class Reading implements RecordedUpload {
   readonly status: string
   readonly parts = new Map<number, RecordedPart>()
-  retries = 0
+  readonly tasks = new Map<number, RecordedTask>()
   failure: string | undefined
   readonly #run: string
+  readonly #scheduledAtMs = new Map<number, number>()
 
   constructor(run: string, status: string) {
     this.#run = run
     this.status = status
   }
 
-  add({ type, at, op, name = '', failure }: JournalEvent): void {
-    if (type === 'step-attempt-failed') this.retries += 1
-    if (type === 'execution-failed') this.failure = failure?.message
-    const part = type === 'step-completed' ? /^part (\d+)$/.exec(name) : null
-    if (part !== null) this.parts.set(Number(part[1]), { key: `${this.#run}/${op}`, recordedAtMs: at })
+  add(event: JournalEvent): void {
+    const { type, at, op = 0, failure } = event
+    if (type === 'execution-failed') this.failure = failure?.cause?.message ?? failure?.message
+    if (type === 'task-scheduled') this.#scheduledAtMs.set(op, at)
+    if (type === 'task-completed' && event.result !== undefined) this.#complete(event, op, event.result[3])
+  }
+
+  #complete({ at, name, attempt = 1, startedAt = at }: JournalEvent, op: number, result: TaskResult): void {
+    const waitMs = startedAt - (this.#scheduledAtMs.get(op) ?? startedAt)
+    this.tasks.set(op, { worker: result.worker, waitMs, retries: attempt - 1 })
+    if (name === 'upload-part' && result.part !== undefined)
+      this.parts.set(result.part, { key: `${this.#run}/${op}`, recordedAtMs: at })
   }
 }

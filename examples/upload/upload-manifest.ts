@@ -1,5 +1,6 @@
-/** What is to be uploaded: the files, and the execution of each. Parent and engine process share it as a JSON file. */
+/** What is to be uploaded: the files, and the execution of each. All processes but the object store read it, as a JSON file. */
 import { createHash } from 'node:crypto'
+import type { BalancerName, PolicyName } from './strategies.ts'
 
 export const partBytes = 256 * 1024
 
@@ -16,8 +17,14 @@ export interface Manifest {
   readonly folder: string
   readonly storeUrl: string
   readonly database: string
+  /** Of the engine, in all its lives. */
+  readonly enginePort: number
+  readonly policy: PolicyName
+  readonly balancer: BalancerName
   readonly files: readonly SourceFile[]
 }
+
+export const engineUrlOf = ({ enginePort }: Manifest): string => `ws://127.0.0.1:${enginePort}`
 
 const idBytesMax = 512
 

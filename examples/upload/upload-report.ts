@@ -3,10 +3,18 @@ import { createHash } from 'node:crypto'
 import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import type { RunningTask } from './child-processes.ts'
 import { midFilePartsMin, midFileWanted, progressOf } from './kill-moment.ts'
 import { logPath, objectPath, type PutRecord } from './object-store.ts'
 import type { RecordedUploads } from './upload-journal.ts'
 import { executionIdOf, type Manifest, type SourceFile } from './upload-manifest.ts'
+import { shareTableOf, type WorkerShare, workerShares } from './worker-shares.ts'
+
+/** The worker that was killed, and what ran on it then. */
+export interface WorkerKill {
+  readonly worker: string
+  readonly running: readonly RunningTask[]
+}
 
 /** What was recorded when the engine was killed, and how many PUTs the object store had logged then. */
 export interface Kill {
@@ -15,6 +23,8 @@ export interface Kill {
 }
 
 export interface Report {
+  readonly policy: string
+  readonly balancer: string
   readonly files: number
   readonly bytes: number
   readonly parts: number
@@ -22,7 +32,11 @@ export interface Report {
   readonly answered503: number
   readonly connectionsDropped: number
   readonly retries: number
-  readonly kills: number
+  readonly workerKilled: string | null
+  readonly tasksOnKilledWorker: number
+  /** Of these, those that other workers have completed. */
+  readonly tasksTakenOver: number
+  readonly enginesKilled: number
   readonly midFileAtKill: number
   /** Zero when there are fewer files that are large enough. */
   readonly midFileWanted: number
@@ -33,6 +47,8 @@ export interface Report {
   readonly uploadsFailed: number
   readonly filesThatDiffer: number
   readonly wallTimeMs: number
+  /** Of each worker, and last of all. */
+  readonly workers: readonly WorkerShare[]
 }
 
 export function readPutLog(storeFolder: string): PutRecord[] {
@@ -97,31 +113,48 @@ async function hashOf(path: string): Promise<string | undefined> {
   return hash.digest('hex')
 }
 
+/** How many tasks that ran on the killed worker were completed by another one. */
+export function tasksTakenOver(workerKill: WorkerKill | undefined, uploads: RecordedUploads): number {
+  const workers = workerKill?.running.map(
+    ({ execution, operation }) => uploads.get(execution)?.tasks.get(operation)?.worker,
+  )
+  return workers?.filter((worker) => worker !== undefined && worker !== workerKill?.worker).length ?? 0
+}
+
 export interface Findings {
   readonly manifest: Manifest
+  readonly workerNames: readonly string[]
   readonly puts: readonly PutRecord[]
+  readonly workerKill: WorkerKill | undefined
   readonly kill: Kill | undefined
   readonly uploads: RecordedUploads
   readonly differing: readonly string[]
   readonly wallTimeMs: number
 }
 
-export function reportOf({ manifest, puts, kill, uploads, differing, wallTimeMs }: Findings): Report {
-  const { files } = manifest
+export function reportOf(findings: Findings): Report {
+  const { manifest, workerNames, puts, workerKill, kill, uploads, differing, wallTimeMs } = findings
+  const { files, policy, balancer } = manifest
   const { parts, large } = progressOf(files, uploads)
   const atKill = kill === undefined ? undefined : progressOf(files, kill.uploads)
   const again = putAgainAfterRecorded(puts, kill, uploads)
   const before = namesOf(puts.slice(0, kill?.putsBefore ?? puts.length))
   const after = namesOf(puts.slice(kill?.putsBefore ?? puts.length))
+  const workers = workerShares(workerNames, uploads)
   return {
+    policy,
+    balancer,
     files: files.length,
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     parts,
     puts: puts.length,
     answered503: puts.filter(({ fault }) => fault === 'unavailable').length,
     connectionsDropped: puts.filter(({ fault }) => fault === 'dropped').length,
-    retries: [...uploads.values()].reduce((sum, upload) => sum + upload.retries, 0),
-    kills: kill === undefined ? 0 : 1,
+    retries: workers.at(-1)?.retries ?? 0,
+    workerKilled: workerKill?.worker ?? null,
+    tasksOnKilledWorker: workerKill?.running.length ?? 0,
+    tasksTakenOver: tasksTakenOver(workerKill, uploads),
+    enginesKilled: kill === undefined ? 0 : 1,
     midFileAtKill: atKill?.midFile ?? 0,
     midFileWanted: large < midFileWanted ? 0 : midFileWanted,
     partsRecordedAtKill: atKill?.partsRecorded ?? 0,
@@ -132,6 +165,7 @@ export function reportOf({ manifest, puts, kill, uploads, differing, wallTimeMs 
       .length,
     filesThatDiffer: differing.length,
     wallTimeMs,
+    workers,
   }
 }
 
@@ -146,31 +180,44 @@ export function faultsOf(report: Report): string[] {
   if (filesThatDiffer > 0) faults.push(`${filesThatDiffer} files are not stored as they are`)
   if (uploadsFailed > 0) faults.push(`${uploadsFailed} uploads did not complete`)
   if (midFileAtKill < report.midFileWanted)
-    faults.push(`the kill hit ${midFileAtKill} uploads in mid-file, not ${report.midFileWanted} or more`)
+    faults.push(
+      `the kill of the engine hit ${midFileAtKill} uploads in mid-file, not ${report.midFileWanted} or more`,
+    )
+  if (report.midFileWanted > 0 && report.workerKilled === null) faults.push('no worker was killed')
   return faults
 }
 
 export function tableOf(report: Report): string {
   const MiB = (report.bytes / 2 ** 20).toFixed(1)
   const rows: [name: string, value: string | number][] = [
+    ['policy and balancer', `${report.policy}, ${report.balancer}`],
     ['files', report.files],
     ['bytes', `${report.bytes} (${MiB} MiB)`],
     ['parts', report.parts],
     ['PUTs that reached the object store', report.puts],
     ['  of these answered 503', report.answered503],
     ['  of these stored, connection dropped', report.connectionsDropped],
-    ['retries of steps', report.retries],
-    ['uploads in mid-file when the engine was killed', report.kills === 0 ? 'no kill' : report.midFileAtKill],
+    ['retries of tasks', report.retries],
+    [
+      'tasks on the worker that was killed',
+      report.workerKilled === null ? 'no kill' : report.tasksOnKilledWorker,
+    ],
+    ['  of these completed by other workers', report.tasksTakenOver],
+    [
+      'uploads in mid-file when the engine was killed',
+      report.enginesKilled === 0 ? 'no kill' : report.midFileAtKill,
+    ],
     ['parts recorded when the engine was killed', report.partsRecordedAtKill],
     ['  of these no longer recorded at the end', report.recordedPartsLost],
-    ['parts PUT before the kill, not recorded, PUT again', report.partsPutAgainUnrecorded],
+    ['parts PUT before that, not recorded, PUT again', report.partsPutAgainUnrecorded],
     ['parts PUT again after their completion was recorded', report.partsPutAgainAfterRecorded],
     ['uploads that did not complete', report.uploadsFailed],
     ['files whose stored bytes differ', report.filesThatDiffer],
     ['wall time', `${(report.wallTimeMs / 1000).toFixed(1)} s`],
   ]
   const nameWidth = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `${name.padEnd(nameWidth)}  ${value}`).join('\n')
+  const lines = rows.map(([name, value]) => `${name.padEnd(nameWidth)}  ${value}`)
+  return `${lines.join('\n')}\n\n${shareTableOf(report.workers, report.workerKilled)}`
 }
 
 /** What a directory with few large files means for the kill. */
@@ -178,8 +225,8 @@ export function remarkOf(report: Report): string | undefined {
   if (report.midFileWanted > 0) return undefined
   const rule = `fewer than ${midFileWanted} files of ${midFilePartsMin} parts or more`
   const happened =
-    report.kills === 0
+    report.enginesKilled === 0
       ? 'the uploads ended before the engine could be killed'
-      : `the kill hit ${report.midFileAtKill} uploads in mid-file`
+      : `the kill of the engine hit ${report.midFileAtKill} uploads in mid-file`
   return `The directory has ${rule}: ${happened}, and that does not count as a fault.`
 }

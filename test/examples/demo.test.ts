@@ -67,13 +67,16 @@ function fewFiles(folder: string): string {
 const newFolder = () => mkdtempDisposableSync(join(tmpdir(), 'perdure-demo-files-'))
 
 describe('the demo', () => {
-  test('uploads more than 1,000 parts through a kill, and keeps what is promised', async () => {
-    const { code, report } = await runForReport([])
+  test('uploads more than 1,000 parts with four workers through two kills, and keeps what is promised', async () => {
+    const { code, report } = await runForReport(['--policy', 'sjf', '--balancer', 'consistent-hash'])
     assert.deepEqual(report.faults, [])
     assert.equal(code, 0)
     assert.ok(report.files >= 100, `${report.files} files`)
     assert.ok(report.parts >= 1000, `${report.parts} parts`)
-    assert.equal(report.kills, 1)
+    assert.deepEqual([report.policy, report.balancer], ['sjf', 'consistent-hash'])
+    assert.match(report.workerKilled ?? '', /^worker-[1-4]$/)
+    assert.ok(report.tasksOnKilledWorker >= report.tasksTakenOver)
+    assert.equal(report.enginesKilled, 1)
     assert.ok(report.midFileAtKill >= 20, `${report.midFileAtKill} uploads in mid-file`)
     assert.ok(
       report.partsRecordedAtKill * 3 >= report.parts,
@@ -89,15 +92,36 @@ describe('the demo', () => {
     assert.equal(report.recordedPartsLost, 0)
     assert.equal(report.filesThatDiffer, 0)
     assert.equal(report.uploadsFailed, 0)
+
+    const tasks = report.parts + 3 * report.files
+    assert.deepEqual(
+      report.workers.map(({ worker }) => worker),
+      ['worker-1', 'worker-2', 'worker-3', 'worker-4', 'all'],
+    )
+    for (const { worker, ...share } of report.workers) {
+      assert.ok(share.tasks > 0 && share.share > 0, `${worker} has done something`)
+      assert.ok(share.waitMeanMs > 0 && share.waitP95Ms > 0, `tasks of ${worker} have waited`)
+    }
+    assert.equal(report.workers.at(-1)?.tasks, tasks)
+    assert.equal(report.workers.at(-1)?.retries, report.retries)
+    const killed = report.workers.find(({ worker }) => worker === report.workerKilled)
+    assert.ok((killed?.tasks ?? tasks) < tasks / 2, 'it was killed half way')
   })
 
   test('cleans up after Ctrl-C', async () => {
-    const { code, stderr, left } = await runDemo([], { interruptAt: /The engine uploads/ })
+    const { code, stderr, left } = await runDemo([], { interruptAt: /Which task is next/ })
     assert.equal(code, 130, stderr)
     assert.deepEqual(left, [])
     const pids = [...stderr.matchAll(/\(process (\d+)\)/g)].map(([, pid]) => Number(pid))
-    assert.equal(pids.length, 2, stderr)
+    assert.equal(pids.length, 6, 'object store, engine and four workers')
     for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
+  })
+
+  test('names its options and the strategies', async () => {
+    const { code, stdout } = await runDemo(['--help'])
+    assert.equal(code, 0)
+    assert.match(stdout, /--policy NAME [\s\S]*fcfs, sjf, priority, round-robin/)
+    assert.match(stdout, /--balancer NAME [\s\S]*random, .*, power-of-two, .*, consistent-hash/)
   })
 
   test('says what is wrong with its arguments', async () => {
@@ -108,6 +132,8 @@ describe('the demo', () => {
       [[folder.path], /there are no files in/],
       [['--sede', '1'], /Unknown option '--sede'/],
       [['--seed', 'x'], /--seed x is not a whole number/],
+      [['--policy', 'lifo'], /there is no policy "lifo": give one of fcfs, sjf, priority, round-robin\n/],
+      [['--balancer', 'fcfs'], /there is no balancer "fcfs": give one of random, .*, consistent-hash\n/],
       [['one', 'two'], /give one directory, or none/],
     ]
     const outcomes = await Promise.all(cases.map(([args]) => runDemo(args)))
@@ -127,7 +153,8 @@ describe('the demo with a directory of few files', { concurrency: true }, () => 
     assert.equal(code, 0, stderr)
     assert.match(stdout, /^files +3$/m)
     assert.match(stdout, /^parts +14$/m)
-    assert.match(stdout, /fewer than 20 files of 8 parts or more: the (kill hit|uploads ended)/)
+    assert.match(stdout, /fewer than 20 files of 8 parts or more: the (kill of the engine hit|uploads ended)/)
+    assert.match(stdout, /^worker-4( \(killed\))? +\d+ +\d+\.\d % +\d+ +\d+ +\d+$/m)
     assert.match(stdout, /All is as promised/)
   })
 

@@ -19,6 +19,16 @@ const said: Record<string, RegExp[]> = {
     /a yacht: refused, by the board/,
   ],
   'money-transfer': [/status: 'done'/, /status: 'compensated'/, /status: 'refused'/, /in all 150\n/],
+  'production-planning': [
+    /lathe-2 .*order 10|lathe-1 .*order 10/,
+    /mill-1 .*order 9/,
+    /before [1-8] orders that had come/,
+  ],
+  'text-batch': [
+    /note-3\.txt of bo has 28 words[\s\S]*book-1\.txt of ada/,
+    /SIGKILL of worker-1: book-1\.txt is done to [4-9]/,
+    /book-1\.txt of ada has 2100 words\. .*worker-2 from paragraph [1-9]/,
+  ],
 }
 
 describe('npm run example', () => {

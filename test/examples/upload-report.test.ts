@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isKillMoment, type Progress, progressOf } from '../../examples/upload/kill-moment.ts'
 import type { PutRecord } from '../../examples/upload/object-store.ts'
-import type { RecordedUpload } from '../../examples/upload/upload-journal.ts'
-import { executionIdOf, partBytes } from '../../examples/upload/upload-manifest.ts'
+import type { RecordedTask, RecordedUpload } from '../../examples/upload/upload-journal.ts'
+import { executionIdOf, type Manifest, partBytes } from '../../examples/upload/upload-manifest.ts'
 import {
   type Findings,
   faultsOf,
@@ -13,14 +13,22 @@ import {
   putAgainAfterRecorded,
   recordedPartsLost,
   reportOf,
+  tasksTakenOver,
+  type WorkerKill,
 } from '../../examples/upload/upload-report.ts'
+import { shareTableOf, workerShares } from '../../examples/upload/worker-shares.ts'
 
 function upload(parts: Record<number, number>, status = 'running', run = 'run-1'): RecordedUpload {
   const recorded = Object.entries(parts).map(
     ([part, recordedAtMs]) => [Number(part), { key: `${run}/${part}`, recordedAtMs }] as const,
   )
-  return { status, parts: new Map(recorded), retries: 0, failure: undefined }
+  return { status, parts: new Map(recorded), tasks: new Map(), failure: undefined }
 }
+
+const withTasks = (...tasks: RecordedTask[]): RecordedUpload => ({
+  ...upload({}, 'completed'),
+  tasks: new Map(tasks.map((task, index) => [index + 1, task])),
+})
 
 const put = (at: number, part: number, fault: PutRecord['fault'] = 'none'): PutRecord => ({
   at,
@@ -75,10 +83,21 @@ describe('parts PUT again', () => {
 
 describe('the report', () => {
   const files = Array.from({ length: 20 }, (_, number) => ({ path: `${number}.bin`, bytes: 8 * partBytes }))
-  const manifest = { folder: '', storeUrl: '', database: '', files }
+  const manifest: Manifest = {
+    folder: '',
+    storeUrl: '',
+    database: '',
+    enginePort: 20_000,
+    policy: 'fcfs',
+    balancer: 'power-of-two',
+    files,
+  }
   const uploads = new Map(files.map(({ path }) => [path, upload({ 0: 1 }, 'completed')]))
   const kill: Kill = { putsBefore: 0, uploads: new Map(files.map(({ path }) => [path, upload({ 0: 1 })])) }
-  const good: Findings = { manifest, puts: [], kill, uploads, differing: [], wallTimeMs: 1 }
+  const workerKill: WorkerKill = { worker: 'worker-2', running: [] }
+  const workerNames = ['worker-1', 'worker-2']
+  const shared = { manifest, workerNames, differing: [], wallTimeMs: 1 }
+  const good: Findings = { ...shared, puts: [], workerKill, kill, uploads }
   const faultsWith = (change: Partial<Findings>) => faultsOf(reportOf({ ...good, ...change }))
 
   test('finds no fault when there is none', () => assert.deepEqual(faultsWith({}), []))
@@ -89,13 +108,48 @@ describe('the report', () => {
     assert.match(faultsWith({ differing: ['0.bin'] }).join(), /^1 files are not stored as they are/)
     assert.match(faultsWith({ uploads: new Map([...uploads].slice(1)) }).join(), /1 uploads did not complete/)
     const hit19: Kill = { ...kill, uploads: new Map([...kill.uploads].slice(1)) }
-    assert.match(faultsWith({ kill: hit19 }).join(), /^the kill hit 19 uploads in mid-file, not 20 or more/)
-    assert.match(faultsWith({ kill: undefined }).join(), /^the kill hit 0 uploads/)
+    assert.match(
+      faultsWith({ kill: hit19 }).join(),
+      /^the kill of the engine hit 19 uploads in mid-file, not 20 or more/,
+    )
+    assert.match(faultsWith({ kill: undefined }).join(), /^the kill of the engine hit 0 uploads/)
+    assert.equal(faultsWith({ workerKill: undefined }).join(), 'no worker was killed')
   })
 
   test('wants no 20 hits where there are not 20 large files', () => {
     const few = { ...manifest, files: files.slice(1) }
-    assert.deepEqual(faultsWith({ manifest: few, kill: undefined }), [])
+    assert.deepEqual(faultsWith({ manifest: few, workerKill: undefined, kill: undefined }), [])
+  })
+})
+
+describe('the shares of the workers', () => {
+  const done = (worker: string, waitMs: number, retries = 0): RecordedTask => ({ worker, waitMs, retries })
+  const uploads = new Map([
+    ['a.bin', withTasks(done('worker-1', 10), done('worker-2', 30, 2), done('worker-1', 20, 1))],
+    ['b.bin', withTasks(done('worker-1', 60))],
+  ])
+
+  test('add up to all, also where a worker has done nothing', () => {
+    const shares = workerShares(['worker-1', 'worker-2', 'worker-3'], uploads)
+    assert.deepEqual(shares, [
+      { worker: 'worker-1', tasks: 3, share: 0.75, waitMeanMs: 30, waitP95Ms: 60, retries: 1 },
+      { worker: 'worker-2', tasks: 1, share: 0.25, waitMeanMs: 30, waitP95Ms: 30, retries: 2 },
+      { worker: 'worker-3', tasks: 0, share: 0, waitMeanMs: 0, waitP95Ms: 0, retries: 0 },
+      { worker: 'all', tasks: 4, share: 1, waitMeanMs: 30, waitP95Ms: 60, retries: 3 },
+    ])
+    assert.match(shareTableOf(shares, 'worker-2'), /^worker-2 \(killed\) +1 +25\.0 % +30 +30 +2$/m)
+  })
+
+  test('95 of 100 waits are not longer than the p95', () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => done('worker-1', index + 1))
+    assert.equal(workerShares([], new Map([['a.bin', withTasks(...hundred)]])).at(-1)?.waitP95Ms, 95)
+  })
+
+  test('a task of the killed worker is taken over when another one has completed it', () => {
+    const running = [1, 2, 3].map((operation) => ({ execution: 'a.bin', operation, worker: 'worker-1' }))
+    assert.equal(tasksTakenOver({ worker: 'worker-1', running }, uploads), 1)
+    assert.equal(tasksTakenOver({ worker: 'worker-1', running: running.slice(0, 1) }, uploads), 0)
+    assert.equal(tasksTakenOver(undefined, uploads), 0)
   })
 })
 
