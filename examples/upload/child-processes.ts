@@ -68,6 +68,12 @@ export class DemoProcess {
     return Promise.race([answer, this.done.then(() => [])])
   }
 
+  /** SIGSTOP: it does nothing any more, and is killed then. */
+  freeze(): void {
+    this.#isKilled = true
+    this.#child.kill('SIGSTOP')
+  }
+
   /** SIGKILL; false if the process had ended by itself before. */
   async kill(): Promise<boolean> {
     this.#isKilled = true

@@ -34,6 +34,8 @@ import {
 const workerNames = ['worker-1', 'worker-2', 'worker-3', 'worker-4']
 /** Enough for the tasks of the killed worker to be running elsewhere when the engine is killed, too. */
 const betweenKillsMs = 100
+/** What a worker has sent arrives meanwhile. */
+const freezeMs = 100
 const lookEveryMs = 40
 /** Looks cost no more than this share of the time. */
 const lookShare = 0.1
@@ -108,7 +110,11 @@ async function killBusiest(
   const byWorker = Map.groupBy(await engine.runningTasks(), ({ worker }) => worker)
   const [busiest] = [...byWorker].toSorted(([, a], [, b]) => b.length - a.length)
   if (busiest === undefined) return undefined
-  const [worker, running] = busiest
+  const [worker] = busiest
+  // Frozen first, so that what is said to run on it when it is killed does.
+  workers.get(worker)?.freeze()
+  await pause(freezeMs)
+  const running = (await engine.runningTasks()).filter((task) => task.worker === worker)
   if ((await workers.get(worker)?.kill()) !== true) return undefined
   display.say(`SIGKILL of ${worker}: ${running.length} tasks ran on it. Others get them.`)
   return { worker, running }
