@@ -33,11 +33,13 @@ recorded work was done twice.
   --json           prints one JSON object instead of the tables.
   --help           prints this.
 
-The kills come half way: first the worker that runs most tasks, then the engine, when at least ${midFileWanted} uploads are in mid-file: some of their parts are recorded, others are not.
-If DIRECTORY has fewer than ${midFileWanted} files of ${midFilePartsMin} parts or more (over ${((midFilePartsMin - 1) * partBytes) / 1024} KiB), the kills hit what there is.
+The kills come half way, first the worker that runs most tasks, then the engine, when at least ${midFileWanted} uploads are in
+mid-file: some of their parts are recorded, others are not. If DIRECTORY has fewer than ${midFileWanted} files of ${midFilePartsMin} parts or more
+(over ${((midFilePartsMin - 1) * partBytes) / 1024} KiB), the kills hit what there is.
 
-Exit code 0: all is as promised. 1: a file differs, a recorded part was PUT again or lost, an upload did not complete,
-or the kill of the engine hit fewer than ${midFileWanted} uploads in mid-file although there are enough large files. 2: wrong usage.
+Exit code 0: all is as promised. 1: a file differs, a recorded part was PUT again or lost, or an upload did not complete;
+or, although there are enough large files, no worker was killed, or the kill of the engine hit fewer than ${midFileWanted} uploads
+in mid-file. 2: wrong usage.
 
 examples:
   npm run demo
