@@ -5,7 +5,7 @@
  * sent: the tokens are void.
  */
 import type { WebSocket } from 'ws'
-import { systemClock } from '../../platform/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
@@ -35,6 +35,7 @@ export interface WorkerSessionOptions {
   readonly workflows: readonly Workflow[]
   /** Of the engine, once it has said them. */
   readonly limits: Limits
+  readonly clock: Clock
   readonly logger: Logger
   readonly onWelcome: (welcome: EngineMessage & { readonly type: 'welcome' }) => void
   /**
@@ -58,12 +59,11 @@ export class WorkerSession {
 
   constructor(options: WorkerSessionOptions) {
     this.#options = options
-    const { socket, hello, logger } = options
-    this.#out = new OutgoingMessages(socket)
-    const { workflows, limits } = options
+    const { socket, hello, logger, workflows, limits, clock } = options
+    this.#out = new OutgoingMessages(socket, clock)
     this.#code = new WorkflowSession({
       workflows,
-      clock: systemClock,
+      clock,
       logger,
       limits,
       send: (report) => this.send(report),
@@ -131,7 +131,7 @@ export class WorkerSession {
   }
 
   #onMessage(message: EngineMessage): void {
-    const { logger, onWelcome, socket } = this.#options
+    const { logger, onWelcome, socket, clock } = this.#options
     switch (message.type) {
       case 'task':
         this.#start(message)
@@ -143,9 +143,11 @@ export class WorkerSession {
         logger.warn('the engine has rejected a report', { reason: message.reason })
         return
       case 'welcome':
-        this.#stopPulse = watchPulse(socket, message.heartbeatMs, (silentMs) =>
-          logger.warn('the engine is silent', { silentMs }),
-        )
+        this.#stopPulse = watchPulse(socket, {
+          heartbeatMs: message.heartbeatMs,
+          clock,
+          onSilent: (silentMs) => logger.warn('the engine is silent', { silentMs }),
+        })
         onWelcome(message)
         return
       case 'error':
