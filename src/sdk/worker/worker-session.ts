@@ -5,7 +5,7 @@
  * sent: the tokens are void.
  */
 import type { WebSocket } from 'ws'
-import type { Clock } from '../../platform/clock.ts'
+import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
@@ -45,6 +45,9 @@ export interface WorkerSessionOptions {
   readonly onEnd: (refusal: PerdureError | undefined, unended: number) => void
 }
 
+/** From the attempt to connect on. The engine waits 10 s for `hello`. */
+const WELCOME_WITHIN_MS = 20_000
+
 export class WorkerSession {
   readonly #options: WorkerSessionOptions
   readonly #out: OutgoingMessages<WorkerMessage>
@@ -52,6 +55,7 @@ export class WorkerSession {
   /** Aborted by the engine, and their functions go on. */
   readonly #aborted = new Set<Held>()
   readonly #code: WorkflowSession
+  readonly #cancelWelcome: Cancel
   #stopPulse: (() => void) | undefined
   #refusal: PerdureError | undefined
   #isDraining = false
@@ -67,6 +71,11 @@ export class WorkerSession {
       logger,
       limits,
       send: (report) => this.send(report),
+    })
+    // An engine, or a network, that goes away before `welcome` may do so without a word.
+    this.#cancelWelcome = clock.after(WELCOME_WITHIN_MS, () => {
+      logger.warn('the engine does not answer', { url: socket.url })
+      socket.terminate()
     })
     socket.on('open', () => this.#out.send(hello))
     socket.on('message', (data) => {
@@ -143,6 +152,7 @@ export class WorkerSession {
         logger.warn('the engine has rejected a report', { reason: message.reason })
         return
       case 'welcome':
+        this.#cancelWelcome()
         this.#stopPulse = watchPulse(socket, {
           heartbeatMs: message.heartbeatMs,
           clock,
@@ -184,6 +194,7 @@ export class WorkerSession {
   #ended(): void {
     if (this.#isEnded) return
     this.#isEnded = true
+    this.#cancelWelcome()
     this.#stopPulse?.()
     const lost = platformFailure('CONNECTION_LOST', 'the connection to the engine is lost')
     const unended = this.#held.size + this.#aborted.size
