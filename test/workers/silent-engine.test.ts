@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { createEngine, silentLogger } from '../../src/index.ts'
 import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import { Worker } from '../../src/sdk/worker/create-worker.ts'
 import { checkedWorkerSettings } from '../../src/sdk/worker/worker-settings.ts'
-import { double } from '../tasks/task-fixtures.ts'
+import { double, gate, until } from '../tasks/task-fixtures.ts'
 
 /** Waits a hundredth of what it is told. */
 const hasty: Clock = { ...systemClock, after: (ms, call) => systemClock.after(ms / 100, call) }
@@ -38,6 +38,28 @@ test('a worker whose hello is not answered connects again', async () => {
   await engine.listen({ port })
   await worker.connected()
   assert.ok(worker.id !== undefined)
+})
+
+test('a function that ends between hello and welcome gives its place back', async () => {
+  const { task: gated, open } = gate()
+  const engine = await createEngine({ store: 'memory', logger: silentLogger, shutdownGrace: 0 })
+  const { url, port } = await engine.listen()
+  const settings = { url, tasks: [gated], concurrency: 1, logger: silentLogger, shutdownGrace: 0 }
+  await using worker = new Worker(checkedWorkerSettings(settings), { clock: hasty })
+  await worker.connected()
+  await engine.enqueue(gated, 'one')
+  await until(() => open.length === 1)
+  await engine.close()
+  const next = new WebSocketServer({ port, host: '127.0.0.1', handleProtocols: ([first]) => first ?? false })
+  const [socket] = (await once(next, 'connection')) as [WebSocket]
+  const [hello] = await once(socket, 'message')
+  assert.equal(JSON.parse(String(hello))[0].credits, 0)
+  open[0]?.()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  socket.send(JSON.stringify([{ type: 'welcome', worker: 'w', heartbeatMs: 10_000, payloadBytes: 1000 }]))
+  const [told] = await once(socket, 'message')
+  assert.deepEqual(JSON.parse(String(told))[0], { type: 'credits', total: 1 })
+  next.close()
 })
 
 test('a worker whose connection is taken by something that says nothing connects again', async () => {

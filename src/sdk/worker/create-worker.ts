@@ -57,6 +57,8 @@ export class Worker implements AsyncDisposable {
   #cancelRetry: Cancel | undefined
   /** Functions of tasks of lost connections that go on: their places are not free yet. */
   #stray = 0
+  /** What the engine was told last on this connection. */
+  #creditsTold = 0
   #closing: Promise<void> | undefined
   #failure: PerdureError | undefined
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
@@ -133,9 +135,10 @@ export class Worker implements AsyncDisposable {
 
   #connect(): void {
     const { url, hello, logger, workflows } = this.#settings
+    this.#creditsTold = this.#credits
     this.#session = new WorkerSession({
       socket: this.#open(url),
-      hello: { ...hello, credits: Math.max(0, hello.credits - this.#stray) },
+      hello: { ...hello, credits: this.#creditsTold },
       worker: this.#tasks,
       workflows,
       limits: this.#limits,
@@ -145,6 +148,8 @@ export class Worker implements AsyncDisposable {
         this.#id = worker
         this.#failures = 0
         Object.assign(this.#limits, limits, { payloadBytes })
+        // Functions may have ended since hello.
+        this.#tellCredits()
         for (const { resolve } of this.#waiting.splice(0)) resolve()
       },
       onEnd: (refusal, unended) => {
@@ -171,6 +176,17 @@ export class Worker implements AsyncDisposable {
     const pauseMs = Math.round(longest * (0.5 + this.#random() / 2))
     logger.warn('not connected to the engine: trying again', { url, inMs: pauseMs, reason: refusal?.message })
     this.#cancelRetry = this.#clock.after(pauseMs, () => this.#connect())
+  }
+
+  get #credits(): number {
+    return Math.max(0, this.#settings.hello.credits - this.#stray)
+  }
+
+  #tellCredits(): void {
+    const total = this.#credits
+    if (this.#id === undefined || this.#closing !== undefined || total === this.#creditsTold) return
+    this.#creditsTold = total
+    this.#session?.send({ type: 'credits', total })
   }
 
   #tickMs(): number {
@@ -203,8 +219,7 @@ export class Worker implements AsyncDisposable {
       onTaskSlotFree: (_, held) => {
         if (held.session.released(held) || this.#stray === 0) return
         this.#stray -= 1
-        if (this.#id !== undefined && this.#closing === undefined)
-          this.#session?.send({ type: 'credits', total: this.#settings.hello.credits - this.#stray })
+        this.#tellCredits()
       },
     }
   }
