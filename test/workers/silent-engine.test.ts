@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
 import { createEngine, silentLogger } from '../../src/index.ts'
 import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import { Worker } from '../../src/sdk/worker/create-worker.ts'
@@ -76,4 +76,34 @@ test('a worker whose connection is taken by something that says nothing connects
   while (connections < 2) await once(mute, 'connection')
   await worker.close()
   mute.close()
+})
+
+test('a worker that stood still before its hello connects again', async () => {
+  await using engine = await createEngine({ store: 'memory', logger: silentLogger, shutdownGrace: 0 })
+  const { url } = await engine.listen()
+  const refusing = new WebSocketServer({
+    port: 0,
+    host: '127.0.0.1',
+    handleProtocols: ([first]) => first ?? false,
+  })
+  await once(refusing, 'listening')
+  refusing.on('connection', (socket) => {
+    socket.send(JSON.stringify([{ type: 'error', code: 'CONNECTION_LOST', message: 'too late' }]))
+    socket.close(1008)
+  })
+  const address = refusing.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  let connections = 0
+  const worker = new Worker(
+    checkedWorkerSettings({ url, tasks: [double], logger: silentLogger, shutdownGrace: 0 }),
+    {
+      clock: hasty,
+      open: (given) =>
+        new WebSocket(connections++ === 0 ? `ws://127.0.0.1:${address.port}` : given, ['perdure.worker.v1']),
+    },
+  )
+  await worker.connected()
+  assert.equal(connections, 2)
+  await worker.close()
+  refusing.close()
 })

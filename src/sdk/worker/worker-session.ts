@@ -45,6 +45,8 @@ export interface WorkerSessionOptions {
   readonly onEnd: (refusal: PerdureError | undefined, unended: number) => void
 }
 
+/** Refusals that can end by themselves. */
+const ENDING = ['WORKER_ID_TAKEN', 'CONNECTION_LOST', 'OVERLOADED'] as const
 /** From the attempt to connect on. The engine waits 10 s for `hello`. */
 const WELCOME_WITHIN_MS = 20_000
 
@@ -207,6 +209,6 @@ export class WorkerSession {
 }
 
 function refusalOf({ code, message }: EngineMessage & { readonly type: 'error' }): PerdureError {
-  const known = code === 'WORKER_ID_TAKEN' ? code : 'PROTOCOL_INVALID'
+  const known = ENDING.find((each) => each === code) ?? 'PROTOCOL_INVALID'
   return new PerdureError(known, `the engine has refused this worker: ${message}`)
 }

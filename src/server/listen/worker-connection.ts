@@ -61,7 +61,8 @@ export class WorkerConnection {
     const { socket, heartbeatMs, clock, logger, address } = options
     this.#out = new OutgoingMessages(socket, clock)
     const cancelHello = clock.after(HELLO_WITHIN_MS, () =>
-      this.#refuse(new PerdureError('PROTOCOL_INVALID', 'the first message did not come')),
+      // It may have stood still, and may come again.
+      this.#refuse(new PerdureError('CONNECTION_LOST', 'the first message did not come in time')),
     )
     const stopPulse = watchPulse(socket, {
       heartbeatMs,
