@@ -285,9 +285,9 @@ export class DispatchBooks {
     else if (link.out >= link.credits)
       fault(`link ${number} got task ${id} beyond its ${link.credits} credits: ${link.out} are out`)
     this.#mayRun(task, attempt ?? 0, checkpoint === undefined ? undefined : JSON.stringify(checkpoint))
-    if (isExact && task.losses === LOSSES_MAX - 1 && !task.mayBeRetried)
+    if (isExact && isSuspected(task))
       for (const other of link.tokens.values())
-        if (other.state === 'running' && other.task.losses === LOSSES_MAX - 1)
+        if (other.state === 'running' && isSuspected(other.task))
           fault(`tasks ${id} and ${other.task.id} share link ${number}, and are both suspected`)
     const token: Token = { text, link: number, task, state: 'running' }
     task.running = token
@@ -343,4 +343,9 @@ export class DispatchBooks {
         fault(`task ${task.id} was aborted for ${reason?.code}`)
     }
   }
+}
+
+/** One more lost worker, and it is not tried again. */
+function isSuspected({ losses, mayBeRetried }: TaskBook): boolean {
+  return losses === LOSSES_MAX - 1 && !mayBeRetried
 }

@@ -76,7 +76,7 @@ export function dispatchPlan(seed: number): DispatchPlan {
       drain: rate(0.5, 0.0006),
     },
     latencyMs: pick([0, 1, 3, 15]),
-    heartbeatMs: pick([50, 200, 1000]),
+    heartbeatMs: pick([50, 200, 1000, 10_000]),
     workers: 2 + Math.floor(random() * 7),
     credits: pick([1, 2, 4, 16]),
     balancer: pick(BALANCERS),

@@ -18,9 +18,10 @@ export const MESSAGES_PER_SEED = 20_000
 /** Faults stop after this share of them. */
 const FAULTY_SHARE = 0.8
 const PHASE_LIMIT_MS = 4 * 3_600_000
-const DRAIN_LIMIT_MS = 600_000
-/** Pauses between two tries to connect, functions that go on, and closes that nobody answers have passed by then. */
-const REST_MS = 40_000
+/** A worker that alone can run some tasks may be ejected for minutes, again and again. */
+const DRAIN_LIMIT_MS = 4 * 3_600_000
+/** By then the engine has missed four heartbeats of a silent worker, and the next try to connect has been made. */
+const REST_MS = 90_000
 const DRAIN_CHECK_MS = 200
 const VIOLATIONS_LIMIT = 20
 /** For each commit or so, from outside. */

@@ -14,6 +14,8 @@ import type { Link, LinkProcess } from './link.ts'
 
 /** Longer than three heartbeats of any seed, and than the engine waits for `hello`. */
 const FREEZE_MS = 15_000
+/** It stands still so much more often while it connects. */
+const CONNECTING = 100
 
 export interface WorkerProcessOptions {
   readonly world: DispatchWorld
@@ -72,12 +74,16 @@ export class WorkerProcess implements LinkProcess, TaskProcess {
     if (world.draw(rates.crash)) {
       world.counters.crashes += 1
       this.kill()
-    } else if (world.draw(rates.freeze)) {
-      world.counters.freezes += 1
-      const ms = Math.floor(world.random() ** 3 * FREEZE_MS)
-      world.base.note(`a process stands still for ${ms} ms`)
-      this.#frozenUntilMs = world.base.nowMs + ms
-    } else if (world.draw(rates.drain)) this.#close()
+    } else if (world.draw(rates.freeze)) this.#freeze()
+    else if (world.draw(rates.drain)) this.#close()
+  }
+
+  #freeze(): void {
+    const { world } = this.#options
+    world.counters.freezes += 1
+    const ms = Math.floor(world.random() ** 3 * FREEZE_MS)
+    world.base.note(`a process stands still for ${ms} ms`)
+    this.#frozenUntilMs = Math.max(this.#frozenUntilMs, world.base.nowMs + ms)
   }
 
   /** It dies: its system says so for it, or nobody does. */
@@ -109,9 +115,12 @@ export class WorkerProcess implements LinkProcess, TaskProcess {
   }
 
   #connect(): WebSocket {
+    const { world } = this.#options
     const link = this.#options.connect(this)
     this.#links.push(link)
     if (this.#links.length > 4) this.#links.shift()
+    // The most delicate moment is that before the first message.
+    if (world.draw(world.plan.rates.freeze * CONNECTING)) world.after(world.upTo(4), () => this.#freeze())
     return link.worker.asWebSocket
   }
 

@@ -56,7 +56,7 @@ export class WorkerProcesses {
         ...(at === 0 ? { labels: LABEL } : {}),
         ...(id === undefined ? {} : { id }),
       },
-      connect: (process) => this.#connect(process),
+      connect: (process) => this.#connect(at, process),
       onGone: () => {
         this.processes[at] = undefined
         world.after(1 + Math.floor(world.random() ** 3 * DOWN_MS), () => this.#start(at))
@@ -64,9 +64,10 @@ export class WorkerProcesses {
     })
   }
 
-  #connect(process: LinkProcess): Link {
+  #connect(at: number, process: LinkProcess): Link {
     const world = this.#world
     const link = new Link(world, ++this.#connections, process)
+    world.base.note(`process ${at} connects by link ${link.number}`)
     world.after(world.upTo(world.plan.latencyMs + 1), () => {
       if (!process.isAlive) return
       if (world.draw(world.plan.refused)) {
