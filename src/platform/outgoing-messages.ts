@@ -1,20 +1,23 @@
 /** Messages to one peer: what is said in one turn goes out in few frames. */
 import type { WebSocket } from 'ws'
+import { type Clock, systemClock } from './clock.ts'
 
 /** A frame ends when it has about so many characters. */
 const FRAME_CHARACTERS = 256 * 1024
 
 export class OutgoingMessages<Message> {
   readonly #socket: WebSocket
+  readonly #clock: Pick<Clock, 'defer'>
   #waiting: Message[] = []
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, clock: Pick<Clock, 'defer'> = systemClock) {
     this.#socket = socket
+    this.#clock = clock
   }
 
   send(message: Message): void {
     this.#waiting.push(message)
-    if (this.#waiting.length === 1) setImmediate(() => this.flush())
+    if (this.#waiting.length === 1) this.#clock.defer(() => this.flush())
   }
 
   /** Sends what waits, now. */

@@ -1,26 +1,34 @@
 /** Whether the other side of a connection still lives: it is pinged, and given up when it was silent for too long. */
 import type { WebSocket } from 'ws'
+import { type Cancel, type Clock, systemClock } from './clock.ts'
 
 const SILENT_BEATS = 3
 
-/**
- * @param heartbeatMs between two pings
- * @param onSilent called once; the socket is ended by then
- * @returns ends it
- */
+export interface PulseOptions {
+  /** Between two pings. */
+  readonly heartbeatMs: number
+  /** Called once; the socket is ended by then. */
+  readonly onSilent: (silentMs: number) => void
+  /** Default: that of the system. */
+  readonly clock?: Clock
+}
+
+/** @returns ends it */
 export function watchPulse(
   socket: WebSocket,
-  heartbeatMs: number,
-  onSilent: (silentMs: number) => void,
+  { heartbeatMs, onSilent, clock = systemClock }: PulseOptions,
 ): () => void {
-  let heardAt = performance.now()
+  const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
+  let heardAt = tickMs()
   const heard = (): void => {
-    heardAt = performance.now()
+    heardAt = tickMs()
   }
   for (const event of ['message', 'ping', 'pong'] as const) socket.on(event, heard)
-  let beatAt = performance.now()
-  const timer = setInterval(() => {
-    const now = performance.now()
+  let beatAt = tickMs()
+  let cancel: Cancel
+  const beat = (): void => {
+    cancel = clock.after(heartbeatMs, beat)
+    const now = tickMs()
     // This process was stopped or busy itself: what has come meanwhile is not read yet.
     const wasAway = now - beatAt > 2 * heartbeatMs
     beatAt = now
@@ -30,9 +38,10 @@ export function watchPulse(
       socket.terminate()
       onSilent(silentMs)
     } else if (socket.readyState === socket.OPEN) socket.ping()
-  }, heartbeatMs)
+  }
+  cancel = clock.after(heartbeatMs, beat)
   const stop = (): void => {
-    clearInterval(timer)
+    cancel()
     for (const event of ['message', 'ping', 'pong'] as const) socket.off(event, heard)
   }
   return stop

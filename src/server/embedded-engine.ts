@@ -104,6 +104,7 @@ export interface OpenedEngine {
   readonly calls: ClientCalls
   readonly worker: EmbeddedWorker<LiveExecution>
   readonly taskWorker: EmbeddedTaskWorker<LiveTask>
+  readonly workflows: WorkflowCrew<LiveExecution>
   readonly client: ClientSettings
   listen(options?: ListenOptions): Promise<Listener>
   close(): Promise<void>
@@ -228,6 +229,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     calls,
     worker,
     taskWorker,
+    workflows,
     client,
     listen: async (options) => {
       const listener = await listen({ engine, workflows, logger, limits, calls }, options)
@@ -241,9 +243,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   }
 }
 
-interface Workers extends Pick<OpenedEngine, 'worker' | 'taskWorker'> {
-  readonly workflows: WorkflowCrew<LiveExecution>
-}
+type Workers = Pick<OpenedEngine, 'worker' | 'taskWorker' | 'workflows'>
 
 function connectWorkers(
   engine: Engine,

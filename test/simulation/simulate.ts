@@ -40,7 +40,7 @@ export interface SimulationOptions {
 }
 
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationReport> {
-  const world = new World(seed, options.print, options.isOfTasks)
+  const world = new World(seed, options)
   const life = new Life(world)
   const calls = new Calls(world, () => life.instance)
   const workload = world.isOfTasks ? new TaskWorkload(world, calls) : new Workload(world, calls)

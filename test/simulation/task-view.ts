@@ -15,6 +15,8 @@ interface TaskHistory {
 export class TaskView {
   readonly byId = new Map<string, TaskHistory>()
   readonly faults: string[] = []
+  /** Ends so far, retried ones too. */
+  ended = 0
   readonly endedTwice: { readonly id: string; readonly text: string }[] = []
   readonly #bySeq = new Map<TaskSeq, TaskHistory>()
 
@@ -45,6 +47,7 @@ export class TaskView {
         reopened: 0,
         ends: isTaskClosed(status) ? 1 : 0,
       }
+      this.ended += history.ends
       this.byId.set(text, history)
       this.#bySeq.set(seq, history)
     }
@@ -65,7 +68,10 @@ export class TaskView {
       if (wasClosed && history.status === 'completed')
         this.faults.push(`task ${history.id} was completed, and changed`)
       if (wasClosed && !isClosed) history.reopened += 1
-      if (!wasClosed && isClosed) history.ends += 1
+      if (!wasClosed && isClosed) {
+        history.ends += 1
+        this.ended += 1
+      }
       history.status = change.status
     }
   }

@@ -49,6 +49,14 @@ const NO_COUNTS: Counters = {
   acknowledgements: 0,
 }
 
+export interface WorldOptions {
+  /** Gets each line of the trace. */
+  readonly print?: ((line: string) => void) | undefined
+  readonly isOfTasks?: boolean | undefined
+  /** Default: that of the seed. */
+  readonly plan?: FaultPlan
+}
+
 export class World {
   readonly seed: number
   /** Clients enqueue tasks, and start no executions. */
@@ -82,10 +90,10 @@ export class World {
   isFaulty = true
   #markers = 0
 
-  constructor(seed: number, print?: (line: string) => void, isOfTasks = false) {
+  constructor(seed: number, { print, isOfTasks = false, plan = faultPlan(seed) }: WorldOptions = {}) {
     this.seed = seed
     this.isOfTasks = isOfTasks
-    this.plan = faultPlan(seed)
+    this.plan = plan
     this.trace = new Trace(print)
     this.scheduler = new Scheduler(START_MS, randomFor(seed, 'schedule'), this.plan.tickShare)
     this.storeRandom = randomFor(seed, 'store')

@@ -4,9 +4,16 @@ import { test } from 'node:test'
 import type { LiveTask } from '../../src/engine/tasks/live-task.ts'
 import type { CrewMember, WorkerProfile } from '../../src/engine/workers/crew-member.ts'
 import { silentLogger, task } from '../../src/index.ts'
+import { type Clock, systemClock } from '../../src/platform/clock.ts'
+import { platformFailure } from '../../src/protocol/failure.ts'
 import { EMPTY_PAYLOAD } from '../../src/protocol/payload.ts'
 import type { TaskDispatch, TaskWorkerPort } from '../../src/protocol/task-worker-port.ts'
-import { EmbeddedEngine, type EngineSettings, openEngine } from '../../src/server/embedded-engine.ts'
+import {
+  EmbeddedEngine,
+  type EngineSeams,
+  type EngineSettings,
+  openEngine,
+} from '../../src/server/embedded-engine.ts'
 import { until } from './task-fixtures.ts'
 
 /** A worker that keeps what it gets. */
@@ -38,10 +45,10 @@ class Desk implements TaskWorkerPort<LiveTask> {
 
 const work = task({ name: 'work', retry: { maxAttempts: 2, initialInterval: 1 }, run: (_, n: number) => n })
 
-async function opened(settings: Partial<EngineSettings> = {}) {
+async function opened(settings: Partial<EngineSettings> = {}, seams: EngineSeams = {}) {
   const parts = await openEngine(
     { store: 'memory', taskConcurrency: 1, shutdownGrace: 0, logger: silentLogger, ...settings },
-    {},
+    seams,
   )
   const client = new EmbeddedEngine(parts)
   const { attempts } = parts.engine.tasks
@@ -210,4 +217,29 @@ test('two workers cannot have one id', async () => {
   assert.throws(() => engine.join('a'), { code: 'WORKER_ID_TAKEN', message: /worker with the id a/ })
   engine.attempts.leave(member)
   engine.join('a')
+})
+
+test('an engine without tasks does not look again and again for a worker that was let back', async () => {
+  let timers = 0
+  const clock: Clock = {
+    ...systemClock,
+    after: (ms, call) => {
+      timers += 1
+      return systemClock.after(ms, call)
+    },
+  }
+  const ejection = { consecutiveFailures: 1, baseEjectionMs: 10, maxEjectionMs: 10 }
+  await using engine = await opened({ queues: [{ name: 'default', ejection }] }, { clock })
+  const { desk } = engine.join('a')
+  engine.join('b', {}, ['other'])
+  const handle = await engine.client.enqueue(work, 1, { retry: { maxAttempts: 1 } })
+  await until(() => desk.got.length === 1)
+  const [dispatch] = desk.got
+  assert.ok(dispatch)
+  engine.attempts.onTaskFailed(dispatch.owner, platformFailure('CANCELLED', 'enough'))
+  await assert.rejects(handle.result())
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  const before = timers
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  assert.ok(timers - before < 5, `${timers - before} timers in 60 ms`)
 })

@@ -118,7 +118,7 @@ export class QueueTable {
       this.#options.onTaken(live, taken.task)
       return true
     }
-    const returnMs = crew.fleet.nextReturnMs
+    const returnMs = crew.nextReturnMs(nowMs)
     const wakeMs =
       taken.kind === 'rate' || taken.kind === 'nothing' ? Math.min(taken.wakeMs, returnMs) : returnMs
     if (Number.isFinite(wakeMs)) this.#wakeAt(live, wakeMs, nowMs)

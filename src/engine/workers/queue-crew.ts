@@ -57,6 +57,13 @@ export class QueueCrew<Task> {
     return isForAll ? this.fleet.hasCandidate(nowMs) : this.fleet.hasCandidate(nowMs, accepts)
   }
 
+  /** When the next ejected worker is let back; infinite if there is none. One whose time has come is let back now. */
+  nextReturnMs(nowMs: number): number {
+    // Where nothing waits, nobody asks the fleet for candidates: the time would stay in the past.
+    if (this.fleet.nextReturnMs <= nowMs) this.fleet.hasCandidate(nowMs)
+    return this.fleet.nextReturnMs
+  }
+
   /** A worker has code for it, and is large enough. */
   isSupported(classId: string): boolean {
     const { kind } = this.#classOf(classId)

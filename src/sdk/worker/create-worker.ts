@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** `createWorker`: runs tasks and workflows of an engine in another process. */
 import { WebSocket } from 'ws'
-import { systemClock } from '../../platform/clock.ts'
+import { type Cancel, type Clock, systemClock } from '../../platform/clock.ts'
 import { type LoadProbe, loadProbe } from '../../platform/load-probe.ts'
+import { type Randomness, systemRandomness } from '../../platform/randomness.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
@@ -19,6 +20,14 @@ const RETRY_FIRST_MS = 100
 const RETRY_MOST_MS = 10_000
 const POLL_MS = 5
 
+/** Seams for tests and simulation. */
+export interface WorkerSeams {
+  readonly clock?: Clock
+  readonly random?: Randomness
+  readonly probe?: LoadProbe
+  readonly open?: (url: string) => WebSocket
+}
+
 /** Connects to the engine, and resolves when it has; until then it tries again, with a warning in its log for each failure. */
 export async function createWorker(settings: WorkerSettings): Promise<Worker> {
   const worker = new Worker(checkedWorkerSettings(settings))
@@ -33,8 +42,11 @@ export async function createWorker(settings: WorkerSettings): Promise<Worker> {
 export class Worker implements AsyncDisposable {
   readonly #settings: CheckedWorkerSettings
   readonly #tasks: EmbeddedTaskWorker<Held>
-  readonly #probe: LoadProbe = loadProbe()
-  readonly #reporting: NodeJS.Timeout
+  readonly #clock: Clock
+  readonly #random: Randomness
+  readonly #probe: LoadProbe
+  readonly #open: (url: string) => WebSocket
+  #cancelReport: Cancel | undefined
   /** What workflow code needs of the process. */
   readonly #releases: (() => void)[] = []
   /** Set by the engine when it is connected. */
@@ -42,21 +54,28 @@ export class Worker implements AsyncDisposable {
   #session: WorkerSession | undefined
   #id: string | undefined
   #failures = 0
-  #retry: NodeJS.Timeout | undefined
+  #cancelRetry: Cancel | undefined
   /** Functions of tasks of lost connections that go on: their places are not free yet. */
   #stray = 0
+  /** What the engine was told last on this connection. */
+  #creditsTold = 0
   #closing: Promise<void> | undefined
   #failure: PerdureError | undefined
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
 
-  constructor(settings: CheckedWorkerSettings) {
+  constructor(settings: CheckedWorkerSettings, seams: WorkerSeams = {}) {
+    const { clock = systemClock, random = systemRandomness, probe = loadProbe(), open = opened } = seams
     this.#settings = settings
+    this.#clock = clock
+    this.#random = random
+    this.#probe = probe
+    this.#open = open
     const { tasks, logger } = settings
-    this.#tasks = new EmbeddedTaskWorker<Held>({ tasks, clock: systemClock, logger, limits: this.#limits })
+    this.#tasks = new EmbeddedTaskWorker<Held>({ tasks, clock, logger, limits: this.#limits })
     this.#tasks.connect(this.#host())
     if (settings.workflows.length > 0) this.#releases.push(keepFloatingRejections())
     if (settings.determinismGuards) this.#releases.push(installDeterminismGuards())
-    this.#reporting = setInterval(() => this.#report(), LOAD_EVERY_MS)
+    this.#reportLater()
     this.#connect()
   }
 
@@ -97,18 +116,18 @@ export class Worker implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#retry)
+    this.#cancelRetry?.()
     const session = this.#session
     session?.drain()
-    const endMs = performance.now() + this.#settings.graceMs
-    while (session !== undefined && session.held + session.runs > 0 && performance.now() < endMs)
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    const endMs = this.#tickMs() + this.#settings.graceMs
+    while (session !== undefined && session.held + session.runs > 0 && this.#tickMs() < endMs)
+      await new Promise<void>((resolve) => void this.#clock.after(POLL_MS, resolve))
     this.#stop(new PerdureError('ENGINE_CLOSED', 'the worker is closed'))
     session?.close(platformFailure('ENGINE_CLOSED', 'the worker closes'))
   }
 
   #stop(error: PerdureError): void {
-    clearInterval(this.#reporting)
+    this.#cancelReport?.()
     this.#probe.stop()
     for (const release of this.#releases.splice(0)) release()
     for (const { reject } of this.#waiting.splice(0)) reject(error)
@@ -116,18 +135,21 @@ export class Worker implements AsyncDisposable {
 
   #connect(): void {
     const { url, hello, logger, workflows } = this.#settings
-    const socket = new WebSocket(url, [WORKER_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
+    this.#creditsTold = this.#credits
     this.#session = new WorkerSession({
-      socket,
-      hello: { ...hello, credits: Math.max(0, hello.credits - this.#stray) },
+      socket: this.#open(url),
+      hello: { ...hello, credits: this.#creditsTold },
       worker: this.#tasks,
       workflows,
       limits: this.#limits,
+      clock: this.#clock,
       logger,
       onWelcome: ({ worker, payloadBytes, limits }) => {
         this.#id = worker
         this.#failures = 0
         Object.assign(this.#limits, limits, { payloadBytes })
+        // Functions may have ended since hello.
+        this.#tellCredits()
         for (const { resolve } of this.#waiting.splice(0)) resolve()
       },
       onEnd: (refusal, unended) => {
@@ -151,9 +173,31 @@ export class Worker implements AsyncDisposable {
     const longest = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#failures)
     this.#failures += 1
     // Many workers that have lost one engine do not come back at the same moment.
-    const pauseMs = Math.round(longest * (0.5 + Math.random() / 2))
+    const pauseMs = Math.round(longest * (0.5 + this.#random() / 2))
     logger.warn('not connected to the engine: trying again', { url, inMs: pauseMs, reason: refusal?.message })
-    this.#retry = setTimeout(() => this.#connect(), pauseMs)
+    this.#cancelRetry = this.#clock.after(pauseMs, () => this.#connect())
+  }
+
+  get #credits(): number {
+    return Math.max(0, this.#settings.hello.credits - this.#stray)
+  }
+
+  #tellCredits(): void {
+    const total = this.#credits
+    if (this.#id === undefined || this.#closing !== undefined || total === this.#creditsTold) return
+    this.#creditsTold = total
+    this.#session?.send({ type: 'credits', total })
+  }
+
+  #tickMs(): number {
+    return this.#clock.tickMs?.() ?? this.#clock.nowMs()
+  }
+
+  #reportLater(): void {
+    this.#cancelReport = this.#clock.after(LOAD_EVERY_MS, () => {
+      this.#report()
+      this.#reportLater()
+    })
   }
 
   #report(): void {
@@ -175,8 +219,7 @@ export class Worker implements AsyncDisposable {
       onTaskSlotFree: (_, held) => {
         if (held.session.released(held) || this.#stray === 0) return
         this.#stray -= 1
-        if (this.#id !== undefined && this.#closing === undefined)
-          this.#session?.send({ type: 'credits', total: this.#settings.hello.credits - this.#stray })
+        this.#tellCredits()
       },
     }
   }
@@ -184,4 +227,8 @@ export class Worker implements AsyncDisposable {
   #finish(held: Held, message: WorkerMessage): void {
     held.session.finish(held, message)
   }
+}
+
+function opened(url: string): WebSocket {
+  return new WebSocket(url, [WORKER_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
 }

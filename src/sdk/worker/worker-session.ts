@@ -5,7 +5,7 @@
  * sent: the tokens are void.
  */
 import type { WebSocket } from 'ws'
-import { systemClock } from '../../platform/clock.ts'
+import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
@@ -35,6 +35,7 @@ export interface WorkerSessionOptions {
   readonly workflows: readonly Workflow[]
   /** Of the engine, once it has said them. */
   readonly limits: Limits
+  readonly clock: Clock
   readonly logger: Logger
   readonly onWelcome: (welcome: EngineMessage & { readonly type: 'welcome' }) => void
   /**
@@ -44,6 +45,11 @@ export interface WorkerSessionOptions {
   readonly onEnd: (refusal: PerdureError | undefined, unended: number) => void
 }
 
+/** Refusals that can end by themselves. */
+const ENDING = ['WORKER_ID_TAKEN', 'CONNECTION_LOST', 'OVERLOADED'] as const
+/** From the attempt to connect on. The engine waits 10 s for `hello`. */
+const WELCOME_WITHIN_MS = 20_000
+
 export class WorkerSession {
   readonly #options: WorkerSessionOptions
   readonly #out: OutgoingMessages<WorkerMessage>
@@ -51,6 +57,7 @@ export class WorkerSession {
   /** Aborted by the engine, and their functions go on. */
   readonly #aborted = new Set<Held>()
   readonly #code: WorkflowSession
+  readonly #cancelWelcome: Cancel
   #stopPulse: (() => void) | undefined
   #refusal: PerdureError | undefined
   #isDraining = false
@@ -58,15 +65,19 @@ export class WorkerSession {
 
   constructor(options: WorkerSessionOptions) {
     this.#options = options
-    const { socket, hello, logger } = options
-    this.#out = new OutgoingMessages(socket)
-    const { workflows, limits } = options
+    const { socket, hello, logger, workflows, limits, clock } = options
+    this.#out = new OutgoingMessages(socket, clock)
     this.#code = new WorkflowSession({
       workflows,
-      clock: systemClock,
+      clock,
       logger,
       limits,
       send: (report) => this.send(report),
+    })
+    // An engine, or a network, that goes away before `welcome` may do so without a word.
+    this.#cancelWelcome = clock.after(WELCOME_WITHIN_MS, () => {
+      logger.warn('the engine does not answer', { url: socket.url })
+      socket.terminate()
     })
     socket.on('open', () => this.#out.send(hello))
     socket.on('message', (data) => {
@@ -131,7 +142,7 @@ export class WorkerSession {
   }
 
   #onMessage(message: EngineMessage): void {
-    const { logger, onWelcome, socket } = this.#options
+    const { logger, onWelcome, socket, clock } = this.#options
     switch (message.type) {
       case 'task':
         this.#start(message)
@@ -143,9 +154,12 @@ export class WorkerSession {
         logger.warn('the engine has rejected a report', { reason: message.reason })
         return
       case 'welcome':
-        this.#stopPulse = watchPulse(socket, message.heartbeatMs, (silentMs) =>
-          logger.warn('the engine is silent', { silentMs }),
-        )
+        this.#cancelWelcome()
+        this.#stopPulse = watchPulse(socket, {
+          heartbeatMs: message.heartbeatMs,
+          clock,
+          onSilent: (silentMs) => logger.warn('the engine is silent', { silentMs }),
+        })
         onWelcome(message)
         return
       case 'error':
@@ -182,6 +196,7 @@ export class WorkerSession {
   #ended(): void {
     if (this.#isEnded) return
     this.#isEnded = true
+    this.#cancelWelcome()
     this.#stopPulse?.()
     const lost = platformFailure('CONNECTION_LOST', 'the connection to the engine is lost')
     const unended = this.#held.size + this.#aborted.size
@@ -194,6 +209,6 @@ export class WorkerSession {
 }
 
 function refusalOf({ code, message }: EngineMessage & { readonly type: 'error' }): PerdureError {
-  const known = code === 'WORKER_ID_TAKEN' ? code : 'PROTOCOL_INVALID'
+  const known = ENDING.find((each) => each === code) ?? 'PROTOCOL_INVALID'
   return new PerdureError(known, `the engine has refused this worker: ${message}`)
 }

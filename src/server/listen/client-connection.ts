@@ -45,9 +45,10 @@ export class ClientConnection {
     this.#options = options
     const { socket, heartbeatMs, logger, address } = options
     this.#out = new OutgoingMessages(socket)
-    const stopPulse = watchPulse(socket, heartbeatMs, (silentMs) =>
-      logger.warn('a client is silent', { address, silentMs }),
-    )
+    const stopPulse = watchPulse(socket, {
+      heartbeatMs,
+      onSilent: (silentMs) => logger.warn('a client is silent', { address, silentMs }),
+    })
     socket.on('message', (data) => this.#onFrame(String(data)))
     socket.on('error', (error) => logger.warn('the connection of a client failed', { address, error }))
     socket.on('close', () => {

@@ -11,6 +11,7 @@ import { WebSocketServer } from 'ws'
 import type { Engine } from '../../engine/engine.ts'
 import type { LiveExecution } from '../../engine/live-execution.ts'
 import type { WorkflowCrew } from '../../engine/workers/workflow-crew.ts'
+import { systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { tokenSource } from '../../platform/tokens.ts'
 import { CLIENT_PROTOCOL } from '../../protocol/client-messages.ts'
@@ -138,6 +139,7 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
         crew,
         workflows,
         host: engine,
+        clock: systemClock,
         logger,
         newToken,
         heartbeatMs,

@@ -8,6 +8,7 @@ import { RemoteTaskWorker } from '../../engine/workers/remote-task-worker.ts'
 import { RemoteWorkflowWorker } from '../../engine/workers/remote-workflow-worker.ts'
 import type { TaskCrew } from '../../engine/workers/task-crew.ts'
 import type { WorkflowCrew } from '../../engine/workers/workflow-crew.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
@@ -31,6 +32,7 @@ export interface WorkerConnectionOptions {
   readonly crew: TaskCrew
   readonly workflows: WorkflowCrew<LiveExecution>
   readonly host: RemoteWorkerHost<LiveExecution>
+  readonly clock: Clock
   readonly logger: Logger
   readonly newToken: () => string
   readonly heartbeatMs: number
@@ -56,22 +58,25 @@ export class WorkerConnection {
 
   constructor(options: WorkerConnectionOptions) {
     this.#options = options
-    const { socket, heartbeatMs, logger, address } = options
-    this.#out = new OutgoingMessages(socket)
-    const hello = setTimeout(
-      () => this.#refuse(new PerdureError('PROTOCOL_INVALID', 'the first message did not come')),
-      HELLO_WITHIN_MS,
+    const { socket, heartbeatMs, clock, logger, address } = options
+    this.#out = new OutgoingMessages(socket, clock)
+    const cancelHello = clock.after(HELLO_WITHIN_MS, () =>
+      // It may have stood still, and may come again.
+      this.#refuse(new PerdureError('CONNECTION_LOST', 'the first message did not come in time')),
     )
-    const stopPulse = watchPulse(socket, heartbeatMs, (silentMs) =>
-      logger.warn('a worker is silent', { worker: this.#joined?.member.id, address, silentMs }),
-    )
+    const stopPulse = watchPulse(socket, {
+      heartbeatMs,
+      clock,
+      onSilent: (silentMs) =>
+        logger.warn('a worker is silent', { worker: this.#joined?.member.id, address, silentMs }),
+    })
     socket.on('message', (data, isBinary) => {
-      clearTimeout(hello)
+      cancelHello()
       if (!this.#isClosed) this.#onFrame(isBinary ? undefined : String(data))
     })
     socket.on('error', (error) => logger.warn('the connection of a worker failed', { address, error }))
     socket.on('close', () => {
-      clearTimeout(hello)
+      cancelHello()
       stopPulse()
       this.#closed()
     })
