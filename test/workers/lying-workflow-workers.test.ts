@@ -10,7 +10,7 @@ import type { Payload } from '../../src/protocol/payload.ts'
 import { WORKER_PROTOCOL } from '../../src/protocol/worker-messages.ts'
 import { until } from '../tasks/task-fixtures.ts'
 
-const CASES = 150
+const CASES = 1000
 const RUNS = 2
 const VALUE: Payload = [1, 'json', null, 1]
 const FAILURE = platformFailure('CANCELLED', 'enough')
