@@ -123,6 +123,8 @@ async function runHuman(
     dueIn: 40,
     escalate: { after: 20, users: ['eve'], priority: 9, release: true },
     requester: 'ann',
+    // Each says so: otherwise it would hang on what was opened first, which races with what people do.
+    fourEyes: name === 'a' ? 'b' : 'a',
   }
   if (use === 'task') {
     const { by, data } = await ctx.humanTask({
@@ -130,7 +132,6 @@ async function runHuman(
       candidateUsers: ['ann'],
       candidateGroups: [GROUP],
       onDue: 'expire',
-      fourEyes: name === 'a' ? 'b' : 'a',
     })
     trace.push(`${name} by ${by}: ${data}`)
     return

@@ -1,12 +1,13 @@
 /** Runs in the copy of the repository that has the bug: simulates seeds until one of them shows it. */
 import { writeSync } from 'node:fs'
+import { simulateDispatch } from '../simulation/dispatch/simulate-dispatch.ts'
 import { simulate } from '../simulation/simulate.ts'
 
 Error.stackTraceLimit = 0
 
 const first = Number(process.argv[2])
 const count = Number(process.argv[3])
-const isOfTasks = process.argv[4] === 'tasks'
+const kind = process.argv[4]
 
 /** At once: a seed that spins lets nothing out later. */
 function say(line: object): void {
@@ -23,7 +24,9 @@ let seed = first
 process.on('uncaughtException', (error) => caught(seed, `uncaught: ${error.message}`))
 for (; seed < first + count; seed++) {
   say({ begins: seed })
-  const { violations } = await simulate(seed, { isOfTasks })
+  const { violations } = await (kind === 'dispatch'
+    ? simulateDispatch(seed)
+    : simulate(seed, { isOfTasks: kind === 'tasks' }))
   const [violation] = violations
   if (violation !== undefined) caught(seed, violation)
 }

@@ -5,6 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { SimulationKind } from '../simulation/seed-pool.ts'
 import { applyPatch, parsePatch } from './apply-patch.ts'
 import { type Mutant, mutants } from './mutants.ts'
 
@@ -42,7 +43,7 @@ export async function huntAll(onCaught?: (caught: Catch) => void): Promise<Catch
   return mutants.map(({ name, what }) => caught.get(name) ?? { name, what, seeds: 0, violation: null })
 }
 
-async function hunt({ name, what, seeds, isOfTasks, suite }: Mutant): Promise<Catch> {
+async function hunt({ name, patch = name, what, seeds, kind = 'executions', suite }: Mutant): Promise<Catch> {
   const copy = mkdtempSync(join(tmpdir(), `perdure-mutant-${name}-`))
   try {
     for (const path of suite === undefined ? COPIED : COPIED_FOR_SUITES) {
@@ -51,13 +52,13 @@ async function hunt({ name, what, seeds, isOfTasks, suite }: Mutant): Promise<Ca
     }
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
     try {
-      plant(name, copy)
+      plant(patch, copy)
     } catch (error) {
       throw new Error(`the bug ${name} cannot be planted: make its patch fit the code again`, {
         cause: error,
       })
     }
-    const found = suite === undefined ? simulateSeeds(copy, seeds, isOfTasks === true) : runSuite(copy, suite)
+    const found = suite === undefined ? simulateSeeds(copy, seeds, kind) : runSuite(copy, suite)
     return { name, what, ...(await found) }
   } finally {
     rmSync(copy, { recursive: true, force: true, maxRetries: 3 })
@@ -100,15 +101,10 @@ function suiteEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** `hunt.ts` says which seed it begins, a line each, and last what it found. */
-async function simulateSeeds(copy: string, count: number, isOfTasks: boolean): Promise<Finding> {
+async function simulateSeeds(copy: string, count: number, kind: SimulationKind): Promise<Finding> {
   const child = spawn(
     process.execPath,
-    [
-      join(copy, 'test/mutants/hunt.ts'),
-      String(FIRST_SEED),
-      String(count),
-      isOfTasks ? 'tasks' : 'executions',
-    ],
+    [join(copy, 'test/mutants/hunt.ts'), String(FIRST_SEED), String(count), kind],
     { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const closed = once(child, 'close')

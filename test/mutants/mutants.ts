@@ -1,12 +1,16 @@
 /** The planted bugs: each must be caught by a suite of this repository. Patches lie beside this file, by name. */
+import type { SimulationKind } from '../simulation/seed-pool.ts'
+
 export interface Mutant {
   readonly name: string
+  /** Name of its patch, if another suite catches the same bug. Default: its own. */
+  readonly patch?: string
   /** What is broken, for people. */
   readonly what: string
   /** Seeds of the simulation that may be needed. */
   readonly seeds: number
-  /** It shows itself in the simulation of tasks. */
-  readonly isOfTasks?: true
+  /** Default: it shows itself in the simulation of executions. */
+  readonly kind?: SimulationKind
   /** It shows itself in this test file, not in the simulation. */
   readonly suite?: string
 }
@@ -101,49 +105,49 @@ export const mutants: readonly Mutant[] = [
     name: 'start-tasks-before-commit',
     what: 'tasks run before the commit of their enqueueing',
     seeds: 10,
-    isOfTasks: true,
+    kind: 'tasks',
   },
   {
     name: 'forget-that-a-task-left',
     what: 'a page of what waits wins over the end of a task that came while it was read',
     seeds: 60,
-    isOfTasks: true,
+    kind: 'tasks',
   },
   {
     name: 'act-on-a-task-as-it-was-read',
     what: 'a call changes a task as the store had it, whatever another call has done meanwhile',
     seeds: 300,
-    isOfTasks: true,
+    kind: 'tasks',
   },
   {
     name: 'rekey-drops-a-task',
     what: 'when the settings of a queue have changed, one task of each page is not moved',
     seeds: 20,
-    isOfTasks: true,
+    kind: 'tasks',
   },
   {
     name: 'move-a-task-that-runs',
     what: 'a change of settings puts tasks that run among those that wait',
     seeds: 40,
-    isOfTasks: true,
+    kind: 'tasks',
   },
   {
     name: 'move-before-the-commit',
     what: 'after a change of settings the store is read before all that waits is there',
     seeds: 60,
-    isOfTasks: true,
+    kind: 'tasks',
   },
   {
     name: 'name-two-moves-alike',
     what: 'a change that takes another one back puts tasks into the lanes that it empties',
     seeds: 60,
-    isOfTasks: true,
+    kind: 'tasks',
   },
   {
     name: 'forget-a-pause',
     what: 'after a restart a queue that was paused at run time goes on',
     seeds: 60,
-    isOfTasks: true,
+    kind: 'tasks',
   },
   {
     name: 'let-two-claim-a-seat',
@@ -185,7 +189,35 @@ export const mutants: readonly Mutant[] = [
     name: 'leak-a-slot',
     what: 'the end of some tasks frees no slot',
     seeds: 20,
-    isOfTasks: true,
+    kind: 'tasks',
+  },
+  {
+    name: 'accept-a-stale-token-over-a-network',
+    patch: 'accept-a-stale-token',
+    what: 'the token of a dispatch stays good after its end was told',
+    seeds: 20,
+    kind: 'dispatch',
+  },
+  {
+    name: 'leak-a-credit-over-a-network',
+    patch: 'leak-a-credit',
+    what: 'a report that crosses an abort does not free the place of the task',
+    seeds: 20,
+    kind: 'dispatch',
+  },
+  {
+    name: 'lose-the-tasks-of-a-worker-that-dies',
+    patch: 'lose-the-tasks-of-a-lost-worker',
+    what: 'the tasks of a worker that is gone do not wait again',
+    seeds: 20,
+    kind: 'dispatch',
+  },
+  {
+    name: 'forget-which-tasks-kill-workers',
+    patch: 'forget-how-many-workers-died',
+    what: 'a task that kills workers is given to one after the other',
+    seeds: 20,
+    kind: 'dispatch',
   },
   {
     name: 'accept-a-stale-token',

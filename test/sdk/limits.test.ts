@@ -26,6 +26,7 @@ test('the defaults are those of the documentation', () => {
     historyEvents: 100_000,
     pendingOperations: 10_000,
     queuedSignals: 10_000,
+    humanTaskChanges: 1000,
     childDepth: 50,
     idBytes: 512,
   })

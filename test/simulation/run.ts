@@ -1,26 +1,31 @@
 // `npm run sim`: simulates seeds, and says which of them break a promise.
 //
-//   npm run sim -- --seeds 1000 --seed 1      seeds 1 to 1000
-//   npm run sim -- --seed 17 --trace          one seed, with everything that happens in it
+//   npm run sim -- --seeds 1000 --seed 1                  seeds 1 to 1000
+//   npm run sim -- --seed 17 --trace                      one seed, with everything that happens in it
+//   npm run sim -- --dispatch --messages 10000000         workers over a network, until so many messages were sent
 
 import { parseArgs } from 'node:util'
-import { simulateSeeds } from './seed-pool.ts'
-import { EVENTS_PER_SEED, type SimulationReport, simulate } from './simulate.ts'
-import { addReport, noTotals, type Totals } from './totals.ts'
+import { addDispatchReport, FAULTS, noDispatchTotals } from './dispatch/dispatch-totals.ts'
+import { MESSAGES_PER_SEED, simulateDispatch } from './dispatch/simulate-dispatch.ts'
+import { type SimulationKind, type SimulationReports, simulateSeeds } from './seed-pool.ts'
+import { EVENTS_PER_SEED, simulate } from './simulate.ts'
+import { addReport, noTotals } from './totals.ts'
 
 const HELP = `Simulates engine and store under seeded faults, and checks every seed.
 
 usage: npm run sim -- [options]
 
-  --seeds N     how many seeds (default 100; 1 with --trace)
-  --seed S      the first seed (default 1)
-  --threads N   threads (default: one per core)
-  --tasks       clients enqueue tasks, instead of starting executions
-  --trace       print what happens, seed by seed, on this thread
-  --json        print one JSON line per seed, and one for all of them
-  --help        this text
+  --seeds N      how many seeds (default 100; 1 with --trace)
+  --seed S       the first seed (default 1)
+  --threads N    threads (default: one per core)
+  --tasks        clients enqueue tasks, instead of starting executions
+  --dispatch     tasks run on workers in other processes, over a network with faults
+  --messages N   with --dispatch: as many seeds as it takes for N messages
+  --trace        print what happens, seed by seed, on this thread
+  --json         print one JSON line per seed, and one for all of them
+  --help         this text
 
-A seed has at least ${EVENTS_PER_SEED} journal events and faults. Exit code 1: a seed broke a promise.`
+A seed has at least ${EVENTS_PER_SEED} journal events and faults, or ${MESSAGES_PER_SEED} messages. Exit code 1: a seed broke a promise.`
 
 const { values } = parseArgs({
   options: {
@@ -28,20 +33,35 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     threads: { type: 'string' },
     tasks: { type: 'boolean', default: false },
+    dispatch: { type: 'boolean', default: false },
+    messages: { type: 'string' },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
+const kind: SimulationKind = values.dispatch ? 'dispatch' : values.tasks ? 'tasks' : 'executions'
+
+type Row = readonly [name: string, value: string | number]
+
+interface Sums<Report> {
+  readonly all: { readonly seeds: number; readonly failed: readonly number[] }
+  readonly add: (report: Report) => void
+  readonly rows: (tookMs: number) => readonly Row[]
+}
+
+function usage(text: string): never {
+  console.error(`sim: ${text}`)
+  process.exit(2)
+}
 
 function wholeNumber(name: string, text: string, least: number): number {
   const value = Number(text)
   if (Number.isSafeInteger(value) && value >= least) return value
-  console.error(`sim: --${name} is '${text}', not a whole number of ${least} or more`)
-  process.exit(2)
+  return usage(`--${name} is '${text}', not a whole number of ${least} or more`)
 }
 
-function show(report: SimulationReport): void {
+function show(report: SimulationReports[SimulationKind]): void {
   if (values.json) {
     console.log(JSON.stringify(report))
     return
@@ -50,38 +70,93 @@ function show(report: SimulationReport): void {
   clearProgress()
   console.log(`seed ${report.seed} FAILED, trace ${report.hash}:`)
   for (const violation of report.violations) console.log(`  ${violation}`)
-  const tasks = values.tasks ? ' --tasks' : ''
-  console.log(`  repeat it with: npm run sim --${tasks} --seed ${report.seed} --trace`)
+  const option = kind === 'executions' ? '' : ` --${kind}`
+  console.log(`  repeat it with: npm run sim --${option} --seed ${report.seed} --trace`)
 }
 
-function showProgress(totals: Totals, count: number): void {
+function showProgress(seeds: number, count: number, failed: number): void {
   if (values.json || !process.stderr.isTTY) return
-  process.stderr.write(`\r${totals.seeds} of ${count} seeds, ${totals.failed.length} failed `)
+  process.stderr.write(`\r${seeds} of ${count} seeds, ${failed} failed `)
 }
 
 function clearProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
 }
 
-function showTotals(totals: Totals, tookMs: number): void {
-  if (values.json) {
-    console.log(JSON.stringify({ ...totals, tookMs: Math.round(tookMs) }))
-    return
+const hours = (ms: number): Row => ['simulated hours', (ms / 3_600_000).toFixed(1)]
+
+function sumsOfEvents(): Sums<SimulationReports['executions']> {
+  const all = noTotals()
+  return {
+    all,
+    add: (report) => addReport(all, report),
+    rows: () => [
+      ['journal events', all.events],
+      ['faults', all.faults],
+      ['seeds that hit work in flight', all.seedsHit],
+      hours(all.simulatedMs),
+      ...Object.entries(all.counters),
+    ],
   }
+}
+
+function sumsOfMessages(): Sums<SimulationReports['dispatch']> {
+  const all = noDispatchTotals()
+  return {
+    all,
+    add: (report) => addDispatchReport(all, report),
+    rows: (tookMs) => [
+      hours(all.simulatedMs),
+      ...Object.entries(all.counters),
+      ['messages per second', Math.round((all.counters.messages / tookMs) * 1000)],
+      ['faults that never happened', FAULTS.filter((name) => all.counters[name] === 0).join() || 0],
+    ],
+  }
+}
+
+async function simulateAll<K extends SimulationKind>(
+  kind: K,
+  sums: Sums<SimulationReports[K]>,
+  traced: (seed: number) => Promise<SimulationReports[K]>,
+): Promise<void> {
+  const first = wholeNumber('seed', values.seed, 0)
+  const enough =
+    values.messages === undefined
+      ? values.trace
+        ? '1'
+        : '100'
+      : String(Math.ceil(wholeNumber('messages', values.messages, 1) / MESSAGES_PER_SEED))
+  const count = wholeNumber('seeds', values.seeds ?? enough, 1)
+  const startedAtMs = performance.now()
+  const onReport = (report: SimulationReports[K]): void => {
+    sums.add(report)
+    show(report)
+    showProgress(sums.all.seeds, count, sums.all.failed.length)
+  }
+  if (values.trace) {
+    Error.stackTraceLimit = 0
+    for (let seed = first; seed < first + count; seed++) onReport(await traced(seed))
+  } else {
+    const threads = values.threads === undefined ? {} : { threads: wholeNumber('threads', values.threads, 1) }
+    await simulateSeeds({ kind, first, count, onReport, ...threads })
+  }
+  const tookMs = performance.now() - startedAtMs
+  if (values.json) console.log(JSON.stringify({ ...sums.all, tookMs: Math.round(tookMs) }))
+  else showTotals(sums, tookMs)
+  if (sums.all.failed.length > 0) process.exitCode = 1
+}
+
+function showTotals<R>({ all, rows }: Sums<R>, tookMs: number): void {
   clearProgress()
-  const { seeds, failed, events, faults, simulatedMs, counters, seedsHit } = totals
-  const rows: [string, string | number][] = [
+  const { seeds, failed } = all
+  const shown: readonly Row[] = [
     ['seeds', seeds],
     ['failed', failed.length === 0 ? 0 : `${failed.length}: ${failed.join(' ')}`],
-    ['journal events', events],
-    ['faults', faults],
-    ['seeds that hit work in flight', seedsHit],
-    ['simulated hours', (simulatedMs / 3_600_000).toFixed(1)],
-    ...Object.entries(counters),
+    ...rows(tookMs),
     ['seconds', (tookMs / 1000).toFixed(1)],
   ]
-  const width = Math.max(...rows.map(([name]) => name.length))
-  for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`)
+  const width = Math.max(...shown.map(([name]) => name.length))
+  for (const [name, value] of shown) console.log(`${name.padEnd(width)}  ${value}`)
 }
 
 async function main(): Promise<void> {
@@ -89,25 +164,13 @@ async function main(): Promise<void> {
     console.log(HELP)
     return
   }
-  const first = wholeNumber('seed', values.seed, 0)
-  const count = wholeNumber('seeds', values.seeds ?? (values.trace ? '1' : '100'), 1)
-  const totals = noTotals()
-  const startedAtMs = performance.now()
-  const onReport = (report: SimulationReport): void => {
-    addReport(totals, report)
-    show(report)
-    showProgress(totals, count)
-  }
-  if (values.trace) {
-    Error.stackTraceLimit = 0
-    for (let seed = first; seed < first + count; seed++)
-      onReport(await simulate(seed, { isOfTasks: values.tasks, print: (line) => console.log(line) }))
-  } else {
-    const threads = values.threads === undefined ? {} : { threads: wholeNumber('threads', values.threads, 1) }
-    await simulateSeeds({ first, count, onReport, isOfTasks: values.tasks, ...threads })
-  }
-  showTotals(totals, performance.now() - startedAtMs)
-  if (totals.failed.length > 0) process.exitCode = 1
+  if (values.dispatch && values.tasks) usage('--tasks and --dispatch exclude each other')
+  if (values.messages !== undefined && kind !== 'dispatch') usage('--messages goes with --dispatch')
+  const print = (line: string): void => console.log(line)
+  if (kind === 'dispatch')
+    await simulateAll(kind, sumsOfMessages(), (seed) => simulateDispatch(seed, { print }))
+  else
+    await simulateAll(kind, sumsOfEvents(), (seed) => simulate(seed, { isOfTasks: kind === 'tasks', print }))
 }
 
 await main()

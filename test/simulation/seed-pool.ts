@@ -1,18 +1,28 @@
 /** Simulates many seeds on several threads, each seed on one. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import type { DispatchReport } from './dispatch/simulate-dispatch.ts'
 import type { SimulationReport } from './simulate.ts'
 
-export interface SeedsOptions {
+/** What is simulated, and what is said of a seed. */
+export interface SimulationReports {
+  readonly executions: SimulationReport
+  readonly tasks: SimulationReport
+  /** Workers in other processes, over a network. */
+  readonly dispatch: DispatchReport
+}
+
+export type SimulationKind = keyof SimulationReports
+
+export interface SeedsOptions<K extends SimulationKind> {
+  readonly kind: K
   readonly first: number
   readonly count: number
   /** Default: one per core. */
   readonly threads?: number
   /** Every so many seeds one is run twice, and its traces are compared. */
   readonly repeatEvery?: number
-  readonly onReport: (report: SimulationReport) => void
-  /** Tasks instead of executions. Default false. */
-  readonly isOfTasks?: boolean
+  readonly onReport: (report: SimulationReports[K]) => void
   /** No further seeds are begun. */
   readonly isEnough?: () => boolean
 }
@@ -20,11 +30,11 @@ export interface SeedsOptions {
 export interface SeedRequest {
   readonly seed: number
   readonly isRepeated: boolean
-  readonly isOfTasks: boolean
+  readonly kind: SimulationKind
 }
 
-export async function simulateSeeds(options: SeedsOptions): Promise<void> {
-  const { first, count, repeatEvery = 50, onReport, isEnough, isOfTasks = false } = options
+export async function simulateSeeds<K extends SimulationKind>(options: SeedsOptions<K>): Promise<void> {
+  const { kind, first, count, repeatEvery = 50, onReport, isEnough } = options
   const threads = Math.min(options.threads ?? availableParallelism(), count)
   let next = first
   const lane = (): Promise<void> =>
@@ -40,9 +50,9 @@ export async function simulateSeeds(options: SeedsOptions): Promise<void> {
         }
         const seed = next++
         const isRepeated = (seed - first) % repeatEvery === 0
-        worker.postMessage({ seed, isRepeated, isOfTasks } satisfies SeedRequest)
+        worker.postMessage({ seed, isRepeated, kind } satisfies SeedRequest)
       }
-      worker.on('message', (report: SimulationReport) => {
+      worker.on('message', (report: SimulationReports[K]) => {
         onReport(report)
         give()
       })

@@ -1,15 +1,22 @@
 /** A thread of the pool: simulates the seeds that it is given. */
 import { parentPort } from 'node:worker_threads'
-import type { SeedRequest } from './seed-pool.ts'
-import { type SimulationReport, simulate } from './simulate.ts'
+import { simulateDispatch } from './dispatch/simulate-dispatch.ts'
+import type { SeedRequest, SimulationKind, SimulationReports } from './seed-pool.ts'
+import { simulate } from './simulate.ts'
 
 // Failures are journaled with their stacks; without frames they are the same on each machine, and cheaper.
 Error.stackTraceLimit = 0
 
-async function reportOf({ seed, isRepeated, isOfTasks }: SeedRequest): Promise<SimulationReport> {
-  const report = await simulate(seed, { isOfTasks })
+type Report = SimulationReports[SimulationKind]
+
+function simulated(seed: number, kind: SimulationKind): Promise<Report> {
+  return kind === 'dispatch' ? simulateDispatch(seed) : simulate(seed, { isOfTasks: kind === 'tasks' })
+}
+
+async function reportOf({ seed, isRepeated, kind }: SeedRequest): Promise<Report> {
+  const report = await simulated(seed, kind)
   if (!isRepeated) return report
-  const again = await simulate(seed, { isOfTasks })
+  const again = await simulated(seed, kind)
   if (again.hash === report.hash) return report
   const violation = `the same seed gave two traces: ${report.hash} and ${again.hash}`
   return { ...report, violations: [...report.violations, violation] }

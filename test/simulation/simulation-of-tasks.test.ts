@@ -14,7 +14,7 @@ describe('simulation of tasks under seeded faults', () => {
     await simulateSeeds({
       first: 1,
       count: SEEDS,
-      isOfTasks: true,
+      kind: 'tasks',
       onReport: (report) => {
         addReport(totals, report)
         if (report.violations.length > 0) failed.push(report)

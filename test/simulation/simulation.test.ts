@@ -18,6 +18,7 @@ describe('simulation of engine and store under seeded faults', () => {
     const totals = noTotals()
     const failed: SimulationReport[] = []
     await simulateSeeds({
+      kind: 'executions',
       first: 1,
       count: SEEDS,
       onReport: (report) => {

@@ -93,10 +93,11 @@ function storePlan(seed: number, hasFaults: boolean): FaultPlan {
   const plan = faultPlan(seed)
   const crash = {} as Record<CrashSite, number>
   for (const site of CRASH_SITES) crash[site] = 0
-  const { late, lostAck, overtaken, lost, stall, fenced, settleError } = plan.rates
-  const none = { failed: 0, refused: 0, readStall: 0, close: 0 }
+  const { late, lostAck, overtaken, lost, stall, fenced } = plan.rates
+  // A disk that fails, or a fence that is not answered for long, stops the engine: nobody starts it again here.
+  const none = { failed: 0, refused: 0, readStall: 0, close: 0, settleError: 0 }
   const rates = hasFaults
-    ? { ...none, late, lostAck, overtaken, lost, stall, fenced, settleError }
-    : { ...none, late: 0, lostAck: 0, overtaken: 0, lost: 0, stall: 0, fenced: 0, settleError: 0 }
+    ? { ...none, late, lostAck, overtaken, lost, stall, fenced }
+    : { ...none, late: 0, lostAck: 0, overtaken: 0, lost: 0, stall: 0, fenced: 0 }
   return { ...plan, rates: { crash, ...rates }, latencyMs: Math.min(plan.latencyMs, 2) }
 }

@@ -14,7 +14,7 @@ import { DispatchWorld } from './dispatch-world.ts'
 import { WorkerProcesses } from './worker-processes.ts'
 
 /** Messages of a seed, at least. */
-export const MESSAGES_PER_SEED = 20_000
+export const MESSAGES_PER_SEED = 10_000
 /** Faults stop after this share of them. */
 const FAULTY_SHARE = 0.8
 const PHASE_LIMIT_MS = 4 * 3_600_000
