@@ -13,9 +13,13 @@ const DRAFT = '2020-12'
 export function jsonCheck(schema: Json): JsonCheck {
   if (typeof schema !== 'boolean' && (typeof schema !== 'object' || schema === null || Array.isArray(schema)))
     throw new Error('a JSON Schema is an object')
-  const parsed = schema as Schema | boolean
+  // The library leaves marks in it.
+  const parsed = structuredClone(schema) as Schema | boolean
   const validator = new Validator(parsed, DRAFT, false)
-  if (typeof parsed === 'object') assertReferences(parsed)
+  if (typeof parsed === 'object') {
+    assertReferences(parsed)
+    assertPatterns(schema)
+  }
   return (value) => {
     const { valid, errors } = validator.validate(value)
     if (valid) return undefined
@@ -23,6 +27,19 @@ export function jsonCheck(schema: Json): JsonCheck {
     const error = errors.at(-1)
     const path = error?.instanceLocation.replace(/^#\/?/, '') ?? ''
     return `${path === '' ? 'the whole' : path}: ${error?.error ?? 'does not fit the schema'}`
+  }
+}
+
+/** The library would compile them when a value comes, and throw then. */
+function assertPatterns(schema: Json): void {
+  if (typeof schema !== 'object' || schema === null) return
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (keyword === 'pattern' && typeof value === 'string') new RegExp(value, 'u')
+    if (keyword === 'patternProperties' && typeof value === 'object' && value !== null)
+      for (const pattern of Object.keys(value)) new RegExp(pattern, 'u')
+    // Values are not schemas.
+    if (keyword !== 'const' && keyword !== 'enum' && keyword !== 'default' && keyword !== 'examples')
+      assertPatterns(value)
   }
 }
 

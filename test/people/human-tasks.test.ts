@@ -1,7 +1,7 @@
 /** Human tasks of one person, as workflow code and people see them. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { workflow } from '../../src/index.ts'
+import { signal, workflow } from '../../src/index.ts'
 import {
   ann,
   asking,
@@ -203,6 +203,50 @@ describe('a human task', () => {
       'eve returned',
       'completed by bob',
     ])
+  })
+})
+
+describe('lending', () => {
+  test('what is lent comes back to the lender, whoever had it in between', async () => {
+    await using engine = await engineOf()
+    const { people } = engine
+    const execution = await engine.start(asking, question)
+    const id = await openTask(people)
+    await people.claim(id, ann)
+    await people.delegate(id, ann, 'eve', { returns: true })
+    await people.delegate(id, 'eve', 'joe')
+    await assert.rejects(people.release(id, 'joe'), failsWith('HUMAN_TASK_CONFLICT', /lent by ann/))
+    await people.complete(id, 'joe', { data: 1 })
+    const { status, seats } = await people.describe(id)
+    assert.deepEqual([status, seats[0]?.holder], ['open', 'ann'])
+    await people.complete(id, ann)
+    assert.deepEqual(await execution.result(), { data: 1, by: 'ann', comment: undefined })
+    assert.equal((await people.describe(id)).decisions[0]?.preparedBy, 'joe')
+  })
+})
+
+describe('beside other things', () => {
+  const hello = signal<number>('hello')
+  const racing = workflow({
+    name: 'racing',
+    run: async (ctx) => {
+      const asked = ctx.humanTask(question)
+      const first = await Promise.race([asked, ctx.waitFor(hello)])
+      await ctx.waitFor(hello)
+      return first
+    },
+  })
+
+  test('a request id of a signal is not one of a person; who lost a race may be rejected', async () => {
+    await using engine = await engineOf({ workflows: [racing] })
+    const { people } = engine
+    const execution = await engine.start(racing)
+    const id = await openTask(people)
+    await execution.signal(hello, 1, { requestId: 'same' })
+    await people.reject(id, ann, { requestId: 'same' })
+    assert.equal((await people.describe(id)).status, 'rejected')
+    await execution.signal(hello, 2)
+    assert.equal(await execution.result(), 1)
   })
 })
 
@@ -414,52 +458,5 @@ describe('the end of what waits for it', () => {
     await people.complete(id, bob)
     assert.equal((await execution.result()).by, 'bob')
     assert.deepEqual(await changesOf(people, id), ['opened', 'rejected by ann', 'opened', 'completed by bob'])
-  })
-})
-
-describe('asking', () => {
-  test('explain and describe of the execution say who it waits for', async () => {
-    await using engine = await engineOf()
-    const { people } = engine
-    const execution = await engine.start(asking, { ...question, name: 'check', dueIn: '1h' })
-    const id = await openTask(people)
-    const { sentence, reason } = await execution.explain()
-    assert.equal(reason, 'human')
-    assert.equal(
-      sentence,
-      `it waits for human task check (${id}): claimed by nobody in group finance, due 2026-11-26T10:00:00.000Z`,
-    )
-    await people.claim(id, ann)
-    assert.match((await execution.explain()).sentence, /claimed by ann/)
-    const { pending } = await execution.describe()
-    assert.deepEqual(pending[0]?.humanTaskId, id)
-  })
-
-  test('unknown ids and those of other namespaces are not found', async () => {
-    await using engine = await engineOf()
-    await engine.start(asking, question, { id: 'x' })
-    const id = await openTask(engine.people)
-    const found = failsWith('HUMAN_TASK_NOT_FOUND')
-    await assert.rejects(engine.people.describe('nonsense'), found)
-    await assert.rejects(engine.people.describe(id.replace(/1$/, '2')), found)
-    await assert.rejects(engine.people.claim(id.replace(/1$/, '2'), ann), found)
-    await assert.rejects(engine.people.history(`${id.slice(0, 26).replace(/.$/, 'Z')}-1`), found)
-  })
-
-  test('wrong options are said before anything is recorded', async () => {
-    await using engine = await engineOf()
-    const refused = async (options: object, message: RegExp) => {
-      const execution = await engine.start(asking, options as never)
-      await assert.rejects(execution.result(), message)
-    }
-    await refused({ title: '', candidateUsers: ['a'] }, /title is empty/)
-    await refused({ title: 'x' }, /nobody could do it/)
-    await refused({ ...question, priorty: 3 }, /no option 'priorty'/)
-    await refused({ ...question, priority: 10 }, /priority is 10/)
-    await refused({ ...question, onDue: 'expire' }, /needs dueIn/)
-    await refused({ ...question, name: 'x', fourEyes: 'x' }, /fourEyes has the name of the task itself/)
-    await refused({ ...question, escalate: { after: '1h', group: ['a'] } }, /no option 'group'/)
-    await refused({ ...question, form: 'text' }, /no schema/)
-    assert.deepEqual((await engine.people.list()).tasks, [])
   })
 })

@@ -26,9 +26,17 @@ export class HumanForms {
       throw new PerdureError('HUMAN_TASK_DATA_INVALID', `the form of '${spec.title}' is not filled in`)
     }
     const value = plainJson(decodePayload(data))
-    const wrong = form === undefined ? undefined : this.#checkOf(form)(value)
+    const wrong = form === undefined ? undefined : this.#wrongIn(form, value)
     if (wrong !== undefined)
       throw new PerdureError('HUMAN_TASK_DATA_INVALID', `the form of '${spec.title}', ${wrong}`)
+  }
+
+  #wrongIn(form: Json, value: Json): string | undefined {
+    try {
+      return this.#checkOf(form)(value)
+    } catch (error) {
+      throw new PerdureError('HUMAN_TASK_DATA_INVALID', 'the form itself is wrong', { cause: error })
+    }
   }
 
   #checkOf(form: Json): JsonCheck {

@@ -3,7 +3,9 @@
  *
  * A human task is looked up within the namespace of the caller: that of another one looks like one that is missing.
  */
+
 import type { PendingHuman } from '../../core/execution/human/human-state.ts'
+import { hasHumanRequest } from '../../core/execution/request-ids.ts'
 import { type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 import type { SequencedEvent } from '../../protocol/event.ts'
 import { type Actor, type HumanAction, partsOfHumanTaskId } from '../../protocol/human-task.ts'
@@ -87,7 +89,7 @@ export class PeopleCalls implements PeoplePort {
     const rejected = await this.#with(place, (execution) => {
       const task = openTask(execution, place)
       // What was done already is not held against anything again.
-      if (task !== undefined && execution.state.requestIds?.has(requestId) !== true)
+      if (task !== undefined && !hasHumanRequest(execution.state, requestId))
         this.#forms.check(task, actor, action)
       const refusal = this.#engine.transitions.apply(execution, {
         type: 'human',

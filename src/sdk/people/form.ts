@@ -1,4 +1,6 @@
 /** Forms of human tasks: a JSON Schema, or a schema of a library that can say itself as one. */
+
+import { jsonCheck } from '../../platform/json-schema.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { isJson, type Json } from '../../protocol/json.ts'
 import type { StandardSchema } from '../standard-schema.ts'
@@ -26,9 +28,28 @@ export function isFormSchema(form: Form): form is FormSchema {
   return '~standard' in form
 }
 
+/** Of each form, once: what it says of itself. */
+const known = new WeakMap<Form, Json>()
+
 /** @throws PerdureError `ARGUMENT_INVALID` */
 export function jsonSchemaOf(form: Form, call: string): Json {
-  if (typeof form !== 'object' && typeof form !== 'function')
+  const before = typeof form === 'object' ? known.get(form) : undefined
+  if (before !== undefined) return before
+  const schema = saidSchema(form, call)
+  try {
+    jsonCheck(schema)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new PerdureError('ARGUMENT_INVALID', `${call}: the form is no JSON Schema: ${why}`, {
+      cause: error,
+    })
+  }
+  known.set(form, schema)
+  return schema
+}
+
+function saidSchema(form: Form, call: string): Json {
+  if ((typeof form !== 'object' && typeof form !== 'function') || form === null)
     throw new PerdureError('ARGUMENT_INVALID', `${call}: the form is no schema`)
   if (!isFormSchema(form)) {
     if (!isJson(form) || Array.isArray(form))

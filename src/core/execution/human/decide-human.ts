@@ -8,6 +8,7 @@
 import { isClosed } from '../../../protocol/execution-status.ts'
 import { type HumanAction, humanTaskId } from '../../../protocol/human-task.ts'
 import { type Circumstances, type Command, type Decision, NOTHING, rejected } from '../decision.ts'
+import { hasHumanRequest } from '../request-ids.ts'
 import type { ExecutionState } from '../state.ts'
 import { decideApprover } from './decide-approver.ts'
 import { decideSeat } from './decide-seat.ts'
@@ -23,7 +24,7 @@ export function decideHuman(
   { op, actor, action, requestId }: Extract<Command, { type: 'human' }>,
   { now: at, limits }: Circumstances,
 ): Decision {
-  if (state.requestIds?.has(requestId) === true) return NOTHING
+  if (hasHumanRequest(state, requestId)) return NOTHING
   const pending = state.ops.get(op)
   if (isClosed(state.status) || pending?.kind !== 'human')
     return rejected('HUMAN_TASK_CONFLICT', `human task ${humanTaskId(state.runId, op)} has ended`)
@@ -76,8 +77,8 @@ function decideClaim(on: HumanCase): Decision {
 function decideRelease(on: HumanCase): Decision {
   const seat = heldSeat(on.pending, on.actor.user)
   if (seat === undefined) return conflict(on, `is not claimed by ${on.actor.user}`)
-  const giver = seat.handOvers.at(-1)
-  if (giver?.isLent === true) return conflict(on, `was lent by ${giver.from}: send it back`)
+  const lender = seat.handOvers.findLast(({ isLent }) => isLent)
+  if (lender !== undefined) return conflict(on, `was lent by ${lender.from}: send it back`)
   if (seat.users.length === 0 && seat.groups.length === 0)
     return conflict(on, 'has no other candidates: delegate it, or transfer it')
   return changed(on, { kind: 'released', seat: seat.number })

@@ -35,7 +35,8 @@ export function decideSeat(on: HumanCase, action: Deciding): Decision {
   const refused = held === undefined ? refusedSeat(on, by) : refusedByFourEyes(on, by)
   if (refused !== undefined) return refused
   const comment = action.comment === undefined ? {} : { comment: action.comment }
-  if (seat.handOvers.at(-1)?.isLent === true) {
+  // Whoever it was given to since, he works for the lender.
+  if (seat.handOvers.some(({ isLent }) => isLent)) {
     const data = action.data === undefined ? {} : { data: action.data }
     return changed(on, { kind: 'returned', seat: seat.number, verdict, ...data, ...comment })
   }

@@ -1,6 +1,6 @@
 /** What the events of human tasks make of the state of their execution. */
 import type { HumanTaskChanged, HumanTaskClosed, HumanTaskOpened } from '../../../protocol/event.ts'
-import { rememberRequest } from '../request-ids.ts'
+import { rememberHumanRequest } from '../request-ids.ts'
 import type { ExecutionState, PeopleRecord } from '../state.ts'
 import { changeHuman, openedHuman } from './human-state.ts'
 
@@ -8,7 +8,7 @@ export function evolveHuman(
   state: ExecutionState,
   event: HumanTaskOpened | HumanTaskChanged | HumanTaskClosed,
 ): void {
-  if ('requestId' in event && event.requestId !== undefined) rememberRequest(state, event.requestId)
+  if ('requestId' in event && event.requestId !== undefined) rememberHumanRequest(state, event.requestId)
   switch (event.type) {
     case 'human-task-opened':
       state.ops.set(event.op, openedHuman(event))

@@ -205,7 +205,8 @@ function changeSeat(pending: PendingHuman, seat: Seat, change: SeatChange, by: s
         ...(data === undefined ? {} : { data }),
         ...(comment === undefined ? {} : { comment }),
       }
-      seat.holder = seat.handOvers.pop()?.from
+      const lent = seat.handOvers.findLastIndex(({ isLent }) => isLent)
+      seat.holder = seat.handOvers.splice(Math.max(0, lent))[0]?.from
       seat.hasActed = false
       return
     }
