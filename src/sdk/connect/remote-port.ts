@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { WebSocket } from 'ws'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { watchPulse } from '../../platform/peer-pulse.ts'
 import {
   CLIENT_METHODS,
   CLIENT_PROTOCOL,
@@ -25,6 +26,8 @@ import type { TaskReply, TaskRequest } from '../../protocol/task-port.ts'
 export interface RemotePortOptions {
   readonly url: string
   readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
+  /** Between two pings: a connection that is silent for three of them is lost. Default 10,000 ms. */
+  readonly heartbeatMs?: number
 }
 
 interface OpenCall extends ClientCall {
@@ -33,6 +36,7 @@ interface OpenCall extends ClientCall {
   readonly reject: (error: Error) => void
 }
 
+const HEARTBEAT_MS = 10_000
 const RETRY_FIRST_MS = 50
 const RETRY_MOST_MS = 5000
 /** Tasks of one call: the frame must not become too large. */
@@ -174,11 +178,20 @@ export class RemotePort {
   }
 
   #connect(): void {
-    const { url, warn } = this.#options
-    const socket = new WebSocket(url, [CLIENT_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
+    const { url, warn, heartbeatMs = HEARTBEAT_MS } = this.#options
+    const socket = new WebSocket(url, [CLIENT_PROTOCOL], {
+      perMessageDeflate: false,
+      maxPayload: 0,
+      handshakeTimeout: 2 * heartbeatMs,
+    })
+    let stopPulse = (): void => {}
     this.#socket = socket
     socket.on('open', () => {
       this.#failures = 0
+      stopPulse = watchPulse(socket, {
+        heartbeatMs,
+        onSilent: (silentMs) => warn('the engine is silent', { url, silentMs }),
+      })
       const out = new OutgoingMessages<ClientCall | ClientCancel>(socket)
       this.#out = out
       for (const { id, method, args } of this.#calls.values()) out.send({ id, method, args })
@@ -186,7 +199,10 @@ export class RemotePort {
     })
     socket.on('message', (data) => this.#onFrame(String(data)))
     socket.on('error', (error) => warn('no connection to the engine', { url, error }))
-    socket.on('close', () => this.#onClosed())
+    socket.on('close', () => {
+      stopPulse()
+      this.#onClosed()
+    })
   }
 
   #onFrame(frame: string): void {
