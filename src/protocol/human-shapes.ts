@@ -35,7 +35,11 @@ const time = number(0, 8.64e15)
 const seatNumber = integer(1)
 
 const people: Shape<People> = object({ users: names, groups: names })
-const seatSpec: Shape<SeatSpec> = object({ users: names, groups: names, assignee: optional(name) })
+const seatSpec: Shape<SeatSpec> = refined(
+  object({ users: names, groups: names, assignee: optional(name) }),
+  ({ users, groups, assignee }) =>
+    assignee === undefined && users.length + groups.length === 0 ? 'a seat that nobody can take' : undefined,
+)
 
 const rule = variant<ApprovalRule, 'kind'>('kind', {
   all: object({}),

@@ -2,6 +2,7 @@
 import { createBalancer } from '../core/balance/balancers.ts'
 import type { LoadBalancer, Random } from '../core/balance/load-balancer.ts'
 import { type FleetOptions, WorkerFleet } from '../core/balance/worker-fleet.ts'
+import { checkPartitions, partitionLimits } from '../core/queue/partition-limits.ts'
 import { policyOf } from '../core/queue/policies.ts'
 import type { SchedulingPolicy } from '../core/queue/policy.ts'
 import { checkLimits } from '../core/queue/queue-limits.ts'
@@ -26,6 +27,11 @@ export interface QueueSettings extends QueueLimits {
    * `{ name: 'round-robin', quantumMs: 50, weights: { gold: 3 } }`; or your own.
    */
   readonly policy?: PolicyName | PolicySetting | (() => SchedulingPolicy)
+  /**
+   * Parts that are ordered by themselves, 1 to 64. Default 1. All tasks of a key are in one part; of the limits that are
+   * not per key each part has its share. The order holds within a part.
+   */
+  readonly partitions?: number
   /** Tasks wait, none starts. Default false. */
   readonly paused?: boolean
   /**
@@ -67,6 +73,7 @@ export function queueDesigns(
   return {
     names: [...known.keys()],
     windowTasks,
+    partitionsOf: (name) => known.get(name)?.partitions ?? 1,
     of: (name, overrides) => designOf(known.get(name) ?? { name }, overrides, random),
   }
 }
@@ -82,6 +89,7 @@ function designOf(code: QueueSettings, overrides: QueueOverrides, random: Random
   const limits = defined({ concurrency, rate, keyConcurrency, keyRate })
   return {
     limits,
+    limitsOf: (partition) => partitionLimits(limits, partition, settings.partitions ?? 1),
     isPaused: paused,
     policyTag: tagOf(policy, limits),
     placesText: JSON.stringify([shownPolicy(policy), isKeyed(limits)]),
@@ -163,6 +171,7 @@ function defined<T extends object>(values: T): Defined<T> {
 function checkQueue(queue: QueueSettings): void {
   try {
     checkLimits(queue)
+    checkPartitions(queue.partitions ?? 1, queue)
     const { rank, flow } = made(queue.policy ?? 'fcfs').place({
       name: 'a',
       key: '',

@@ -14,6 +14,8 @@ import type { LiveTask } from './live-task.ts'
 /** What the settings of a queue come to: those that were changed at run time over those of code over the defaults. */
 export interface QueueDesign {
   readonly limits: QueueLimits
+  /** What a partition has of them. */
+  limitsOf(partition: number): QueueLimits
   readonly isPaused: boolean
   /** Stands for what the places of tasks follow from: with the same text they are the same. */
   readonly placesText: string
@@ -33,6 +35,7 @@ export interface QueueDesigns {
   readonly names: readonly string[]
   /** Waiting tasks of a queue in memory, about. */
   readonly windowTasks: number | undefined
+  partitionsOf(queue: string): number
   /** Throws `ARGUMENT_INVALID` for what makes no sense. */
   of(queue: string, overrides: QueueOverrides): QueueDesign
 }

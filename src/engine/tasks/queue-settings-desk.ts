@@ -89,7 +89,8 @@ export class QueueSettingsDesk {
     const nowMs = this.#options.clock.nowMs()
     for (const live of this.#options.queues()) {
       const { design, policyTag, pause } = this.fit(live.key)
-      const { limits, isPaused } = design
+      const { isPaused } = design
+      const limits = design.limitsOf(live.key.partition)
       const isMove = policyTag !== live.queue.policyTag
       const places = isMove ? { places: { policy: design.makePolicy(), policyTag } } : {}
       live.queue.change({ limits, isPaused, ...places }, [], nowMs)
@@ -188,7 +189,8 @@ export class QueueSettingsDesk {
   ): void {
     const nowMs = this.#options.clock.nowMs()
     const { queue, crew } = live
-    const { limits, isPaused } = after
+    const { isPaused } = after
+    const limits = after.limitsOf(live.key.partition)
     const lanes = policyTag === undefined ? [] : [...queue.backlog.lanes()].map(({ name }) => name.text)
     const running = [...this.#options.running()].filter((task) => task.queue === queue)
     const places = policyTag === undefined ? {} : { places: { policy: after.makePolicy(), policyTag } }

@@ -208,10 +208,16 @@ export class TaskCalls implements TaskPort {
     const { namespace, queue: name } = target
     const stored = tasks.settings.of(target)
     const { limits } = tasks.settings.design(target, stored.setting.overrides)
-    const live = tasks.queues.all().find(({ key }) => key.namespace === namespace && key.queue === name)
-    const explanation = whyQueueWaits(live, { name, limits, nowMs: clock.nowMs() })
+    const parts = tasks.queues
+      .all()
+      .filter(({ key }) => key.namespace === namespace && key.queue === name)
+      .toSorted((a, b) => b.queue.waiting - a.queue.waiting)
+    // Of several partitions the one in which the most wait says why.
+    const explanation = whyQueueWaits(parts[0], { name, limits, nowMs: clock.nowMs() })
+    const waiting = parts.reduce((sum, { queue }) => sum + queue.waiting, 0)
+    const running = parts.reduce((sum, { queue }) => sum + queue.limits.running, 0)
     await tasks.settings.durable(stored)
-    return explanation
+    return { ...explanation, waiting, running }
   }
 
   /** What was not recorded is recorded again, as a whole. */

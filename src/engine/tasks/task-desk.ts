@@ -9,6 +9,7 @@
  * 4. A task that runs or has changes that are not committed is in memory, and is not read: the store is behind. One that
  *    was changed while the store was read stays in memory until nobody reads.
  */
+import { textHash } from '../../core/balance/text-hash.ts'
 import { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
   cancelled,
@@ -196,7 +197,10 @@ export class TaskDesk {
     seq = this.nextNumber(),
   ): LiveTask {
     const nowMs = this.#options.clock.nowMs()
-    const head: TaskHead = { ...about, partition: 0, seq }
+    const partitions = this.#options.designs.partitionsOf(about.queue)
+    // All tasks of a key are in one partition; those without one go around.
+    const partition = partitions === 1 ? 0 : (spec.key === undefined ? seq : textHash(spec.key)) % partitions
+    const head: TaskHead = { ...about, partition, seq }
     const full: TaskSpec = { ...spec, enqueuedMs: nowMs }
     const record = enqueued(full, nowMs)
     const { queue } = this.queues.of(head)
@@ -337,7 +341,8 @@ export class TaskDesk {
 
   #make(key: QueueKey, nowMs: number): QueueParts & Pick<LiveQueue, 'pause'> {
     const { design, policyTag, pause } = this.settings.fit(key)
-    const { limits, isPaused } = design
+    const { isPaused } = design
+    const limits = design.limitsOf(key.partition)
     const { windowTasks } = this.#options.designs
     const options = { policy: design.makePolicy(), policyTag, limits, isPaused }
     const queue = new TaskQueue<LiveTask>(
