@@ -55,7 +55,7 @@ describe('a batch of texts', () => {
     await using _worker = await worker(engine, 'worker-1')
     const [book, , note] = await Promise.all(ended)
     assert.equal(done[0], 'note')
-    assert.deepEqual([note?.words, note?.yields], [6, 0])
+    assert.equal(note?.words, 6)
     assert.equal(book?.words, 20_100)
     assert.ok((book?.yields ?? 0) > 0, 'the book gave its place to others')
   })
