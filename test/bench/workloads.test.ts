@@ -109,10 +109,14 @@ describe('the benchmark', { concurrency: 3 }, () => {
   })
 
   test('recovery: open executions are finished, none is lost, no recorded step runs again', async () => {
-    const [result = {}] = await results('recovery', '--in-flight', '20')
-    assertFigures(result, [...COMMON, 'recoverySeconds'])
-    assert.ok(Number(result.openAtKill) > 0)
-    assert.deepEqual([result.lost, result.rerunRecordedSteps], [0, 0])
+    // On a busy machine all of them may have ended when the kill arrives.
+    for (let attempt = 1, openAtKill = 0; openAtKill === 0; attempt++) {
+      const [result = {}] = await results('recovery', '--in-flight', '20')
+      assertFigures(result, [...COMMON, 'recoverySeconds'])
+      assert.deepEqual([result.lost, result.rerunRecordedSteps], [0, 0])
+      openAtKill = Number(result.openAtKill)
+      assert.ok(openAtKill > 0 || attempt < 5, 'no kill found an open execution')
+    }
   })
 
   test('picks: every load balancer and every policy', async () => {
