@@ -29,7 +29,7 @@ import { openStore } from './open-store.ts'
 import { type QueueSettings, queueDesigns } from './queue-settings.ts'
 
 export interface EngineSettings {
-  /** `'memory'`, `'sqlite:PATH'`, or a store. */
+  /** `'memory'`, `'sqlite:PATH'`, `'postgres://USER@HOST:PORT/DATABASE'`, or a store. */
   readonly store: string | Store
   /**
    * Workflows whose code runs in this process; workers (`createWorker`) may have others. Default: none, and executions are
@@ -177,7 +177,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
   const designs = queueDesigns(settings.queues ?? [], { random, windowTasks: seams.taskWindow })
-  const store = await openStore(settings.store)
+  const store = await openStore(settings.store, logger)
   const { timerLookaheadMs, timerPageRows } = seams
   const engine = new Engine({
     store,

@@ -1,15 +1,21 @@
 /** Stores by name. */
+import type { Logger } from '../platform/logger.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { Store } from '../store/contract/store.ts'
 import { createMemoryStore } from '../store/memory/memory-store.ts'
+import { createPostgresStore } from '../store/postgres/postgres-store.ts'
+import { isPostgresUrl } from '../store/postgres/postgres-url.ts'
 import { createSqliteStore } from '../store/sqlite/sqlite-store.ts'
 
-export async function openStore(store: string | Store): Promise<Store> {
+/** `logger` is told what a store has to say while it waits for its database. */
+export async function openStore(store: string | Store, logger?: Logger): Promise<Store> {
   if (typeof store === 'object' && typeof store?.commit === 'function') return store
   if (typeof store !== 'string')
     throw new PerdureError('STORE_INVALID', 'createEngine({ store }) is no store')
   if (store === 'memory') return createMemoryStore()
   if (store.startsWith('sqlite:') && store.length > 'sqlite:'.length)
     return createSqliteStore(store.slice('sqlite:'.length))
+  if (isPostgresUrl(store))
+    return createPostgresStore(store, { exclusive: true, ...(logger === undefined ? {} : { logger }) })
   throw new PerdureError('STORE_INVALID', `'${store}' names no store`)
 }

@@ -5,8 +5,8 @@ import type { BatchRows } from './store-rows.ts'
 
 /** Data of its own, which outlives the stores opened on it. One store is open at a time. */
 export interface StoreFixture {
-  open(): Store
-  remove(): void
+  open(): Store | Promise<Store>
+  remove(): void | Promise<void>
 }
 
 export interface StoreTest {
@@ -18,3 +18,5 @@ export interface StoreTest {
 }
 
 export type DefineTest = (title: string, run: (t: StoreTest) => Promise<void>) => void
+
+export type CreateFixture = () => StoreFixture | Promise<StoreFixture>

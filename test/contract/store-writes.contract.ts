@@ -192,7 +192,7 @@ function describeClosing(storeTest: DefineTest): void {
       await write(rowsOfEveryKind(1), 78)
       const before = await contentOf(store, SOME_RUNS, SOME_KEYS)
       await store.close()
-      const again = fixture.open()
+      const again = await fixture.open()
       try {
         assert.deepEqual(await contentOf(again, SOME_RUNS, SOME_KEYS), before)
         assert.equal(await again.hasCommitted(session, 2), true)
@@ -218,7 +218,7 @@ function describeClosing(storeTest: DefineTest): void {
     const commits = [1, 2, 3].map((seq) => store.commit(batchOf(session, seq, rowsOfEveryKind(seq))))
     await store.close()
     assert.deepEqual(await Promise.all(commits), Array(3).fill({ outcome: 'committed' }))
-    const again = fixture.open()
+    const again = await fixture.open()
     assert.equal((await again.list({ limit: 9 })).length, 3)
     await again.close()
   })

@@ -7,14 +7,14 @@ import { describeReads } from './store-reads.contract.ts'
 import { type BatchRows, batchOf } from './store-rows.ts'
 import { describeSchedules } from './store-schedules.contract.ts'
 import { describeTasks } from './store-tasks.contract.ts'
-import type { StoreFixture, StoreTest } from './store-test.ts'
+import type { CreateFixture, StoreTest } from './store-test.ts'
 import { describeWrites } from './store-writes.contract.ts'
 
-export function describeStore(name: string, createFixture: () => StoreFixture): void {
+export function describeStore(name: string, createFixture: CreateFixture): void {
   const storeTest = (title: string, run: (t: StoreTest) => Promise<void>): void => {
     test(title, async () => {
-      const fixture = createFixture()
-      const store = fixture.open()
+      const fixture = await createFixture()
+      const store = await fixture.open()
       try {
         const { session } = await store.register({ node: 'host:1', incarnation: 'first', nowMs: 10 })
         let seq = 0
@@ -26,7 +26,7 @@ export function describeStore(name: string, createFixture: () => StoreFixture): 
         await run({ fixture, store, session, write })
       } finally {
         await store.close()
-        fixture.remove()
+        await fixture.remove()
       }
     })
   }

@@ -9,10 +9,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CommitOutcome } from '../contract/batch.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
+import { RunDays } from '../contract/run-days.ts'
 import type { BatchCursor, BatchHead } from './batch-message.ts'
 import { ExecutionUpdater } from './execution-updater.ts'
 import { RowInserter } from './row-inserter.ts'
-import { RunDays } from './run-days.ts'
 import { isRefusal } from './sqlite-error.ts'
 
 /** Old batch numbers are dropped after this many commits; as many stay. */

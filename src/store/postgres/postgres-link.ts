@@ -1,0 +1,312 @@
+/**
+ * One connection to the database, made anew when it is lost.
+ *
+ * 1. It is one to a server that takes writes: a standby is passed over, and the next host is tried.
+ * 2. A query that has had no answer for its time takes its connection down with it: nothing waits for a network that has
+ *    swallowed it. What became of the query is unknown then.
+ * 3. Each setting that safety depends on is set, or checked where a pooler forbids setting it.
+ */
+import pg from 'pg'
+import type { Logger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { isOutage, messageOf, storeFailed } from './postgres-error.ts'
+import type { PostgresHost, PostgresTarget } from './postgres-url.ts'
+
+const CONNECT_MS = 5000
+const TRANSACTION_MS = 60_000
+const FIRST_DELAY_MS = 20
+const LONGEST_DELAY_MS = 1000
+/** A person is told of an outage so often. */
+const OUTAGE_LOG_MS = 5000
+
+/**
+ * A stopped owner must hold no lock for long (`idle_in_transaction_session_timeout`), nor wait for one; a server must notice
+ * that its client is gone (`tcp_*`, its side of the connection).
+ */
+const SETTINGS: Readonly<Record<string, string>> = {
+  default_transaction_isolation: 'read committed',
+  lock_timeout: '5s',
+  idle_in_transaction_session_timeout: '10s',
+  tcp_user_timeout: '10s',
+  tcp_keepalives_idle: '5',
+  tcp_keepalives_interval: '2',
+  tcp_keepalives_count: '3',
+}
+
+export interface LinkOptions {
+  readonly target: PostgresTarget
+  /** Shown by `pg_stat_activity`. */
+  readonly purpose: string
+  readonly logger: Logger
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+export interface Statement {
+  readonly text: string
+  readonly values?: readonly unknown[]
+  /** Prepared once for each connection under this name, unless a pooler is between. */
+  readonly name?: string
+}
+
+export type Row = Readonly<Record<string, unknown>>
+
+export interface Answer {
+  readonly rows: Row[]
+  /** The server has sent a warning with it, as when the wait for a standby was cancelled. */
+  readonly isWarned: boolean
+}
+
+interface Connected {
+  readonly client: pg.Client
+  warnings: number
+}
+
+export class PostgresLink {
+  readonly #options: LinkOptions
+  #connected: Promise<Connected> | undefined
+  #hostIndex = 0
+  #closed = false
+  #inFlight = 0
+  /** Ends with the query that was asked last. */
+  #tail: Promise<unknown> = Promise.resolve()
+  #outageToldMs = 0
+  readonly #sleepers = new Set<() => void>()
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  /** All that was asked has been answered. */
+  async whenIdle(): Promise<void> {
+    await this.#tail
+  }
+
+  /** Runs it again, on another connection, until the database has answered: for what may happen twice. */
+  async persist<T>(run: () => Promise<T>): Promise<T> {
+    for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
+      try {
+        return await run()
+      } catch (error) {
+        this.assertOpen()
+        if (!isOutage(error)) throw storeFailed(this.#options.target.name, error)
+        this.#tellOutage(error)
+        await this.#sleep(delayMs)
+        this.assertOpen()
+      }
+    }
+  }
+
+  /** Asked once, after those that were asked before. */
+  async once(statement: Statement, timeoutMs: number): Promise<Answer> {
+    this.assertOpen()
+    this.#inFlight += 1
+    const answer = this.#tail.then(() => this.#send(statement, timeoutMs))
+    this.#tail = answer.catch(() => undefined)
+    try {
+      return await answer
+    } finally {
+      this.#inFlight -= 1
+    }
+  }
+
+  async #send({ text, values = [], name }: Statement, timeoutMs: number): Promise<Answer> {
+    const connected = await this.connect()
+    const { client } = connected
+    const warnings = connected.warnings
+    const timer = setTimeout(() => this.#cut(client), timeoutMs)
+    try {
+      const isNamed = name !== undefined && !this.#options.target.isPooled
+      const query = { text, values: values as unknown[] }
+      const { rows } = await client.query<Row>(isNamed ? { ...query, name } : query)
+      return { rows, isWarned: connected.warnings > warnings }
+    } catch (error) {
+      // A connection on which something fatal happened is gone, whether the driver has noticed or not.
+      if (isOutage(error)) this.#cut(client)
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Statements of one transaction, one after the other; nothing else may use the link meanwhile. */
+  async transaction<T>(run: (query: (statement: Statement) => Promise<Row[]>) => Promise<T>): Promise<T> {
+    await this.#tail
+    const { client } = await this.connect()
+    const timer = setTimeout(() => this.#cut(client), TRANSACTION_MS)
+    try {
+      await client.query('begin isolation level read committed')
+      const result = await run(async ({ text, values = [] }) => {
+        return (await client.query<Row>(text, values as unknown[])).rows
+      })
+      await client.query('commit')
+      return result
+    } catch (error) {
+      this.#cut(client)
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async connect(): Promise<Connected> {
+    this.#connected ??= this.#connectAnew().catch((error) => {
+      this.#connected = undefined
+      throw error
+    })
+    return this.#connected
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const wake of this.#sleepers) wake()
+    await this.#tail
+    const connected = await this.#connected?.catch(() => undefined)
+    await connected?.client.end().catch(() => undefined)
+  }
+
+  assertOpen(): void {
+    if (this.#closed)
+      throw new PerdureError('ENGINE_CLOSED', `The store ${this.#options.target.name} is closed`)
+  }
+
+  async #connectAnew(): Promise<Connected> {
+    const { hosts } = this.#options.target
+    const failures: string[] = []
+    let last: unknown
+    for (let tried = 0; tried < hosts.length; tried++) {
+      const host = hosts[this.#hostIndex % hosts.length]
+      if (host === undefined) break
+      try {
+        return await this.#connectTo(host)
+      } catch (error) {
+        last = error
+        failures.push(`${host.name}: ${messageOf(error)}`)
+        this.#hostIndex += 1
+      }
+    }
+    if (failures.length === 1) throw last
+    throw Object.assign(new Error(failures.join('; '), { cause: last }), { code: 'EHOSTS' })
+  }
+
+  async #connectTo(host: PostgresHost): Promise<Connected> {
+    const { target, purpose, settings } = this.#options
+    const client = new pg.Client({
+      connectionString: host.url,
+      application_name: `perdure ${purpose}`,
+      connectionTimeoutMillis: CONNECT_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: CONNECT_MS,
+      types: { getTypeParser },
+      ...(target.isPooled ? {} : { options: optionsOf({ ...SETTINGS, ...settings }) }),
+    })
+    const connected: Connected = { client, warnings: 0 }
+    client.on('notice', ({ severity }) => {
+      if (severity === 'WARNING') connected.warnings += 1
+    })
+    client.on('error', () => this.#forget(client))
+    client.on('end', () => this.#forget(client))
+    try {
+      await client.connect()
+      const { rows } = await client.query<Row>(CHECK)
+      checkServer(rows[0] ?? {}, target)
+    } catch (error) {
+      client.end().catch(() => undefined)
+      throw error
+    }
+    return connected
+  }
+
+  #forget(client: pg.Client): void {
+    const known = this.#connected
+    known?.then(
+      (connected) => {
+        if (connected.client === client && this.#connected === known) this.#connected = undefined
+      },
+      () => undefined,
+    )
+  }
+
+  /** Ends the connection at once: what waits for an answer on it gets an error of the connection. */
+  #cut(client: pg.Client): void {
+    const known = this.#connected
+    this.#connected = undefined
+    // Another one may have been made by now.
+    known?.then(
+      (connected) => {
+        if (connected.client !== client) this.#connected ??= known
+      },
+      () => undefined,
+    )
+    socketOf(client)?.destroy(
+      Object.assign(new Error('Connection terminated: no answer'), { code: 'ETIMEDOUT' }),
+    )
+  }
+
+  #tellOutage(error: unknown): void {
+    const nowMs = performance.now()
+    if (this.#outageToldMs !== 0 && nowMs - this.#outageToldMs < OUTAGE_LOG_MS) return
+    this.#outageToldMs = nowMs
+    const { logger, target } = this.#options
+    logger.warn('the database does not answer: trying again', {
+      store: target.name,
+      reason: messageOf(error),
+    })
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer)
+        this.#sleepers.delete(wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, delayMs)
+      this.#sleepers.add(wake)
+    })
+  }
+}
+
+const CHECK = `
+  select pg_is_in_recovery() as standby, current_setting('server_version_num')::int as version,
+    current_setting('server_encoding') as encoding, current_setting('synchronous_commit') as sync,
+    current_setting('default_transaction_isolation') as isolation`
+
+const OLDEST_VERSION = 14
+
+function checkServer(row: Row, target: PostgresTarget): void {
+  if (row.standby === true) throw Object.assign(new Error('it is a standby'), { code: 'ESTANDBY' })
+  const refuse = (why: string): never => {
+    throw new PerdureError('STORE_INVALID', `${target.name}: ${why}`)
+  }
+  if (Number(row.version) < OLDEST_VERSION * 10_000)
+    refuse(`PostgreSQL ${OLDEST_VERSION} or newer is needed, this is ${Number(row.version) / 10_000}`)
+  if (row.encoding !== 'UTF8') refuse(`the encoding of the database must be UTF8, it is ${row.encoding}`)
+  if (row.sync === 'off')
+    refuse('synchronous_commit is off, so that acknowledged work could be lost: set it to on for this user')
+  if (row.isolation !== 'read committed')
+    refuse(`default_transaction_isolation must be 'read committed' for this user, it is '${row.isolation}'`)
+}
+
+function optionsOf(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`)
+    .join(' ')
+}
+
+const INT8 = 20
+
+/** Integers are safe ones: numbers, not texts. */
+const getTypeParser = ((oid: number, format?: 'text' | 'binary') =>
+  oid === INT8 && format !== 'binary'
+    ? Number
+    : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser
+
+function socketOf(client: pg.Client): { destroy(error: Error): void } | undefined {
+  const { connection } = client as unknown as { connection?: { stream?: { destroy(error: Error): void } } }
+  return connection?.stream
+}

@@ -1,0 +1,339 @@
+/**
+ * The store on a PostgreSQL database, in its schema `perdure`.
+ *
+ * 1. A batch is one guarded statement (see `batch-statement.ts`), sent once. Whatever is not a clear answer to it is an
+ *    `UnknownCommitError`: a lost connection, a timeout, a fatal error, or a warning, as when the wait for a standby was
+ *    cancelled. Nothing ever cancels it.
+ * 2. `fence` is asked again until a commit of it was acknowledged without a warning, and each time it writes the row: so
+ *    that this acknowledgement says of all that came before that it is where the fence is.
+ * 3. Batches, fences and heartbeats, and reads have connections of their own: none waits behind another's.
+ * 4. While the database cannot be reached, reads and fences wait for it.
+ */
+import { type Logger, silentLogger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { Batch, CommitOutcome } from '../contract/batch.ts'
+import type { NodeIdentity, Session } from '../contract/rows.ts'
+import { type Store, UnknownCommitError } from '../contract/store.ts'
+import { BatchStatements, ContradictoryBatchError } from './batch-statement.ts'
+import { ensureDayPartitions } from './day-partitions.ts'
+import { migrate } from './migrate.ts'
+import { isFenced, isOutage, isRefusal, messageOf, storeFailed } from './postgres-error.ts'
+import { PostgresLink, type Row, type Statement } from './postgres-link.ts'
+import { postgresTarget } from './postgres-url.ts'
+import { ReadMethods } from './read-methods.ts'
+
+export interface PostgresStoreOptions {
+  /** Shards of a new database; later it never changes. Default 256. */
+  readonly shards?: number
+  /** Connections for reads. Default 4. */
+  readonly readConnections?: number
+  /** How long a database that cannot be reached is waited for at the start, ms. Default 10,000. */
+  readonly openMs?: number
+  /** A batch without an answer for so long is settled as an unknown one, ms. Default 10,000. */
+  readonly commitMs?: number
+  /**
+   * For the only node of a database: opening is refused while another one lives, whose session would be fenced, and closing
+   * ends the session, so that the next start need not find out that we are gone. Default false.
+   */
+  readonly exclusive?: boolean
+  readonly logger?: Logger
+}
+
+export interface PostgresStore extends Store {
+  /** The database, without a password. */
+  readonly name: string
+  readonly shards: number
+}
+
+const READ_MS = 60_000
+const CONTROL_MS = 10_000
+/** Old batch numbers are dropped after this many commits; as many stay. */
+const COMMITS_KEPT = 1000
+/** Older sessions are dropped when a new one registers. */
+const SESSIONS_KEPT = 1000
+const PARTITIONS_EVERY_MS = 3_600_000
+const OPEN_RETRY_MS = 200
+const HEARTBEAT_MS = 500
+/** The end of a session may be told in this time; without it the next start waits until it is known to be dead. */
+const LAST_FENCE_MS = 1000
+
+/**
+ * Connects, and brings the database to the newest schema.
+ *
+ * Errors: `STORE_INVALID` (the URL, or a server that cannot be used), `STORE_FAILED` (it cannot be reached, or refuses us),
+ * `STORE_NEWER`, `STORE_LOCKED` (with `exclusive`).
+ */
+export async function createPostgresStore(
+  url: string,
+  options: PostgresStoreOptions = {},
+): Promise<PostgresStore> {
+  const target = postgresTarget(url)
+  const { shards = 256, readConnections = 4, openMs = 10_000, logger = silentLogger } = options
+  const link = (purpose: string, settings = {}): PostgresLink =>
+    new PostgresLink({ target, purpose, logger, settings })
+  // Texts of batches are the same each time, so is their plan: it is made once.
+  const committing = link('commit', { plan_cache_mode: 'force_generic_plan' })
+  const control = link('control')
+  const reading = Array.from({ length: readConnections }, () => link('read'))
+  const close = async (): Promise<void> => {
+    await Promise.all([committing, control, ...reading].map((each) => each.close()))
+  }
+  try {
+    await reach(control, target.name, openMs)
+    const known = await migrate(control, target.name, shards)
+    await ensureDayPartitions(control, Date.now())
+    if (options.exclusive === true) await assertAlone(control, target.name)
+    return new DatabaseStore({
+      name: target.name,
+      shards: known,
+      links: { committing, control, reading },
+      commitMs: options.commitMs ?? 10_000,
+      isExclusive: options.exclusive === true,
+      logger,
+    })
+  } catch (error) {
+    await close()
+    throw storeFailed(target.name, error)
+  }
+}
+
+/** A database that starts at the same time as we is waited for; one that refuses us is not. */
+async function reach(link: PostgresLink, name: string, openMs: number): Promise<void> {
+  const endMs = performance.now() + openMs
+  for (;;) {
+    try {
+      await link.connect()
+      return
+    } catch (error) {
+      if (isRejection(error) || !isOutage(error)) throw error
+      if (performance.now() + OPEN_RETRY_MS > endMs) throw storeFailed(`cannot connect to ${name}`, error)
+    }
+    await new Promise((resolve) => setTimeout(resolve, OPEN_RETRY_MS))
+  }
+}
+
+/** Invalid authorization, invalid catalog name: it will not change while we wait. */
+function isRejection(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return code.startsWith('28') || code.startsWith('3D')
+}
+
+/** ms since 1970, by the clock of the database. */
+const DATABASE_MS = '(extract(epoch from clock_timestamp()) * 1000)::int8'
+
+const FENCE_ALL = `update perdure.session set fenced_at = ${DATABASE_MS} where fenced_at is null`
+
+const FENCE = `
+  update perdure.session set fenced_at = coalesce(fenced_at, ${DATABASE_MS}) where id = $1 and incarnation = $2`
+
+const HEARTBEAT = `update perdure.session set heartbeat_at = ${DATABASE_MS} where id = $1 and fenced_at is null`
+
+/** Of sessions that have ended only the last number is kept, for a while. */
+const REGISTER = `
+  with node as (
+    insert into perdure.session (incarnation, node, heartbeat_at) values ($1, $2, ${DATABASE_MS}) returning id
+  ), taken as (
+    update perdure.shard set session_id = node.id, epoch = epoch + 1 from node
+  ), floor as (
+    update perdure.meta set value = greatest(value, (select max(at) from perdure.commit))
+    where key = 'clock_floor' returning value
+  ), last as materialized (
+    select session_id, max(seq) as seq from perdure.commit group by session_id
+  ), old_commits as (
+    delete from perdure.commit as old using node, last where old.session_id = last.session_id
+      and (old.seq < last.seq or old.session_id <= node.id - ${SESSIONS_KEPT})
+  ), old_sessions as (
+    delete from perdure.session as old using node where old.id <= node.id - ${SESSIONS_KEPT}
+  )
+  select node.id, floor.value from node, floor`
+
+const PRUNE = `
+  with floor as (
+    update perdure.meta set value = greatest(value,
+      (select max(at) from perdure.commit where session_id = $1 and seq <= $2)) where key = 'clock_floor'
+  )
+  delete from perdure.commit where session_id = $1 and seq <= $2`
+
+/** A session whose heartbeat stands still for so long is that of a node that has died. */
+async function assertAlone(link: PostgresLink, name: string): Promise<void> {
+  const living = {
+    text: 'select id, node, heartbeat_at from perdure.session where fenced_at is null order by id',
+  }
+  const before = await link.once(living, CONTROL_MS)
+  if (before.rows.length === 0) return
+  await new Promise((resolve) => setTimeout(resolve, 3 * HEARTBEAT_MS))
+  const { rows } = await link.once(living, CONTROL_MS)
+  const seen = new Map(before.rows.map((row) => [row.id, row.heartbeat_at]))
+  const alive = rows.find(({ id, heartbeat_at }) => seen.get(id) !== heartbeat_at)
+  if (alive !== undefined)
+    throw new PerdureError('STORE_LOCKED', `${name} is in use by the engine ${alive.node}`)
+}
+
+interface Links {
+  readonly committing: PostgresLink
+  /** Fences, registrations, and what has time. */
+  readonly control: PostgresLink
+  readonly reading: readonly PostgresLink[]
+}
+
+interface Opened {
+  readonly name: string
+  readonly shards: number
+  readonly links: Links
+  readonly commitMs: number
+  readonly isExclusive: boolean
+  readonly logger: Logger
+}
+
+class DatabaseStore extends ReadMethods implements PostgresStore {
+  readonly name: string
+  readonly shards: number
+  readonly #links: Links
+  readonly #commitMs: number
+  readonly #isExclusive: boolean
+  readonly #logger: Logger
+  readonly #statements = new BatchStatements()
+  readonly #partitionTimer: NodeJS.Timeout
+  readonly #background = new Set<Promise<unknown>>()
+  #session: Session | undefined
+  #heartbeat: NodeJS.Timeout | undefined
+  #closed: Promise<void> | undefined
+
+  constructor({ name, shards, links, commitMs, isExclusive, logger }: Opened) {
+    super((statement) => this.#read(statement))
+    this.name = name
+    this.shards = shards
+    this.#links = links
+    this.#commitMs = commitMs
+    this.#isExclusive = isExclusive
+    this.#logger = logger
+    this.#partitionTimer = setInterval(
+      () =>
+        this.#inBackground('no partitions were made for the days to come', () =>
+          ensureDayPartitions(links.control, Date.now()),
+        ),
+      PARTITIONS_EVERY_MS,
+    )
+    this.#partitionTimer.unref()
+  }
+
+  async register(node: NodeIdentity): Promise<{ session: Session; clockFloorMs: number }> {
+    this.#requireOpen()
+    const { control } = this.#links
+    return control.persist(async () => {
+      // Two transactions: what is read after the fence has been acknowledged is all that those before it have written.
+      await control.once({ text: FENCE_ALL }, CONTROL_MS)
+      const values = [node.incarnation, node.node]
+      const { rows, isWarned } = await control.once({ text: REGISTER, values }, CONTROL_MS)
+      // A standby may not have it: another one is registered behind it, and fences it.
+      if (isWarned)
+        throw Object.assign(new Error('a registration was answered with a warning'), { code: 'EWARNING' })
+      const session = { id: Number(rows[0]?.id), incarnation: node.incarnation }
+      this.#keepAlive(session)
+      return { session, clockFloorMs: Number(rows[0]?.value) }
+    })
+  }
+
+  async commit(batch: Batch): Promise<CommitOutcome> {
+    this.#requireOpen()
+    try {
+      const statement = this.#statements.of(batch)
+      const { isWarned } = await this.#links.committing.once(statement, this.#commitMs)
+      if (isWarned) throw new UnknownCommitError('the server has sent a warning with its answer')
+    } catch (error) {
+      if (error instanceof UnknownCommitError) throw error
+      if (isFenced(error)) return { outcome: 'fenced' }
+      if (isRefusal(error) || error instanceof ContradictoryBatchError)
+        return { outcome: 'refused', reason: messageOf(error) }
+      if (isOutage(error)) throw new UnknownCommitError(messageOf(error), { cause: error })
+      throw storeFailed(this.name, error)
+    }
+    if (batch.seq % COMMITS_KEPT === 0) this.#prune(batch.session, batch.seq - COMMITS_KEPT)
+    return { outcome: 'committed' }
+  }
+
+  async fence({ id, incarnation }: Session): Promise<void> {
+    this.#requireOpen()
+    const { control } = this.#links
+    const statement = { text: FENCE, values: [id, incarnation] }
+    await control.persist(async () => {
+      while ((await control.once(statement, CONTROL_MS)).isWarned) this.#requireOpen()
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#partitionTimer)
+    clearInterval(this.#heartbeat)
+    await Promise.allSettled(this.#background)
+    const { committing, control, reading } = this.#links
+    if (this.#session !== undefined && this.#isExclusive) await this.#leave(this.#session)
+    await Promise.all([committing, control, ...reading].map((each) => each.close()))
+  }
+
+  /** Liveness only: whoever sees it stand still may fence the session, and then no batch of it counts. */
+  #keepAlive(session: Session): void {
+    clearInterval(this.#heartbeat)
+    this.#session = session
+    const statement = { text: HEARTBEAT, values: [session.id] }
+    let isBeating = false
+    this.#heartbeat = setInterval(() => {
+      if (isBeating) return
+      isBeating = true
+      this.#inBackground('the heartbeat of this node was not written', async () => {
+        try {
+          await this.#links.control.once(statement, CONTROL_MS)
+        } finally {
+          isBeating = false
+        }
+      })
+    }, HEARTBEAT_MS)
+    this.#heartbeat.unref()
+  }
+
+  /** After the batch in flight: whoever starts next need not find out that we are gone. */
+  async #leave({ id, incarnation }: Session): Promise<void> {
+    const { committing, control } = this.#links
+    await committing.whenIdle()
+    await control.once({ text: FENCE, values: [id, incarnation] }, LAST_FENCE_MS).catch((error) => {
+      this.#logger.warn('the session was not ended', { store: this.name, reason: messageOf(error) })
+    })
+  }
+
+  /** Reads wait on the connection with the fewest of them. */
+  #read(statement: Statement): Promise<Row[]> {
+    this.#requireOpen()
+    const [first, ...others] = this.#links.reading
+    if (first === undefined) throw new Error('a store has connections for reads')
+    let link = first
+    for (const other of others) if (other.inFlight < link.inFlight) link = other
+    return link.persist(async () => (await link.once(statement, READ_MS)).rows)
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== undefined)
+      throw new PerdureError('ENGINE_CLOSED', `The store ${this.name} is closed`)
+  }
+
+  #prune({ id }: Session, upTo: number): void {
+    const statement = { text: PRUNE, values: [id, upTo] }
+    this.#inBackground('old batch numbers were not dropped', () =>
+      this.#links.control.once(statement, CONTROL_MS),
+    )
+  }
+
+  /** What can be done later as well: a failure is told, and the next time it is tried again. */
+  #inBackground(failure: string, run: () => Promise<unknown>): void {
+    const done = run()
+      .catch((error) => {
+        if (this.#closed === undefined)
+          this.#logger.warn(failure, { store: this.name, reason: messageOf(error) })
+      })
+      .finally(() => this.#background.delete(done))
+    this.#background.add(done)
+  }
+}
