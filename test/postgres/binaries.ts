@@ -15,16 +15,26 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { acquireInstallLock } from '../../scripts/install-lock.mjs'
 
-export const POSTGRES_VERSIONS = [14, 15, 16, 17, 18] as const
+const POSTGRES_VERSIONS = [14, 15, 16, 17, 18] as const
 
 export type PostgresVersion = (typeof POSTGRES_VERSIONS)[number]
 
+/** Versions that there are for this machine, oldest first. */
+export function availableVersions(): PostgresVersion[] {
+  const { optionalDependencies } = JSON.parse(readFileSync(join(import.meta.dirname, 'package.json'), 'utf8'))
+  return POSTGRES_VERSIONS.filter((version) => packageOf(version) in optionalDependencies)
+}
+
+function packageOf(version: PostgresVersion): string {
+  return `postgres-${version}-${process.platform}-${process.arch}`
+}
+
 /** Folder with `bin/initdb` and `bin/postgres`, which everybody may read. */
 export async function postgresBinaries(version: PostgresVersion): Promise<string> {
-  const name = `postgres-${version}-${process.platform}-${process.arch}`
+  const name = packageOf(version)
   const source = join(import.meta.dirname, 'node_modules', name)
   if (!existsSync(join(source, 'package.json'))) await install(source)
   const { version: release } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
@@ -64,7 +74,8 @@ async function install(wanted: string): Promise<void> {
     const [command, before] = npm === undefined ? ['npm', []] : [process.execPath, [npm]]
     const done = spawnSync(command, [...before, ...args], { cwd: import.meta.dirname, encoding: 'utf8' })
     if (done.status !== 0) throw new Error(`npm ci in test/postgres failed:\n${done.stdout}\n${done.stderr}`)
-    if (!existsSync(wanted)) throw new Error(`there is no ${basename(wanted)} for ${dirname(wanted)}`)
+    if (!existsSync(wanted))
+      throw new Error(`there is no ${basename(wanted)}: this machine has no PostgreSQL for tests`)
   } finally {
     lock.release()
   }
