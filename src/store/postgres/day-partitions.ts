@@ -15,7 +15,12 @@ export async function ensureDayPartitions(link: PostgresLink, nowMs: number): Pr
   const today = Math.floor(nowMs / DAY_MS)
   const days = Array.from({ length: BEFORE + AFTER + 1 }, (_, index) => today - BEFORE + index)
   const names = days.flatMap((day) => TABLES.map((table) => `perdure.${table}_${day}`))
-  const missing = { text: 'select name from unnest($1::text[]) as name where to_regclass(name) is null' }
+  const missing = {
+    text: `
+      select name from unnest($1::text[]) as name where not exists (
+      select from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+      where nspname || '.' || relname = name)`,
+  }
   const { rows } = await link.once({ ...missing, values: [names] }, 10_000)
   if (rows.length === 0) return
   await link.transaction(async (query) => {

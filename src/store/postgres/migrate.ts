@@ -53,9 +53,15 @@ async function advance(query: Query, name: string, shards: number): Promise<void
   }
 }
 
+/** Reads the catalogue as it is now: `to_regclass` would answer from what the connection remembers, also behind the lock. */
+const IS_THERE = `
+  select exists (
+    select from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where nspname = 'perdure' and relname = 'meta') as is_there`
+
 /** 0: there is no schema yet. */
 async function versionOf(query: Query): Promise<number> {
-  const [found] = await query({ text: "select to_regclass('perdure.meta') is not null as is_there" })
+  const [found] = await query({ text: IS_THERE })
   if (found?.is_there !== true) return 0
   const [row] = await query({ text: "select value from perdure.meta where key = 'schema_version'" })
   return Number(row?.value ?? 0)

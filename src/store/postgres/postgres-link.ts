@@ -101,10 +101,19 @@ export class PostgresLink {
   }
 
   /** Asked once, after those that were asked before. */
-  async once(statement: Statement, timeoutMs: number): Promise<Answer> {
+  once(statement: Statement, timeoutMs: number): Promise<Answer> {
+    return this.#inTurn(() => this.#send(statement, timeoutMs))
+  }
+
+  /** Statements of one transaction, one after the other; nothing that is asked meanwhile comes between them. */
+  transaction<T>(run: (query: (statement: Statement) => Promise<Row[]>) => Promise<T>): Promise<T> {
+    return this.#inTurn(() => this.#transact(run))
+  }
+
+  async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
     this.assertOpen()
     this.#inFlight += 1
-    const answer = this.#tail.then(() => this.#send(statement, timeoutMs))
+    const answer = this.#tail.then(ask)
     this.#tail = answer.catch(() => undefined)
     try {
       return await answer
@@ -132,9 +141,7 @@ export class PostgresLink {
     }
   }
 
-  /** Statements of one transaction, one after the other; nothing else may use the link meanwhile. */
-  async transaction<T>(run: (query: (statement: Statement) => Promise<Row[]>) => Promise<T>): Promise<T> {
-    await this.#tail
+  async #transact<T>(run: (query: (statement: Statement) => Promise<Row[]>) => Promise<T>): Promise<T> {
     const { client } = await this.connect()
     const timer = setTimeout(() => this.#cut(client), TRANSACTION_MS)
     try {
