@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { ERROR_CATALOGUE } from '../../src/protocol/errors.ts'
+import { PostgresServer } from '../postgres/server.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Inside the package, so that programs import it by its name. */
@@ -40,7 +41,11 @@ function* programsOf(page: string): Generator<Program & { readonly text: string 
 describe('the docs', () => {
   const programs = pages.flatMap((page) => [...programsOf(page)])
 
-  before(() => {
+  /** For the programs that want a database. */
+  let server: PostgresServer
+
+  before(async () => {
+    server = await PostgresServer.start({ settings: { fsync: 'off' } })
     mkdirSync(folder)
     for (const { file, text } of programs) writeFileSync(file, `${text}\nexport {}\n`)
     writeFileSync(
@@ -48,7 +53,10 @@ describe('the docs', () => {
       JSON.stringify({ extends: '../tsconfig.json', include: ['*.ts'] }),
     )
   })
-  after(() => rmSync(folder, { recursive: true, force: true }))
+  after(async () => {
+    rmSync(folder, { recursive: true, force: true })
+    await server[Symbol.asyncDispose]()
+  })
 
   it('have programs', () => assert.ok(programs.length >= 10, `${programs.length} programs`))
 
@@ -68,6 +76,7 @@ describe('the docs', () => {
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {
         encoding: 'utf8',
         cwd,
+        env: { ...process.env, DATABASE_URL: server.url() },
         timeout: 60_000,
       })
       assert.equal(status, 0, `${stdout}\n${stderr}`)
