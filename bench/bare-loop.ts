@@ -3,7 +3,7 @@
  *
  * Each lane takes its execution from phase to phase: a phase is what one commit records of it, and the next one waits for
  * that commit. All lanes that are ready share a commit. On SQLite: the engine's schema and settings of the connection (WAL,
- * synchronous=FULL), prepared statements of many rows. In memory: maps.
+ * synchronous=FULL), prepared statements of many rows. On PostgreSQL: see `bare-postgres.ts`. In memory: maps.
  */
 import type { SQLInputValue } from 'node:sqlite'
 import { openWriting } from '../src/store/sqlite/connection.ts'
@@ -27,10 +27,11 @@ export interface BareExecution {
 
 /** Cells of a row that are not the same in all rows: the run id comes first. */
 const CELLS = { journal: 4, execution: 6, current: 2, timer: 3, ended: 1 } as const
-type Rows = Record<keyof typeof CELLS, SQLInputValue[]>
+export type BareRows = Record<keyof typeof CELLS, SQLInputValue[]>
+type Rows = BareRows
 const TABLES = Object.keys(CELLS) as (keyof Rows)[]
 /** Durable when it returns. */
-export type BareCommit = (seq: number, atMs: number, rows: Rows) => void
+export type BareCommit = (seq: number, atMs: number, rows: Rows) => void | Promise<void>
 const DAY = Math.floor(Date.now() / 86_400_000)
 const ROWS_PER_STATEMENT = [256, 128, 64, 32, 16, 8, 4, 2, 1]
 export function bareSqlite(file: string): BareCommit {
@@ -139,7 +140,8 @@ export async function runBareLoop(load: {
     const rows: Rows = { journal: [], execution: [], current: [], timer: [], ended: [] }
     const at = Date.now()
     for (const execution of batch) record(program, execution, at, rows)
-    load.commit(++counts.commits, at, rows)
+    const committed = load.commit(++counts.commits, at, rows)
+    if (committed !== undefined) await committed
     counts.rows += TABLES.reduce((sum, table) => sum + rows[table].length / CELLS[table], 1)
     for (const execution of batch) {
       const next = load.goOn(execution)

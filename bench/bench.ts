@@ -100,7 +100,7 @@ function runsOf({ workload: name, store }: CommandLine): { workload: Workload; s
     const stores = store === undefined ? workload.defaultStores : [store]
     return stores.filter((each) => workload.stores.includes(each)).map((each) => ({ workload, store: each }))
   })
-  if (runs.length === 0) throw new UsageError(`${name} needs a file: it does not run with --store ${store}`)
+  if (runs.length === 0) throw new UsageError(`${name} does not run with --store ${store}`)
   return runs
 }
 

@@ -34,8 +34,8 @@ const OPTIONS = {
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const { values, positionals } = parsed(args)
   const { store, help = false, quick = false } = values
-  if (store !== undefined && store !== 'sqlite' && store !== 'memory')
-    throw new UsageError(`--store is '${store}', not sqlite or memory`)
+  if (store !== undefined && store !== 'sqlite' && store !== 'memory' && store !== 'postgres')
+    throw new UsageError(`--store is '${store}', not sqlite, postgres or memory`)
   const [workload, ...more] = positionals
   if (more.length > 0) throw new UsageError(`one workload at a time, or 'all': ${more.join(' ')} is too much`)
   if (workload === undefined && !help) throw new UsageError('name a workload')
@@ -86,7 +86,8 @@ ${list.join('\n')}
   all        all of them; ends with exit code 1 only if one could not be run, not for a target that was missed
 
 Options:
-  --store sqlite|memory  default sqlite; history runs on both
+  --store NAME           sqlite, postgres (a server of its own, with shared_buffers of 512 MB and max_wal_size of 8 GB)
+                         or memory; default sqlite; history runs on two of them
   --in-flight N          executions at the same time; each workload has its own default
   --executions N         how many executions a round measures (history: how many steps); default: 6 seconds of them,
                          or what the workload says

@@ -1,12 +1,14 @@
 /** Executions that end one after the other in each of many lanes: on the engine, and bare. */
 import { join } from 'node:path'
 import { createEngine } from '../src/index.ts'
-import { type BareExecution, bareMemory, bareSqlite, runBareLoop } from './bare-loop.ts'
+import { PostgresServer } from '../test/postgres/server.ts'
+import { type BareCommit, type BareExecution, bareMemory, bareSqlite, runBareLoop } from './bare-loop.ts'
+import { barePostgres } from './bare-postgres.ts'
 import { FANOUT_STEPS, fanOut, noop, threeSteps, threeTasks } from './bench-workflows.ts'
 import { fsyncsOf } from './fsync-count.ts'
 import { type Extent, type LoopMeasures, Meter } from './meter.ts'
 
-export type StoreName = 'sqlite' | 'memory'
+export type StoreName = 'sqlite' | 'memory' | 'postgres'
 
 export interface LanesOrder {
   readonly workflow: 'steps' | 'fanout'
@@ -33,12 +35,41 @@ export function storeFile(directory: string): string {
   return join(directory, 'bench.db')
 }
 
+/** A store that is empty, and what to do when it is not needed any more. */
+interface LanesStore extends AsyncDisposable {
+  readonly url: string
+  fsyncs(commits: number): number
+}
+
+async function emptyStore({
+  store,
+  directory,
+}: Pick<LanesOrder, 'store' | 'directory'>): Promise<LanesStore> {
+  const done = async (): Promise<void> => undefined
+  if (store === 'memory') return { url: 'memory', fsyncs: () => 0, [Symbol.asyncDispose]: done }
+  if (store === 'sqlite') {
+    const file = storeFile(directory)
+    return {
+      url: `sqlite:${file}`,
+      fsyncs: (commits) => fsyncsOf(file, commits),
+      [Symbol.asyncDispose]: done,
+    }
+  }
+  // So many settings are not those of a new server: a checkpoint every few seconds would be most of what is measured.
+  const server = await PostgresServer.start({ settings: { shared_buffers: '512MB', max_wal_size: '8GB' } })
+  return {
+    url: server.url(),
+    fsyncs: () => Number.NaN,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
 export async function runEngineLanes(order: EngineLanesOrder): Promise<LoopMeasures> {
-  const { store, directory, inFlight } = order
+  const { inFlight } = order
   const { workflow, steps } = ENGINE_WORKFLOWS[order.workflow]
-  const file = storeFile(directory)
+  await using store = await emptyStore(order)
   await using engine = await createEngine({
-    store: store === 'memory' ? 'memory' : `sqlite:${file}`,
+    store: store.url,
     workflows: [workflow],
     tasks: [noop],
     taskConcurrency: inFlight,
@@ -47,7 +78,7 @@ export async function runEngineLanes(order: EngineLanesOrder): Promise<LoopMeasu
   const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({
     commits: counters.commits,
     rows: counters.rows + counters.commits,
-    fsyncs: store === 'memory' ? 0 : fsyncsOf(file, counters.commits),
+    fsyncs: store.fsyncs(counters.commits),
   }))
   let next = 0
   const lane = async (): Promise<void> => {
@@ -64,14 +95,14 @@ export async function runEngineLanes(order: EngineLanesOrder): Promise<LoopMeasu
 }
 
 export async function runBareLanes(order: LanesOrder): Promise<LoopMeasures> {
-  const { store, inFlight } = order
+  const { inFlight } = order
   const { steps, phases } = WORKFLOWS[order.workflow]
   const counts = { commits: 0, rows: 0 }
-  const file = storeFile(order.directory)
-  const commit = store === 'memory' ? bareMemory() : bareSqlite(file)
+  await using store = await emptyStore(order)
+  const { commit, close } = await bareStore(order, store.url)
   const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({
     ...counts,
-    fsyncs: store === 'memory' ? 0 : fsyncsOf(file, counts.commits),
+    fsyncs: store.fsyncs(counts.commits),
   }))
   const next = bareExecutions()
   await runBareLoop({
@@ -85,7 +116,17 @@ export async function runBareLanes(order: LanesOrder): Promise<LoopMeasures> {
       return meter.isOn ? next() : undefined
     },
   })
+  await close()
   return meter.measures()
+}
+
+async function bareStore(
+  { store, directory }: LanesOrder,
+  url: string,
+): Promise<{ commit: BareCommit; close: () => Promise<void> }> {
+  const close = async (): Promise<void> => undefined
+  if (store === 'postgres') return barePostgres(url)
+  return { commit: store === 'memory' ? bareMemory() : bareSqlite(storeFile(directory)), close }
 }
 
 /** Run ids of the length and order of the engine's. */

@@ -48,7 +48,7 @@ function rowsOf(result: BenchResult): string[][] {
     'rssMiB' in side ? number(side.rssMiB) : '',
     number(counts.commits),
     number(counts.rows),
-    number(counts.fsyncs),
+    Number.isNaN(counts.fsyncs) ? '' : number(counts.fsyncs),
   ]
   const verdict = met === null ? '' : met ? 'yes' : 'NO'
   return [

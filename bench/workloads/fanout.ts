@@ -12,7 +12,7 @@ const RATIO_TO_STEPS_MIN = 0.5
 export const fanout: Workload = {
   name: 'fanout',
   about: `${FANOUT_STEPS} parallel steps and a join; ${IN_FLIGHT} in flight, ${EXECUTIONS * FANOUT_STEPS} steps, unless given`,
-  stores: ['sqlite', 'memory'],
+  stores: ['sqlite', 'postgres', 'memory'],
   defaultStores: ['sqlite'],
   run: async function* (options) {
     const { store, inFlight = IN_FLIGHT, isQuick } = options

@@ -12,7 +12,7 @@ const LATENCY_RATIO_MAX = 1.5
 export const steps: Workload = {
   name: 'steps',
   about: 'three no-op steps, one after the other; 1, 64 and 1,000 executions in flight unless given',
-  stores: ['sqlite', 'memory'],
+  stores: ['sqlite', 'postgres', 'memory'],
   defaultStores: ['sqlite'],
   run: async function* (options) {
     for (const inFlight of options.inFlight === undefined ? IN_FLIGHT : [options.inFlight])

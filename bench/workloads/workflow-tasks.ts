@@ -9,7 +9,7 @@ const RATIO_MIN = 0.3
 export const workflowTasks: Workload = {
   name: 'workflow-tasks',
   about: `three no-op tasks, one after the other; ${IN_FLIGHT} executions in flight unless given; "bare" are three steps on the engine`,
-  stores: ['sqlite', 'memory'],
+  stores: ['sqlite', 'postgres', 'memory'],
   defaultStores: ['sqlite'],
   run: async function* (options) {
     const { store, inFlight = IN_FLIGHT } = options
