@@ -5,6 +5,7 @@ import { PostgresServer } from '../test/postgres/server.ts'
 import { type BareCommit, type BareExecution, bareMemory, bareSqlite, runBareLoop } from './bare-loop.ts'
 import { barePostgres } from './bare-postgres.ts'
 import { FANOUT_STEPS, fanOut, noop, threeSteps, threeTasks } from './bench-workflows.ts'
+import { costPerStep, type DatabaseCost, databaseCost } from './database-cost.ts'
 import { fsyncsOf } from './fsync-count.ts'
 import { type Extent, type LoopMeasures, Meter } from './meter.ts'
 
@@ -39,6 +40,8 @@ export function storeFile(directory: string): string {
 interface LanesStore extends AsyncDisposable {
   readonly url: string
   fsyncs(commits: number): number
+  /** What the database has spent so far, where there is a server. */
+  cost?(): Promise<DatabaseCost>
 }
 
 async function emptyStore({
@@ -60,6 +63,7 @@ async function emptyStore({
   return {
     url: server.url(),
     fsyncs: () => Number.NaN,
+    cost: () => databaseCost(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
@@ -90,8 +94,11 @@ export async function runEngineLanes(order: EngineLanesOrder): Promise<LoopMeasu
       meter.finished(performance.now() - startedAtMs)
     }
   }
+  const before = await store.cost?.()
   await Promise.all(Array.from({ length: inFlight }, lane))
-  return meter.measures()
+  const after = await store.cost?.()
+  if (before === undefined || after === undefined) return meter.measures()
+  return { ...meter.measures(), database: costPerStep(before, after, next * steps) }
 }
 
 export async function runBareLanes(order: LanesOrder): Promise<LoopMeasures> {

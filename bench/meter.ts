@@ -4,6 +4,7 @@
  * The first tenth warms the process up and is not measured. The measured part ends while all lanes are still busy, so that
  * no emptying pipe is in it; what is in flight then is finished and not counted.
  */
+import type { DatabaseCost } from './database-cost.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
 
 /** How long a loop goes on. */
@@ -24,6 +25,8 @@ export interface LoopMeasures {
   readonly latencyMs: { readonly p50: number; readonly p99: number }
   readonly rssMiB: number
   readonly perExecution: StoreCounts
+  /** Of a server, per step, over the whole loop. */
+  readonly database?: DatabaseCost
 }
 
 const WARM_UP_SHARE = 0.1

@@ -2,12 +2,13 @@
 
 import type { EngineLanesOrder, LanesOrder } from '../lanes.ts'
 import type { LoopMeasures } from '../meter.ts'
-import { type BenchResult, type Round, resultOf, rounded } from '../result.ts'
+import { type BenchResult, median, type Round, resultOf, rounded } from '../result.ts'
 import { type BenchOptions, inDirectory, taskAnswer, type Workload } from './workload.ts'
 
 const IN_FLIGHT = [1, 64, 1000]
 const RATIO_MIN = 0.5
 const LATENCY_RATIO_MAX = 1.5
+const STEPS = 3
 
 export const steps: Workload = {
   name: 'steps',
@@ -29,13 +30,31 @@ async function measureSteps(options: BenchOptions, inFlight: number): Promise<Be
     const bare = await runLanes(options, 'bare-lanes', { workflow: 'steps', inFlight }, about)
     rounds.push({ engine, bare })
   }
-  const result = resultOf({ workload: 'steps', store, inFlight }, rounds)
+  const result = {
+    ...resultOf({ workload: 'steps', store, inFlight }, rounds),
+    ...databaseFigures(rounds),
+  }
   if (store === 'memory') return result
   const { latencyMs, bare, ratio } = result
   const isFast = latencyMs.p50 <= LATENCY_RATIO_MAX * bare.latencyMs.p50
   return inFlight === 1
     ? { ...result, target: `p50 <= ${LATENCY_RATIO_MAX} x bare p50`, met: isFast }
     : { ...result, target: `ratio >= ${RATIO_MIN}`, met: ratio >= RATIO_MIN }
+}
+
+/** What a step costs the database, beside the engine's own work. */
+function databaseFigures(rounds: readonly Round[]): Pick<BenchResult, 'figures'> {
+  const costs = rounds.flatMap(({ engine }) => (engine.database === undefined ? [] : [engine]))
+  if (costs.length === 0) return {}
+  const of = (figure: (measures: LoopMeasures) => number | undefined): number =>
+    rounded(median(costs.map((each) => figure(each) ?? Number.NaN)))
+  return {
+    figures: {
+      walBytesPerStep: of(({ database }) => database?.walBytes),
+      databaseCpuMicrosPerStep: of(({ database }) => database?.cpuMicros),
+      roundTripsPerStep: of(({ perExecution }) => perExecution.commits / STEPS),
+    },
+  }
 }
 
 /** One round of lanes on an empty store. */
