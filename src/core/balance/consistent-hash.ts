@@ -10,9 +10,10 @@
  * 3. There is always a candidate below its bound, since all bounds together are at least c * (m + 1) > m.
  * 4. `ring` rises: hash * 2^20 + slot in one float of 52 bits.
  */
+
+import { textHash } from '../../protocol/text-hash.ts'
 import type { BalancedWorker, Candidates, LoadBalancer, PickRequest } from './load-balancer.ts'
 import { RoundRobin } from './round-robin.ts'
-import { textHash } from './text-hash.ts'
 
 export interface ConsistentHashOptions {
   /** c: how far above its share a worker may be loaded, more than 1. */

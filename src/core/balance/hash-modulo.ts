@@ -6,9 +6,10 @@
  * 2. A member that is no candidate (full, ejected) is passed over by hashing again, as nginx does, so that its keys spread
  *    over all others; keys of the others do not move.
  */
+
+import { textHash } from '../../protocol/text-hash.ts'
 import type { BalancedWorker, Candidates, LoadBalancer, PickRequest } from './load-balancer.ts'
 import { RoundRobin } from './round-robin.ts'
-import { textHash } from './text-hash.ts'
 
 /** As in nginx. After that the next candidate by slot. */
 const TRIES_MAX = 20

@@ -9,7 +9,7 @@
  * 4. A task that runs or has changes that are not committed is in memory, and is not read: the store is behind. One that
  *    was changed while the store was read stays in memory until nobody reads.
  */
-import { textHash } from '../../core/balance/text-hash.ts'
+import { textHash } from '../../protocol/text-hash.ts'
 import { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
   cancelled,

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { ClusterView, LeaderView, SessionView } from './cluster-view.ts'
+import { leadershipOf } from './leadership.ts'
+
+const session = (id: number, more: Partial<SessionView> = {}): SessionView => ({
+  id,
+  node: `node-${id}`,
+  weight: 1,
+  isDraining: false,
+  heartbeatAt: 0,
+  isFenced: false,
+  ...more,
+})
+
+const view = (leader: LeaderView | undefined, ...sessions: SessionView[]): ClusterView => ({
+  databaseMs: 0,
+  shards: [],
+  sessions,
+  leader,
+})
+
+describe('leadership', () => {
+  test('the session of the row leads, the others follow while it lives', () => {
+    const both = view({ session: 1, term: 4 }, session(1), session(2))
+    assert.deepEqual(leadershipOf(both, 1), { role: 'leader' })
+    assert.deepEqual(leadershipOf(both, 2), { role: 'follower' })
+  })
+
+  test('a row without a living session is to be taken, as it was read', () => {
+    const gone = view({ session: 1, term: 4 }, session(1, { isFenced: true }), session(2))
+    assert.deepEqual(leadershipOf(gone, 2), { role: 'candidate', from: { session: 1, term: 4 } })
+    assert.deepEqual(leadershipOf(view({ session: 9, term: 4 }, session(2)), 2), {
+      role: 'candidate',
+      from: { session: 9, term: 4 },
+    })
+    assert.deepEqual(leadershipOf(view(undefined, session(2)), 2), { role: 'candidate', from: undefined })
+  })
+
+  test('who is fenced takes nothing, who leaves only if all do', () => {
+    assert.deepEqual(leadershipOf(view(undefined, session(1, { isFenced: true })), 1), { role: 'follower' })
+    const leaving = session(1, { isDraining: true })
+    assert.deepEqual(leadershipOf(view(undefined, leaving, session(2)), 1), { role: 'follower' })
+    assert.equal(leadershipOf(view(undefined, leaving), 1).role, 'candidate')
+  })
+})

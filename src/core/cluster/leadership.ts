@@ -1,0 +1,25 @@
+/**
+ * Who leads: the session that the leader's row names, as long as it is not fenced. Whoever finds that row without a living
+ * session takes it by compare-and-set, so that one of several wins.
+ *
+ * Leading is only liveness. What a leader writes is compared and set as well: one that was stopped and goes on finds that its
+ * writes no longer fit, and harms nobody.
+ */
+import { type ClusterView, type LeaderView, livingSessions } from './cluster-view.ts'
+
+export type Leadership =
+  | { readonly role: 'leader' | 'follower' }
+  /** Set the row to the own session and the next term, if it is still `from`. */
+  | { readonly role: 'candidate'; readonly from: LeaderView | undefined }
+
+export function leadershipOf(view: ClusterView, session: number): Leadership {
+  const { leader } = view
+  if (leader?.session === session) return { role: 'leader' }
+  const living = livingSessions(view)
+  if (leader !== undefined && living.has(leader.session)) return { role: 'follower' }
+  const own = living.get(session)
+  // Who leaves soon leads only if nobody else can.
+  const isLast = [...living.values()].every(({ isDraining }) => isDraining)
+  if (own === undefined || (own.isDraining && !isLast)) return { role: 'follower' }
+  return { role: 'candidate', from: leader }
+}
