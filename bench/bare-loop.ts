@@ -28,21 +28,20 @@ export interface BareExecution {
 /** Cells of a row that are not the same in all rows: the run id comes first. */
 const CELLS = { journal: 4, execution: 6, current: 2, timer: 3, ended: 1 } as const
 export type BareRows = Record<keyof typeof CELLS, SQLInputValue[]>
-type Rows = BareRows
-const TABLES = Object.keys(CELLS) as (keyof Rows)[]
+const TABLES = Object.keys(CELLS) as (keyof BareRows)[]
 /** Durable when it returns. */
-export type BareCommit = (seq: number, atMs: number, rows: Rows) => void | Promise<void>
+export type BareCommit = (seq: number, atMs: number, rows: BareRows) => void | Promise<void>
 const DAY = Math.floor(Date.now() / 86_400_000)
 const ROWS_PER_STATEMENT = [256, 128, 64, 32, 16, 8, 4, 2, 1]
 export function bareSqlite(file: string): BareCommit {
   const database = openWriting(file, { synchronous: 'full' })
   migrate(database, file, 256)
-  const writer = (table: keyof Rows, head: string, row: string, tail = '') => {
+  const writer = (table: keyof BareRows, head: string, row: string, tail = '') => {
     const statements = ROWS_PER_STATEMENT.map((count) => {
       const sql = `${head} ${Array(count).fill(row).join(', ')} ${tail}`
       return { size: count * CELLS[table], statement: database.prepare(sql) }
     })
-    return (rows: Rows, ...first: SQLInputValue[]): void => {
+    return (rows: BareRows, ...first: SQLInputValue[]): void => {
       const cells = rows[table]
       let at = 0
       for (const { size, statement } of statements)
@@ -50,7 +49,7 @@ export function bareSqlite(file: string): BareCommit {
     }
   }
   // Without `or fail` a statement of many rows keeps a journal of its own, in a file: a third more time.
-  const insert = (table: keyof Rows, columns: string, values: string) =>
+  const insert = (table: keyof BareRows, columns: string, values: string) =>
     writer(table, `insert or fail into ${table} (day, run_id, ${columns}) values`, `(${DAY}, ?, ${values})`)
   const summary = 'workflow_id, workflow, shard, active, started_at, namespace, version, status'
   const inserters = [
@@ -91,7 +90,7 @@ export function bareMemory(): BareCommit {
 const payload = (value: unknown): string => `[1,"json",null,${JSON.stringify(value)}]`
 
 /** What one phase of an execution records. */
-function record(program: BareProgram, execution: BareExecution, at: number, rows: Rows): void {
+function record(program: BareProgram, execution: BareExecution, at: number, rows: BareRows): void {
   const { workflow, steps, dueAt } = program
   const { runId, workflowId, phase, seq } = execution
   const events: string[] = []
@@ -137,11 +136,10 @@ export async function runBareLoop(load: {
     const batch = ready
     if (batch.length === 0) continue
     ready = []
-    const rows: Rows = { journal: [], execution: [], current: [], timer: [], ended: [] }
+    const rows: BareRows = { journal: [], execution: [], current: [], timer: [], ended: [] }
     const at = Date.now()
     for (const execution of batch) record(program, execution, at, rows)
-    const committed = load.commit(++counts.commits, at, rows)
-    if (committed !== undefined) await committed
+    await load.commit(++counts.commits, at, rows)
     counts.rows += TABLES.reduce((sum, table) => sum + rows[table].length / CELLS[table], 1)
     for (const execution of batch) {
       const next = load.goOn(execution)

@@ -15,6 +15,8 @@ export interface LanesOrder {
   readonly workflow: 'steps' | 'fanout'
   readonly store: StoreName
   readonly directory: string
+  /** An empty PostgreSQL database to use. Default: a server of its own. */
+  readonly database?: string
   readonly inFlight: number
   readonly extent: Extent
 }
@@ -44,10 +46,8 @@ interface LanesStore extends AsyncDisposable {
   cost?(): Promise<DatabaseCost>
 }
 
-async function emptyStore({
-  store,
-  directory,
-}: Pick<LanesOrder, 'store' | 'directory'>): Promise<LanesStore> {
+async function emptyStore(order: Omit<EngineLanesOrder, 'workflow'>): Promise<LanesStore> {
+  const { store, directory, database } = order
   const done = async (): Promise<void> => undefined
   if (store === 'memory') return { url: 'memory', fsyncs: () => 0, [Symbol.asyncDispose]: done }
   if (store === 'sqlite') {
@@ -58,11 +58,13 @@ async function emptyStore({
       [Symbol.asyncDispose]: done,
     }
   }
+  const fsyncs = (): number => Number.NaN
+  if (database !== undefined) return { url: database, fsyncs, [Symbol.asyncDispose]: done }
   // So many settings are not those of a new server: a checkpoint every few seconds would be most of what is measured.
   const server = await PostgresServer.start({ settings: { shared_buffers: '512MB', max_wal_size: '8GB' } })
   return {
     url: server.url(),
-    fsyncs: () => Number.NaN,
+    fsyncs,
     cost: () => databaseCost(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }

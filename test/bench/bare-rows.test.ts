@@ -7,6 +7,7 @@ import { after, test } from 'node:test'
 import { type LanesOrder, runBareLanes, runEngineLanes, storeFile } from '../../bench/lanes.ts'
 import { LatencyHistogram } from '../../bench/latency-histogram.ts'
 import { measureBareStarts, measureStarts } from '../../bench/sleepers-run.ts'
+import { PostgresServer } from '../postgres/server.ts'
 
 const parent = mkdtempSync(join(tmpdir(), 'perdure-bare-rows-'))
 after(() => rmSync(parent, { recursive: true, force: true }))
@@ -44,6 +45,38 @@ for (const workflow of ['steps', 'fanout'] as const) {
     await runBareLanes(bare)
     assert.deepEqual(rowsOf(bare.directory), rowsOf(engine.directory))
   })
+}
+
+for (const workflow of ['steps', 'fanout'] as const) {
+  test(`the bare loop writes the rows that the engine writes, on PostgreSQL: ${workflow}`, async () => {
+    await using server = await PostgresServer.start({ settings: { fsync: 'off' } })
+    const [engine, bare] = [await server.createDatabase(), await server.createDatabase()]
+    const order = (database: string): LanesOrder => ({
+      workflow,
+      store: 'postgres',
+      database,
+      directory: parent,
+      inFlight: 1,
+      extent: { executions: 3 },
+    })
+    await runEngineLanes(order(engine.url))
+    await runBareLanes(order(bare.url))
+    assert.deepEqual(await postgresRowsOf(server, bare.name), await postgresRowsOf(server, engine.name))
+  })
+}
+
+async function postgresRowsOf(server: PostgresServer, database: string): Promise<Record<string, unknown>> {
+  const [first] = await server.query('select min(run_id) as id from perdure.execution', [], database)
+  const rows: Record<string, unknown> = {}
+  for (const table of ['execution', 'current', 'journal', 'timer']) {
+    const sql = `select * from perdure.${table} where run_id = $1 order by 1, 2, 3`
+    rows[table] = (await server.query(sql, [first?.id], database)).map((row) =>
+      JSON.stringify(row)
+        .replaceAll(first?.id, 'RUN')
+        .replaceAll(/\d{13}/g, 'TIME'),
+    )
+  }
+  return rows
 }
 
 test('the bare loop writes the rows that the engine writes: sleepers', async () => {

@@ -9,7 +9,7 @@
  * 4. A task that runs or has changes that are not committed is in memory, and is not read: the store is behind. One that
  *    was changed while the store was read stays in memory until nobody reads.
  */
-import { textHash } from '../../protocol/text-hash.ts'
+
 import { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
   cancelled,
@@ -24,6 +24,7 @@ import {
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { TaskExplanation, TaskOwner } from '../../protocol/task-port.ts'
+import { textHash } from '../../protocol/text-hash.ts'
 import type { TaskCommand } from '../../protocol/workflow-command.ts'
 import type { QueueKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
