@@ -4,7 +4,19 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,6 +76,30 @@ export class PostgresServer implements AsyncDisposable {
 
   get port(): number {
     return this.#port
+  }
+
+  /** A standby on a copy of the data, which follows this server under the given name. This server is stopped meanwhile. */
+  async startStandby(name: string): Promise<PostgresServer> {
+    await this.stop()
+    const folder = mkdtempSync(join(tmpdir(), 'perdure-pg-'))
+    const standby = new PostgresServer(this.#binaries, folder, {
+      version: this.version,
+      settings: this.#settings,
+    })
+    cpSync(this.data, standby.data, { recursive: true, preserveTimestamps: true })
+    const connection = `host=127.0.0.1 port=${this.#port} user=postgres application_name=${name}`
+    appendFileSync(join(standby.data, 'postgresql.auto.conf'), `primary_conninfo = '${connection}'\n`)
+    writeFileSync(join(standby.data, 'standby.signal'), '')
+    chmodSync(standby.data, 0o700)
+    if (isRoot()) chownAll(folder)
+    await this.start()
+    await standby.start()
+    return standby
+  }
+
+  /** A standby becomes a server of its own. */
+  async promote(): Promise<void> {
+    await this.query('select pg_promote(true, 60)')
   }
 
   /** The folder of its data. */
@@ -189,6 +225,12 @@ export class PostgresServer implements AsyncDisposable {
     keeper.stdin.end()
     return false
   }
+}
+
+function chownAll(folder: string): void {
+  chownSync(folder, NOBODY, NOBODY)
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
+    chownSync(join(folder, name), NOBODY, NOBODY)
 }
 
 function isRoot(): boolean {

@@ -4,16 +4,20 @@
  * 1. It is one to a server that takes writes: a standby is passed over, and the next host is tried.
  * 2. A query that has had no answer for its time takes its connection down with it: nothing waits for a network that has
  *    swallowed it. What became of the query is unknown then.
- * 3. Each setting that safety depends on is set, or checked where a pooler forbids setting it.
+ * 3. All connections of a store are to servers of one timeline: see `Timeline`.
+ * 4. Each setting that safety depends on is set, or checked where a pooler forbids setting it.
  */
 import pg from 'pg'
 import type { Logger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { isOutage, messageOf, storeFailed } from './postgres-error.ts'
 import type { PostgresHost, PostgresTarget } from './postgres-url.ts'
+import type { Timeline } from './timeline.ts'
 
 const CONNECT_MS = 5000
 const TRANSACTION_MS = 60_000
+/** What is under way at the end has this long for its answer. */
+const CLOSE_MS = 15_000
 const FIRST_DELAY_MS = 20
 const LONGEST_DELAY_MS = 1000
 /** A person is told of an outage so often. */
@@ -31,6 +35,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   tcp_keepalives_idle: '5',
   tcp_keepalives_interval: '2',
   tcp_keepalives_count: '3',
+  // A commit is never cancelled; a query that takes too long ends with its connection.
+  statement_timeout: '0',
 }
 
 export interface LinkOptions {
@@ -38,6 +44,8 @@ export interface LinkOptions {
   /** Shown by `pg_stat_activity`. */
   readonly purpose: string
   readonly logger: Logger
+  /** Shared by all connections of a store. */
+  readonly timeline: Timeline
   readonly settings?: Readonly<Record<string, string>>
 }
 
@@ -46,6 +54,8 @@ export interface Statement {
   readonly values?: readonly unknown[]
   /** Prepared once for each connection under this name, unless a pooler is between. */
   readonly name?: string
+  /** Sent to a server of this timeline only: what it says was true there. */
+  readonly timeline?: number
 }
 
 export type Row = Readonly<Record<string, unknown>>
@@ -64,6 +74,8 @@ interface Connected {
 export class PostgresLink {
   readonly #options: LinkOptions
   #connected: Promise<Connected> | undefined
+  /** That of `#connected`, once its server is known to be the right one. */
+  #client: pg.Client | undefined
   #hostIndex = 0
   #closed = false
   #inFlight = 0
@@ -74,6 +86,7 @@ export class PostgresLink {
 
   constructor(options: LinkOptions) {
     this.#options = options
+    options.timeline.onNewer(() => this.#leave())
   }
 
   get inFlight(): number {
@@ -122,8 +135,10 @@ export class PostgresLink {
     }
   }
 
-  async #send({ text, values = [], name }: Statement, timeoutMs: number): Promise<Answer> {
+  async #send({ text, values = [], name, timeline }: Statement, timeoutMs: number): Promise<Answer> {
     const connected = await this.connect()
+    if (timeline !== undefined && timeline !== this.#options.timeline.newest)
+      throw Object.assign(new Error('the server was replaced by another one'), { code: 'EREPLACED' })
     const { client } = connected
     const warnings = connected.warnings
     const timer = setTimeout(() => this.#cut(client), timeoutMs)
@@ -171,9 +186,16 @@ export class PostgresLink {
     if (this.#closed) return
     this.#closed = true
     for (const wake of this.#sleepers) wake()
+    const timer = setTimeout(() => this.#leave(), CLOSE_MS)
     await this.#tail
+    clearTimeout(timer)
     const connected = await this.#connected?.catch(() => undefined)
     await connected?.client.end().catch(() => undefined)
+  }
+
+  /** Ends the connection that there is, and what waits on it; not one that is being made. */
+  #leave(): void {
+    if (this.#client !== undefined) this.#cut(this.#client)
   }
 
   assertOpen(): void {
@@ -220,7 +242,10 @@ export class PostgresLink {
     try {
       await client.connect()
       const { rows } = await client.query<Row>(CHECK)
-      checkServer(rows[0] ?? {}, target)
+      const [server = {}] = rows
+      checkServer(server, target)
+      this.#options.timeline.admit(Number.parseInt(String(server.timeline), 16))
+      this.#client = client
     } catch (error) {
       client.end().catch(() => undefined)
       throw error
@@ -240,6 +265,7 @@ export class PostgresLink {
 
   /** Ends the connection at once: what waits for an answer on it gets an error of the connection. */
   #cut(client: pg.Client): void {
+    if (this.#client === client) this.#client = undefined
     const known = this.#connected
     this.#connected = undefined
     // Another one may have been made by now.
@@ -279,7 +305,9 @@ export class PostgresLink {
 }
 
 const CHECK = `
-  select pg_is_in_recovery() as standby, current_setting('server_version_num')::int as version,
+  select pg_is_in_recovery() as standby,
+    case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end as timeline,
+    current_setting('statement_timeout') as statement_timeout, current_setting('server_version_num')::int as version,
     current_setting('server_encoding') as encoding, current_setting('synchronous_commit') as sync,
     current_setting('default_transaction_isolation') as isolation`
 
@@ -295,6 +323,10 @@ function checkServer(row: Row, target: PostgresTarget): void {
   if (row.encoding !== 'UTF8') refuse(`the encoding of the database must be UTF8, it is ${row.encoding}`)
   if (row.sync === 'off')
     refuse('synchronous_commit is off, so that acknowledged work could be lost: set it to on for this user')
+  if (row.statement_timeout !== '0')
+    refuse(
+      `statement_timeout must be 0 for this user, it is ${row.statement_timeout}: a commit is never cancelled`,
+    )
   if (row.isolation !== 'read committed')
     refuse(`default_transaction_isolation must be 'read committed' for this user, it is '${row.isolation}'`)
 }

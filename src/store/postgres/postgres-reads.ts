@@ -3,7 +3,7 @@ import type { Attributes } from '../../protocol/event.ts'
 import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import { type RunId, runDay, type WorkflowKey } from '../../protocol/ids.ts'
 import { isListed } from '../contract/list-filter.ts'
-import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
+import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../contract/rows.ts'
 import type { StoreListQuery, TimerPage } from '../contract/store.ts'
 import { Conditions } from './conditions.ts'
 import type { Row, Statement } from './postgres-link.ts'
@@ -22,13 +22,6 @@ export class PostgresReads {
 
   constructor(ask: Ask) {
     this.#ask = ask
-  }
-
-  async hasCommitted(session: Session, seq: number): Promise<boolean> {
-    const text = `
-      select from perdure.commit join perdure.session on session.id = session_id
-      where session_id = $1 and incarnation = $2 and seq = $3`
-    return (await this.#ask({ text, values: [session.id, session.incarnation, seq] })).length > 0
   }
 
   async currents(keys: readonly WorkflowKey[]): Promise<(RunId | undefined)[]> {

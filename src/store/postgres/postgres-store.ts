@@ -21,6 +21,7 @@ import { isFenced, isOutage, isRefusal, messageOf, storeFailed } from './postgre
 import { PostgresLink, type Row, type Statement } from './postgres-link.ts'
 import { postgresTarget } from './postgres-url.ts'
 import { ReadMethods } from './read-methods.ts'
+import { Timeline } from './timeline.ts'
 
 export interface PostgresStoreOptions {
   /** Shards of a new database; later it never changes. Default 256. */
@@ -69,8 +70,9 @@ export async function createPostgresStore(
 ): Promise<PostgresStore> {
   const target = postgresTarget(url)
   const { shards = 256, readConnections = 4, openMs = 10_000, logger = silentLogger } = options
+  const timeline = new Timeline()
   const link = (purpose: string, settings = {}): PostgresLink =>
-    new PostgresLink({ target, purpose, logger, settings })
+    new PostgresLink({ target, purpose, logger, timeline, settings })
   // Texts of batches are the same each time, so is their plan: it is made once.
   const committing = link('commit', { plan_cache_mode: 'force_generic_plan' })
   const control = link('control')
@@ -89,6 +91,7 @@ export async function createPostgresStore(
       links: { committing, control, reading },
       commitMs: options.commitMs ?? 10_000,
       isExclusive: options.exclusive === true,
+      timeline,
       logger,
     })
   } catch (error) {
@@ -125,6 +128,10 @@ const FENCE_ALL = `update perdure.session set fenced_at = ${DATABASE_MS} where f
 
 const FENCE = `
   update perdure.session set fenced_at = coalesce(fenced_at, ${DATABASE_MS}) where id = $1 and incarnation = $2`
+
+const HAS_COMMITTED = `
+  select from perdure.commit join perdure.session on session.id = session_id
+  where session_id = $1 and incarnation = $2 and seq = $3`
 
 const HEARTBEAT = `update perdure.session set heartbeat_at = ${DATABASE_MS} where id = $1 and fenced_at is null`
 
@@ -182,6 +189,7 @@ interface Opened {
   readonly links: Links
   readonly commitMs: number
   readonly isExclusive: boolean
+  readonly timeline: Timeline
   readonly logger: Logger
 }
 
@@ -195,17 +203,20 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
   readonly #statements = new BatchStatements()
   readonly #partitionTimer: NodeJS.Timeout
   readonly #background = new Set<Promise<unknown>>()
+  readonly #timeline: Timeline
   #session: Session | undefined
+  #registeredAt = 0
   #heartbeat: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
-  constructor({ name, shards, links, commitMs, isExclusive, logger }: Opened) {
+  constructor({ name, shards, links, commitMs, isExclusive, timeline, logger }: Opened) {
     super((statement) => this.#read(statement))
     this.name = name
     this.shards = shards
     this.#links = links
     this.#commitMs = commitMs
     this.#isExclusive = isExclusive
+    this.#timeline = timeline
     this.#logger = logger
     this.#partitionTimer = setInterval(
       () =>
@@ -230,6 +241,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
         throw Object.assign(new Error('a registration was answered with a warning'), { code: 'EWARNING' })
       const session = { id: Number(rows[0]?.id), incarnation: node.incarnation }
       this.#keepAlive(session)
+      this.#registeredAt = this.#timeline.newest
       return { session, clockFloorMs: Number(rows[0]?.value) }
     })
   }
@@ -237,7 +249,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
   async commit(batch: Batch): Promise<CommitOutcome> {
     this.#requireOpen()
     try {
-      const statement = this.#statements.of(batch)
+      const statement = { ...this.#statements.of(batch), timeline: this.#timelineOf(batch.session) }
       const { isWarned } = await this.#links.committing.once(statement, this.#commitMs)
       if (isWarned) throw new UnknownCommitError('the server has sent a warning with its answer')
     } catch (error) {
@@ -261,6 +273,14 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     })
   }
 
+  /** On the connection of the fence: what another server knows does not count. */
+  async hasCommitted({ id, incarnation }: Session, seq: number): Promise<boolean> {
+    this.#requireOpen()
+    const { control } = this.#links
+    const statement = { text: HAS_COMMITTED, values: [id, incarnation, seq] }
+    return control.persist(async () => (await control.once(statement, CONTROL_MS)).rows.length > 0)
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -273,6 +293,14 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     const { committing, control, reading } = this.#links
     if (this.#session !== undefined && this.#isExclusive) await this.#leave(this.#session)
     await Promise.all([committing, control, ...reading].map((each) => each.close()))
+  }
+
+  /**
+   * That on which the session registered. A server that has taken over may lack what was acknowledged, unless it is a
+   * synchronous standby: what is in memory is then built on what is lost, and must not be written.
+   */
+  #timelineOf(session: Session): number {
+    return session.id === this.#session?.id ? this.#registeredAt : this.#timeline.newest
   }
 
   /** Liveness only: whoever sees it stand still may fence the session, and then no batch of it counts. */

@@ -2,7 +2,7 @@
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { HumanTaskQuery, HumanTaskRow } from '../contract/human-task-rows.ts'
 import type { QueueSettingQuery, QueueSettingRow } from '../contract/queue-setting-rows.ts'
-import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
+import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../contract/rows.ts'
 import type {
   DueSchedulePage,
   ScheduleKey,
@@ -24,7 +24,7 @@ import { PostgresDeskReads } from './postgres-desk-reads.ts'
 import { type Ask, PostgresReads } from './postgres-reads.ts'
 import { PostgresTaskReads } from './postgres-task-reads.ts'
 
-export class ReadMethods implements Omit<Store, 'register' | 'commit' | 'fence' | 'close'> {
+export class ReadMethods implements Omit<Store, 'register' | 'commit' | 'fence' | 'hasCommitted' | 'close'> {
   readonly #runs: PostgresReads
   readonly #tasks: PostgresTaskReads
   readonly #desk: PostgresDeskReads
@@ -33,10 +33,6 @@ export class ReadMethods implements Omit<Store, 'register' | 'commit' | 'fence' 
     this.#runs = new PostgresReads(ask)
     this.#tasks = new PostgresTaskReads(ask)
     this.#desk = new PostgresDeskReads(ask)
-  }
-
-  async hasCommitted(session: Session, seq: number): Promise<boolean> {
-    return this.#runs.hasCommitted(session, seq)
   }
 
   async currents(keys: readonly WorkflowKey[]): Promise<readonly (RunId | undefined)[]> {
