@@ -35,7 +35,7 @@ export interface CommandCall {
 export const STORE_OPTIONS = {
   store: {
     value: 'STORE',
-    says: 'sqlite:PATH; default $PERDURE_STORE, or the only perdure *.db file of the current directory',
+    says: 'sqlite:PATH or postgres://…; default $PERDURE_STORE, or the only perdure *.db file of the current directory',
   },
 } as const satisfies Record<string, OptionSpec>
 

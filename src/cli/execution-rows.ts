@@ -5,7 +5,7 @@ import { PerdureError } from '../protocol/errors.ts'
 import type { Event, ExecutionStarted, SequencedEvent } from '../protocol/event.ts'
 import { DEFAULT_NAMESPACE, isRunId } from '../protocol/ids.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
-import type { SqliteReader } from '../store/sqlite/sqlite-reader.ts'
+import type { StoreReader } from '../store/contract/store-reader.ts'
 import type { CommandCall, OptionSpec } from './command.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -18,7 +18,7 @@ const JOURNAL_PAGE_ENTRIES = 1000
 
 /** The run that ID, `--namespace` and `--run` name. ID may also be a run id. Throws `EXECUTION_NOT_FOUND`. */
 export async function findExecution(
-  reader: SqliteReader,
+  reader: StoreReader,
   { operands, options }: CommandCall,
 ): Promise<ExecutionRow> {
   const workflowId = operands[0] ?? ''
@@ -36,7 +36,7 @@ export async function findExecution(
 
 /** Events after `afterSeq`, page by page. Throws `STORE_CORRUPT` where the sequence is broken. */
 export async function* eventPages(
-  reader: SqliteReader,
+  reader: StoreReader,
   { runId }: ExecutionRow,
   afterSeq: number,
 ): AsyncGenerator<readonly SequencedEvent[]> {
@@ -64,7 +64,7 @@ export interface ReplayedExecution {
 }
 
 /** Replays the journal of a run. */
-export async function replayExecution(reader: SqliteReader, row: ExecutionRow): Promise<ReplayedExecution> {
+export async function replayExecution(reader: StoreReader, row: ExecutionRow): Promise<ReplayedExecution> {
   const state = emptyState(row.runId)
   let started: ExecutionStarted | undefined
   for await (const page of eventPages(reader, row, 0)) {

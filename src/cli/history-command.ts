@@ -39,7 +39,7 @@ async function runHistory(call: CommandCall): Promise<number> {
     }
     return 0
   } finally {
-    reader.close()
+    await reader.close()
   }
 }
 

@@ -4,7 +4,7 @@ import { EXECUTION_STATUSES } from '../protocol/execution-status.ts'
 import { DEFAULT_NAMESPACE, isRunId, type RunId } from '../protocol/ids.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
 import type { StoreListQuery } from '../store/contract/store.ts'
-import type { SqliteReader } from '../store/sqlite/sqlite-reader.ts'
+import type { StoreReader } from '../store/contract/store-reader.ts'
 import {
   COMMON_OPTIONS,
   type Command,
@@ -90,13 +90,13 @@ async function runList(call: CommandCall): Promise<number> {
     if (listed === 0 && !options.flag('json')) output.note('No executions.')
     return 0
   } finally {
-    reader.close()
+    await reader.close()
   }
 }
 
 /** Pages of selected rows, one row more than the limit in all if there is one. */
 async function* selectedPages(
-  reader: SqliteReader,
+  reader: StoreReader,
   { query, attributes, limit, cursor }: Selection,
 ): AsyncGenerator<readonly ExecutionRow[]> {
   let left = limit + 1

@@ -6,13 +6,12 @@ import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from '.
 import { printable } from './display-width.ts'
 import { withEngine } from './engine-connection.ts'
 import { eventDetails } from './event-text.ts'
-import { openStoreReader } from './store-option.ts'
+import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { isoTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The first schema version that has human tasks. */
-const PEOPLE_VERSION = 6
 const PAGE_ROWS = 1000
 const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, or PERDURE_URL.'
 
@@ -150,11 +149,7 @@ async function readFile(
   const { options } = call
   const reader = await openStoreReader(call)
   try {
-    if (reader.schemaVersion < PEOPLE_VERSION)
-      throw new UsageError(
-        `the file has schema version ${reader.schemaVersion}, and human tasks are read from version ${PEOPLE_VERSION} on`,
-        'Start an engine of this version of perdure once: it migrates the file.',
-      )
+    requireRows(reader, 'human tasks')
     const workflowId = options.text('execution')
     const rows = await reader.humanTasks({
       namespace: options.text('namespace') ?? DEFAULT_NAMESPACE,
@@ -173,7 +168,7 @@ async function readFile(
       }
     })
   } finally {
-    reader.close()
+    await reader.close()
   }
 }
 

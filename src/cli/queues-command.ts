@@ -14,7 +14,7 @@ import type { QueueSettingRow } from '../store/contract/queue-setting-rows.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { printable } from './display-width.ts'
 import { withEngine } from './engine-connection.ts'
-import { openStoreReader } from './store-option.ts'
+import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { isoTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
@@ -22,7 +22,6 @@ import { UsageError } from './usage-error.ts'
 const ACTIONS = ['list', 'show', 'set', 'pause', 'resume', 'reset'] as const
 const PAGE_ROWS = 1000
 /** The first schema version that has settings of queues. */
-const SETTINGS_VERSION = 5
 const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, or PERDURE_URL.'
 
 export const queuesCommand: Command = {
@@ -156,11 +155,7 @@ async function readFile(call: CommandCall): Promise<readonly StoredQueue[]> {
   const wanted = call.options.text('namespace')
   const reader = await openStoreReader(call)
   try {
-    if (reader.schemaVersion < SETTINGS_VERSION)
-      throw new UsageError(
-        `the file has schema version ${reader.schemaVersion}, and queues are read from version ${SETTINGS_VERSION} on`,
-        'Start an engine of this version of perdure once: it migrates the file.',
-      )
+    requireRows(reader, 'queues')
     const found = new Map<string, StoredQueue>()
     const of = (namespace: string, queue: string): StoredQueue => {
       const text = `${namespace}\0${queue}`
@@ -184,7 +179,7 @@ async function readFile(call: CommandCall): Promise<readonly StoredQueue[]> {
         a.namespace === b.namespace ? order(a.queue, b.queue) : order(a.namespace, b.namespace),
       )
   } finally {
-    reader.close()
+    await reader.close()
   }
 }
 

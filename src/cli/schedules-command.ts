@@ -4,10 +4,9 @@ import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import type { ScheduleSpec, ScheduleTimes } from '../protocol/schedule-port.ts'
 import type { ScheduleKey, ScheduleRow } from '../store/contract/schedule-rows.ts'
-import type { SqliteReader } from '../store/sqlite/sqlite-reader.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { printable } from './display-width.ts'
-import { openStoreReader } from './store-option.ts'
+import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { durationText, isoTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
@@ -15,7 +14,6 @@ import { UsageError } from './usage-error.ts'
 const DEFAULT_LIMIT = 100
 const PAGE_ROWS = 1000
 /** The first schema version that has schedules. */
-const SCHEDULES_VERSION = 4
 
 export const schedulesCommand: Command = {
   name: 'schedules',
@@ -46,7 +44,7 @@ async function runSchedules(call: CommandCall): Promise<number> {
   let after = cursor === undefined ? undefined : keyOf(cursor)
   const reader = await openStoreReader(call)
   try {
-    checkVersion(reader)
+    requireRows(reader, 'schedules')
     const print = options.flag('json') ? jsonPrinter(call) : tablePrinter(call)
     let listed = 0
     for (;;) {
@@ -69,16 +67,8 @@ async function runSchedules(call: CommandCall): Promise<number> {
     if (listed === 0 && !options.flag('json')) output.note('No schedules.')
     return 0
   } finally {
-    reader.close()
+    await reader.close()
   }
-}
-
-function checkVersion({ schemaVersion }: SqliteReader): void {
-  if (schemaVersion >= SCHEDULES_VERSION) return
-  throw new UsageError(
-    `the file has schema version ${schemaVersion}, and schedules are read from version ${SCHEDULES_VERSION} on`,
-    'Start an engine of this version of perdure once: it migrates the file.',
-  )
 }
 
 function cursorOf({ namespace, id }: ScheduleKey): string {

@@ -51,9 +51,8 @@ async function runShow(call: CommandCall): Promise<number> {
   try {
     const row = await findExecution(reader, call)
     const { state, started } = await replayExecution(reader, row)
-    const pending = pendingOperations(state, reader.timersOf(row.runId))
-    const { isFileLocked } = await import('../store/sqlite/file-lock.ts')
-    const isEngineRunning = isFileLocked(reader.file)
+    const pending = pendingOperations(state, await reader.timersOf(row.runId))
+    const isEngineRunning = await reader.isEngineRunning()
     const advice = adviceFor({ state, pending, isEngineRunning, nowMs: call.nowMs })
     const shown = { state, started, pending, advice }
     if (call.options.flag('json')) {
@@ -64,7 +63,7 @@ async function runShow(call: CommandCall): Promise<number> {
     await call.output.flushed()
     return 0
   } finally {
-    reader.close()
+    await reader.close()
   }
 }
 

@@ -1,7 +1,8 @@
-/** Which file a command reads: `--store`, the environment, or the only store of the current directory. */
+/** Which store a command reads: `--store`, the environment, or the only store file of the current directory. */
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { SqliteReader } from '../store/sqlite/sqlite-reader.ts'
+import type { LaterRows, StoreReader } from '../store/contract/store-reader.ts'
+import { isPostgresUrl } from '../store/postgres/postgres-url.ts'
 import type { CommandCall } from './command.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -11,16 +12,26 @@ const MAGIC = 'SQLite format 3\0'
 const APPLICATION_ID_OFFSET = 68
 const APPLICATION_ID = 0x50657264
 
-const REMEDY = 'Name it with --store sqlite:PATH or in the variable PERDURE_STORE.'
+const REMEDY =
+  'Name it with --store sqlite:PATH, --store postgres://USER@HOST:PORT/DATABASE, or in the variable PERDURE_STORE.'
+
+function namedStore({ options, env }: CommandCall): string | undefined {
+  return options.text('store') ?? (env.PERDURE_STORE === '' ? undefined : env.PERDURE_STORE)
+}
 
 /** The path of the file, absolute. It need not exist if it was named. */
-export function storeFileOf({ options, env, directory }: CommandCall): string {
-  const named = options.text('store') ?? (env.PERDURE_STORE === '' ? undefined : env.PERDURE_STORE)
-  return named === undefined ? onlyStoreIn(directory) : resolve(directory, pathOf(named))
+export function storeFileOf(call: CommandCall): string {
+  const named = namedStore(call)
+  return named === undefined ? onlyStoreIn(call.directory) : resolve(call.directory, pathOf(named))
 }
 
 /** Opens the store for reading. `node:sqlite` is loaded only here, so that help works where it is missing. */
-export async function openStoreReader(call: CommandCall): Promise<SqliteReader> {
+export async function openStoreReader(call: CommandCall): Promise<StoreReader> {
+  const named = namedStore(call)
+  if (named !== undefined && isPostgresUrl(named)) {
+    const { openPostgresReader } = await import('../store/postgres/postgres-reader.ts')
+    return openPostgresReader(named)
+  }
   const file = storeFileOf(call)
   try {
     const { openSqliteReader } = await import('../store/sqlite/sqlite-reader.ts')
@@ -31,6 +42,13 @@ export async function openStoreReader(call: CommandCall): Promise<SqliteReader> 
     const why = `Node ${process.versions.node} has no node:sqlite: perdure needs Node 22.13 or newer`
     throw new Error(why, { cause: error })
   }
+}
+
+/** Throws if an older version of the store lacks these rows. */
+export function requireRows(reader: StoreReader, rows: LaterRows): void {
+  const why = reader.lacks(rows)
+  if (why !== undefined)
+    throw new UsageError(why, 'Start an engine of this version of perdure once: it migrates the file.')
 }
 
 function pathOf(store: string): string {

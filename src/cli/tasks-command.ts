@@ -6,8 +6,8 @@ import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import { ownTaskId } from '../protocol/task-ids.ts'
 import { TASK_PRIORITY } from '../protocol/task-port.ts'
 import { TASK_STATUSES } from '../protocol/task-status.ts'
+import type { StoreReader } from '../store/contract/store-reader.ts'
 import type { TaskListQuery, TaskRow, TaskSeq } from '../store/contract/task-rows.ts'
-import type { SqliteReader } from '../store/sqlite/sqlite-reader.ts'
 import {
   COMMON_OPTIONS,
   type Command,
@@ -18,7 +18,7 @@ import {
 import { printable } from './display-width.ts'
 import { knownWord } from './nearest-word.ts'
 import { statusCell } from './status-style.ts'
-import { openStoreReader } from './store-option.ts'
+import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { durationText, isoTime, parsedTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
@@ -72,12 +72,7 @@ async function runTasks(call: CommandCall): Promise<number> {
   const selection = selectionOf(options, call.nowMs)
   const reader = await openStoreReader(call)
   try {
-    const { SCHEMA_VERSION } = await import('../store/sqlite/migrate.ts')
-    if (reader.schemaVersion < SCHEMA_VERSION)
-      throw new UsageError(
-        `the file has schema version ${reader.schemaVersion}, and tasks are read from version ${SCHEMA_VERSION} on`,
-        'Start an engine of this version of perdure once: it migrates the file.',
-      )
+    requireRows(reader, 'tasks')
     const print = options.flag('json') ? jsonPrinter(call) : tablePrinter(call)
     let listed = 0
     let last: TaskRow | undefined
@@ -93,13 +88,13 @@ async function runTasks(call: CommandCall): Promise<number> {
     if (listed === 0 && !options.flag('json')) output.note('No tasks.')
     return 0
   } finally {
-    reader.close()
+    await reader.close()
   }
 }
 
 /** Pages of selected rows, one row more than the limit in all if there is one. */
 async function* pages(
-  reader: SqliteReader,
+  reader: StoreReader,
   { query, limit, cursor }: Selection,
 ): AsyncGenerator<readonly TaskRow[]> {
   let left = limit + 1

@@ -72,7 +72,7 @@ describe('a wrong command line', () => {
     [['show', 'a', 'b'], /'b' is one argument too many/],
     [['doctor', 'a.db', '--store', 'b.db'], /the file is named twice/],
     [['list', '--store', 'memory'], /a memory store lives in the process of its engine only/],
-    [['list', '--store', 'postgres://x'], /'postgres:\/\/x' names no store/],
+    [['list', '--store', 'mysql://x'], /'mysql:\/\/x' names no store/],
     [['list', '--store', 'sqlite:'], /'sqlite:' names no store/],
   ]
   for (const [args, says] of cases) {

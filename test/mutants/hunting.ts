@@ -1,9 +1,18 @@
 /** Plants each bug in a copy of the repository, and simulates seeds there, or runs a test file, until it is caught. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { SimulationKind } from '../simulation/seed-pool.ts'
 import { applyPatch, parsePatch } from './apply-patch.ts'
@@ -17,8 +26,10 @@ const HUNT_LIMIT_MS = 240_000
 const SEED_LIMIT_MS = 20_000
 const COPIED = ['src', 'test/simulation', 'test/mutants/hunt.ts', 'package.json', 'tsconfig.json']
 const COPIED_FOR_SUITES = ['src', 'test', 'package.json', 'tsconfig.json']
+/** What is installed is shared. */
+const INSTALLED = ['node_modules', 'test/postgres/node_modules']
 /** A test that waits for what the bug has lost. */
-const TEST_LIMIT_MS = 10_000
+const TEST_LIMIT_MS = 20_000
 
 export interface Catch {
   readonly name: string
@@ -48,9 +59,14 @@ async function hunt({ name, patch = name, what, seeds, kind = 'executions', suit
   try {
     for (const path of suite === undefined ? COPIED : COPIED_FOR_SUITES) {
       mkdirSync(dirname(join(copy, path)), { recursive: true })
-      cpSync(join(root, path), join(copy, path), { recursive: true })
+      cpSync(join(root, path), join(copy, path), {
+        recursive: true,
+        filter: (from) => basename(from) !== 'node_modules',
+      })
     }
-    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
+    for (const path of INSTALLED)
+      if (existsSync(join(root, path)) && existsSync(dirname(join(copy, path))))
+        symlinkSync(join(root, path), join(copy, path), 'junction')
     try {
       plant(patch, copy)
     } catch (error) {

@@ -255,4 +255,34 @@ export const mutants: readonly Mutant[] = [
     seeds: 0,
     suite: 'src/core/queue/policies.test.ts',
   },
+  {
+    name: 'take-batches-that-the-guard-refused',
+    what: 'a batch whose guard finds nothing does not abort: it is taken for committed',
+    seeds: 0,
+    suite: 'test/contract/postgres-store.test.ts',
+  },
+  {
+    name: 'take-a-warning-for-an-answer',
+    what: 'a commit that was answered with a warning, as when the wait for a standby was cancelled, is taken for durable',
+    seeds: 0,
+    suite: 'test/postgres/unknown-commits.test.ts',
+  },
+  {
+    name: 'take-a-cancelled-batch-for-a-refused-one',
+    what: 'a statement that an administrator has cancelled is taken for one that the store refuses each time',
+    seeds: 0,
+    suite: 'test/postgres/unknown-commits.test.ts',
+  },
+  {
+    name: 'ask-a-primary-that-was-replaced',
+    what: 'connections to the old primary stay when the new one is known',
+    seeds: 0,
+    suite: 'test/postgres/failover.test.ts',
+  },
+  {
+    name: 'write-on-top-of-what-is-lost',
+    what: 'what was built on the old primary is written to the one that has taken over',
+    seeds: 0,
+    suite: 'test/postgres/failover.test.ts',
+  },
 ]

@@ -34,7 +34,7 @@ test('tools read a file of schema version 1', () =>
     assert.equal(reader.schemaVersion, 1)
     assert.deepEqual([...reader.runs()], STORE_V1.content.executions)
     assert.deepEqual(reader.integrityCheck(), [])
-    reader.close()
+    await reader.close()
   }))
 
 function changedFile(path: string, sql: string): Buffer {

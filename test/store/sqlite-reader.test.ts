@@ -34,7 +34,7 @@ test('a reader sees each commit of a running engine at once, and does not distur
       )
     }
     assert.equal([...reader.runs()].length, 5)
-    reader.close()
+    await reader.close()
     await store.close()
   }))
 
@@ -54,7 +54,7 @@ test('all runs are read page by page, also while they are written', () =>
       }
     }
     assert.deepEqual(seen, [...rows, executionRow(runIdAt(2_000))])
-    reader.close()
+    await reader.close()
     await store.close()
   }))
 
@@ -68,7 +68,7 @@ test('after a clean end there is one file, and reading it leaves it alone', () =
     assert.deepEqual(readdirSync(directory), ['store.db', 'store.db.lock'])
     const reader = openSqliteReader(path)
     assert.equal([...reader.runs()].length, 1)
-    reader.close()
+    await reader.close()
     const again = createSqliteStore(path)
     assert.equal((await again.list({ limit: 10 })).length, 1)
     await again.close()
@@ -84,7 +84,7 @@ test('journal entries without a summary are found', () =>
     await store.close()
     const reader = openSqliteReader(path)
     assert.deepEqual(reader.runsWithoutSummary(10), [runIdAt(1)])
-    reader.close()
+    await reader.close()
   }))
 
 test('a damaged page is told by the integrity check', () =>
@@ -97,7 +97,7 @@ test('a damaged page is told by the integrity check', () =>
     writeFileSync(path, bytes.fill(0xff, bytes.length - 20_000, bytes.length - 10_000))
     const reader = openSqliteReader(path)
     assert.notDeepEqual(reader.integrityCheck(), [])
-    reader.close()
+    await reader.close()
   }))
 
 test('what is not there is not made', () =>

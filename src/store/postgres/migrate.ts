@@ -30,12 +30,21 @@ export async function migrate(link: PostgresLink, name: string, shards: number):
   return Number(rows[0]?.value)
 }
 
+/** For tools: throws unless the database has a schema that this program can read. */
+export async function requireSchema(link: PostgresLink, name: string): Promise<void> {
+  const version = await versionOf(async (statement) => (await link.once(statement, 10_000)).rows)
+  if (version === 0) throw new PerdureError('STORE_INVALID', `${name} holds no perdure store`)
+  if (version > SCHEMA_VERSION) throw newer(name, version)
+}
+
+function newer(name: string, version: number): PerdureError {
+  const detail = `${name} has schema version ${version}, this program knows versions up to ${SCHEMA_VERSION}`
+  return new PerdureError('STORE_NEWER', detail)
+}
+
 async function advance(query: Query, name: string, shards: number): Promise<void> {
   let version = await versionOf(query)
-  if (version > SCHEMA_VERSION) {
-    const detail = `${name} has schema version ${version}, this program knows versions up to ${SCHEMA_VERSION}`
-    throw new PerdureError('STORE_NEWER', detail)
-  }
+  if (version > SCHEMA_VERSION) throw newer(name, version)
   if (version === 0) await query({ text: 'create schema if not exists perdure' })
   while (version < SCHEMA_VERSION) {
     await query({ text: MIGRATIONS[version] ?? '' })

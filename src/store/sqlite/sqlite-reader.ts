@@ -6,13 +6,15 @@ import { existsSync } from 'node:fs'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type RunId, runDay } from '../../protocol/ids.ts'
 import type { ExecutionRow, TimerKey, TimerRow } from '../contract/rows.ts'
+import type { LaterRows, StoreReader } from '../contract/store-reader.ts'
+import { isFileLocked } from './file-lock.ts'
 import { FileReads, type ReadMethods } from './file-reads.ts'
-import { schemaVersionOf } from './migrate.ts'
+import { SCHEMA_VERSION, schemaVersionOf } from './migrate.ts'
 import { EXECUTION_COLUMNS, executionOf } from './sqlite-reads.ts'
 import { attempt, resolveFile } from './store-file.ts'
 import { openForTool, type ToolConnection } from './tool-connection.ts'
 
-export interface SqliteReader extends ReadMethods {
+export interface SqliteReader extends ReadMethods, StoreReader {
   readonly file: string
   readonly schemaVersion: number
   /** What SQLite finds wrong with the file, at most 100 lines; empty if it is sound. Reads the whole file. */
@@ -21,12 +23,17 @@ export interface SqliteReader extends ReadMethods {
   runs(): IterableIterator<ExecutionRow>
   /** Runs that have journal entries and no summary, which is never so in a sound file. */
   runsWithoutSummary(limit: number): readonly RunId[]
-  /** Timers of one run, in order of their ids. */
-  timersOf(runId: RunId): readonly (TimerKey & Pick<TimerRow, 'dueAt'>)[]
-  close(): void
 }
 
 const PAGE_ROWS = 500
+
+/** Schema versions since which rows can be read. */
+const READ_FROM: Readonly<Record<LaterRows, number>> = {
+  tasks: SCHEMA_VERSION,
+  schedules: 4,
+  queues: 5,
+  'human tasks': 6,
+}
 
 /** Errors: `STORE_INVALID` (no file, or not a store), `STORE_NEWER`, `STORE_CORRUPT`, `STORE_FAILED`. */
 export function openSqliteReader(path: string): SqliteReader {
@@ -92,13 +99,23 @@ class FileReader extends FileReads implements SqliteReader {
     return this.read(() => this.reading.prepare(sql).all(limit)).map((row) => row.run_id as RunId)
   }
 
-  timersOf(runId: RunId): readonly (TimerKey & Pick<TimerRow, 'dueAt'>)[] {
+  lacks(rows: LaterRows): string | undefined {
+    const from = READ_FROM[rows]
+    if (this.schemaVersion >= from) return undefined
+    return `the file has schema version ${this.schemaVersion}, and ${rows} are read from version ${from} on`
+  }
+
+  async isEngineRunning(): Promise<boolean> {
+    return isFileLocked(this.file)
+  }
+
+  async timersOf(runId: RunId): Promise<readonly (TimerKey & Pick<TimerRow, 'dueAt'>)[]> {
     const sql = 'select timer, due_at from timer where day = ? and run_id = ? order by timer'
     const rows = this.read(() => this.reading.prepare(sql).all(runDay(runId), runId))
     return rows.map((row) => ({ runId, timer: Number(row.timer), dueAt: Number(row.due_at) }))
   }
 
-  close(): void {
+  async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
     this.connection.close()

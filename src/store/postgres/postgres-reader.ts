@@ -1,0 +1,73 @@
+/** Reads a database for tools, also while an engine runs on it. It makes no schema and changes none. */
+import { silentLogger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { type RunId, runDay } from '../../protocol/ids.ts'
+import type { TimerKey, TimerRow } from '../contract/rows.ts'
+import type { StoreReader } from '../contract/store-reader.ts'
+import { requireSchema } from './migrate.ts'
+import { isOutage, storeFailed } from './postgres-error.ts'
+import { PostgresLink, type Row, type Statement } from './postgres-link.ts'
+import { postgresTarget } from './postgres-url.ts'
+import { ReadMethods } from './read-methods.ts'
+import { Timeline } from './timeline.ts'
+
+const READ_MS = 60_000
+/** An engine writes its heartbeat twice a second. */
+const HEARTBEAT_MS = 1100
+
+/** Errors: `STORE_INVALID` (the URL, or a database that is no store), `STORE_FAILED`, `STORE_NEWER`. */
+export async function openPostgresReader(url: string): Promise<StoreReader> {
+  const target = postgresTarget(url)
+  const link = new PostgresLink({ target, purpose: 'tool', logger: silentLogger, timeline: new Timeline() })
+  try {
+    await requireSchema(link, target.name)
+    return new DatabaseReader(target.name, link)
+  } catch (error) {
+    await link.close()
+    throw storeFailed(isOutage(error) ? `cannot connect to ${target.name}` : target.name, error)
+  }
+}
+
+class DatabaseReader extends ReadMethods implements StoreReader {
+  readonly #link: PostgresLink
+  readonly #name: string
+
+  constructor(name: string, link: PostgresLink) {
+    super((statement) => this.#ask(statement))
+    this.#name = name
+    this.#link = link
+  }
+
+  /** Each version of the schema has had them. */
+  lacks(): undefined {
+    return undefined
+  }
+
+  async timersOf(runId: RunId): Promise<readonly (TimerKey & Pick<TimerRow, 'dueAt'>)[]> {
+    const text = 'select timer, due_at from perdure.timer where day = $1 and run_id = $2 order by timer'
+    const rows = await this.#ask({ text, values: [runDay(runId), runId] })
+    return rows.map(({ timer, due_at }) => ({ runId, timer: Number(timer), dueAt: Number(due_at) }))
+  }
+
+  /** Whether the heartbeat of any session has moved. */
+  async isEngineRunning(): Promise<boolean> {
+    const text = 'select id, heartbeat_at from perdure.session where fenced_at is null order by id'
+    const before = await this.#ask({ text })
+    if (before.length === 0) return false
+    await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS))
+    return JSON.stringify(await this.#ask({ text })) !== JSON.stringify(before)
+  }
+
+  close(): Promise<void> {
+    return this.#link.close()
+  }
+
+  async #ask(statement: Statement): Promise<Row[]> {
+    try {
+      return (await this.#link.once(statement, READ_MS)).rows
+    } catch (error) {
+      if (error instanceof PerdureError) throw error
+      throw storeFailed(this.#name, error)
+    }
+  }
+}
