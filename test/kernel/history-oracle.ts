@@ -110,7 +110,7 @@ function note(asked: Map<number, string>, command: WorkflowCommand): void {
       asked.set(command.op, `task ${command.name}`)
       return
     case 'human':
-      asked.set(command.op, `${command.spec.kind} ${command.name}`)
+      asked.set(command.op, `human ${command.spec.kind} ${command.name}`)
       return
     case 'signal-child':
       asked.set(command.op, `signal-child ${command.signal}`)
@@ -134,7 +134,7 @@ function recordedOperation(event: Event): readonly [op: number, what: string] | 
     case 'task-scheduled':
       return [event.op, `task ${event.name}`]
     case 'human-task-opened':
-      return [event.op, `${event.spec.kind} ${event.name}`]
+      return [event.op, `human ${event.spec.kind} ${event.name}`]
     case 'child-signalled':
       return [event.op, `signal-child ${event.name}`]
     case 'attributes-set':
