@@ -25,7 +25,7 @@ const HUNT_LIMIT_MS = 240_000
 /** A seed takes a tenth of a second: one that takes this long spins, and that is how its bug shows itself. */
 const SEED_LIMIT_MS = 20_000
 const COPIED = ['src', 'test/simulation', 'test/mutants/hunt.ts', 'package.json', 'tsconfig.json']
-const COPIED_FOR_SUITES = ['src', 'test', 'package.json', 'tsconfig.json']
+const COPIED_FOR_SUITES = ['src', 'test', 'scripts', 'examples', 'package.json', 'tsconfig.json']
 /** What is installed is shared. */
 const INSTALLED = ['node_modules', 'test/postgres/node_modules']
 /** A test that waits for what the bug has lost. */
@@ -105,6 +105,8 @@ async function runSuite(copy: string, suite: string): Promise<Finding> {
     failed ??= test
   }
   const [code] = (await closed) as [number | null]
+  // The file itself fails when it does not load: then nothing was tested.
+  if (failed === join(copy, suite)) throw new Error(`${suite} does not run in ${copy}`)
   if (code !== 0 && failed === undefined)
     throw new Error(`${suite} in ${copy} ended with code ${code} and no failed test`)
   return { seeds: 0, violation: failed === undefined ? null : `test "${failed}" fails` }
