@@ -12,11 +12,14 @@
 import { type Logger, silentLogger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
+import type { ClusterStore } from '../contract/cluster-store.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import { type Store, UnknownCommitError } from '../contract/store.ts'
 import { BatchStatements, ContradictoryBatchError } from './batch-statement.ts'
+import { DATABASE_MS } from './database-time.ts'
 import { ensureDayPartitions } from './day-partitions.ts'
 import { migrate } from './migrate.ts'
+import { PostgresCluster } from './postgres-cluster.ts'
 import { isFenced, isOutage, isRefusal, messageOf, storeFailed } from './postgres-error.ts'
 import { PostgresLink, type Row, type Statement } from './postgres-link.ts'
 import { postgresTarget } from './postgres-url.ts'
@@ -44,6 +47,8 @@ export interface PostgresStore extends Store {
   /** The database, without a password. */
   readonly name: string
   readonly shards: number
+  /** For nodes that share the database. */
+  readonly cluster: ClusterStore
 }
 
 const READ_MS = 60_000
@@ -76,9 +81,11 @@ export async function createPostgresStore(
   // Texts of batches are the same each time, so is their plan: it is made once.
   const committing = link('commit', { plan_cache_mode: 'force_generic_plan' })
   const control = link('control')
+  // A heartbeat waits behind nothing. It connects when it is used first.
+  const clustering = link('cluster')
   const reading = Array.from({ length: readConnections }, () => link('read'))
   const close = async (): Promise<void> => {
-    await Promise.all([committing, control, ...reading].map((each) => each.close()))
+    await Promise.all([committing, control, clustering, ...reading].map((each) => each.close()))
   }
   try {
     await reach(control, target.name, openMs)
@@ -88,7 +95,7 @@ export async function createPostgresStore(
     return new DatabaseStore({
       name: target.name,
       shards: known,
-      links: { committing, control, reading },
+      links: { committing, control, clustering, reading },
       commitMs: options.commitMs ?? 10_000,
       isExclusive: options.exclusive === true,
       timeline,
@@ -120,9 +127,6 @@ function isRejection(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return code.startsWith('28') || code.startsWith('3D')
 }
-
-/** ms since 1970, by the clock of the database. */
-const DATABASE_MS = '(extract(epoch from clock_timestamp()) * 1000)::int8'
 
 const FENCE_ALL = `update perdure.session set fenced_at = ${DATABASE_MS} where fenced_at is null`
 
@@ -180,6 +184,7 @@ interface Links {
   readonly committing: PostgresLink
   /** Fences, registrations, and what has time. */
   readonly control: PostgresLink
+  readonly clustering: PostgresLink
   readonly reading: readonly PostgresLink[]
 }
 
@@ -196,6 +201,7 @@ interface Opened {
 class DatabaseStore extends ReadMethods implements PostgresStore {
   readonly name: string
   readonly shards: number
+  readonly cluster: ClusterStore
   readonly #links: Links
   readonly #commitMs: number
   readonly #isExclusive: boolean
@@ -213,6 +219,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     super((statement) => this.#read(statement))
     this.name = name
     this.shards = shards
+    this.cluster = new PostgresCluster(links.clustering)
     this.#links = links
     this.#commitMs = commitMs
     this.#isExclusive = isExclusive
@@ -290,9 +297,9 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     clearInterval(this.#partitionTimer)
     clearInterval(this.#heartbeat)
     await Promise.allSettled(this.#background)
-    const { committing, control, reading } = this.#links
+    const { committing, control, clustering, reading } = this.#links
     if (this.#session !== undefined && this.#isExclusive) await this.#leave(this.#session)
-    await Promise.all([committing, control, ...reading].map((each) => each.close()))
+    await Promise.all([committing, control, clustering, ...reading].map((each) => each.close()))
   }
 
   /**

@@ -17,8 +17,18 @@ create table perdure.session (
   incarnation text not null,
   node text not null,
   address text,
+  weight double precision not null default 1,
+  draining boolean not null default false,
   heartbeat_at bigint not null,
   fenced_at bigint
+);
+
+create index session_living on perdure.session (id) where fenced_at is null;
+
+create table perdure.leader (
+  is_only boolean not null default true primary key check (is_only),
+  session_id bigint not null,
+  term bigint not null
 );
 
 create table perdure.commit (

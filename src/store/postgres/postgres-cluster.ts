@@ -1,0 +1,121 @@
+/** The cluster's rows of the database: sessions, shards, and the leader. See the contract for what holds of them. */
+import type { ClusterView, LeaderView, SessionView } from '../../core/cluster/cluster-view.ts'
+import type { Taking } from '../../core/cluster/shard-assignment.ts'
+import type { ClusterNode, ClusterStore } from '../contract/cluster-store.ts'
+import type { Session } from '../contract/rows.ts'
+import { DATABASE_MS } from './database-time.ts'
+import type { PostgresLink, Row } from './postgres-link.ts'
+
+const CONTROL_MS = 10_000
+
+const JOIN = `
+  with node as (
+    insert into perdure.session (incarnation, node, address, weight, heartbeat_at)
+    values ($1, $2, $3, $4, ${DATABASE_MS}) returning id
+  ), floor as (
+    update perdure.meta set value = greatest(value, (select max(at) from perdure.commit))
+    where key = 'clock_floor' returning value
+  )
+  select node.id, floor.value from node, floor`
+
+const BEAT = `
+  update perdure.session set heartbeat_at = greatest(heartbeat_at + 1, ${DATABASE_MS}), draining = $3
+  where id = $1 and incarnation = $2 and fenced_at is null returning id`
+
+/** One statement, so that all of it is of one moment. Sessions that are fenced and own nothing are left out. */
+const LOOK = `
+  select ${DATABASE_MS} as at,
+    (select json_agg(json_build_object('id', id, 'node', node, 'weight', weight, 'isDraining', draining,
+        'heartbeatAt', heartbeat_at, 'isFenced', fenced_at is not null) order by id)
+      from perdure.session
+      where fenced_at is null or id in (select distinct session_id from perdure.shard)) as sessions,
+    (select json_agg(json_build_object('id', id, 'owner', session_id, 'epoch', epoch) order by id)
+      from perdure.shard) as shards,
+    (select json_build_object('session', session_id, 'term', term) from perdure.leader) as leader`
+
+/** The share lock makes a fence of the candidate wait; one that came before it leaves nothing to insert. */
+const LEAD_FIRST = `
+  with living as materialized (
+    select id from perdure.session where id = $1 and incarnation = $2 and fenced_at is null for share
+  )
+  insert into perdure.leader (session_id, term) select id, 1 from living on conflict do nothing returning term`
+
+const LEAD = `
+  with living as materialized (
+    select id from perdure.session where id = $1 and incarnation = $2 and fenced_at is null for share
+  )
+  update perdure.leader as t set session_id = living.id, term = term + 1 from living
+  where t.session_id = $3 and t.term = $4 returning t.term`
+
+/** An owner that was seen fenced stays so. Rows are locked in the order of their ids, by whoever takes. */
+const TAKE = `
+  with living as materialized (
+    select id from perdure.session where id = any ($4::int8[]) and fenced_at is null order by id for share
+  ), wanted as materialized (
+    select shard.id, given.owner, given.epoch, given.receiver
+    from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[]) as given (id, owner, epoch, receiver)
+    join perdure.shard as shard using (id)
+    join living on living.id = given.receiver
+    where shard.epoch = given.epoch and shard.session_id is not distinct from given.owner
+      and not exists (
+        select from perdure.session as owner where owner.id = given.owner and owner.fenced_at is null)
+    order by shard.id for update of shard
+  )
+  update perdure.shard as t set session_id = wanted.receiver, epoch = t.epoch + 1 from wanted
+  where t.id = wanted.id and t.epoch = wanted.epoch and t.session_id is not distinct from wanted.owner
+  returning t.id`
+
+export class PostgresCluster implements ClusterStore {
+  readonly #link: PostgresLink
+
+  constructor(link: PostgresLink) {
+    this.#link = link
+  }
+
+  async join(node: ClusterNode): Promise<{ session: Session; clockFloorMs: number }> {
+    // A registration whose answer was lost has a session that nobody keeps alive: it will be fenced.
+    const values = [node.incarnation, node.node, node.address, node.weight]
+    const [row] = await this.#link.persist(() => this.#ask(JOIN, values))
+    return {
+      session: { id: Number(row?.id), incarnation: node.incarnation },
+      clockFloorMs: Number(row?.value),
+    }
+  }
+
+  async beat({ id, incarnation }: Session, isDraining: boolean): Promise<boolean> {
+    return (await this.#ask(BEAT, [id, incarnation, isDraining])).length > 0
+  }
+
+  async look(): Promise<ClusterView> {
+    const [row] = await this.#ask(LOOK, [])
+    return {
+      databaseMs: Number(row?.at),
+      sessions: (row?.sessions ?? []) as SessionView[],
+      shards: (row?.shards ?? []) as ClusterView['shards'],
+      leader: (row?.leader ?? undefined) as LeaderView | undefined,
+    }
+  }
+
+  async lead({ id, incarnation }: Session, from: LeaderView | undefined): Promise<boolean> {
+    const rows =
+      from === undefined
+        ? await this.#ask(LEAD_FIRST, [id, incarnation])
+        : await this.#ask(LEAD, [id, incarnation, from.session, from.term])
+    return rows.length > 0
+  }
+
+  async take(takings: readonly Taking[]): Promise<readonly number[]> {
+    if (takings.length === 0) return []
+    const rows = await this.#ask(TAKE, [
+      takings.map(({ shard }) => shard.id),
+      takings.map(({ shard }) => shard.owner),
+      takings.map(({ shard }) => shard.epoch),
+      takings.map(({ to }) => to),
+    ])
+    return rows.map((row) => Number(row.id)).sort((a, b) => a - b)
+  }
+
+  async #ask(text: string, values: readonly unknown[]): Promise<Row[]> {
+    return (await this.#link.once({ text, values }, CONTROL_MS)).rows
+  }
+}
