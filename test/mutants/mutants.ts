@@ -285,4 +285,22 @@ export const mutants: readonly Mutant[] = [
     seeds: 0,
     suite: 'test/postgres/failover.test.ts',
   },
+  {
+    name: 'take-a-shard-from-the-living',
+    what: 'a shard is taken from a session that is not fenced',
+    seeds: 0,
+    suite: 'test/postgres/cluster-store.test.ts',
+  },
+  {
+    name: 'lead-without-comparing',
+    what: 'a candidate takes the lead from whoever has it by now',
+    seeds: 0,
+    suite: 'test/postgres/cluster-store.test.ts',
+  },
+  {
+    name: 'give-a-shard-to-the-fenced',
+    what: 'a shard is taken for a session that was fenced meanwhile',
+    seeds: 0,
+    suite: 'test/postgres/cluster-store.test.ts',
+  },
 ]
