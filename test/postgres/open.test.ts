@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createEngine, silentLogger } from '../../src/index.ts'
+import { createEngine, silentLogger, task } from '../../src/index.ts'
 import { createPostgresStore } from '../../src/store/postgres/postgres-store.ts'
 import { batchOf } from '../contract/store-rows.ts'
 import { PostgresServer } from './server.ts'
@@ -109,6 +109,57 @@ describe('opening a store on PostgreSQL', () => {
     // A session whose node was killed: nobody has ended it, and its heartbeat stands still.
     await server.query('update perdure.session set fenced_at = null', [], name)
     await (await createEngine({ store: url, logger: silentLogger })).close()
+  })
+
+  test('of engines that open in the same moment one goes on, and nobody fences another again and again', async () => {
+    const { name, url } = await server.createDatabase()
+    await (await createPostgresStore(url)).close()
+    const failed: Error[] = []
+    const opened = await Promise.allSettled(
+      Array.from({ length: 4 }, () =>
+        createEngine({
+          store: url,
+          logger: silentLogger,
+          workflows: [],
+          onFailed: (error) => failed.push(error),
+        }),
+      ),
+    )
+    const engines = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    try {
+      for (const each of opened)
+        if (each.status === 'rejected') assert.equal((each.reason as { code: string }).code, 'STORE_LOCKED')
+      // Those that were fenced find out when they commit.
+      const wish = task({ name: 'wish', run: () => 1 })
+      for (const engine of engines) await engine.enqueue(wish, null).catch(() => undefined)
+      const living = engines.filter((engine) => !engine.isFailed)
+      assert.equal(living.length, 1)
+      assert.equal(failed.length, engines.length - 1)
+      const sessions = await server.query('select from perdure.session where fenced_at is null', [], name)
+      assert.equal(sessions.length, 1)
+    } finally {
+      for (const engine of engines) await engine.close()
+    }
+  })
+
+  test('of stores that register in the same moment, only the last one is not fenced', async () => {
+    const { name, url } = await server.createDatabase()
+    const stores = await Promise.all(Array.from({ length: 6 }, () => createPostgresStore(url)))
+    try {
+      for (let round = 0; round < 20; round++) {
+        const sessions = await Promise.all(
+          stores.map((store, i) => store.register({ node: 'n', incarnation: `${round}-${i}`, nowMs: 1 })),
+        )
+        const newest = Math.max(...sessions.map(({ session }) => session.id))
+        const left = await server.query('select id from perdure.session where fenced_at is null', [], name)
+        assert.deepEqual(
+          left.map(({ id }) => Number(id)),
+          [newest],
+        )
+      }
+    } finally {
+      await Promise.all(stores.map((store) => store.close()))
+    }
   })
 
   test('a server that starts at the same time is waited for', async () => {

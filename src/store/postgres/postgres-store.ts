@@ -21,7 +21,7 @@ import { ensureDayPartitions } from './day-partitions.ts'
 import { migrate } from './migrate.ts'
 import { PostgresCluster } from './postgres-cluster.ts'
 import { isFenced, isOutage, isRefusal, messageOf, storeFailed } from './postgres-error.ts'
-import { PostgresLink, type Row, type Statement } from './postgres-link.ts'
+import { type Answer, PostgresLink, type Row, type Statement } from './postgres-link.ts'
 import { postgresTarget } from './postgres-url.ts'
 import { ReadMethods } from './read-methods.ts'
 import { Timeline } from './timeline.ts'
@@ -36,7 +36,7 @@ export interface PostgresStoreOptions {
   /** A batch without an answer for so long is settled as an unknown one, ms. Default 10,000. */
   readonly commitMs?: number
   /**
-   * For the only node of a database: opening is refused while another one lives, whose session would be fenced, and closing
+   * For the only node of a database: registering is refused while another one lives, whose session would be fenced, and closing
    * ends the session, so that the next start need not find out that we are gone. Default false.
    */
   readonly exclusive?: boolean
@@ -67,7 +67,7 @@ const LAST_FENCE_MS = 1000
  * Connects, and brings the database to the newest schema.
  *
  * Errors: `STORE_INVALID` (the URL, or a server that cannot be used), `STORE_FAILED` (it cannot be reached, or refuses us),
- * `STORE_NEWER`, `STORE_LOCKED` (with `exclusive`).
+ * `STORE_NEWER`. With `exclusive`, registering may answer `STORE_LOCKED`.
  */
 export async function createPostgresStore(
   url: string,
@@ -91,7 +91,6 @@ export async function createPostgresStore(
     await reach(control, target.name, openMs)
     const known = await migrate(control, target.name, shards)
     await ensureDayPartitions(control, Date.now())
-    if (options.exclusive === true) await assertAlone(control, target.name)
     return new DatabaseStore({
       name: target.name,
       shards: known,
@@ -128,8 +127,6 @@ function isRejection(error: unknown): boolean {
   return code.startsWith('28') || code.startsWith('3D')
 }
 
-const FENCE_ALL = `update perdure.session set fenced_at = ${DATABASE_MS} where fenced_at is null`
-
 const FENCE = `
   update perdure.session set fenced_at = coalesce(fenced_at, ${DATABASE_MS}) where id = $1 and incarnation = $2`
 
@@ -139,24 +136,33 @@ const HAS_COMMITTED = `
 
 const HEARTBEAT = `update perdure.session set heartbeat_at = ${DATABASE_MS} where id = $1 and fenced_at is null`
 
+/**
+ * Sessions are inserted one after the other, under a lock, so that of two the one with the higher id is the later one, for
+ * everybody: it sees the other, and fences it. Without it two that register in the same moment could both be left.
+ */
+const INSERT_SESSION = `
+  with alone as materialized (select pg_advisory_xact_lock(1348825700, 7696998))
+  insert into perdure.session (incarnation, node, heartbeat_at) select $1, $2, ${DATABASE_MS} from alone returning id`
+
+const FENCE_BEFORE = `
+  update perdure.session set fenced_at = ${DATABASE_MS} where id < $1 and fenced_at is null`
+
 /** Of sessions that have ended only the last number is kept, for a while. */
-const REGISTER = `
-  with node as (
-    insert into perdure.session (incarnation, node, heartbeat_at) values ($1, $2, ${DATABASE_MS}) returning id
-  ), taken as (
-    update perdure.shard set session_id = node.id, epoch = epoch + 1 from node
+const TAKE_OVER = `
+  with taken as (
+    update perdure.shard set session_id = $1::int8, epoch = epoch + 1
   ), floor as (
     update perdure.meta set value = greatest(value, (select max(at) from perdure.commit))
     where key = 'clock_floor' returning value
   ), last as materialized (
     select session_id, max(seq) as seq from perdure.commit group by session_id
   ), old_commits as (
-    delete from perdure.commit as old using node, last where old.session_id = last.session_id
-      and (old.seq < last.seq or old.session_id <= node.id - ${SESSIONS_KEPT})
+    delete from perdure.commit as old using last where old.session_id = last.session_id
+      and (old.seq < last.seq or old.session_id <= $1::int8 - ${SESSIONS_KEPT})
   ), old_sessions as (
-    delete from perdure.session as old using node where old.id <= node.id - ${SESSIONS_KEPT}
+    delete from perdure.session as old where old.id <= $1::int8 - ${SESSIONS_KEPT}
   )
-  select node.id, floor.value from node, floor`
+  select value from floor`
 
 const PRUNE = `
   with floor as (
@@ -165,15 +171,18 @@ const PRUNE = `
   )
   delete from perdure.commit where session_id = $1 and seq <= $2`
 
-/** A session whose heartbeat stands still for so long is that of a node that has died. */
-async function assertAlone(link: PostgresLink, name: string): Promise<void> {
-  const living = {
-    text: 'select id, node, heartbeat_at from perdure.session where fenced_at is null order by id',
-  }
-  const before = await link.once(living, CONTROL_MS)
+/**
+ * A session whose heartbeat stands still for so long is that of a node that has died. Also asked by an engine that another one
+ * has fenced: of two that began in the same moment one goes on.
+ */
+async function assertAlone(link: PostgresLink, name: string, own: Session | undefined): Promise<void> {
+  const text = `
+    select id, node, heartbeat_at from perdure.session where fenced_at is null and id <> $1 order by id`
+  const others = { text, values: [own?.id ?? 0] }
+  const before = await link.once(others, CONTROL_MS)
   if (before.rows.length === 0) return
   await new Promise((resolve) => setTimeout(resolve, 3 * HEARTBEAT_MS))
-  const { rows } = await link.once(living, CONTROL_MS)
+  const { rows } = await link.once(others, CONTROL_MS)
   const seen = new Map(before.rows.map((row) => [row.id, row.heartbeat_at]))
   const alive = rows.find(({ id, heartbeat_at }) => seen.get(id) !== heartbeat_at)
   if (alive !== undefined)
@@ -239,14 +248,17 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     this.#requireOpen()
     const { control } = this.#links
     return control.persist(async () => {
-      // Two transactions: what is read after the fence has been acknowledged is all that those before it have written.
-      await control.once({ text: FENCE_ALL }, CONTROL_MS)
-      const values = [node.incarnation, node.node]
-      const { rows, isWarned } = await control.once({ text: REGISTER, values }, CONTROL_MS)
-      // A standby may not have it: another one is registered behind it, and fences it.
+      if (this.#isExclusive) await assertAlone(control, this.name, this.#session)
+      const ask = (text: string, values: readonly unknown[]): Promise<Answer> =>
+        control.once({ text, values }, CONTROL_MS)
+      const inserted = await ask(INSERT_SESSION, [node.incarnation, node.node])
+      const session = { id: Number(inserted.rows[0]?.id), incarnation: node.incarnation }
+      // One transaction after the other: what is read after the fence is all that those before have written.
+      await ask(FENCE_BEFORE, [session.id])
+      const { rows, isWarned } = await ask(TAKE_OVER, [session.id])
+      // A standby may lack all of it: another session is registered behind it, and fences it.
       if (isWarned)
         throw Object.assign(new Error('a registration was answered with a warning'), { code: 'EWARNING' })
-      const session = { id: Number(rows[0]?.id), incarnation: node.incarnation }
       this.#keepAlive(session)
       this.#registeredAt = this.#timeline.newest
       return { session, clockFloorMs: Number(rows[0]?.value) }
