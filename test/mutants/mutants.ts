@@ -303,4 +303,10 @@ export const mutants: readonly Mutant[] = [
     seeds: 0,
     suite: 'test/postgres/cluster-store.test.ts',
   },
+  {
+    name: 'judge-after-a-gap',
+    what: 'a node that has not been looking, as in an outage of the database, judges the others by what it had seen before',
+    seeds: 0,
+    suite: 'test/cluster/members.test.ts',
+  },
 ]

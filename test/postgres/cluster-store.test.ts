@@ -57,8 +57,22 @@ describe('the rows of a cluster', () => {
       assert.deepEqual(
         view.sessions.map(({ heartbeatAt: _, ...rest }) => rest),
         [
-          { id: a.session.id, node: 'node-1', weight: 1, isDraining: false, isFenced: false },
-          { id: b.session.id, node: 'node-2', weight: 2, isDraining: false, isFenced: false },
+          {
+            ...a.session,
+            address: '10.0.0.1:1',
+            node: 'node-1',
+            weight: 1,
+            isDraining: false,
+            isFenced: false,
+          },
+          {
+            ...b.session,
+            address: '10.0.0.2:1',
+            node: 'node-2',
+            weight: 2,
+            isDraining: false,
+            isFenced: false,
+          },
         ],
       )
       assert.deepEqual(
@@ -175,8 +189,7 @@ describe('the rows of a cluster', () => {
           await store.cluster.take(takings)
           if (turn % 7 === 0) {
             const victim = view.sessions[turn % view.sessions.length]
-            if (victim !== undefined && !victim.isFenced)
-              await store.fence({ id: victim.id, incarnation: await incarnationOf(victim.id, database) })
+            if (victim !== undefined && !victim.isFenced) await store.fence(victim)
           }
           if (!(await store.cluster.beat(session, false))) session = await join(store, ++number)
           await sleep(turn % 3)
@@ -190,11 +203,6 @@ describe('the rows of a cluster', () => {
       const epochs = new Set(rows.map(({ shard, epoch }) => `${shard} ${epoch}`))
       assert.equal(epochs.size, rows.length, 'no epoch twice')
     }))
-
-  const incarnationOf = async (id: number, database: string): Promise<string> => {
-    const [row] = await server.query('select incarnation from perdure.session where id = $1', [id], database)
-    return String(row?.incarnation)
-  }
 
   test('shards are read in order, with the epochs that they have', () =>
     cluster(1, async ([a]) => {

@@ -7,6 +7,10 @@
 export interface SessionView {
   /** Rises with each registration: the fencing token. */
   readonly id: number
+  /** Random text that goes with the id. */
+  readonly incarnation: string
+  /** Where other nodes reach it; null: nowhere. */
+  readonly address: string | null
   /** Name of the node, the same over restarts. */
   readonly node: string
   /** Share of the shards that it should have, compared with others; above 0. */

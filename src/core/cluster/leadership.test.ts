@@ -5,6 +5,8 @@ import { leadershipOf } from './leadership.ts'
 
 const session = (id: number, more: Partial<SessionView> = {}): SessionView => ({
   id,
+  incarnation: `i${id}`,
+  address: null,
   node: `node-${id}`,
   weight: 1,
   isDraining: false,

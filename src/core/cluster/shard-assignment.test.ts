@@ -6,6 +6,8 @@ import { type Assignment, assignShards } from './shard-assignment.ts'
 
 const session = (id: number, more: Partial<SessionView> = {}): SessionView => ({
   id,
+  incarnation: `i${id}`,
+  address: null,
   node: `node-${id}`,
   weight: 1,
   isDraining: false,

@@ -25,7 +25,7 @@ const BEAT = `
 /** One statement, so that all of it is of one moment. Sessions that are fenced and own nothing are left out. */
 const LOOK = `
   select ${DATABASE_MS} as at,
-    (select json_agg(json_build_object('id', id, 'node', node, 'weight', weight, 'isDraining', draining,
+    (select json_agg(json_build_object('id', id, 'incarnation', incarnation, 'address', address, 'node', node, 'weight', weight, 'isDraining', draining,
         'heartbeatAt', heartbeat_at, 'isFenced', fenced_at is not null) order by id)
       from perdure.session
       where fenced_at is null or id in (select distinct session_id from perdure.shard)) as sessions,

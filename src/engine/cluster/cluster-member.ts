@@ -1,0 +1,176 @@
+/**
+ * One node's part in its cluster: it keeps its session alive, watches the others, and leads when nobody else does.
+ *
+ * All decisions are those of `core/cluster`; this carries them out, one look at the database at a time. Nothing here is safety:
+ * what a member believes may be old, and each of its writes is compared with what is there. Safety is that a session which was
+ * fenced writes nothing any more.
+ *
+ * 1. A member fences a session only after `FailureDetector` has named it; the leader watches everybody, the others the leader.
+ * 2. Shards are taken only after the fence of their owner has been acknowledged, on a view that was read after it.
+ * 3. A member that finds its own session fenced owns nothing from then on, tells so, and joins anew.
+ * 4. A look that fails changes nothing. The detector sees the gap.
+ */
+import type { ClusterView, SessionView, ShardView } from '../../core/cluster/cluster-view.ts'
+import { FailureDetector, type FailureDetectorOptions } from '../../core/cluster/failure-detector.ts'
+import { leadershipOf } from '../../core/cluster/leadership.ts'
+import { assignShards, type Move } from '../../core/cluster/shard-assignment.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { ClusterNode, ClusterStore } from '../../store/contract/cluster-store.ts'
+import type { Session } from '../../store/contract/rows.ts'
+
+export interface ClusterMemberOptions {
+  readonly cluster: ClusterStore
+  /** Resolves when no write of that session can take effect any more. */
+  readonly fence: (session: Session) => Promise<void>
+  /** For the next session: each one has another incarnation. */
+  readonly identity: () => ClusterNode
+  readonly logger: Logger
+  readonly detector?: FailureDetectorOptions
+  /** ms of the own clock, which nobody sets. */
+  readonly tickMs: () => number
+  /** Default 450 ms: at most about twice a second. */
+  readonly heartbeatMs?: number
+  readonly onChange: (change: MemberChange) => void
+}
+
+export type MemberChange =
+  /** It has a session, and owns nothing yet. */
+  | { readonly kind: 'joined'; readonly session: Session; readonly clockFloorMs: number }
+  /** It owns these now, all of them; `epoch` rises with each owner. */
+  | { readonly kind: 'owned'; readonly shards: readonly ShardView[] }
+  /** These are to be handed over, in this order. */
+  | { readonly kind: 'moves'; readonly moves: readonly Move[] }
+  /** Its session is fenced: all that it had is somebody else's. */
+  | { readonly kind: 'fenced'; readonly session: Session }
+
+export class ClusterMember {
+  readonly #options: ClusterMemberOptions
+  #detector: FailureDetector
+  #session: Session | undefined
+  #view: ClusterView | undefined
+  #owned = ''
+  #moves = ''
+  #isDraining = false
+  #beatAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: ClusterMemberOptions) {
+    this.#options = options
+    this.#detector = new FailureDetector(options.detector)
+  }
+
+  /** What it saw last. */
+  get view(): ClusterView | undefined {
+    return this.#view
+  }
+
+  get session(): Session | undefined {
+    return this.#session
+  }
+
+  get isLeader(): boolean {
+    return this.#session !== undefined && this.#view?.leader?.session === this.#session.id
+  }
+
+  /** It is about to leave: it gets no shards any more, and is asked to hand over what it has. */
+  drain(): void {
+    this.#isDraining = true
+    this.#beatAtMs = Number.NEGATIVE_INFINITY
+  }
+
+  /** The connection to the node of that session has closed. */
+  hint(session: number): void {
+    this.#detector.hint(session)
+  }
+
+  /** One look, and what follows from it. To be called again and again, a few times a second. */
+  async tick(): Promise<void> {
+    try {
+      const session = this.#session ?? (await this.#join())
+      if (!(await this.#isAlive(session))) return
+      await this.#act(session)
+    } catch (error) {
+      this.#options.logger.warn('the cluster could not be looked at', { error })
+    }
+  }
+
+  async #join(): Promise<Session> {
+    const { cluster, identity, detector, onChange } = this.#options
+    const { session, clockFloorMs } = await cluster.join(identity())
+    this.#session = session
+    this.#detector = new FailureDetector(detector)
+    this.#owned = ''
+    this.#moves = ''
+    this.#beatAtMs = this.#options.tickMs()
+    onChange({ kind: 'joined', session, clockFloorMs })
+    return session
+  }
+
+  async #isAlive(session: Session): Promise<boolean> {
+    const { cluster, tickMs, heartbeatMs = 450 } = this.#options
+    const nowMs = tickMs()
+    if (nowMs - this.#beatAtMs < heartbeatMs) return true
+    this.#beatAtMs = nowMs
+    if (await cluster.beat(session, this.#isDraining)) return true
+    this.#lost(session)
+    return false
+  }
+
+  async #act(session: Session): Promise<void> {
+    const { cluster } = this.#options
+    let view = await cluster.look()
+    const suspects = this.#suspectsOf(view, session)
+    for (const suspect of suspects) {
+      this.#options.logger.warn('a node has died: its session is fenced', {
+        node: suspect.node,
+        session: suspect.id,
+      })
+      await this.#options.fence(suspect)
+    }
+    if (suspects.length > 0) view = await cluster.look()
+    const leadership = leadershipOf(view, session.id)
+    if (leadership.role === 'candidate' && (await cluster.lead(session, leadership.from)))
+      view = await cluster.look()
+    if (view.leader?.session === session.id && (await this.#take(view))) view = await cluster.look()
+    this.#saw(view, session)
+  }
+
+  /** All are observed by all, so that a new leader need not begin with it. */
+  #suspectsOf(view: ClusterView, session: Session): SessionView[] {
+    const others = view.sessions.filter(({ id, isFenced }) => id !== session.id && !isFenced)
+    const named = new Set(this.#detector.look(view.databaseMs, others))
+    const leader = view.leader?.session
+    return others.filter(({ id }) => named.has(id) && (leader === session.id || leader === id))
+  }
+
+  async #take(view: ClusterView): Promise<boolean> {
+    const { takings } = assignShards(view)
+    return takings.length > 0 && (await this.#options.cluster.take(takings)).length > 0
+  }
+
+  #saw(view: ClusterView, session: Session): void {
+    const { onChange } = this.#options
+    this.#view = view
+    const own = view.sessions.find(({ id }) => id === session.id)
+    if (own === undefined || own.isFenced) {
+      this.#lost(session)
+      return
+    }
+    const shards = view.shards.filter(({ owner }) => owner === session.id)
+    const owned = shards.map(({ id, epoch }) => `${id}:${epoch}`).join()
+    if (owned !== this.#owned) {
+      this.#owned = owned
+      onChange({ kind: 'owned', shards })
+    }
+    const moves = assignShards(view).moves.filter(({ from }) => from === session.id)
+    const wanted = moves.map(({ shard, to }) => `${shard.id}:${to}`).join()
+    if (wanted === this.#moves) return
+    this.#moves = wanted
+    onChange({ kind: 'moves', moves })
+  }
+
+  #lost(session: Session): void {
+    if (this.#session !== session) return
+    this.#session = undefined
+    this.#options.onChange({ kind: 'fenced', session })
+  }
+}
