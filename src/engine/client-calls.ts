@@ -106,9 +106,12 @@ export class ClientCalls implements ClientPort {
 
   async retry(target: ExecutionTarget): Promise<void> {
     this.#engine.assertOpen()
-    const { table, transitions } = this.#engine
+    const { table, transitions, ownership } = this.#engine
+    const { losses } = ownership
     const [stored] = await table.currentRuns([target.key])
     const apply = (execution: LiveExecution): Rejection | undefined => {
+      // Another node may have started a newer one.
+      ownership.assertSince(losses)
       const { runId, key } = execution.state
       const newest = table.current(key)?.state.runId ?? stored
       if (newest === undefined || newest === runId) return transitions.apply(execution, { type: 'retry' })
@@ -202,7 +205,7 @@ export class ClientCalls implements ClientPort {
   async #outcome(target: ExecutionTarget): Promise<Outcome> {
     let runId = await this.#access.runOf(target)
     for (;;) {
-      const terminal = await this.#end(runId)
+      const terminal = await this.#end(target, runId)
       if (terminal === undefined) {
         // Its start was dropped: the newest run is another one, or there is none.
         const newest = await this.#access.runOf(target)
@@ -254,6 +257,7 @@ export class ClientCalls implements ClientPort {
     const limit = Math.min(options.limit, HISTORY_LIMIT)
     const { watchers } = this.#engine
     for (;;) {
+      if (options.wait) this.#engine.ownership.assertRunsOf(target.key)
       // Registered before the look at the store, so that nothing in between is missed.
       const next = options.wait ? watchers.next(runId, options.signal) : undefined
       try {
@@ -287,21 +291,24 @@ export class ClientCalls implements ClientPort {
   async delete(target: ExecutionTarget): Promise<void> {
     this.#engine.assertOpen()
     const runId = await this.#access.runOf(target)
+    this.#engine.ownership.assertRunsOf(target.key)
     const live = this.#engine.table.get(runId)
     if (live !== undefined) await this.#access.durable(live)
     const [row] = await this.#engine.options.store.executions([runId])
     if (row === undefined) throw notFound(target)
-    if ((await this.deleteClosed([runId])) === 0)
+    if ((await this.deleteClosed([runId])) === 0) {
+      this.#engine.ownership.assertRunsOf(target.key)
       throw new PerdureError('EXECUTION_OPEN', `execution ${row.key.workflowId} is open`)
+    }
   }
 
   /** Deletes those that are closed; resolves with their number when that is durable. */
   async deleteClosed(runIds: readonly RunId[]): Promise<number> {
-    const { committer, table, options } = this.#engine
+    const { committer, table, options, ownership } = this.#engine
     const rows = await options.store.executions(runIds)
     const deleted: RunId[] = []
     for (const row of rows) {
-      if (row === undefined || !isClosed(row.status)) continue
+      if (row === undefined || !isClosed(row.status) || !ownership.isOpen(row.shard)) continue
       const live = table.get(row.runId)
       // Reopened in this moment: its row does not say so yet.
       if (live !== undefined && !isClosed(live.state.status)) continue
@@ -343,9 +350,10 @@ export class ClientCalls implements ClientPort {
    * The event that ends a run, when it is durable. A run in memory tells it; for others the store is asked first.
    * Undefined: there is no such run.
    */
-  async #end(runId: RunId): Promise<TerminalEvent | undefined> {
+  async #end({ key }: ExecutionTarget, runId: RunId): Promise<TerminalEvent | undefined> {
     for (;;) {
       this.#engine.assertOpen()
+      this.#engine.ownership.assertRunsOf(key)
       // Registered before the look at the store, so that an end in between is not missed.
       const next = this.#engine.ends.next(runId)
       try {

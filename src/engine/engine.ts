@@ -1,5 +1,5 @@
 /**
- * The engine: one session on one store, all shards of it.
+ * The engine: one session on one store, and the shards that it owns: all of them, or in a cluster those that it is given.
  *
  * It owns the loop between worker, kernel, committer and store. Everything decided is decided in `core`; this file and its
  * neighbours only carry it out.
@@ -11,31 +11,26 @@
  */
 import type { Command } from '../core/execution/decision.ts'
 import { type Clock, forwardingClock, monotonicClock } from '../platform/clock.ts'
-import type { Logger } from '../platform/logger.ts'
-import type { Randomness } from '../platform/randomness.ts'
-import { runIdSource } from '../platform/run-ids.ts'
+import { incarnationOf, runIdSource } from '../platform/run-ids.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { TerminalEvent } from '../protocol/event.ts'
 import { type Failure, platformFailure } from '../protocol/failure.ts'
 import type { RunId } from '../protocol/ids.ts'
-import type { Limits } from '../protocol/limits.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { TaskOutcome } from '../protocol/task-port.ts'
-import type {
-  ArrivedCode,
-  RemoteWorkerHost,
-  StepDispatch,
-  TurnReport,
-  WorkerPort,
-} from '../protocol/worker-port.ts'
+import type { ArrivedCode, RemoteWorkerHost, StepDispatch, TurnReport } from '../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../protocol/workflow-command.ts'
 import type { CommitOutcome } from '../store/contract/batch.ts'
 import type { BatchBuilder } from '../store/contract/batch-builder.ts'
+import { SESSION_SLOTS } from '../store/contract/cluster-store.ts'
 import type { Session } from '../store/contract/rows.ts'
-import type { Store } from '../store/contract/store.ts'
 import type { TaskSeq } from '../store/contract/task-rows.ts'
+import { Ownership } from './cluster/ownership.ts'
+import { ShardDesk } from './cluster/shard-desk.ts'
 import { Committer } from './committer.ts'
 import { noCounts } from './engine-counters.ts'
+import type { EngineOptions } from './engine-options.ts'
+import { reportTask, scheduleTask, withIds } from './engine-tasks.ts'
 import { fireTimers } from './execution-timers.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { LiveTable, type LoadedExecution } from './live-table.ts'
@@ -45,9 +40,8 @@ import { recover } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
 import { loseRuns, tryParked } from './remote-code.ts'
 import { ScheduleDesk } from './schedules/schedule-desk.ts'
-import { settleBatch } from './settlement.ts'
-import type { QueueDesigns } from './tasks/live-queue.ts'
-import { taskEndOf, taskOutcomeOf } from './tasks/task-description.ts'
+import { sessionLost, settleBatch } from './settlement.ts'
+import { taskOutcomeOf } from './tasks/task-description.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
 import { type DueTimer, TimerWindow } from './timer-window.ts'
 import { Transitions } from './transitions.ts'
@@ -55,31 +49,15 @@ import { takeReport } from './turn-reports.ts'
 import { UpdateDesk } from './update-desk.ts'
 import { Waiters } from './waiters.ts'
 
-export interface EngineOptions {
-  readonly store: Store
-  readonly worker: WorkerPort<LiveExecution>
-  readonly designs: QueueDesigns
-  readonly clock: Clock
-  readonly random: Randomness
-  readonly logger: Logger
-  readonly limits: Limits
-  /** Shown to people, e.g. `host:pid`. */
-  readonly node: string
-  readonly shards: number
-  /** Idle executions kept in memory. */
-  readonly idleLimit: number
-  readonly timerLookaheadMs?: number
-  readonly timerPageRows?: number
-  /** Called once when the engine has stopped by itself. */
-  readonly onFailed?: (error: Error) => void
-}
-
 /** `close` waits at least so long for the commit in flight. */
 const MIN_COMMIT_WAIT_MS = 1000
 
 export class Engine implements RemoteWorkerHost<LiveExecution> {
   readonly options: EngineOptions
   readonly counters = noCounts()
+  readonly ownership: Ownership
+  /** In a cluster: shards that come and go. */
+  readonly shards: ShardDesk
   readonly committer: Committer
   readonly table: LiveTable
   readonly transitions: Transitions
@@ -108,8 +86,10 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
 
   constructor(options: EngineOptions) {
     this.options = options
-    const { store, worker, logger, limits, clock, shards, idleLimit } = options
+    const { store, worker, logger, limits, clock, idleLimit, cluster } = options
     this.clock = clock
+    this.ownership = new Ownership(options.shards, cluster === undefined)
+    this.shards = new ShardDesk(this)
     this.newRunId = runIdSource(clock, options.random)
     const onError = (error: unknown): void => this.fail(error)
     const areTasksIdle = (): boolean => this.tasks.isIdle
@@ -131,7 +111,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     })
     this.table = new LiveTable({
       store,
-      shards,
+      ownership: this.ownership,
       idleLimit,
       onLoaded: (loaded) => this.#onLoaded(loaded),
       onEvicted: (execution) => this.transitions.deactivate(execution),
@@ -145,19 +125,20 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       table: this.table,
       timers: () => this.#timers,
       send: (from, message) => this.mailbox.send(from, message),
-      isDraining: () => this.#state !== 'running',
-      scheduleTask: ({ state: { key, runId, client } }, command) =>
-        this.tasks.schedule(key, { runId, client }, command),
+      isDraining: (shard) => this.#state !== 'running' || !this.ownership.isOpen(shard),
+      scheduleTask: (execution, command) => scheduleTask(this, execution, command),
       onTerminal: (execution) => this.updates.closed(execution),
       onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),
       onCodeIdle: (execution) => this.codeIdle(execution),
       onWithdrawn: (execution) => this.reload(execution),
     })
-    const { committer, table, transitions } = this
+    const { committer, table, transitions, ownership } = this
     this.mailbox = new Mailbox({
       table,
       committer,
       transitions,
+      ownership,
+      outgoing: cluster?.mail,
       logger,
       tasks: () => this.tasks,
       onError,
@@ -167,15 +148,13 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       store,
       logger,
       committer,
+      ownership,
       clock: ownClock,
       random: options.random,
       designs: options.designs,
       timerLookaheadMs: options.timerLookaheadMs,
       onClosed: (task) => this.taskEnds.tell(task.seq, taskOutcomeOf(task.record)),
-      onReport: (task, { workflowId, runId, op }) => {
-        const to = { namespace: task.head.namespace, workflowId }
-        this.mailbox.report({ kind: 'task-closed', to, runId, op, task: task.seq, end: taskEndOf(task) })
-      },
+      onReport: (task, owner) => reportTask(this, task, owner),
       onError,
       isDraining: () => this.#state !== 'running',
     })
@@ -183,7 +162,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   }
 
   #scheduleDesk(clock: Clock): ScheduleDesk {
-    const { table, committer, transitions } = this
+    const { table, committer, transitions, ownership, mailbox } = this
     const { store, logger, timerLookaheadMs } = this.options
     return new ScheduleDesk({
       store,
@@ -192,6 +171,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       table,
       committer,
       transitions,
+      ownership,
+      mailbox,
       newRunId: () => this.newRunId(),
       timerLookaheadMs,
       onError: (error) => this.fail(error),
@@ -207,21 +188,28 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
 
   /** Registers a session: from now on only its batches count. */
   async register(): Promise<void> {
-    const { store, node, clock, random } = this.options
-    const incarnation = Array.from({ length: 4 }, () =>
-      Math.floor(random() * 0x1_0000)
-        .toString(16)
-        .padStart(4, '0'),
-    ).join('')
-    const { session, clockFloorMs } = await store.register({ node, incarnation, nowMs: clock.nowMs() })
-    this.session = session
+    const { store, node, clock, random, cluster } = this.options
+    if (cluster === undefined) {
+      const incarnation = incarnationOf(random)
+      const alone = await store.register({ node, incarnation, nowMs: clock.nowMs() })
+      this.session = alone.session
+      this.ownership.ownAll(alone.epoch ?? alone.session.id)
+      this.beginAt(alone.clockFloorMs)
+    } else {
+      const { session, slot, clockFloorMs } = await cluster.join()
+      this.session = session
+      this.tasks.useSlot(slot, SESSION_SLOTS)
+      this.beginAt(clockFloorMs)
+    }
     this.#batchSeq = 0
+  }
+
+  /** Time and run ids go on from there: what was committed before is not later. */
+  beginAt(clockFloorMs: number): void {
+    const { clock, random, logger } = this.options
     const floorMs = Math.max(clockFloorMs, this.clock.nowMs())
     this.clock = monotonicClock(clock, floorMs, (behindMs) => {
-      this.options.logger.warn(
-        'the clock of the machine is behind the last commit: time goes on from there',
-        { behindMs },
-      )
+      logger.warn('the clock of the machine is behind the last commit: time goes on from there', { behindMs })
     })
     // Of two runs of one id the later one has the higher run id, also over restarts within a millisecond.
     this.#idsFromMs = Math.max(floorMs, this.#idsFromMs) + 1
@@ -231,25 +219,45 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   /** Reads from the store what has to go on. */
   async start(): Promise<void> {
     const generation = this.#generation
-    const { store, timerLookaheadMs, timerPageRows } = this.options
-    this.mailbox.reset(this.session.id)
+    const { store, cluster } = this.options
+    // In a cluster a session is given its shards when it is there.
+    if (cluster !== undefined) this.ownership.clear()
+    this.mailbox.reset()
     // Executions may ask for tasks as soon as they run.
-    const [outbox] = await Promise.all([store.outbox(Number.MAX_SAFE_INTEGER), this.tasks.open()])
-    if (generation !== this.#generation || this.#state !== 'running') return
-    this.mailbox.load(outbox)
+    const outbox = cluster === undefined ? store.outbox(Number.MAX_SAFE_INTEGER) : []
+    const [sent] = await Promise.all([outbox, this.tasks.open()])
+    if (!this.isCurrent(generation)) return
+    this.mailbox.load(sent)
+    this.startTimers()
+    this.schedules.open().catch((error) => generation === this.#generation && this.fail(error))
+    if (cluster !== undefined) cluster.started()
+    else recover(this, () => this.isCurrent(generation)).catch((error) => this.fail(error))
+  }
+
+  /** Timers of the shards that are owned now. */
+  startTimers(): void {
+    const { store, cluster, timerLookaheadMs, timerPageRows } = this.options
+    this.#timers?.stop()
     this.#timers = new TimerWindow({
       clock: this.clock,
-      timers: (page) => store.timers(page),
+      timers: (page) =>
+        cluster === undefined ? store.timers(page) : cluster.reads.timersOf(this.ownership.list(), page),
       onDue: (due) => this.#onTimersDue(due),
       onError: (error) => this.fail(error),
       ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
       ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
     })
     this.#timers.start()
-    this.schedules.open().catch((error) => generation === this.#generation && this.fail(error))
-    recover(this, () => generation === this.#generation && this.#state === 'running').catch((error) =>
-      this.fail(error),
-    )
+  }
+
+  /** Rises when everything in memory is dropped. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Nothing was dropped since, and the engine runs. */
+  isCurrent(generation: number): boolean {
+    return generation === this.#generation && this.#state === 'running'
   }
 
   /** Drops everything that is not durable and starts over from the store, in the session that is registered now. */
@@ -266,8 +274,14 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       this.updates.dropped(execution, error)
     }
     this.committer.dropAll(error)
-    for (const waiters of this.#waiters()) waiters.tellAll()
+    this.tellWaiters()
     await this.start()
+  }
+
+  /** The session was found to be fenced. A commit that is in flight tells it too. */
+  sessionLost(session: Session): void {
+    if (this.session !== session || this.#state !== 'running' || this.committer.isCommitting) return
+    sessionLost(this).catch((error) => this.fail(error))
   }
 
   /** Throws unless calls are taken. */
@@ -321,7 +335,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       this.schedules.stop()
       // What is still being read would go on from the store, which lacks what is not committed yet.
       this.#generation += 1
-      this.mailbox.reset(this.session.id)
+      this.mailbox.reset()
       for (const execution of this.table.close()) {
         this.transitions.deactivate(execution)
         this.updates.dropped(execution, error)
@@ -343,6 +357,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.schedules.reset()
     this.committer.end(error)
     for (const waiters of this.#waiters()) waiters.failAll(error)
+    await this.options.cluster?.stop()
     await store.close()
   }
 
@@ -414,7 +429,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
 
   onCodeArrived(code: readonly ArrivedCode[]): void {
     const generation = this.#generation
-    const isWanted = (): boolean => generation === this.#generation && this.#state === 'running'
+    const isWanted = (): boolean => this.isCurrent(generation)
     tryParked(this, code, isWanted).catch((error) => isWanted() && this.fail(error))
   }
 
@@ -428,14 +443,17 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     }
   }
 
+  /** They look again at what they wait for. */
+  tellWaiters(): void {
+    for (const waiters of this.#waiters()) waiters.tellAll()
+  }
+
   #waiters() {
     return [this.watchers, this.ends, this.taskEnds, this.codeIdles]
   }
 
   withIds(command: WorkflowCommand): WorkflowCommand {
-    if (command.kind === 'task') return { ...command, task: this.tasks.nextNumber() }
-    if (command.kind !== 'child' && command.kind !== 'continue') return command
-    return { ...command, newRunId: this.newRunId() }
+    return withIds(this, command)
   }
 
   /** Folds and writes a batch under the next number of the session. */

@@ -31,6 +31,7 @@ export class ExecutionAccess {
   /** Calls `use` in the turn in which the execution is known to be in memory. */
   async with<T>(target: ExecutionTarget, use: (execution: LiveExecution) => T): Promise<Awaited<T>> {
     for (;;) {
+      this.#engine.ownership.assertRunsOf(target.key)
       const execution = await this.#target(target)
       // It may have been evicted, or loaded anew, since it was found.
       if (this.#engine.table.get(execution.state.runId) === execution) return await use(execution)
@@ -42,7 +43,7 @@ export class ExecutionAccess {
     const { key, runId } = target
     const live = runId === undefined ? this.#engine.table.current(key) : this.#engine.table.get(runId)
     if (live !== undefined && isSame(live.state.key, key)) return live
-    return this.#load(await this.runOf(target))
+    return this.#load(target, await this.runOf(target))
   }
 
   async runOf(target: ExecutionTarget): Promise<RunId> {
@@ -61,9 +62,10 @@ export class ExecutionAccess {
     return runId
   }
 
-  async #load(runId: RunId): Promise<LiveExecution> {
+  async #load({ key }: ExecutionTarget, runId: RunId): Promise<LiveExecution> {
     const execution = await this.#engine.table.load(runId)
     this.#engine.assertOpen()
+    this.#engine.ownership.assertRunsOf(key)
     if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
     return execution
   }

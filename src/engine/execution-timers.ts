@@ -1,6 +1,7 @@
 /** Timers of executions whose time has come. */
 import type { Clock } from '../platform/clock.ts'
 import type { Store } from '../store/contract/store.ts'
+import type { Ownership } from './cluster/ownership.ts'
 import type { Committer } from './committer.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
@@ -14,6 +15,7 @@ export interface TimedEngine {
   readonly committer: Committer
   readonly table: LiveTable
   readonly transitions: Transitions
+  readonly ownership: Ownership
   reload(execution: LiveExecution): void
 }
 
@@ -23,11 +25,15 @@ export async function fireTimers(
   due: readonly DueTimer[],
   isWanted: () => boolean,
 ): Promise<void> {
-  const { table, committer } = engine
+  const { table, committer, ownership } = engine
   let rest = due
   while (rest.length > 0) {
+    // Those of shards that were given up are another node's.
+    rest = rest.filter(({ shard }) => ownership.owns(shard))
+    const { losses } = ownership
     const found = await Promise.all(rest.map(({ runId }) => table.get(runId) ?? table.load(runId)))
     if (!isWanted()) return
+    if (losses !== ownership.losses) continue
     const late: DueTimer[] = []
     for (const [i, each] of rest.entries()) {
       const execution = table.get(each.runId)

@@ -3,6 +3,7 @@
  *
  * 1. A run is in memory at most once; loading it twice at a time gives the same object.
  * 2. What is evicted is committed and idle: the store knows all of it.
+ * 3. Runs of shards that are not owned are not there.
  */
 
 import { evolve } from '../core/execution/evolve.ts'
@@ -11,6 +12,7 @@ import type { Event, SequencedEvent } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { keyText, type RunId, shardOf, type WorkflowKey } from '../protocol/ids.ts'
 import type { Store } from '../store/contract/store.ts'
+import type { Ownership } from './cluster/ownership.ts'
 import { LiveExecution } from './live-execution.ts'
 
 const JOURNAL_PAGE_ENTRIES = 1000
@@ -23,7 +25,7 @@ export interface LoadedExecution {
 
 export interface LiveTableOptions {
   readonly store: Store
-  readonly shards: number
+  readonly ownership: Ownership
   /** Idle executions kept in memory. */
   readonly idleLimit: number
   /** Called for a loaded execution, before anybody else gets it. */
@@ -77,7 +79,7 @@ export class LiveTable {
   }
 
   shardOf(key: WorkflowKey): number {
-    return shardOf(key, this.#options.shards)
+    return shardOf(key, this.#options.ownership.shards)
   }
 
   /** Adds a run that has just been started: the newest of its key. */
@@ -119,6 +121,16 @@ export class LiveTable {
     if (this.#byKey.get(text) !== execution) return
     this.#byKey.delete(text)
     for (const left of this.#leaving) left.set(text, runId)
+  }
+
+  /** Forgets the runs of shards that are given up, what is read again included. */
+  release(shards: ReadonlySet<number>): LiveExecution[] {
+    const released = [...this.#byRun.values(), ...this.#replaced].filter(({ shard }) => shards.has(shard))
+    for (const execution of released) {
+      this.remove(execution)
+      this.#replaced.delete(execution)
+    }
+    return released
   }
 
   /** Reads a run again that has left memory for that; undefined: everything was forgotten meanwhile, or there is no such run. */
@@ -190,6 +202,7 @@ export class LiveTable {
   ): Promise<T> {
     for (;;) {
       const generation = this.#generation
+      const { losses } = this.#options.ownership
       const unknown: WorkflowKey[] = []
       /** Place of each in `unknown`. */
       const places = wanted.map(({ key, text }) => (this.#byKey.has(text) ? -1 : unknown.push(key) - 1))
@@ -198,7 +211,7 @@ export class LiveTable {
       try {
         const found = await this.#options.store.currents(unknown)
         // Started over meanwhile: what has left memory since then is not known.
-        if (generation !== this.#generation) continue
+        if (generation !== this.#generation || losses !== this.#options.ownership.losses) continue
         return use((index) => {
           const text = wanted[index]?.text ?? ''
           const runId = this.#byKey.get(text)?.state.runId ?? left.get(text) ?? found[places[index] ?? -1]
@@ -211,9 +224,10 @@ export class LiveTable {
   }
 
   async #read(runId: RunId, generation: number): Promise<LiveExecution | undefined> {
-    const { store } = this.#options
+    const { store, ownership } = this.#options
+    const { losses } = ownership
     const [row] = await store.executions([runId])
-    if (row === undefined) return undefined
+    if (row === undefined || !ownership.owns(row.shard)) return undefined
     const state = emptyState(runId)
     const events: SequencedEvent[] = []
     for (;;) {
@@ -230,6 +244,8 @@ export class LiveTable {
     }
     // The engine started over meanwhile: whoever asked is answered by what it loads now.
     if (generation !== this.#generation) return this.load(runId)
+    // Another node may have changed it since.
+    if (losses !== ownership.losses) return this.#read(runId, generation)
     // Deleted while it was read: only closed runs are.
     const isCut = state.seq === 0 || (isClosed(row.status) && !isClosed(state.status))
     if (isCut || this.#deleting.has(runId)) return undefined

@@ -6,16 +6,20 @@
  * 2. Messages to one execution are applied in the order in which they were sent.
  * 3. A message that cannot be applied is answered or dropped; it never holds up the next one.
  * 4. After a new start nothing is delivered before what the store holds is queued: that was sent first.
+ * 5. A message to a shard of another node leaves after the commit of its row, and its row is dropped when the other node has
+ *    said that it has committed it. One that comes from another node is applied in the batch that notes its number, so that it
+ *    is known if it comes again; those of one pair of shards are applied one after the other.
  */
-import { closedMessage } from '../core/execution/closing.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { ParentLink } from '../protocol/event.ts'
-import { isClosed } from '../protocol/execution-status.ts'
-import { platformFailure } from '../protocol/failure.ts'
 import { keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
-import type { ChildOutcome, Message } from '../protocol/message.ts'
+import { type Message, shardOfMessage } from '../protocol/message.ts'
+import type { ShardMail } from '../store/contract/cluster-store.ts'
 import type { OutboxKey, OutboxRow } from '../store/contract/rows.ts'
+import type { OutgoingMail } from './cluster/cluster-parts.ts'
+import { Inbox } from './cluster/inbox.ts'
+import type { Ownership } from './cluster/ownership.ts'
 import type { Committer } from './committer.ts'
+import { Delivery, isForRun, type Waiting } from './delivery.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import { NO_RUN } from './no-run.ts'
@@ -26,29 +30,38 @@ export interface MailboxOptions {
   readonly table: LiveTable
   readonly committer: Committer
   readonly transitions: Transitions
+  readonly ownership: Ownership
   readonly logger: Logger
   readonly tasks: () => TaskDesk
+  /** In a cluster. */
+  readonly outgoing: OutgoingMail | undefined
   readonly onError: (error: unknown) => void
 }
 
-interface Waiting {
-  readonly message: Message
-  readonly outbox: OutboxKey
-  /** The sender, if it sent in this session: its outbox row and the drop of it stay in one commit. */
-  readonly from: RunId | undefined
-}
+/** Numbers of messages begin anew with each owner of a shard, above all that came before. */
+const NUMBERS_PER_EPOCH = 2 ** 32
 
 export class Mailbox {
   readonly #options: MailboxOptions
+  readonly #delivery: Delivery
+  readonly #inbox: Inbox
   /** Messages that wait for their receiver to be read, by receiver. */
   readonly #queues = new Map<string, Waiting[]>()
   /** Messages sent while the outbox is read; undefined when it is not. */
   #held: Waiting[] | undefined
-  #nextSeq = 0
-  #generation = 0
+  #nextNumber = 0
+  /** Messages to other nodes whose rows are not durable yet, in order. */
+  readonly #leaving = new Set<OutboxRow>()
 
   constructor(options: MailboxOptions) {
     this.#options = options
+    this.#inbox = new Inbox(options.committer)
+    this.#delivery = new Delivery({
+      ...options,
+      inbox: this.#inbox,
+      send: (from, message) => this.send(from, message),
+      sendFromNobody: (from, message) => this.#post(this.#rowOf(from, message), message, NO_RUN),
+    })
   }
 
   get isDelivering(): boolean {
@@ -60,54 +73,161 @@ export class Mailbox {
     return this.#held !== undefined
   }
 
-  /**
-   * Starts over in a new session: everything is forgotten, and what is sent from now on is held until `load`. Numbers of a
-   * later session are higher than all before.
-   */
-  reset(sessionId: number): void {
-    this.#generation += 1
+  /** Starts over in a new session: everything is forgotten, and what is sent from now on is held until `load`. */
+  reset(): void {
+    for (const queue of this.#queues.values()) for (const { gone } of queue) gone?.()
     this.#queues.clear()
+    this.#inbox.clear()
+    this.#options.outgoing?.clear()
+    this.#leaving.clear()
     this.#held = []
-    this.#nextSeq = sessionId * 2 ** 32
+    this.#nextNumber = 0
   }
 
   /** What the store held at the start of the session. */
   load(rows: readonly OutboxRow[]): void {
     const held = this.#held ?? []
     this.#held = undefined
-    for (const { message, ...outbox } of rows)
-      this.#enqueue({ message: JSON.parse(message) as Message, outbox, from: undefined })
+    for (const row of rows) this.#enqueue(waitingOf(row))
     for (const waiting of held) this.#enqueue(waiting)
   }
 
+  /** Shards that are owned from now on: what they have sent, and how far what was sent to them is applied. */
+  adopt(shards: readonly number[], { outbox, inbox }: ShardMail): void {
+    const { ownership, outgoing } = this.#options
+    this.#inbox.restore(inbox)
+    const own = new Set(shards)
+    const away: OutboxRow[] = []
+    for (const row of [...(outgoing?.takeTo(own) ?? []), ...this.#takeLeaving(own), ...outbox]) {
+      if (!ownership.owns(row.toShard)) away.push(row)
+      // Its answer was lost with the node that had applied it.
+      else if (this.#inbox.has(row)) this.#dropRow(row)
+      else this.#enqueue(waitingOf(row))
+    }
+    outgoing?.add(away)
+    this.#options.committer.touch()
+  }
+
+  /** Shards that are given up in the open batch: what they have sent is sent by their next owner. */
+  release(shards: ReadonlySet<number>): void {
+    const { outgoing } = this.#options
+    outgoing?.dropFrom(shards)
+    for (const row of [...this.#leaving]) if (shards.has(row.fromShard)) this.#leaving.delete(row)
+    for (const [text, queue] of [...this.#queues]) {
+      const kept = queue.filter(({ row, isForeign, gone, message, from }) => {
+        if (!shards.has(row.toShard) && (isForeign || !shards.has(row.fromShard))) return true
+        gone?.()
+        if (!isForeign && !shards.has(row.fromShard))
+          this.#leave({ ...row, message: JSON.stringify(message) }, from ?? NO_RUN)
+        return false
+      })
+      if (kept.length === queue.length) continue
+      // Whoever works on the old list finds that it is gone.
+      this.#queues.delete(text)
+      for (const waiting of kept) this.#enqueue(waiting)
+    }
+    this.#inbox.release(shards)
+  }
+
   send(from: LiveExecution, message: Message): void {
-    const { table, committer } = this.#options
+    const { committer } = this.#options
     const receiver = isForRun(message) ? this.#present(message.to) : undefined
     if (isForRun(message) && receiver !== undefined) {
       committer.batchFor(from)
-      this.#applyTo(receiver, message)
+      this.#delivery.applyTo(receiver, message)
       committer.batchFor(from).links.push([from.state.runId, receiver.state.runId])
       return
     }
-    const outbox = { fromShard: from.shard, toShard: table.shardOf(message.to), seq: this.#nextSeq++ }
     committer.batchFor(from)
-    from.writes?.addOutbox({ ...outbox, message: JSON.stringify(message) })
-    this.#enqueue({ message, outbox, from: from.state.runId })
+    this.#post(this.#rowOf(from.shard, message), message, from.state.runId)
   }
 
-  /** From the task of a run, which is one of its changes. */
-  report(message: Extract<Message, { kind: 'task-closed' }>): void {
-    const { table, committer } = this.#options
-    const { to, runId } = message
-    const receiver = this.#present(to)
-    if (receiver !== undefined) {
-      this.#applyTo(receiver, message)
+  /** From a task of a run: one of the changes of that run, if it is here. `shard`: of the queue. */
+  report(message: Extract<Message, { kind: 'task-closed' }>, shard: number): void {
+    const receiver = this.#present(message.to)
+    if (receiver === undefined) this.#post(this.#rowOf(shard, message), message, message.runId)
+    else this.#delivery.applyTo(receiver, message)
+  }
+
+  /** Of a desk of this shard, to an execution of another node. In the open batch, as a change of `run`. */
+  post(shard: number, message: Message, run: RunId): void {
+    this.#post(this.#rowOf(shard, message), message, run)
+  }
+
+  /**
+   * Messages of another node. Resolves when they are applied, and that is durable.
+   *
+   * Errors: `SHARD_MOVED`, and those of a batch that was dropped: then they are to be sent again.
+   */
+  async receive(rows: readonly OutboxRow[]): Promise<void> {
+    await this.#inbox.receive(rows, (row) => this.#receive(row))
+    const { committer } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      committer.releaseAfterAll(NO_RUN, (dropped) => (dropped === undefined ? resolve() : reject(dropped)))
+    })
+  }
+
+  /** The other node has them, for sure. */
+  acknowledged(rows: readonly OutboxKey[]): void {
+    const { ownership, committer } = this.#options
+    for (const row of rows)
+      if (ownership.owns(row.fromShard) && epochOfNumber(row.seq) <= ownership.epochOf(row.fromShard))
+        this.#dropRow(row)
+    committer.touch()
+  }
+
+  #receive(row: OutboxRow): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (!this.#options.ownership.owns(row.toShard) || this.#held !== undefined) {
+        resolve(false)
+        return
+      }
+      this.#enqueue({
+        ...waitingOf(row),
+        isForeign: true,
+        applied: () => resolve(true),
+        gone: () => resolve(false),
+      })
+    })
+  }
+
+  #dropRow({ fromShard, toShard, seq }: OutboxKey): void {
+    this.#options.committer.writesFor(NO_RUN).dropOutbox({ fromShard, toShard, seq })
+  }
+
+  #rowOf(fromShard: number, message: Message): OutboxKey {
+    const { ownership } = this.#options
+    const toShard = shardOfMessage(message, ownership.shards)
+    this.#nextNumber += 1
+    return { fromShard, toShard, seq: ownership.epochOf(fromShard) * NUMBERS_PER_EPOCH + this.#nextNumber }
+  }
+
+  /** Into the outbox of the open batch, and on its way. */
+  #post(row: OutboxKey, message: Message, from: RunId): void {
+    const { committer, ownership } = this.#options
+    const full = { ...row, message: JSON.stringify(message) }
+    committer.writesFor(from).addOutbox(full)
+    if (ownership.owns(row.toShard)) {
+      this.#enqueue({ message, row, isForeign: false, from })
       return
     }
-    const shard = table.shardOf(to)
-    const outbox = { fromShard: shard, toShard: shard, seq: this.#nextSeq++ }
-    committer.writesFor(runId).addOutbox({ ...outbox, message: JSON.stringify(message) })
-    this.#enqueue({ message, outbox, from: runId })
+    this.#leave(full, from)
+  }
+
+  /** To another node, when its row is durable. */
+  #leave(row: OutboxRow, from: RunId): void {
+    this.#leaving.add(row)
+    this.#options.committer.releaseAfterOpen(from, (dropped) => {
+      // Its shards may have come or gone meanwhile.
+      if (this.#leaving.delete(row) && dropped === undefined) this.#options.outgoing?.add([row])
+    })
+  }
+
+  /** The receivers have come here. */
+  #takeLeaving(shards: ReadonlySet<number>): OutboxRow[] {
+    const taken = [...this.#leaving].filter(({ toShard }) => shards.has(toShard))
+    for (const row of taken) this.#leaving.delete(row)
+    return taken
   }
 
   /** The newest run of the key, if it is in memory and nothing waits to be delivered to it. */
@@ -124,202 +244,53 @@ export class Mailbox {
     }
     const { to } = waiting.message
     const text = keyText(to)
-    const queue = this.#queues.get(text)
-    if (queue !== undefined) {
-      queue.push(waiting)
+    const known = this.#queues.get(text)
+    if (known !== undefined) {
+      known.push(waiting)
       return
     }
-    this.#queues.set(text, [waiting])
-    this.#work(text, to, this.#generation).catch(this.#options.onError)
+    const queue = [waiting]
+    this.#queues.set(text, queue)
+    this.#work(text, to, queue).catch(this.#options.onError)
   }
 
-  async #work(text: string, key: WorkflowKey, generation: number): Promise<void> {
+  async #work(text: string, key: WorkflowKey, queue: Waiting[]): Promise<void> {
     const { table } = this.#options
+    const isWanted = (): boolean => this.#queues.get(text) === queue
     for (;;) {
-      const first = this.#queues.get(text)?.[0]
-      if (first?.message.kind === 'withdraw-task') {
-        await this.#withdraw(first.message, first.outbox)
-        if (generation !== this.#generation) return
-        this.#queues.get(text)?.shift()
+      const [first] = queue
+      if (first !== undefined && this.#delivery.isForQueue(first.message)) {
+        await this.#delivery.toQueue(first, isWanted)
+        if (!isWanted()) return
+        queue.shift()
         continue
       }
       const [runId] = await table.currentRuns([key])
       const loaded = runId === undefined ? undefined : await table.load(runId)
-      if (generation !== this.#generation) return
+      if (!isWanted()) return
       // A run that was read may have been replaced meanwhile: the newest one gets the message.
       const receiver = table.current(key) ?? loaded
       // It left memory in this moment.
       if (receiver !== undefined && table.get(receiver.state.runId) !== receiver) continue
-      const queue = this.#queues.get(text) ?? []
       // It came meanwhile, and needs no receiver.
-      if (queue[0]?.message.kind === 'withdraw-task') continue
+      if (queue[0] !== undefined && this.#delivery.isForQueue(queue[0].message)) continue
       const next = queue.shift()
       if (next === undefined) {
         this.#queues.delete(text)
         return
       }
       // What applies it and what drops it from the outbox share a commit.
-      this.#options.committer.together(() => this.#deliver(next, receiver))
+      this.#options.committer.together(() => this.#delivery.deliver(next, receiver))
+      next.applied?.()
       this.#options.committer.touch()
     }
   }
-
-  /** The task may be in the store only. If it is gone, its end crossed this message. */
-  async #withdraw(
-    { runId, task: seq }: Extract<Message, { kind: 'withdraw-task' }>,
-    outbox: OutboxKey,
-  ): Promise<void> {
-    const { committer } = this.#options
-    const tasks = this.#options.tasks()
-    const generation = this.#generation
-    for (;;) {
-      await tasks.ready()
-      const found = await tasks.lookup.find(seq)
-      if (generation !== this.#generation) return
-      const isGone = found === undefined || tasks.lookup.isDeleted(seq)
-      const task = isGone ? undefined : tasks.lookup.current(found)
-      if (!isGone && task === undefined) continue
-      committer.together(() => {
-        if (task !== undefined) tasks.withdraw(task)
-        committer.writesFor(runId).dropOutbox(outbox)
-      })
-      committer.touch()
-      return
-    }
-  }
-
-  #deliver({ message, outbox, from }: Waiting, receiver: LiveExecution | undefined): void {
-    const { committer } = this.#options
-    let applied: LiveExecution | undefined = receiver
-    if (message.kind === 'start-child') applied = this.#startChild(message, receiver)
-    else if (receiver === undefined || !isForRun(message)) this.#toNobody(message)
-    else this.#applyTo(receiver, message)
-    if (applied === undefined) {
-      committer.writesFor(from ?? NO_RUN).dropOutbox(outbox)
-    } else {
-      const batch = committer.batchFor(applied)
-      applied.writes?.dropOutbox(outbox)
-      if (from !== undefined) batch.links.push([from, applied.state.runId])
-    }
-  }
-
-  #applyTo(receiver: LiveExecution, message: RunMessage): void {
-    const { transitions, logger } = this.#options
-    if ('parent' in message && !isChild(receiver, message.parent)) {
-      this.#refuseStranger(receiver, message)
-      return
-    }
-    switch (message.kind) {
-      case 'child-closed':
-        if (receiver.state.runId !== message.parentRunId) return
-        transitions.apply(receiver, { ...message, type: 'child-closed' })
-        break
-      case 'task-closed':
-        if (receiver.state.runId !== message.runId) return
-        transitions.apply(receiver, { ...message, type: 'task-closed' })
-        break
-      case 'signal': {
-        const { name, payload, requestId } = message
-        const rejected = transitions.apply(receiver, { type: 'signal', name, payload, requestId })
-        if (rejected !== undefined)
-          logger.warn('a signal to a child was not accepted', {
-            to: message.to.workflowId,
-            signal: name,
-            reason: rejected.detail,
-          })
-        break
-      }
-      case 'cancel':
-      case 'terminate':
-        // A closed receiver needs neither: the rejection says only that.
-        transitions.apply(receiver, { ...message, type: message.kind })
-        break
-      case 'report-outcome': {
-        const { terminal } = receiver.state
-        const answer = terminal === undefined ? undefined : closedMessage(receiver.state, terminal)
-        if (answer !== undefined) this.send(receiver, answer)
-        return
-      }
-    }
-    transitions.finish(receiver)
-  }
-
-  /** The child is gone, or never was: another execution has its id. */
-  #refuseStranger(receiver: LiveExecution, message: Extract<Message, { readonly parent: ParentLink }>): void {
-    const { kind, to, parent } = message
-    if (kind !== 'report-outcome') {
-      this.#options.logger.debug('a message has no receiver', { kind, to: to.workflowId })
-      return
-    }
-    const failure = platformFailure(
-      'EXECUTION_NOT_FOUND',
-      `child ${to.workflowId} does not exist: another execution has its id`,
-    )
-    this.#answer(receiver, parent, to, { ok: false, failure })
-  }
-
-  /** The receiver was deleted. A parent that asks for its outcome must not wait for ever. */
-  #toNobody(message: Message): void {
-    const { kind, to } = message
-    if (message.kind !== 'report-outcome') {
-      this.#options.logger.debug('a message has no receiver', { kind, to: to.workflowId })
-      return
-    }
-    const { table, committer } = this.#options
-    const { key, runId: parentRunId, op } = message.parent
-    const failure = platformFailure('EXECUTION_NOT_FOUND', `child ${to.workflowId} was deleted`)
-    const answer: Message = {
-      kind: 'child-closed',
-      to: key,
-      parentRunId,
-      op,
-      child: to,
-      outcome: { ok: false, failure },
-    }
-    const outbox = { fromShard: table.shardOf(to), toShard: table.shardOf(key), seq: this.#nextSeq++ }
-    committer.writesFor(NO_RUN).addOutbox({ ...outbox, message: JSON.stringify(answer) })
-    this.#enqueue({ message: answer, outbox, from: NO_RUN })
-  }
-
-  /** The child, or the parent that was told why there is none. */
-  #startChild(
-    message: Extract<Message, { kind: 'start-child' }>,
-    existing: LiveExecution | undefined,
-  ): LiveExecution | undefined {
-    const { transitions } = this.#options
-    if (existing?.state.runId === message.runId) return existing
-    const { parent } = message.started
-    if (existing !== undefined && !isClosed(existing.state.status) && parent !== undefined) {
-      const failure = platformFailure(
-        'EXECUTION_EXISTS',
-        `an execution with the id ${message.to.workflowId} is ${existing.state.status}`,
-      )
-      this.#answer(existing, parent, message.to, { ok: false, failure })
-      return existing
-    }
-    return transitions.start(message.runId, message.started)
-  }
-
-  #answer(from: LiveExecution, parent: ParentLink, child: WorkflowKey, outcome: ChildOutcome): void {
-    this.send(from, {
-      kind: 'child-closed',
-      to: parent.key,
-      parentRunId: parent.runId,
-      op: parent.op,
-      child,
-      outcome,
-    })
-  }
 }
 
-/** Messages that a run in memory takes at once. */
-type RunMessage = Exclude<Message, { kind: 'start-child' | 'withdraw-task' }>
-
-function isForRun(message: Message): message is RunMessage {
-  return message.kind !== 'start-child' && message.kind !== 'withdraw-task'
+function waitingOf({ message, ...row }: OutboxRow): Waiting {
+  return { message: JSON.parse(message) as Message, row, isForeign: false, from: undefined }
 }
 
-/** Not so if the id was taken, or has been taken since. */
-function isChild({ state }: LiveExecution, { runId, op }: ParentLink): boolean {
-  return state.parent?.runId === runId && state.parent.op === op
+function epochOfNumber(seq: number): number {
+  return Math.floor(seq / NUMBERS_PER_EPOCH)
 }

@@ -22,7 +22,12 @@ export class OpenBatch<Execution> {
   /** In order; effects of a batch leave the process in this order after its commit. */
   readonly releases: WaitingRelease[] = []
   /** Timers armed in it: compared with the horizon when it is committed. */
-  readonly timers: { readonly runId: RunId; readonly timer: number; readonly dueAt: number }[] = []
+  readonly timers: {
+    readonly runId: RunId
+    readonly timer: number
+    readonly dueAt: number
+    readonly shard: number
+  }[] = []
   /** Runs whose changes belong together: they stay in one commit even if the batch has to be split. */
   readonly links: (readonly [RunId, RunId])[] = []
   /** Told when it is durable, before its releases. */

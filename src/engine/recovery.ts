@@ -2,6 +2,7 @@
 import type { Clock } from '../platform/clock.ts'
 import type { RunId } from '../protocol/ids.ts'
 import type { Store } from '../store/contract/store.ts'
+import type { ClusterParts } from './cluster/cluster-parts.ts'
 import type { LiveTable } from './live-table.ts'
 
 const RECOVERY_PAGE = 500
@@ -11,17 +12,27 @@ const ROOM_WAITS = 50
 const ROOM_WAIT_MS = 20
 
 export interface RecoveringEngine {
-  readonly options: { readonly store: Store }
+  readonly options: { readonly store: Store; readonly cluster?: ClusterParts }
   readonly table: LiveTable
   readonly clock: Clock
 }
 
-/** @param isWanted false: the engine has started over, or ends */
-export async function recover(engine: RecoveringEngine, isWanted: () => boolean): Promise<void> {
-  const { store } = engine.options
+/**
+ * @param isWanted false: the engine has started over, or ends
+ * @param shards only runs of these; default: all
+ */
+export async function recover(
+  engine: RecoveringEngine,
+  isWanted: () => boolean,
+  shards?: readonly number[],
+): Promise<void> {
+  const { store, cluster } = engine.options
   let after: RunId | undefined
   for (;;) {
-    const rows = await store.recoverable(after, RECOVERY_PAGE)
+    const rows =
+      shards === undefined || cluster === undefined
+        ? await store.recoverable(after, RECOVERY_PAGE)
+        : await cluster.reads.recoverableOf(shards, after, RECOVERY_PAGE)
     if (!isWanted()) return
     await Promise.all(rows.map((row) => engine.table.load(row.runId)))
     after = rows.at(-1)?.runId

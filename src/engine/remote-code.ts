@@ -3,6 +3,7 @@ import { isClosed } from '../protocol/execution-status.ts'
 import type { RunId } from '../protocol/ids.ts'
 import type { ArrivedCode } from '../protocol/worker-port.ts'
 import type { Store } from '../store/contract/store.ts'
+import type { Ownership } from './cluster/ownership.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import { type RecoveringEngine, roomInMemory } from './recovery.ts'
@@ -16,6 +17,7 @@ export interface CodeLosingEngine {
 
 export interface CodeFindingEngine extends CodeLosingEngine, RecoveringEngine {
   readonly options: { readonly store: Store }
+  readonly ownership: Ownership
 }
 
 const PARKED_PAGE = 500
@@ -43,7 +45,7 @@ export async function tryParked(
   codes: readonly ArrivedCode[],
   isWanted: () => boolean,
 ): Promise<void> {
-  const { table } = engine
+  const { table, ownership } = engine
   const { store } = engine.options
   for (const { namespace, workflow, version } of codes) {
     // Those whose parking is not committed yet are in memory alone.
@@ -62,7 +64,8 @@ export async function tryParked(
         ...(before === undefined ? {} : { before }),
       })
       if (!isWanted()) return
-      await Promise.all(rows.filter((row) => row.version === version).map(({ runId }) => table.load(runId)))
+      const found = rows.filter((row) => row.version === version && ownership.owns(row.shard))
+      await Promise.all(found.map(({ runId }) => table.load(runId)))
       before = rows.at(-1)?.runId
       if (rows.length < PARKED_PAGE) break
       await roomInMemory(engine, isWanted)

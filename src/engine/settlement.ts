@@ -19,6 +19,7 @@ import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import type { Session } from '../store/contract/rows.ts'
 import type { ScheduleKey } from '../store/contract/schedule-rows.ts'
 import { type Store, UnknownCommitError } from '../store/contract/store.ts'
+import type { Ownership } from './cluster/ownership.ts'
 import type { Committer } from './committer.ts'
 import type { EngineCounters } from './engine-counters.ts'
 import type { LiveExecution } from './live-execution.ts'
@@ -37,6 +38,7 @@ export interface SettlingEngine {
   readonly counters: EngineCounters
   readonly committer: Committer
   readonly table: LiveTable
+  readonly ownership: Ownership
   readonly transitions: Transitions
   readonly schedules: { refused(key: ScheduleKey, reason: string): void }
   readonly session: Session
@@ -64,7 +66,7 @@ export async function settleBatch(
     logger.warn('the outcome of a commit was unknown and is settled', { committed: isIn })
     if (isIn) {
       counters.unknownSettledIn += 1
-      engine.committer.resolve(batch)
+      await settledIn(engine, batch)
     } else {
       counters.unknownSettledOut += 1
       await engine.startOver(new PerdureError('UNCOMMITTED', 'the commit did not happen'))
@@ -76,6 +78,19 @@ export async function settleBatch(
     await settleRefused(engine, batch, trouble.reason)
   }
   engine.committer.proceed()
+}
+
+/** In a cluster the new session does not own what the old one did: others may have it by now. */
+async function settledIn(engine: SettlingEngine, batch: OpenBatch<LiveExecution>): Promise<void> {
+  const { ownership, committer } = engine
+  if (ownership.isWhole) {
+    committer.resolve(batch)
+    return
+  }
+  // Nothing of it is begun here any more, and whoever waits for it is answered.
+  ownership.clear()
+  committer.resolve(batch)
+  await engine.startOver(new PerdureError('UNCOMMITTED', 'the node has another session'))
 }
 
 /** Whether the batch in flight is in: it is, or it never will be. */
@@ -126,6 +141,13 @@ async function settleRefused(
   for (const runId of split.guilty) await parkGuilty(engine, runId, reason)
 }
 
+/** The session of this engine is known to be fenced, and no commit is in flight that would tell. */
+export async function sessionLost(engine: SettlingEngine): Promise<void> {
+  engine.committer.halt()
+  await engine.startOver(await registerAnew(engine))
+  engine.committer.proceed()
+}
+
 /** The session was fenced by another. The error says why the rest is dropped. */
 async function registerAnew(engine: SettlingEngine): Promise<PerdureError> {
   engine.counters.fenced += 1
@@ -166,12 +188,14 @@ async function commitPart(engine: SettlingEngine, part: BatchBuilder): Promise<C
     }
     counters.unknownCommits += 1
     const isIn = await settleUnknown(engine)
-    await engine.register()
+    // In a cluster another session would not own what is written: the next part finds this one fenced.
+    if (engine.ownership.isWhole) await engine.register()
     if (isIn) {
       counters.unknownSettledIn += 1
       return { outcome: 'committed' }
     }
     counters.unknownSettledOut += 1
+    if (!engine.ownership.isWhole) return { outcome: 'fenced' }
   }
 }
 

@@ -8,7 +8,7 @@ import type { StartReply, StartRequest } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { ExecutionStarted } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
-import { keyText, type RunId } from '../protocol/ids.ts'
+import { keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
 import type { Engine } from './engine.ts'
 import type { LiveExecution } from './live-execution.ts'
 
@@ -31,6 +31,7 @@ export class Starts {
   start(request: StartRequest): Promise<StartReply> {
     return new Promise((resolve, reject) => {
       this.#engine.assertIntake()
+      this.#engine.ownership.assertRunsOf(request.key)
       this.#pending.push({ request, text: keyText(request.key), resolve, reject })
       if (this.#pending.length > 1) return
       queueMicrotask(() => {
@@ -60,6 +61,7 @@ export class Starts {
   #startNew({ request, resolve, reject }: PendingStart, replaced?: LiveExecution): void {
     try {
       this.#engine.assertIntake()
+      this.#engine.ownership.assertRunsOf(request.key)
       const { clock, transitions, committer } = this.#engine
       const { key, workflow, version, input, delayMs, timeoutMs, attributes, client, signal } = request
       const now = clock.nowMs()
@@ -70,7 +72,7 @@ export class Starts {
         started = { ...started, timeoutMs, deadlineAt: (notBefore ?? now) + timeoutMs }
       if (attributes !== undefined) started = { ...started, attributes }
       if (client !== undefined) started = { ...started, client }
-      const runId = this.#engine.newRunId()
+      const runId = request.runId ?? this.#engine.newRunId()
       const signals =
         signal === undefined
           ? undefined
@@ -89,6 +91,13 @@ export class Starts {
   async #meet(start: PendingStart, found: RunId): Promise<void> {
     const { request, text, resolve, reject } = start
     const { table } = this.#engine
+    if (request.runId === found) {
+      // Asked before: only the answer was lost.
+      const live = table.get(found)
+      if (live === undefined) resolve({ runId: found, started: true })
+      else this.#answer(live, () => resolve({ runId: found, started: true }), reject)
+      return
+    }
     if (request.onConflict === 'use-existing' && request.signal === undefined) {
       const live = table.get(found)
       if (live === undefined) resolve({ runId: found, started: false })
@@ -97,7 +106,7 @@ export class Starts {
     }
     let runId: RunId | undefined = found
     while (runId !== undefined) {
-      const execution = await this.#load(runId)
+      const execution = await this.#load(request.key, runId)
       runId = await table.withCurrentRuns([{ key: request.key, text }], (runIdAt) => {
         const newest = runIdAt(0)
         // It was replaced, or has left memory, while it was read.
@@ -161,9 +170,10 @@ export class Starts {
     this.#answer(execution, () => (refused === undefined ? resolve() : reject(refused)), reject)
   }
 
-  async #load(runId: RunId): Promise<LiveExecution> {
+  async #load(key: WorkflowKey, runId: RunId): Promise<LiveExecution> {
     const execution = await this.#engine.table.load(runId)
     this.#engine.assertOpen()
+    this.#engine.ownership.assertRunsOf(key)
     if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
     return execution
   }

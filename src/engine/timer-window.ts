@@ -16,6 +16,8 @@ export interface DueTimer {
   readonly runId: RunId
   readonly timer: number
   readonly dueAt: number
+  /** Of the execution; -1: it has none. */
+  readonly shard: number
 }
 
 export interface TimerWindowOptions {
@@ -111,7 +113,7 @@ export class TimerWindow {
   #paged(rows: readonly TimerRow[]): void {
     if (this.#isStopped) return
     this.#isPaging = false
-    for (const { runId, timer, dueAt } of rows) this.#add({ runId, timer, dueAt })
+    for (const { runId, timer, dueAt, shard } of rows) this.#add({ runId, timer, dueAt, shard })
     this.#isComplete = rows.length < this.#pageRows
     const last = rows.at(-1)
     if (this.#isComplete) this.#after = { dueAt: this.#horizonMs, runId: '\uffff', timer: 0 }

@@ -44,8 +44,8 @@ export interface TransitionsOptions {
   /** Asked each time: a new session has a new window. */
   readonly timers: () => TimerWindow | undefined
   readonly send: (from: LiveExecution, message: Message) => void
-  /** Steps are no longer started: the engine closes. */
-  readonly isDraining: () => boolean
+  /** Steps are no longer started: the engine closes, or gives up the shard. */
+  readonly isDraining: (shard: number) => boolean
   readonly scheduleTask: (
     execution: LiveExecution,
     command: Extract<Effect, { kind: 'schedule-task' }>['command'],
@@ -222,8 +222,8 @@ export class Transitions {
 
   /** The commit that a step had to wait for has happened. */
   runStep(execution: LiveExecution, step: StepDispatch): void {
-    // An execution that was loaded anew has asked for its steps again.
-    if (!this.#options.isDraining()) execution.run?.runStep(step)
+    // An execution that was loaded anew has asked for its steps again; so will the next owner of its shard.
+    if (!this.#options.isDraining(execution.shard)) execution.run?.runStep(step)
   }
 
   #append(execution: LiveExecution, event: Event): void {
@@ -261,7 +261,7 @@ export class Transitions {
         const { timer, dueAt } = effect
         const batch = committer.batchFor(execution)
         execution.writes?.armTimer(timer, dueAt, execution.shard)
-        batch.timers.push({ runId: state.runId, timer, dueAt })
+        batch.timers.push({ runId: state.runId, timer, dueAt, shard: execution.shard })
         return
       }
       case 'drop-timer':

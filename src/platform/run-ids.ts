@@ -24,3 +24,12 @@ export function runIdSource(clock: Pick<Clock, 'nowMs'>, random: Randomness, aft
     return runIdOf(lastMs, digits)
   }
 }
+
+/** 64 random bits as text: what makes a session another one than any other with its id. */
+export function incarnationOf(random: Randomness): string {
+  const part = (): string =>
+    Math.floor(random() * 0x1_0000)
+      .toString(16)
+      .padStart(4, '0')
+  return part() + part() + part() + part()
+}

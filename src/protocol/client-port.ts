@@ -20,6 +20,8 @@ export interface StartRequest {
   readonly version: string
   readonly input: Payload
   readonly onConflict: ConflictPolicy
+  /** Of the node that was asked first: so that asking again is no second start. No client gives it. */
+  readonly runId?: RunId
   readonly delayMs?: number
   readonly timeoutMs?: number
   readonly attributes?: Attributes

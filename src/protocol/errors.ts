@@ -122,6 +122,7 @@ export const ERROR_CATALOGUE = {
   ),
   SCHEDULE_EXISTS: entry(409, false, 'Use another id, update() or onConflict: "update".'),
   SCHEDULE_NOT_FOUND: entry(404, false, 'Check namespace and id of the schedule; it may have been deleted.'),
+  SHARD_MOVED: entry(503, true, 'Ask again: another node of the cluster owns it now, or soon will.'),
   STEP_TIMEOUT: entry(504, true, 'Raise the timeout of the step, or make the step faster.'),
   STORE_CORRUPT: entry(500, false, 'Run `perdure doctor`; restore the file from a backup.'),
   STORE_FAILED: entry(

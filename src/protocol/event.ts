@@ -131,6 +131,8 @@ export interface TaskScheduled extends At {
   readonly op: Operation
   readonly name: string
   readonly queue: string
+  /** Of the queue. Absent: 0. */
+  readonly partition?: number
   /** Number of the task. */
   readonly task: number
   readonly input: Payload

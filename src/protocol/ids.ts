@@ -60,6 +60,27 @@ export function keyText(key: WorkflowKey): string {
   return `${key.namespace}\0${key.workflowId}`
 }
 
+/** A partition of a task queue. */
+export interface QueueAddress {
+  readonly namespace: string
+  readonly queue: string
+  /** 0, 1, … */
+  readonly partition: number
+}
+
+/** Shard of a partition of a queue. */
+export function queueShardOf({ namespace, queue, partition }: QueueAddress, shards: number): number {
+  return shardOf({ namespace, workflowId: `queue:${queue}/${partition}` }, shards)
+}
+
+/** Shard of a schedule. */
+export function scheduleShardOf(
+  { namespace, id }: { readonly namespace: string; readonly id: string },
+  shards: number,
+): number {
+  return shardOf({ namespace, workflowId: `schedule:${id}` }, shards)
+}
+
 /**
  * Shard of an execution: FNV-1a (32 bits, over UTF-8) of namespace NUL workflow id, murmur3's final mix, modulo the number
  * of shards. Small enough to be written in SQL too.

@@ -1,11 +1,12 @@
 /**
- * Messages between executions. Each is delivered once, in order per pair of shards; the receiver recognises repetitions
- * by its own state (open operation, request id, run id).
+ * Messages between executions, and between them and what they have elsewhere. Each is delivered once, in order per pair of
+ * shards; the receiver recognises repetitions by its own state (open operation, request id, run id).
  */
 import type { ExecutionStarted, Operation, ParentLink } from './event.ts'
 import type { Failure } from './failure.ts'
-import type { RunId, WorkflowKey } from './ids.ts'
+import { type QueueAddress, queueShardOf, type RunId, shardOf, type WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
+import type { TaskCommand } from './workflow-command.ts'
 
 export type ChildOutcome =
   | { readonly ok: true; readonly result: Payload }
@@ -78,12 +79,46 @@ export type Message =
       readonly task: number
       readonly end: TaskEnd
     }
-  /** To the task, by way of the run that asked for it: it is not wanted any more. */
+  /** To a queue of another node: a task of this run is to wait there. */
+  | {
+      readonly kind: 'schedule-task'
+      /** The execution that asks for it. */
+      readonly to: WorkflowKey
+      readonly runId: RunId
+      readonly queue: QueueAddress
+      readonly client?: string
+      readonly command: TaskCommand & { readonly task: number }
+    }
+  /** To the task of this run: it is not wanted any more. */
   | {
       readonly kind: 'withdraw-task'
+      /** The execution that had asked for it. */
       readonly to: WorkflowKey
       readonly runId: RunId
       readonly task: number
+      /** Where the task is; absent in messages of the first versions, whose engines owned everything. */
+      readonly queue?: QueueAddress
+    }
+  /** Of a schedule of another node: starts an execution, unless its id has been used. */
+  | {
+      readonly kind: 'start-run'
+      readonly to: WorkflowKey
+      readonly runId: RunId
+      readonly started: Omit<ExecutionStarted, 'at' | 'type'>
+    }
+  /** Of a schedule of another node, whose next run is due: ends the run that is open. */
+  | {
+      readonly kind: 'stop-run'
+      readonly to: WorkflowKey
+      readonly how: 'cancel' | 'terminate'
+      readonly reason: string
     }
   /** Asks a child to report its outcome again, if it has ended. */
   | { readonly kind: 'report-outcome'; readonly to: WorkflowKey; readonly parent: ParentLink }
+
+/** The shard that a message goes to. */
+export function shardOfMessage(message: Message, shards: number): number {
+  return 'queue' in message && message.queue !== undefined
+    ? queueShardOf(message.queue, shards)
+    : shardOf(message.to, shards)
+}

@@ -27,6 +27,8 @@ export interface TaskRequest extends TaskOptions {
   readonly queue: string
   readonly input: Payload
   readonly id?: string
+  /** Number of the task, of the node that was asked first: so that asking again is no second task. No client gives it. */
+  readonly seq?: number
   /** Address of the client that asked for it; absent: 127.0.0.1, as embedded callers have. The engine sets it. */
   readonly client?: string
   /** While a task of this name and key is open, and for `forMs` from its enqueueing on, that one is answered. */

@@ -86,6 +86,8 @@ export interface ActiveRun {
   readonly build?: string | undefined
   /** No worker has its code now: it is activated anew when one comes. */
   readonly isWaiting?: boolean
+  /** Step attempts that run, and whose outcome still counts. */
+  readonly runningSteps: number
   deliver(seq: number, event: DeliveredEvent): void
   runStep(step: StepDispatch): void
   /** Aborts the signal of a running step attempt. */

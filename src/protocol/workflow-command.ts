@@ -55,6 +55,8 @@ export interface TaskCommand {
   readonly options: TaskOptions
   /** Given by the engine when it takes the command: numbers are inputs of the kernel. */
   readonly task?: number
+  /** Of the queue; given by the engine too. Default 0. */
+  readonly partition?: number
 }
 
 /** A task for people. */

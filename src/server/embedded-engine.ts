@@ -2,6 +2,7 @@
 /** `createEngine`: puts store, worker, engine and client together in one process. */
 import { hostname } from 'node:os'
 import { ClientCalls } from '../engine/client-calls.ts'
+import type { ClusterNode } from '../engine/cluster/cluster-node.ts'
 import { Engine } from '../engine/engine.ts'
 import type { EngineCounters } from '../engine/engine-counters.ts'
 import type { LiveExecution } from '../engine/live-execution.ts'
@@ -12,6 +13,7 @@ import { type Clock, systemClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../platform/logger.ts'
 import { type Randomness, systemRandomness } from '../platform/randomness.ts'
 import { checkedName } from '../protocol/checked-text.ts'
+import type { ClientPort } from '../protocol/client-port.ts'
 import { type Duration, durationMs, optionalMs } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
@@ -24,8 +26,15 @@ import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
 import type { Task } from '../sdk/tasks/task.ts'
 import type { Store } from '../store/contract/store.ts'
-import { type Listener, type ListenOptions, listen } from './listen/protocol-server.ts'
-import { openStore } from './open-store.ts'
+import { ClusterAssembly } from './cluster/cluster-assembly.ts'
+import {
+  type CheckedClusterSettings,
+  type ClusterSettings,
+  checkedClusterSettings,
+} from './cluster/cluster-settings.ts'
+import { Doors } from './listen/doors.ts'
+import type { Listener, ListenOptions } from './listen/protocol-server.ts'
+import { openClusterStore, openStore } from './open-store.ts'
 import { type QueueSettings, queueDesigns } from './queue-settings.ts'
 
 export interface EngineSettings {
@@ -42,6 +51,11 @@ export interface EngineSettings {
   readonly queues?: readonly QueueSettings[]
   /** Tasks that run at once in this process. Default 64. */
   readonly taskConcurrency?: number
+  /**
+   * This engine is one node of a cluster: it shares its database, PostgreSQL, with others, and the work with them. `{}` for the
+   * defaults. Default: it is alone, and another engine on its database is refused.
+   */
+  readonly cluster?: ClusterSettings
   /** Default `'default'`. */
   readonly namespace?: string
   /** Default: JSON lines on standard error, warnings and errors. */
@@ -82,6 +96,7 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   tasks: true,
   queues: true,
   taskConcurrency: true,
+  cluster: true,
   namespace: true,
   logger: true,
   limits: true,
@@ -98,14 +113,24 @@ const DEFAULT_TASK_CONCURRENCY = 64
 /** The worker in the process of the engine. */
 const LOCAL_WORKER = 'local'
 
+/** A node that is open. */
+export interface OpenedMember {
+  readonly url: string
+  readonly node: ClusterNode
+}
+
 /** The parts of an engine, put together and open. */
 export interface OpenedEngine {
   readonly engine: Engine
-  readonly calls: ClientCalls
+  readonly calls: ClientPort
+  /** About what this engine has itself. */
+  readonly local: ClientCalls
   readonly worker: EmbeddedWorker<LiveExecution>
   readonly taskWorker: EmbeddedTaskWorker<LiveTask>
   readonly workflows: WorkflowCrew<LiveExecution>
   readonly client: ClientSettings
+  /** In a cluster: where this node listens, and its part in the cluster. */
+  readonly member: OpenedMember | undefined
   listen(options?: ListenOptions): Promise<Listener>
   close(): Promise<void>
 }
@@ -133,6 +158,16 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
 
   get isFailed(): boolean {
     return this.#engine.isFailed
+  }
+
+  /** In a cluster: where this node listens for workers, clients and other nodes, such as `ws://127.0.0.1:7233`. */
+  get url(): string | undefined {
+    return this.#opened.member?.url
+  }
+
+  /** In a cluster: shards that this node has now. */
+  get shards(): number {
+    return this.#engine.ownership.size
   }
 
   /** Lets workers (`createWorker({ url, … })`) and clients (`connect(url)`) of other processes in. On this machine only. */
@@ -177,8 +212,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
   const designs = queueDesigns(settings.queues ?? [], { random, windowTasks: seams.taskWindow })
-  const store = await openStore(settings.store, logger)
-  const { timerLookaheadMs, timerPageRows } = seams
+  const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
+  const { store, shards, assembly } = await openStores(settings, clustering, { clock, random, logger })
   const engine = new Engine({
     store,
     worker: workflows,
@@ -187,60 +222,129 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     logger,
     limits,
     random,
-    node: `${hostname()}:${process.pid}`,
-    shards: DEFAULT_SHARDS,
+    node: nameOfProcess(),
+    shards,
+    ...(assembly === undefined ? {} : { cluster: assembly.node.parts }),
     idleLimit,
-    ...(timerLookaheadMs === undefined ? {} : { timerLookaheadMs }),
-    ...(timerPageRows === undefined ? {} : { timerPageRows }),
+    ...timerSeams(seams),
     ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
   })
   connectWorkers(engine, { worker, taskWorker, workflows }, settings.taskConcurrency)
-  try {
-    await engine.open()
-  } catch (error) {
-    await store.close()
-    throw error
-  }
-  const calls = new ClientCalls(engine, workflows)
-  const retention = retentionMs === undefined ? undefined : new Retention(engine, calls, retentionMs)
+  const local = new ClientCalls(engine, workflows)
+  const calls = assembly?.connect(engine, local) ?? local
+  const doors = new Doors({
+    engine,
+    workflows,
+    logger,
+    limits,
+    calls,
+    ...(assembly && { door: assembly.door }),
+  })
+  const member = await openParts({ engine, assembly, doors, store }, clustering)
+  const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
-  const released = [keepFloatingRejections()]
-  if (settings.determinismGuards === true) released.push(installDeterminismGuards())
+  const released = guardsOf(settings)
   const client: ClientSettings = {
     namespace,
     limits,
     warn: logger.warn,
     knows: (workflow, version) => workflows.knows(workflow, version, namespace),
   }
-  const listeners = new Set<Listener>()
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     retention?.stop()
     try {
+      await assembly?.node.drain(clustering?.drainMs ?? 0)
       // Workers may still tell the end of what runs.
       await engine.close(graceMs)
     } finally {
-      await Promise.all([...listeners].map((listener) => listener.close()))
+      assembly?.close()
+      await doors.close()
       for (const release of released) release()
     }
   }
   return {
     engine,
     calls,
+    local,
     worker,
     taskWorker,
     workflows,
     client,
-    listen: async (options) => {
-      const listener = await listen({ engine, workflows, logger, limits, calls }, options)
-      listeners.add(listener)
-      return listener
-    },
+    member,
+    listen: (options) => doors.open(options),
     close: () => {
       closed ??= close()
       return closed
     },
   }
+}
+
+function timerSeams({
+  timerLookaheadMs,
+  timerPageRows,
+}: EngineSeams): Pick<EngineSeams, 'timerLookaheadMs' | 'timerPageRows'> {
+  return {
+    ...(timerLookaheadMs === undefined ? {} : { timerLookaheadMs }),
+    ...(timerPageRows === undefined ? {} : { timerPageRows }),
+  }
+}
+
+/** What workflow code needs of the process. */
+function guardsOf({ determinismGuards = false }: EngineSettings): (() => void)[] {
+  return [keepFloatingRejections(), ...(determinismGuards ? [installDeterminismGuards()] : [])]
+}
+
+/** A node listens before it joins: others are told where. */
+async function openParts(
+  parts: {
+    readonly engine: Engine
+    readonly assembly: ClusterAssembly | undefined
+    readonly doors: Doors
+    readonly store: Store
+  },
+  clustering: CheckedClusterSettings | undefined,
+): Promise<OpenedMember | undefined> {
+  const { engine, assembly, doors, store } = parts
+  try {
+    if (assembly === undefined) {
+      await engine.open()
+      return undefined
+    }
+    const { url } = await doors.open(clustering?.listen)
+    await assembly.open(engine, url)
+    return { url, node: assembly.node }
+  } catch (error) {
+    await doors.close()
+    await store.close()
+    throw error
+  }
+}
+
+/** The store, and what a node needs beside it. */
+async function openStores(
+  settings: EngineSettings,
+  clustering: CheckedClusterSettings | undefined,
+  parts: { readonly clock: Clock; readonly random: Randomness; readonly logger: Logger },
+): Promise<{
+  readonly store: Store
+  readonly shards: number
+  readonly assembly: ClusterAssembly | undefined
+}> {
+  if (clustering === undefined)
+    return {
+      store: await openStore(settings.store, parts.logger),
+      shards: DEFAULT_SHARDS,
+      assembly: undefined,
+    }
+  const store = await openClusterStore(settings.store, parts.logger)
+  const assembly = new ClusterAssembly({ store, settings: clustering, process: nameOfProcess(), ...parts })
+  return { store, shards: store.shards, assembly }
+}
+
+/** For people. */
+function nameOfProcess(): string {
+  return `${hostname()}:${process.pid}`
 }
 
 type Workers = Pick<OpenedEngine, 'worker' | 'taskWorker' | 'workflows'>

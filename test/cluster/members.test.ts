@@ -60,6 +60,10 @@ class World {
         look: () => reach(() => cluster.look()),
         lead: (session, from) => reach(() => cluster.lead(session, from)),
         take: (takings) => reach(() => cluster.take(takings)),
+        isAlive: (session) => reach(() => cluster.isAlive(session)),
+        shardMail: (shards) => reach(() => cluster.shardMail(shards)),
+        recoverableOf: (...page) => reach(() => cluster.recoverableOf(...page)),
+        timersOf: (...page) => reach(() => cluster.timersOf(...page)),
       },
       fence: (session) => reach(() => this.#fence(session)),
       identity: () => ({

@@ -422,9 +422,9 @@ class Subject {
 
   async register(): Promise<unknown> {
     const incarnation = `incarnation ${this.sessions.length}`
-    const registered = await this.store.register({ node: 'host:1', incarnation, nowMs: 1 })
-    this.sessions.unshift(registered.session)
-    return registered
+    const { session, clockFloorMs } = await this.store.register({ node: 'host:1', incarnation, nowMs: 1 })
+    this.sessions.unshift(session)
+    return { session, clockFloorMs }
   }
 
   /** As a node does whose commit has an unknown outcome. */

@@ -322,13 +322,13 @@ describe('retry', () => {
 
   test('keeps an execution that retention has seen closed', async () => {
     const store = createMemoryStore()
-    await withEngine({ store, workflows: [failing] }, async (client, { calls }) => {
+    await withEngine({ store, workflows: [failing] }, async (client, { local }) => {
       const execution = await client.start(failing, undefined, { id: 'one' })
       await execution.signal(go, 'stop')
       await assert.rejects(execution.result())
       const found = await store.list({ limit: 10, status: ['failed'] })
       await execution.retry()
-      assert.equal(await calls.deleteClosed(found.map(({ runId }) => runId)), 0)
+      assert.equal(await local.deleteClosed(found.map(({ runId }) => runId)), 0)
       assert.equal((await store.executions([execution.runId as RunId])).length, 1)
       assert.notEqual((await execution.history()).length, 0)
     })
@@ -336,7 +336,7 @@ describe('retry', () => {
 
   test('and delete at a time: one of them wins, and the other is told', async () => {
     const store = createMemoryStore()
-    await withEngine({ store, workflows: [failing] }, async (client, { calls }) => {
+    await withEngine({ store, workflows: [failing] }, async (client, { local }) => {
       for (let delay = 0; delay < 16; delay++) {
         const id = `one-${delay}`
         const execution = await client.start(failing, undefined, { id })
@@ -346,7 +346,7 @@ describe('retry', () => {
         for (let tick = 0; tick < delay; tick++) await Promise.resolve()
         const [retry, deletion] = await Promise.allSettled([
           retried,
-          calls.deleteClosed([execution.runId as RunId]),
+          local.deleteClosed([execution.runId as RunId]),
         ])
         const isDeleted = deletion.status === 'fulfilled' && deletion.value === 1
         assert.equal(retry.status, isDeleted ? 'rejected' : 'fulfilled', `${delay}`)

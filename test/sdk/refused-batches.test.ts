@@ -150,10 +150,10 @@ test('a deletion that the store refuses is not counted with those that it took',
     }
     const [first] = runs
     world.refuses = ({ deleted }) => deleted.some(({ runId }) => runId === first)
-    const { calls } = world.opened
-    await assert.rejects(calls.deleteClosed(runs), { code: 'STORE_FAILED' })
+    const { local } = world.opened
+    await assert.rejects(local.deleteClosed(runs), { code: 'STORE_FAILED' })
     assert.deepEqual([...world.state.runs.keys()], [first])
     world.refuses = () => false
-    assert.equal(await calls.deleteClosed(runs), 1)
+    assert.equal(await local.deleteClosed(runs), 1)
   })
 })

@@ -24,8 +24,12 @@ export function closing(state: ExecutionState, event: TerminalEvent): Decision {
 }
 
 /** The task is not wanted any more. */
-export function withdrawal({ key: to, runId }: ExecutionState, { task }: PendingTask): Effect {
-  return { kind: 'send', message: { kind: 'withdraw-task', to, runId, task } }
+export function withdrawal(
+  { key: to, runId }: ExecutionState,
+  { task, queue, partition }: PendingTask,
+): Effect {
+  const at = { namespace: to.namespace, queue, partition }
+  return { kind: 'send', message: { kind: 'withdraw-task', to, runId, task, queue: at } }
 }
 
 /** What the parent is told of this end; undefined if there is no parent, or the execution goes on in another run. */

@@ -114,11 +114,12 @@ function decideWait(state: ExecutionState, command: CommandOf<'wait'>, at: numbe
 }
 
 function decideTask(state: ExecutionState, command: TaskCommand, at: number): Decision {
-  const { op, name, queue, input, task } = command
+  const { op, name, queue, input, task, partition = 0 } = command
   if (state.ops.has(op)) return NOTHING
   if (task === undefined) throw new Error('invariant: a task command carries the number of the task')
+  const part = partition === 0 ? {} : { partition }
   return decided(
-    [{ type: 'task-scheduled', op, name, queue, task, input, at }],
+    [{ type: 'task-scheduled', op, name, queue, ...part, task, input, at }],
     [{ kind: 'schedule-task', command: { ...command, task } }],
   )
 }

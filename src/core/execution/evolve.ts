@@ -55,7 +55,13 @@ export function evolve(state: ExecutionState, event: Event): void {
       state.ops.delete(event.op)
       return
     case 'task-scheduled':
-      state.ops.set(event.op, { kind: 'task', name: event.name, task: event.task })
+      state.ops.set(event.op, {
+        kind: 'task',
+        name: event.name,
+        task: event.task,
+        queue: event.queue,
+        partition: event.partition ?? 0,
+      })
       return
     case 'human-task-opened':
     case 'human-task-changed':

@@ -54,6 +54,8 @@ export interface PendingTask {
   readonly kind: 'task'
   readonly name: string
   readonly task: number
+  readonly queue: string
+  readonly partition: number
 }
 
 export type PendingOp = PendingStep | PendingTimer | PendingChild | PendingTask | PendingHuman

@@ -15,7 +15,7 @@ import { FailureDetector, type FailureDetectorOptions } from '../../core/cluster
 import { leadershipOf } from '../../core/cluster/leadership.ts'
 import { assignShards, type Move } from '../../core/cluster/shard-assignment.ts'
 import type { Logger } from '../../platform/logger.ts'
-import type { ClusterNode, ClusterStore } from '../../store/contract/cluster-store.ts'
+import type { ClusterNode, ClusterStore, JoinedSession } from '../../store/contract/cluster-store.ts'
 import type { Session } from '../../store/contract/rows.ts'
 
 export interface ClusterMemberOptions {
@@ -30,16 +30,20 @@ export interface ClusterMemberOptions {
   readonly tickMs: () => number
   /** Default 450 ms: at most about twice a second. */
   readonly heartbeatMs?: number
+  /** A tick without a session joins. Default true; else somebody calls `join`. */
+  readonly joinsItself?: boolean
   readonly onChange: (change: MemberChange) => void
 }
 
 export type MemberChange =
   /** It has a session, and owns nothing yet. */
-  | { readonly kind: 'joined'; readonly session: Session; readonly clockFloorMs: number }
+  | ({ readonly kind: 'joined' } & JoinedSession)
   /** It owns these now, all of them; `epoch` rises with each owner. */
   | { readonly kind: 'owned'; readonly shards: readonly ShardView[] }
   /** These are to be handed over, in this order. */
   | { readonly kind: 'moves'; readonly moves: readonly Move[] }
+  /** It has another view of the cluster. */
+  | { readonly kind: 'looked' }
   /** Its session is fenced: all that it had is somebody else's. */
   | { readonly kind: 'fenced'; readonly session: Session }
 
@@ -47,6 +51,8 @@ export class ClusterMember {
   readonly #options: ClusterMemberOptions
   #detector: FailureDetector
   #session: Session | undefined
+  /** The last one that was found fenced. */
+  #ended: Session | undefined
   #view: ClusterView | undefined
   #owned = ''
   #moves = ''
@@ -77,6 +83,11 @@ export class ClusterMember {
     this.#beatAtMs = Number.NEGATIVE_INFINITY
   }
 
+  /** It was found otherwise that its session is fenced. */
+  fenced(session: Session): void {
+    this.#lost(session)
+  }
+
   /** The connection to the node of that session has closed. */
   hint(session: number): void {
     this.#detector.hint(session)
@@ -84,8 +95,10 @@ export class ClusterMember {
 
   /** One look, and what follows from it. To be called again and again, a few times a second. */
   async tick(): Promise<void> {
+    const { joinsItself = true } = this.#options
     try {
-      const session = this.#session ?? (await this.#join())
+      const session = this.#session ?? (joinsItself ? (await this.join()).session : undefined)
+      if (session === undefined) return
       if (!(await this.#isAlive(session))) return
       await this.#act(session)
     } catch (error) {
@@ -93,16 +106,34 @@ export class ClusterMember {
     }
   }
 
-  async #join(): Promise<Session> {
+  /** Registers a session. One that it had before has ended: what that owned is taken over at once. */
+  async join(): Promise<JoinedSession> {
     const { cluster, identity, detector, onChange } = this.#options
-    const { session, clockFloorMs } = await cluster.join(identity())
+    const before = this.#ended
+    const joined = await cluster.join(identity())
+    const { session } = joined
     this.#session = session
     this.#detector = new FailureDetector(detector)
     this.#owned = ''
     this.#moves = ''
     this.#beatAtMs = this.#options.tickMs()
-    onChange({ kind: 'joined', session, clockFloorMs })
-    return session
+    onChange({ kind: 'joined', ...joined })
+    if (before !== undefined) await this.#takeOver(before, session)
+    return joined
+  }
+
+  /** Whoever leads may be faster: then it is somebody else's. */
+  async #takeOver(from: Session, to: Session): Promise<void> {
+    const { cluster, logger } = this.#options
+    try {
+      const { shards } = await cluster.look()
+      const left = shards.filter(({ owner }) => owner === from.id)
+      await cluster.take(left.map((shard) => ({ shard, to: to.id })))
+    } catch (error) {
+      logger.warn('what the session before had owned was not taken over: whoever leads will assign it', {
+        error,
+      })
+    }
   }
 
   async #isAlive(session: Session): Promise<boolean> {
@@ -161,6 +192,7 @@ export class ClusterMember {
       this.#owned = owned
       onChange({ kind: 'owned', shards })
     }
+    onChange({ kind: 'looked' })
     const moves = assignShards(view).moves.filter(({ from }) => from === session.id)
     const wanted = moves.map(({ shard, to }) => `${shard.id}:${to}`).join()
     if (wanted === this.#moves) return
@@ -171,6 +203,7 @@ export class ClusterMember {
   #lost(session: Session): void {
     if (this.#session !== session) return
     this.#session = undefined
+    this.#ended = session
     this.#options.onChange({ kind: 'fenced', session })
   }
 }

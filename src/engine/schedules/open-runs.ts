@@ -14,9 +14,11 @@ export interface OpenRuns {
   isStillSo(): boolean
 }
 
+/** @param isOnItsWay its start has been sent to another node: by the text of its key */
 export async function openRunsOf(
   { table, store }: { readonly table: LiveTable; readonly store: Store },
   keys: readonly WorkflowKey[],
+  isOnItsWay: (text: string) => boolean = () => false,
 ): Promise<OpenRuns> {
   const runIds = keys.length === 0 ? [] : await table.currentRuns(keys)
   const known = runIds.flatMap((runId) => (runId === undefined ? [] : [runId]))
@@ -30,9 +32,10 @@ export async function openRunsOf(
     const status = live?.state.status ?? (runId === undefined ? undefined : stored.get(runId))
     if (runId !== undefined && status !== undefined && !isClosed(status)) open.set(keyText(key), runId)
   }
+  const found = new Set(keys.flatMap((key, i) => (runIds[i] === undefined ? [] : [keyText(key)])))
   let loaded: readonly LiveExecution[] = []
   return {
-    has: (text) => open.has(text),
+    has: (text) => open.has(text) || (!found.has(text) && isOnItsWay(text)),
     load: async (wanted) => {
       const found = await Promise.all(
         wanted.map((key) => {

@@ -18,10 +18,13 @@ import type { Clock } from '../../platform/clock.ts'
 import { nextCronTime } from '../../platform/cron-times.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
-import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
+import { keyText, type RunId, scheduleShardOf, type WorkflowKey } from '../../protocol/ids.ts'
+import type { Message } from '../../protocol/message.ts'
 import type { ScheduleRun, ScheduleSpec } from '../../protocol/schedule-port.ts'
 import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { Store } from '../../store/contract/store.ts'
+import type { Ownership } from '../cluster/ownership.ts'
+import { moved } from '../cluster/ownership.ts'
 import type { Committer } from '../committer.ts'
 import type { LiveExecution } from '../live-execution.ts'
 import type { LiveTable } from '../live-table.ts'
@@ -39,6 +42,9 @@ export interface ScheduleDeskOptions {
   readonly table: LiveTable
   readonly committer: Committer
   readonly transitions: Transitions
+  readonly ownership: Ownership
+  /** To runs of other nodes. */
+  readonly mailbox: { post(shard: number, message: Message, run: RunId): void }
   readonly newRunId: () => RunId
   readonly timerLookaheadMs: number | undefined
   readonly onError: (error: unknown) => void
@@ -55,6 +61,10 @@ export interface StoredSchedule {
 
 const RESUME_PAGE = 500
 const OVERLOAD_PAUSE_MS = 20
+/** An end on another node is looked for so often. */
+const POLL_MS = 500
+/** A start that was sent to another node for so long, and is not there, is not on its way any more. */
+const ON_ITS_WAY_MS = 60_000
 /** A schedule has one timer. */
 const TIMER = 0
 
@@ -65,6 +75,10 @@ export class ScheduleDesk {
   #tails = new Map<RunId, Promise<void>>()
   #timers: TimerWindow | undefined
   #generation = 0
+  /** Starts that were sent to other nodes, by the text of their key: when, ms. */
+  readonly #sent = new Map<string, number>()
+  /** Schedules that wait for an end on another node. */
+  readonly #polled = new Set<RunId>()
 
   constructor(options: ScheduleDeskOptions) {
     this.#options = options
@@ -92,6 +106,12 @@ export class ScheduleDesk {
     }
   }
 
+  /** Schedules of other shards belong to this node from now on. */
+  adopt(): void {
+    this.stop()
+    this.open().catch(this.#failedIn(this.#generation))
+  }
+
   /** Nothing is due any more. */
   stop(): void {
     this.#timers?.stop()
@@ -104,6 +124,8 @@ export class ScheduleDesk {
     this.stop()
     this.#tails = new Map()
     this.#watch.clear()
+    this.#sent.clear()
+    this.#polled.clear()
   }
 
   /** The end of the execution is durable. */
@@ -174,11 +196,13 @@ export class ScheduleDesk {
     check: () => void,
   ): Promise<D | undefined> {
     const { key, spec, state } = schedule
-    const { table, store, committer, clock } = this.#options
+    const { table, store, committer, clock, ownership } = this.#options
     const workflowKeyOf = (workflowId: string): WorkflowKey => ({ namespace: key.namespace, workflowId })
     const watched = state.running.map((workflowId) => keyText(workflowKeyOf(workflowId)))
     this.#watch.set(scheduleRunOf(key), watched)
-    const open = await openRunsOf({ table, store }, state.running.map(workflowKeyOf))
+    const open = await openRunsOf({ table, store }, state.running.map(workflowKeyOf), (text) =>
+      this.#isOnItsWay(text),
+    )
     check()
     while (committer.isOverloaded) {
       await new Promise<void>((resolve) => void clock.after(OVERLOAD_PAUSE_MS, resolve))
@@ -192,7 +216,10 @@ export class ScheduleDesk {
       isOpen: (workflowId) => open.has(keyText(workflowKeyOf(workflowId))),
       workflowIdOf: (timeMs) => `${spec.start.idPrefix}-${new Date(timeMs).toISOString()}`,
     })
-    const stopped = await open.load([...decision.cancels, ...decision.terminates].map(workflowKeyOf))
+    const ended = [...decision.cancels, ...decision.terminates]
+    const isHere = (workflowId: string): boolean => ownership.ownsRunsOf(workflowKeyOf(workflowId))
+    const away = ended.filter((workflowId) => !isHere(workflowId))
+    const stopped = await open.load(ended.filter(isHere).map(workflowKeyOf))
     check()
     const wanted = decision.starts.map(({ workflowId }) => workflowKeyOf(workflowId))
     const texts = wanted.map((each) => ({ key: each, text: keyText(each) }))
@@ -202,9 +229,10 @@ export class ScheduleDesk {
       const known = decision.starts.filter((_, i) => runIdAt(i) !== undefined)
       const next = { key, spec, state: withoutStarts(decision.state, known) }
       const isSame = JSON.stringify(next.state) === JSON.stringify(state)
-      if (isSame && stopped.length === 0) return { durable: undefined }
+      if (isSame && ended.length === 0) return { durable: undefined }
       const starts = decision.starts.filter((_, i) => runIdAt(i) === undefined)
-      committer.together(() => this.#carryOut(next, { starts, stopped, terminates: decision.terminates }))
+      const { terminates } = decision
+      committer.together(() => this.#carryOut(next, { starts, stopped, away, terminates }))
       return { durable: this.#written(key, next) }
     })
     if (written === undefined) return undefined
@@ -213,6 +241,7 @@ export class ScheduleDesk {
       scheduleRunOf(key),
       waited.map((workflowId) => keyText(workflowKeyOf(workflowId))),
     )
+    if (!waited.every(isHere)) this.#poll(key)
     await written.durable
     return decision
   }
@@ -222,13 +251,22 @@ export class ScheduleDesk {
     runs: {
       readonly starts: readonly ScheduleRun[]
       readonly stopped: readonly LiveExecution[]
+      /** Workflow ids of runs of other nodes that are to end. */
+      readonly away: readonly string[]
       readonly terminates: readonly string[]
     },
   ): void {
-    const { transitions } = this.#options
+    const { transitions, mailbox, ownership } = this.#options
     const { key } = schedule
     const batch = this.#put(schedule)
     const by = `by schedule ${key.id}, whose next run is due`
+    const shard = scheduleShardOf(key, ownership.shards)
+    for (const workflowId of runs.away) {
+      const to = { namespace: key.namespace, workflowId }
+      const how = runs.terminates.includes(workflowId) ? 'terminate' : 'cancel'
+      const reason = `${how === 'cancel' ? 'cancelled' : 'terminated'} ${by}`
+      mailbox.post(shard, { kind: 'stop-run', to, how, reason }, scheduleRunOf(key))
+    }
     for (const execution of runs.stopped) {
       const { runId, key: stopped } = execution.state
       const isTerminated = runs.terminates.includes(stopped.workflowId)
@@ -240,21 +278,53 @@ export class ScheduleDesk {
       batch.links.push([scheduleRunOf(key), runId])
     }
     for (const run of runs.starts) {
-      const { runId } = this.#start(schedule, run).state
-      batch.links.push([scheduleRunOf(key), runId])
+      const started = this.#startOf(schedule, run)
+      const runId = this.#options.newRunId()
+      if (ownership.ownsRunsOf(started.key)) {
+        transitions.start(runId, started)
+        batch.links.push([scheduleRunOf(key), runId])
+        continue
+      }
+      mailbox.post(shard, { kind: 'start-run', to: started.key, runId, started }, scheduleRunOf(key))
+      // Those of long ago are forgotten.
+      for (const text of this.#sent.keys()) if (this.#isOnItsWay(text)) break
+      this.#sent.set(keyText(started.key), this.#options.clock.nowMs())
     }
   }
 
-  #start({ key, spec }: StoredSchedule, { workflowId, timeMs }: ScheduleRun): LiveExecution {
-    const { transitions, newRunId, clock } = this.#options
+  #startOf(
+    { key, spec }: StoredSchedule,
+    { workflowId, timeMs }: ScheduleRun,
+  ): Parameters<Transitions['start']>[1] {
     const { workflow, version, input, timeoutMs, attributes } = spec.start
-    return transitions.start(newRunId(), {
+    return {
       key: { namespace: key.namespace, workflowId },
       workflow,
       version,
       input,
       attributes: { ...attributes, scheduleId: key.id, scheduledTime: new Date(timeMs).toISOString() },
-      ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: clock.nowMs() + timeoutMs }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: this.#options.clock.nowMs() + timeoutMs }),
+    }
+  }
+
+  #isOnItsWay(text: string): boolean {
+    const sentMs = this.#sent.get(text)
+    if (sentMs === undefined) return false
+    if (this.#options.clock.nowMs() - sentMs < ON_ITS_WAY_MS) return true
+    this.#sent.delete(text)
+    return false
+  }
+
+  /** Nobody tells this node of ends on others. */
+  #poll(key: ScheduleKey): void {
+    const run = scheduleRunOf(key)
+    if (this.#polled.has(run)) return
+    this.#polled.add(run)
+    const generation = this.#generation
+    this.#options.clock.after(POLL_MS, () => {
+      if (generation !== this.#generation) return
+      this.#polled.delete(run)
+      void this.#fire(key)
     })
   }
 
@@ -297,7 +367,7 @@ export class ScheduleDesk {
         if (generation === this.#generation) {
           this.#startTimers()
           if (dueAt === null) this.#timers?.dropped(run, TIMER)
-          else this.#timers?.armed({ runId: run, timer: TIMER, dueAt })
+          else this.#timers?.armed({ runId: run, timer: TIMER, dueAt, shard: -1 })
         }
         resolve()
       })
@@ -323,13 +393,15 @@ export class ScheduleDesk {
 
   /** Never rejects. */
   async #fire(key: ScheduleKey): Promise<void> {
-    if (this.#options.isDraining()) return
+    const { isDraining, ownership } = this.#options
+    if (isDraining() || !ownership.isScheduleOpen(key)) return
     await this.decide(key, decideDue).catch(this.#failedIn(this.#generation))
   }
 
   /** What fails because everything was dropped is done again by `open`. */
   #failedIn(generation: number): (error: unknown) => void {
     return (error) => {
+      if (error instanceof PerdureError && error.code === 'SHARD_MOVED') return
       if (generation === this.#generation && !this.#options.isDraining()) this.#options.onError(error)
     }
   }
@@ -342,6 +414,7 @@ export class ScheduleDesk {
     const check = (): void => {
       if (generation !== this.#generation)
         throw new PerdureError('UNCOMMITTED', `the engine started over while it changed schedule ${key.id}`)
+      if (!this.#options.ownership.isScheduleOpen(key)) throw moved(`schedule ${key.id}`)
     }
     const result = (tails.get(run) ?? Promise.resolve()).then(() => {
       check()

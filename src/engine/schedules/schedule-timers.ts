@@ -7,6 +7,6 @@ export function dueScheduleTimers(store: ScheduleReads): TimerWindowOptions['tim
   return async ({ after: { dueAt, runId }, upToMs, limit }) => {
     const key = scheduleKeyOf(runId as ReturnType<typeof scheduleRunOf>) ?? { namespace: '', id: '' }
     const rows = await store.dueSchedules({ after: { dueAt, ...key }, upToMs, limit })
-    return rows.map((row) => ({ runId: scheduleRunOf(row), timer: 0, dueAt: row.dueAt ?? 0, shard: 0 }))
+    return rows.map((row) => ({ runId: scheduleRunOf(row), timer: 0, dueAt: row.dueAt ?? 0, shard: -1 }))
   }
 }

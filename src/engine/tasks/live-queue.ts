@@ -50,6 +50,8 @@ export class LiveQueue {
   readonly queue: TaskQueue<LiveTask>
   readonly crew: QueueCrew<LiveTask>
   wake: { readonly cancel: Cancel; readonly atMs: number } | undefined
+  /** Its shard is about to be given up: nothing is taken from it. */
+  isClosed = false
   /** Why it is paused, and since when; undefined: it is not, or code says so. */
   pause: QueuePause | undefined
 

@@ -116,10 +116,22 @@ export class QueueCalls implements QueuePort {
     this.#engine.assertIntake()
     await tasks.ready()
     this.#engine.assertOpen()
+    this.#assertOwned(target)
     const stored = tasks.together(() => tasks.settings.change(target, options, change))
     tasks.queues.ask()
     await tasks.settings.durable(stored)
     return { revision: stored.revision }
+  }
+
+  #assertOwned({ namespace, queue }: QueueTarget): void {
+    const { ownership, options } = this.#engine
+    if (ownership.isWhole) return
+    ownership.assertQueue({ namespace, queue, partition: 0 })
+    if (options.designs.partitionsOf(queue) > 1)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `queue ${queue} has several partitions, which different nodes have: its settings are changed in code only`,
+      )
   }
 
   /** What is dropped before it is durable is not so: then it is looked at again. */

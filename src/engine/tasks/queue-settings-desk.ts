@@ -99,6 +99,19 @@ export class QueueSettingsDesk {
     }
   }
 
+  /** As the owner before has left them, of queues that are not in memory. */
+  adopt(rows: readonly QueueSettingRow[]): void {
+    for (const { namespace, queue, revision, setting } of rows) {
+      const key = { namespace, queue }
+      this.#stored.set(textOf(key), {
+        key,
+        revision,
+        setting: JSON.parse(setting) as QueueSetting,
+        batch: undefined,
+      })
+    }
+  }
+
   /** Forgets everything: what is not committed was dropped. */
   reset(): void {
     this.#stored.clear()

@@ -56,6 +56,17 @@ export class QueueTable {
     return live
   }
 
+  /** It is another node's from now on. */
+  remove(live: LiveQueue): void {
+    const place = this.#list.indexOf(live)
+    if (place < 0) return
+    live.rest()
+    live.isClosed = true
+    this.#list.splice(place, 1)
+    this.#queues.delete(queueText(live.key))
+    this.#options.crew.closed(live)
+  }
+
   /** What waits, as the store has it. Answers the lanes that earlier settings have made: their tasks are to be moved. */
   restore(lanes: readonly LaneCount[]): ReadonlyMap<LiveQueue, readonly string[]> {
     const astray = new Map<LiveQueue, string[]>()
@@ -106,10 +117,11 @@ export class QueueTable {
       if (live !== undefined && this.#takeFrom(live)) refusals = 0
       else refusals += 1
     }
-    for (const live of this.#list) this.#readPages(live)
+    for (const live of this.#list) if (!live.isClosed) this.#readPages(live)
   }
 
   #takeFrom(live: LiveQueue): boolean {
+    if (live.isClosed) return false
     const { clock } = this.#options
     const nowMs = clock.nowMs()
     const { crew } = live
@@ -153,8 +165,8 @@ export class QueueTable {
     })
     if (generation !== this.#generation) return
     this.#reads -= 1
-    // Other settings have another backlog.
-    if (backlog !== live.queue.backlog) return
+    // Other settings have another backlog; another owner has all of it.
+    if (backlog !== live.queue.backlog || live.isClosed) return
     const tasks = rows.map((row) => taskOfRow(row, live.queue, page.lane.name))
     backlog.page(page, tasks, isTaken)
     this.ask()

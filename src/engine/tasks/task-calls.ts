@@ -3,7 +3,7 @@ import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import type { QueueTarget } from '../../protocol/queue-port.ts'
-import { seqOfOwnId } from '../../protocol/task-ids.ts'
+import { ownTaskId, seqOfOwnId } from '../../protocol/task-ids.ts'
 import {
   RETRYABLE_TASK_STATUSES,
   type TaskDescription,
@@ -183,6 +183,7 @@ export class TaskCalls implements TaskPort {
       const retried = found.flatMap((each) => {
         const task = each === undefined ? undefined : tasks.lookup.current(each)
         if (task === undefined || !status.includes(task.record.status)) return []
+        if (!this.#engine.ownership.isQueueOpen(task.head)) return []
         tasks.retry(task)
         return [task]
       })
@@ -245,24 +246,36 @@ export class TaskCalls implements TaskPort {
     const met = await this.#met(requests)
     this.#engine.assertOpen()
     if (!tasks.isOpen || generation !== tasks.generation) return this.#add(requests)
+    this.#assertQueues(requests)
     const touched = new Set<LiveTask>()
     const added = tasks.together(() =>
       requests.map((request, i) => {
         const { namespace, id } = request
         // An earlier one of these may have it.
         const seq =
-          id === undefined ? undefined : (tasks.lookup.seqInMemory({ namespace, id }) ?? met.seqs[i])
+          id === undefined ? met.again[i] : (tasks.lookup.seqInMemory({ namespace, id }) ?? met.seqs[i])
         const holder = seq === undefined ? this.#holder(request, met.holders[i]) : undefined
         const known = seq === undefined ? holder : tasks.lookup.inMemory(seq)
         const isNew = seq === undefined && holder === undefined
         const task = isNew ? this.#addOne(request) : known
         if (task !== undefined && !task.isCommitted) touched.add(task)
-        return { id: task?.id ?? id ?? '', enqueued: isNew }
+        return {
+          id: task?.id ?? id ?? ownTaskId(seq ?? 0),
+          enqueued: isNew || (seq !== undefined && seq === request.seq),
+        }
       }),
     )
     const last = new Set([...touched].map(({ batch }) => batch))
     const waits = [...touched].filter(({ batch }) => last.delete(batch)).map((task) => this.#durable(task))
     return { added, durable: Promise.all(waits).then(() => {}) }
+  }
+
+  /** In a cluster: throws `SHARD_MOVED` unless all of their queues are here. */
+  #assertQueues(requests: readonly TaskRequest[]): void {
+    const { ownership, tasks } = this.#engine
+    if (ownership.isWhole) return
+    for (const { namespace, queue, key, seq = 0 } of requests)
+      ownership.assertQueue({ namespace, queue, partition: tasks.partitionOf(queue, key, seq) })
   }
 
   /** The task that holds the key of the request now; a debounced one takes its input. */
@@ -302,6 +315,7 @@ export class TaskCalls implements TaskPort {
         ...(dedupe === undefined ? {} : { dedupe }),
         ...(debounce === undefined ? {} : { debounce: { key: debounce.key } }),
       },
+      request.seq,
     )
   }
 
@@ -320,6 +334,7 @@ export class TaskCalls implements TaskPort {
       const deleted = rows.flatMap((row) => {
         const task = tasks.lookup.ofRow(row)
         if (!task.isClosed || !task.isCommitted || tasks.lookup.isDeleted(row.seq)) return []
+        if (!this.#engine.ownership.isQueueOpen(row)) return []
         tasks.delete(task)
         return [task]
       })
@@ -332,6 +347,8 @@ export class TaskCalls implements TaskPort {
   async #met(requests: readonly TaskRequest[]): Promise<{
     readonly seqs: readonly (TaskSeq | undefined)[]
     readonly holders: readonly (readonly LiveTask[])[]
+    /** Of requests that came before, and whose answer was lost. */
+    readonly again: readonly (TaskSeq | undefined)[]
   }> {
     const { lookup } = this.#engine.tasks
     const named: TaskKey[] = []
@@ -342,7 +359,11 @@ export class TaskCalls implements TaskPort {
       const dedupe = keyTextOf(name, request)
       if (dedupe !== undefined) keyed.push({ namespace, dedupe })
     }
-    if (named.length === 0 && keyed.length === 0) return { seqs: [], holders: [] }
+    const numbers = requests.flatMap(({ seq }) => seq ?? [])
+    const known = numbers.length === 0 ? [] : await lookup.findAll(numbers)
+    const numbered = new Set(known.flatMap((task) => task?.seq ?? []))
+    const again = requests.map(({ seq }) => (seq !== undefined && numbered.has(seq) ? seq : undefined))
+    if (named.length === 0 && keyed.length === 0) return { seqs: [], holders: [], again }
     const { seqs, holders } = await lookup.met(named, keyed)
     if (seqs.some((seq) => seq !== undefined && lookup.isDeleted(seq))) {
       // Its id is free when the deletion is durable.
@@ -353,6 +374,7 @@ export class TaskCalls implements TaskPort {
     const ids = seqs.values()
     const held = holders.values()
     return {
+      again,
       seqs: requests.map(({ id }) => (id === undefined ? undefined : ids.next().value)),
       holders: requests.map((request) =>
         keyTextOf(request.name, request) === undefined ? [] : (held.next().value ?? []),
@@ -372,6 +394,7 @@ export class TaskCalls implements TaskPort {
       this.#engine.assertOpen()
       if (found === undefined || found.head.namespace !== namespace || tasks.lookup.isDeleted(found.seq))
         throw new PerdureError('TASK_NOT_FOUND', `there is no task ${id} in namespace ${namespace}`)
+      this.#engine.ownership.assertQueue(found.head)
       const task = tasks.lookup.current(found)
       if (task !== undefined) return use(task)
     }

@@ -5,6 +5,7 @@ import type { Randomness } from '../../platform/randomness.ts'
 import type { TaskOwner } from '../../protocol/task-port.ts'
 import type { QueueSettingReads } from '../../store/contract/queue-setting-rows.ts'
 import type { TaskReads } from '../../store/contract/task-rows.ts'
+import type { Ownership } from '../cluster/ownership.ts'
 import type { Committer } from '../committer.ts'
 import type { QueueDesigns } from './live-queue.ts'
 import type { LiveTask } from './live-task.ts'
@@ -12,6 +13,7 @@ import type { LiveTask } from './live-task.ts'
 export interface TaskDeskOptions {
   readonly store: TaskReads & QueueSettingReads
   readonly committer: Committer
+  readonly ownership: Ownership
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger

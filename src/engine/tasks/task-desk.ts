@@ -26,7 +26,7 @@ import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { TaskExplanation, TaskOwner } from '../../protocol/task-port.ts'
 import { textHash } from '../../protocol/text-hash.ts'
 import type { TaskCommand } from '../../protocol/workflow-command.ts'
-import type { QueueKey, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { LaneCount, QueueKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
 import { type DueTimer, TimerWindow } from '../timer-window.ts'
 import { TaskCrew } from '../workers/task-crew.ts'
@@ -41,6 +41,7 @@ import { TaskLookup } from './task-lookup.ts'
 import { TaskMemory } from './task-memory.ts'
 import { TaskMover } from './task-mover.ts'
 import { TaskNumbers } from './task-numbers.ts'
+import { TaskShards } from './task-shards.ts'
 import { dueTimers } from './task-timers.ts'
 import { whyWaiting } from './why-waiting.ts'
 
@@ -50,6 +51,7 @@ export class TaskDesk {
   readonly crew: TaskCrew
   readonly attempts: TaskAttempts
   readonly settings: QueueSettingsDesk
+  readonly shards: TaskShards
   readonly #options: TaskDeskOptions
   readonly #numbers = new TaskNumbers()
   /** See invariant 4. */
@@ -118,11 +120,21 @@ export class TaskDesk {
       isDraining,
       onError,
     })
+    this.shards = new TaskShards({
+      queues: this.queues,
+      settings: this.settings,
+      attempts: this.attempts,
+      memory: this.#memory,
+      mover: this.#mover,
+      ownership: options.ownership,
+      restore: (lanes) => this.#restore(lanes),
+      startTimers: () => this.#startTimers(),
+    })
     this.lookup = new TaskLookup({
       store,
       memory: this.#memory,
       queues: this.queues,
-      generation: () => this.#generation,
+      generation: () => this.generation,
       isOpen: () => this.#isOpen,
       ready: () => this.ready(),
     })
@@ -145,7 +157,7 @@ export class TaskDesk {
     if (generation !== this.#generation) return
     this.#numbers.continueFrom(last)
     this.settings.restore(settings)
-    for (const [live, left] of this.queues.restore(lanes)) this.#mover.begin(live, left)
+    this.#restore(lanes)
     const held = this.#held ?? []
     this.#held = undefined
     for (const task of held) {
@@ -157,9 +169,14 @@ export class TaskDesk {
     this.#opened()
   }
 
-  #opened(): void {
+  #restore(lanes: readonly LaneCount[]): void {
+    const own = lanes.filter((lane) => this.#options.ownership.ownsQueue(lane))
+    for (const [live, left] of this.queues.restore(own)) this.#mover.begin(live, left)
+  }
+
+  #startTimers(): void {
     const { store, clock, onError, timerLookaheadMs } = this.#options
-    this.#isOpen = true
+    this.#timers?.stop()
     this.#timers = new TimerWindow({
       clock,
       timers: dueTimers(store),
@@ -168,6 +185,11 @@ export class TaskDesk {
       ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
     })
     this.#timers.start()
+  }
+
+  #opened(): void {
+    this.#isOpen = true
+    this.#startTimers()
     for (const tell of this.#openWaiters.splice(0)) tell()
     this.queues.ask()
   }
@@ -198,10 +220,7 @@ export class TaskDesk {
     seq = this.nextNumber(),
   ): LiveTask {
     const nowMs = this.#options.clock.nowMs()
-    const partitions = this.#options.designs.partitionsOf(about.queue)
-    // All tasks of a key are in one partition; those without one go around.
-    const partition = partitions === 1 ? 0 : (spec.key === undefined ? seq : textHash(spec.key)) % partitions
-    const head: TaskHead = { ...about, partition, seq }
+    const head: TaskHead = { ...about, partition: this.partitionOf(about.queue, spec.key, seq), seq }
     const full: TaskSpec = { ...spec, enqueuedMs: nowMs }
     const record = enqueued(full, nowMs)
     const { queue } = this.queues.of(head)
@@ -215,6 +234,17 @@ export class TaskDesk {
     return task
   }
 
+  /** All tasks of a key are in one partition of their queue; those without one go around. */
+  partitionOf(queue: string, key: string | undefined, seq: TaskSeq): number {
+    const partitions = this.#options.designs.partitionsOf(queue)
+    if (partitions === 1) return 0
+    return key === undefined ? this.#numbers.partOf(seq, partitions) : textHash(key) % partitions
+  }
+
+  useSlot(slot: number, slots: number): void {
+    this.#numbers.useSlot(slot, slots)
+  }
+
   /** The number of a new task. */
   nextNumber(): TaskSeq {
     return this.#numbers.next(this.#options.clock.nowMs())
@@ -223,7 +253,7 @@ export class TaskDesk {
   /** The task of an execution, as one transition of it. */
   schedule(
     { namespace, workflowId }: WorkflowKey,
-    { runId, client }: { readonly runId: RunId; readonly client: string | undefined },
+    { runId, client }: { readonly runId: RunId; readonly client?: string },
     command: TaskCommand & { readonly task: TaskSeq },
   ): void {
     const owner: TaskOwner = { workflowId, runId, op: command.op }
@@ -262,7 +292,7 @@ export class TaskDesk {
 
   /** What was read under an earlier one is not so any more. */
   get generation(): number {
-    return this.#generation
+    return this.#generation + this.#options.ownership.losses
   }
 
   get isOpen(): boolean {
@@ -279,10 +309,11 @@ export class TaskDesk {
     return whyWaiting(task, { live, isRunning, nowMs: this.#options.clock.nowMs() })
   }
 
-  /** Of those that are there, by their ids. */
+  /** Of those that are there and here, by their ids. */
   async explainAll(seqs: readonly TaskSeq[]): Promise<ReadonlyMap<string, TaskExplanation>> {
     const found = await this.lookup.findAll(seqs)
-    return new Map(found.flatMap((task) => (task === undefined ? [] : [[task.id, this.explain(task)]])))
+    const own = found.filter((task) => task !== undefined && this.#options.ownership.ownsQueue(task.head))
+    return new Map(own.flatMap((task) => (task === undefined ? [] : [[task.id, this.explain(task)]])))
   }
 
   /** The task is open. */
@@ -393,7 +424,7 @@ export class TaskDesk {
     batch.tasks.push(task)
     if (isKnown) this.#memory.put(task)
     const dueAt = dueMs(task.record, task.spec)
-    if (dueAt !== null) batch.timers.push({ runId: NO_RUN, timer: task.seq, dueAt })
+    if (dueAt !== null) batch.timers.push({ runId: NO_RUN, timer: task.seq, dueAt, shard: -1 })
     else this.#timers?.dropped(NO_RUN, task.seq)
     this.#options.committer.touch()
   }
@@ -421,7 +452,10 @@ export class TaskDesk {
       this.#memory.committed(task)
     }
     for (const seq of batch.deleted) this.#memory.deleted(seq)
-    for (const task of batch.starts) if (this.attempts.has(task) && !task.isStarted) this.attempts.start(task)
+    for (const task of batch.starts) {
+      if (!this.attempts.has(task) || task.isStarted) continue
+      if (this.#options.ownership.isQueueOpen(task.head)) this.attempts.start(task)
+    }
     this.queues.ask()
   }
 
@@ -449,7 +483,7 @@ export class TaskDesk {
     if (generation !== this.#generation) return
     const nowMs = this.#options.clock.nowMs()
     for (const found of tasks) {
-      if (found === undefined) continue
+      if (found === undefined || !this.#options.ownership.ownsQueue(found.head)) continue
       const task = this.lookup.current(found)
       if (task === undefined) return
       const { record, spec } = task

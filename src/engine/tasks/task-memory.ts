@@ -88,6 +88,11 @@ export class TaskMemory {
     else this.#deleted.delete(seq)
   }
 
+  /** Forgets those that are another node's. */
+  forget(isGone: (task: LiveTask) => boolean): void {
+    for (const task of [...this.#bySeq.values()]) if (isGone(task)) this.#remove(task)
+  }
+
   clear(): void {
     this.#bySeq.clear()
     this.#byId.clear()
@@ -98,7 +103,10 @@ export class TaskMemory {
   }
 
   #leave(task: LiveTask): void {
-    if (!this.#mayLeave(task) || this.#bySeq.get(task.seq) !== task) return
+    if (this.#mayLeave(task) && this.#bySeq.get(task.seq) === task) this.#remove(task)
+  }
+
+  #remove(task: LiveTask): void {
     this.#bySeq.delete(task.seq)
     const { givenId, namespace } = task.head
     if (givenId !== null) this.#byId.delete(taskIdText(namespace, givenId))

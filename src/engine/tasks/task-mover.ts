@@ -78,6 +78,11 @@ export class TaskMover {
     this.#moveAll(live, added).catch(this.#options.onError)
   }
 
+  /** The queue is another node's: it finds in the store what is not moved. */
+  stop(live: LiveQueue): void {
+    this.#lanes.delete(live)
+  }
+
   /** Forgets everything: what is not moved is found in the store again. */
   reset(): void {
     this.#generation += 1
@@ -87,14 +92,15 @@ export class TaskMover {
   async #moveAll(live: LiveQueue, lanes: AstrayLane[]): Promise<void> {
     const { clock, committer, isDraining, ask, windowTasks = ROWS } = this.#options
     const generation = this.#generation
+    const isOver = (): boolean => generation !== this.#generation || this.#lanes.get(live) !== lanes
     while (lanes.length > 0 && !isDraining()) {
       const round = lanes.splice(0, LANES)
       for (const { batch } of round) if (batch?.isDone === false) await this.#durable(batch)
-      if (generation !== this.#generation) return
+      if (isOver()) return
       const begunMs = clock.tickMs?.() ?? 0
       const limit = Math.ceil(Math.min(ROWS, windowTasks) / round.length)
       const pages = await this.#read(live, round, limit)
-      if (generation !== this.#generation) return
+      if (isOver()) return
       // In the turn in which they came: what memory says of their tasks holds now.
       let moved = 0
       pages.forEach((rows, i) => {
@@ -104,11 +110,11 @@ export class TaskMover {
           lanes.push({ ...lane, after: { rank: last.rank, seq: last.seq } })
       })
       if (moved > 0) await this.#durable(committer.open)
-      if (generation !== this.#generation) return
+      if (isOver()) return
       // What has been moved is to start, too.
       const { queue } = live
       if (!queue.isHeld && queue.backlog.size > ROWS) await this.#rest((clock.tickMs?.() ?? 0) - begunMs)
-      if (generation !== this.#generation) return
+      if (isOver()) return
     }
     this.#lanes.delete(live)
     const { astray } = live.queue

@@ -14,6 +14,14 @@ export function lowestNumberFrom(ms: number): number {
 
 export class TaskNumbers {
   #last = 0
+  #slot = 0
+  #step = 1
+
+  /** In a cluster the numbers of a session are those with its remainder: no two living sessions give the same. */
+  useSlot(slot: number, slots: number): void {
+    this.#slot = slot
+    this.#step = slots
+  }
 
   /** The highest number that is in the store. */
   continueFrom(last: number): void {
@@ -21,7 +29,13 @@ export class TaskNumbers {
   }
 
   next(nowMs: number): number {
-    this.#last = Math.max(this.#last + 1, nowMs * PER_MS)
+    const least = Math.max(this.#last + 1, nowMs * PER_MS)
+    this.#last = Math.ceil((least - this.#slot) / this.#step) * this.#step + this.#slot
     return this.#last
+  }
+
+  /** Goes around with the numbers. */
+  partOf(seq: number, parts: number): number {
+    return Math.floor(seq / this.#step) % parts
   }
 }

@@ -6,6 +6,6 @@ import type { TimerWindowOptions } from '../timer-window.ts'
 export function dueTimers(store: TaskReads): TimerWindowOptions['timers'] {
   return async ({ after, upToMs, limit }) => {
     const rows = await store.dueTasks({ after: { dueAt: after.dueAt, seq: after.timer }, upToMs, limit })
-    return rows.map(({ seq, dueAt }) => ({ runId: NO_RUN, timer: seq, dueAt: dueAt ?? 0, shard: 0 }))
+    return rows.map(({ seq, dueAt }) => ({ runId: NO_RUN, timer: seq, dueAt: dueAt ?? 0, shard: -1 }))
   }
 }

@@ -68,6 +68,16 @@ export class TaskCrew {
     for (const member of this.#members.values()) if (member.serves(live.key)) live.crew.join(member, nowMs)
   }
 
+  /** The queue is another node's. */
+  closed(live: LiveQueue): void {
+    this.#queues.delete(live)
+    const { fleet } = live.crew
+    for (const member of this.#members.values()) {
+      const place = member.fleets.indexOf(fleet)
+      if (place >= 0) member.fleets.splice(place, 1)
+    }
+  }
+
   /** The queues are forgotten. */
   reset(): void {
     this.#queues.clear()

@@ -3,6 +3,7 @@ import type { ActiveRun, CallResult, CodeWait, UpdateVerdict } from '../../proto
 
 export class WaitingRun<Owner> implements ActiveRun {
   readonly isWaiting = true
+  readonly runningSteps = 0
   readonly owner: Owner
   /** Of its code, and the namespace. */
   readonly code: string

@@ -37,6 +37,12 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
     this.#host = host
   }
 
+  get runningSteps(): number {
+    let running = 0
+    for (const [, { attempt }] of this.pending) if (attempt?.isAwaited === true) running += 1
+    return running
+  }
+
   deliver(seq: number, event: DeliveredEvent): void {
     if (this.isEnded) throw new Error(`invariant: an event for run ${this.info.runId}, which is not live`)
     this.push(seq, event)

@@ -55,6 +55,11 @@ export class StepAttempt implements StepContext {
     return this.#controller.signal
   }
 
+  /** Its outcome still counts. */
+  get isAwaited(): boolean {
+    return !this.#isSettled
+  }
+
   /** True for the first outcome, the only one that counts: what comes after a timeout or an abort is ignored. */
   settle(): boolean {
     if (this.#isSettled) return false

@@ -19,8 +19,10 @@ import type { ClientPort } from '../../protocol/client-port.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
+import { NODE_PROTOCOL } from '../../protocol/node-messages.ts'
 import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
+import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
 import { ClientConnection } from './client-connection.ts'
 import { WorkerConnection } from './worker-connection.ts'
 
@@ -47,12 +49,15 @@ export interface ProtocolServerParts {
   readonly logger: Logger
   readonly limits: Limits
   readonly calls: ClientPort
+  /** Of a node, for the other ones. */
+  readonly door?: NodeDoor
 }
 
 const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true }
 const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL] as const
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
 const FRAME_ROOM_BYTES = 1024 * 1024
+const NODE_HEARTBEAT_MS = 1000
 const HEARTBEAT_LEAST_MS = 10
 const GOING_AWAY = 1001
 const CLOSE_WITHIN_MS = 1000
@@ -100,18 +105,19 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
 }
 
 function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): WebSocketServer {
-  const { engine, workflows, logger, limits, calls } = parts
+  const { engine, workflows, logger, limits, calls, door } = parts
   const { payloadBytes } = limits
+  const protocols = door === undefined ? PROTOCOLS : [...PROTOCOLS, NODE_PROTOCOL]
   const sockets = new WebSocketServer({
     noServer: true,
     // Text in JSON may take twice its bytes, and small messages share a frame.
     maxPayload: 2 * payloadBytes + FRAME_ROOM_BYTES,
     perMessageDeflate: false,
-    handleProtocols: (offered) => PROTOCOLS.find((each) => offered.has(each)) ?? false,
+    handleProtocols: (offered) => protocols.find((each) => offered.has(each)) ?? false,
   })
   const newToken = tokenSource()
   http.on('upgrade', (request, socket, head) => {
-    const refusal = refusalOf(request)
+    const refusal = refusalOf(request, protocols)
     if (refusal !== undefined) {
       refuse(socket, ...refusal)
       return
@@ -129,6 +135,10 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
           heartbeatMs,
           payloadBytes: limits.payloadBytes,
         })
+        return
+      }
+      if (webSocket.protocol === NODE_PROTOCOL && door !== undefined) {
+        new NodeConnection({ socket: webSocket, address, door, logger, heartbeatMs: NODE_HEARTBEAT_MS })
         return
       }
       const { attempts, crew } = engine.tasks
@@ -151,10 +161,13 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
   return sockets
 }
 
-function refusalOf({ headers }: IncomingMessage): [status: number, why: string] | undefined {
+function refusalOf(
+  { headers }: IncomingMessage,
+  protocols: readonly string[],
+): [status: number, why: string] | undefined {
   if (headers.origin !== undefined) return [403, 'requests of web pages are refused']
   const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
-  if (PROTOCOLS.some((each) => offered.includes(each))) return undefined
+  if (protocols.some((each) => offered.includes(each))) return undefined
   return [
     400,
     `this engine speaks ${PROTOCOLS.join(' and ')}; offered was ${offered.join(', ') || 'nothing'}`,

@@ -22,10 +22,12 @@ import type { QueueSettingRow } from './queue-setting-rows.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
+  InboxRow,
   JournalEntry,
   OutboxKey,
   OutboxRow,
   Session,
+  ShardRelease,
   TimerKey,
   TimerRow,
 } from './rows.ts'
@@ -36,7 +38,8 @@ import type { TaskChange, TaskRow, TaskSeq } from './task-rows.ts'
 const ROW_BYTES = 64
 
 type Open<T> = T extends readonly (infer Item)[] ? Item[] : T
-type OpenBatch = { -readonly [K in keyof Omit<Batch, 'session' | 'seq' | 'atMs'>]: Open<Batch[K]> }
+type Rows = Required<Omit<Batch, 'session' | 'seq' | 'atMs' | 'isAwaited' | 'released'>>
+type OpenBatch = { -readonly [K in keyof Rows]: Open<Rows[K]> }
 
 export class BatchBuilder {
   /** Rows of the batch so far, approximately. */
@@ -47,6 +50,7 @@ export class BatchBuilder {
   /** The same, in order: a list is cheaper to walk than a map. */
   private readonly list: RunWrites[] = []
   private order = 0
+  private readonly released: ShardRelease[] = []
 
   /** The accumulator of a run. Valid for this builder only: see `RunWrites.builder`. */
   run(runId: RunId): RunWrites {
@@ -59,7 +63,13 @@ export class BatchBuilder {
   }
 
   get isEmpty(): boolean {
-    return this.byRun.size === 0
+    return this.byRun.size === 0 && this.released.length === 0
+  }
+
+  /** Gives up a shard. It belongs to no run: it is not in parts of the batch. */
+  release(release: ShardRelease): void {
+    this.released.push(release)
+    this.rows += 1
   }
 
   /** What the batch writes, run by run. */
@@ -104,11 +114,20 @@ export class BatchBuilder {
       queueSettings: [],
       humanTasks: [],
       humanTasksDropped: [],
+      inbox: [],
     }
     for (const writes of this.list) writes.foldInto(batch)
     foldCurrents(this.list, batch)
     if (batch.outboxAdded.length > 0 && batch.outboxDropped.length > 0) foldOutbox(batch)
-    return { session, seq, atMs, ...batch }
+    const { inbox, ...rows } = batch
+    return {
+      session,
+      seq,
+      atMs,
+      ...rows,
+      ...(inbox.length === 0 ? {} : { inbox: foldInbox(inbox) }),
+      ...(this.released.length === 0 ? {} : { released: this.released }),
+    }
   }
 
   /** Counts one more change, to put calls for different runs in order. */
@@ -146,6 +165,7 @@ export class RunWrites {
   private timers: Map<number, TimerRow | undefined> | undefined
   private outboxAdded: OutboxRow[] | undefined
   private outboxDropped: OutboxKey[] | undefined
+  private inbox: InboxRow[] | undefined
   private deleted: WorkflowKey | undefined
   private tasks: Map<TaskSeq, TaskWrites> | undefined
   private schedule: ScheduleRow | ScheduleKey | undefined
@@ -217,6 +237,13 @@ export class RunWrites {
     this.count(1, 0)
   }
 
+  /** A message of another node was applied to the run. */
+  putInbox(row: InboxRow): void {
+    this.inbox ??= []
+    this.inbox.push(row)
+    this.count(1, 0)
+  }
+
   /** Removes all rows of the run, those of this batch and of earlier ones; its messages stay. */
   deleteRun(key: WorkflowKey): void {
     this.deleted = key
@@ -280,6 +307,7 @@ export class RunWrites {
     if (this.tasks !== undefined) foldTasks(this.tasks, batch)
     if (this.outboxAdded !== undefined) batch.outboxAdded.push(...this.outboxAdded)
     if (this.outboxDropped !== undefined) batch.outboxDropped.push(...this.outboxDropped)
+    if (this.inbox !== undefined) batch.inbox.push(...this.inbox)
     if (this.deleted !== undefined) {
       if (this.inserted === undefined) batch.deleted.push({ runId: this.runId, key: this.deleted })
       return
@@ -398,4 +426,15 @@ function foldOutbox(batch: OpenBatch): void {
   const dropped = new Set(batch.outboxDropped.map(textOf))
   batch.outboxAdded = batch.outboxAdded.filter((row) => !dropped.has(textOf(row)))
   batch.outboxDropped = batch.outboxDropped.filter((key) => !added.has(textOf(key)))
+}
+
+/** Of each pair of shards the highest number counts. */
+function foldInbox(rows: readonly InboxRow[]): InboxRow[] {
+  const last = new Map<string, InboxRow>()
+  for (const row of rows) {
+    const text = `${row.toShard} ${row.fromShard}`
+    const other = last.get(text)
+    if (other === undefined || other.lastSeq < row.lastSeq) last.set(text, row)
+  }
+  return [...last.values()]
 }

@@ -5,10 +5,12 @@ import type { QueueSettingRow } from './queue-setting-rows.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
+  InboxRow,
   JournalEntry,
   OutboxKey,
   OutboxRow,
   Session,
+  ShardRelease,
   TimerKey,
   TimerRow,
 } from './rows.ts'
@@ -51,6 +53,10 @@ export interface Batch {
   /** Upserts, whole rows. */
   readonly humanTasks: readonly HumanTaskRow[]
   readonly humanTasksDropped: readonly HumanTaskKey[]
+  /** Upserts. In a cluster only, and never empty. */
+  readonly inbox?: readonly InboxRow[]
+  /** In a cluster only, and never empty. The session owns each of them. */
+  readonly released?: readonly ShardRelease[]
 }
 
 export type CommitOutcome =

@@ -56,6 +56,23 @@ export interface OutboxRow {
 
 export type OutboxKey = Omit<OutboxRow, 'message'>
 
+/** How far the messages of one shard to another have been applied: what comes again is known by its number. */
+export interface InboxRow {
+  readonly toShard: number
+  readonly fromShard: number
+  /** Of the last message that was applied. */
+  readonly lastSeq: number
+}
+
+/** A shard that its owner gives up, in one of its own batches. */
+export interface ShardRelease {
+  readonly shard: number
+  /** As it is now; it rises by one. */
+  readonly epoch: number
+  /** Session that is to own it; if that is fenced by then, or null, it has no owner. */
+  readonly to: number | null
+}
+
 /** A node's registered lifetime: the fencing token. */
 export interface Session {
   readonly id: number

@@ -22,9 +22,17 @@ export class UnknownCommitError extends Error {
   override readonly name = 'UnknownCommitError'
 }
 
+export interface RegisteredSession {
+  readonly session: Session
+  /** The highest time of any commit so far, ms. */
+  readonly clockFloorMs: number
+  /** Of all shards now. Absent: the id of the session. */
+  readonly epoch?: number
+}
+
 export interface Store extends TaskReads, ScheduleReads, QueueSettingReads, HumanTaskReads {
-  /** Registers a session. `clockFloorMs`: the highest time of any commit so far. */
-  register(node: NodeIdentity): Promise<{ readonly session: Session; readonly clockFloorMs: number }>
+  /** Registers a session that owns everything. */
+  register(node: NodeIdentity): Promise<RegisteredSession>
   commit(batch: Batch): Promise<CommitOutcome>
   fence(session: Session): Promise<void>
   /** Old numbers are forgotten: sure for the newest number of each session, and the newest 1,000 of the last one. */

@@ -7,7 +7,14 @@
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import { SortedList } from '../../protocol/sorted-list.ts'
 import { isRecoverable } from '../contract/list-filter.ts'
-import type { ExecutionChange, ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../contract/rows.ts'
+import type {
+  ExecutionChange,
+  ExecutionRow,
+  InboxRow,
+  JournalEntry,
+  OutboxRow,
+  TimerRow,
+} from '../contract/rows.ts'
 import { MemoryHumanTasks } from './memory-human-tasks.ts'
 import { MemoryQueueSettings } from './memory-queue-settings.ts'
 import { MemorySchedules } from './memory-schedules.ts'
@@ -20,6 +27,23 @@ export interface MemorySession {
   fenced: boolean
   /** Numbers of the newest batches; old ones are dropped in bulk. */
   readonly commits: Set<number>
+  /** In a cluster: what the node says of itself. */
+  node?: MemoryNode
+}
+
+export interface MemoryNode {
+  readonly name: string
+  readonly address: string
+  readonly weight: number
+  readonly slot: number
+  isDraining: boolean
+  heartbeatAt: number
+}
+
+export interface MemoryShard {
+  readonly id: number
+  owner: number | null
+  epoch: number
 }
 
 /** All rows of one run. A run may have journal rows or timers without a summary: stores know no foreign keys. */
@@ -55,6 +79,10 @@ export class MemoryState {
   readonly schedules = new MemorySchedules()
   readonly queueSettings = new MemoryQueueSettings()
   readonly humanTasks = new MemoryHumanTasks()
+  /** By receiver and sender. */
+  readonly inbox = new Map<string, InboxRow>()
+  /** In a cluster, by their ids. */
+  readonly shards: MemoryShard[] = []
   clockFloorMs = 0
 
   run(runId: RunId): MemoryRun {

@@ -287,6 +287,13 @@ function applyRest(state: MemoryState, batch: Batch): void {
   for (const row of batch.humanTasks) state.humanTasks.put(row)
   for (const key of batch.humanTasksDropped) state.humanTasks.delete(key)
   for (const { runId, key } of batch.deleted) state.deleteRun(runId, keyText(key))
+  for (const row of batch.inbox ?? []) state.inbox.set(`${row.toShard} ${row.fromShard}`, { ...row })
+  for (const { shard: id, epoch, to } of batch.released ?? []) {
+    const shard = state.shards[id]
+    if (shard?.owner !== batch.session.id || shard.epoch !== epoch) continue
+    shard.owner = to !== null && state.sessions.get(to)?.fenced === false ? to : null
+    shard.epoch += 1
+  }
 }
 
 function recordCommit(commits: Set<number>, seq: number): void {

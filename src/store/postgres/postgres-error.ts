@@ -43,6 +43,16 @@ function isOfConnection(error: unknown): boolean {
   return /^Connection terminated|^timeout|^Client has|^Query read timeout|not queryable/i.test(error.message)
 }
 
+/** What it was answered with may be on this server only: it counts as an outage. */
+export function warned(): Error {
+  return Object.assign(new Error('a registration was answered with a warning'), { code: 'EWARNING' })
+}
+
+/** Of the server; undefined: it is none of the server's errors. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined
+}
+
 /** For people: without the address of the database, which the caller adds. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '')

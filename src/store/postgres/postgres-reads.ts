@@ -14,6 +14,7 @@ const EXECUTION_COLUMNS = `run_id, namespace, workflow_id, shard, workflow, vers
   closed_at, attributes`
 /** Word for word the condition of the index `execution_recoverable`. */
 const RECOVERABLE = `(status = 'parked' or (status = 'running' and active))`
+const OF_SHARDS = 'and shard = any ($SHARDS::int4[])'
 /** Rows of a list that are read at once, where more are read than are wanted. */
 const LIST_PAGE = 1000
 
@@ -70,20 +71,36 @@ export class PostgresReads {
     return row === undefined ? undefined : entryOf(runId, row)
   }
 
-  async recoverable(after: RunId | undefined, limit: number): Promise<ExecutionRow[]> {
+  /** @param shards only those of these; default: all */
+  async recoverable(
+    after: RunId | undefined,
+    limit: number,
+    shards?: readonly number[],
+  ): Promise<ExecutionRow[]> {
     const text = `
       select ${EXECUTION_COLUMNS} from perdure.execution
-      where ${RECOVERABLE} and day >= $1 and (day, run_id) > ($1, $2) order by day, run_id limit $3`
+      where ${RECOVERABLE} and day >= $1 and (day, run_id) > ($1, $2) ${shards === undefined ? '' : OF_SHARDS}
+      order by day, run_id limit $3`
     const values = [after === undefined ? -1 : runDay(after), after ?? '', bounded(limit)]
-    return (await this.#ask({ name: 'perdure-recoverable', text, values })).map(executionOf)
+    const statement =
+      shards === undefined
+        ? { name: 'perdure-recoverable', text, values }
+        : { name: 'perdure-recoverable-of', text: text.replace('$SHARDS', '$4'), values: [...values, shards] }
+    return (await this.#ask(statement)).map(executionOf)
   }
 
-  async timers({ after, upToMs, limit }: TimerPage): Promise<TimerRow[]> {
+  /** @param shards only those of these; default: all */
+  async timers({ after, upToMs, limit }: TimerPage, shards?: readonly number[]): Promise<TimerRow[]> {
     const text = `
       select run_id, timer, shard, due_at from perdure.timer
-      where (due_at, run_id, timer) > ($1, $2, $3) and due_at <= $4 order by due_at, run_id, timer limit $5`
+      where (due_at, run_id, timer) > ($1, $2, $3) and due_at <= $4 ${shards === undefined ? '' : OF_SHARDS}
+      order by due_at, run_id, timer limit $5`
     const values = [bounded(after.dueAt), after.runId, after.timer, bounded(upToMs), bounded(limit)]
-    const rows = await this.#ask({ name: 'perdure-timers', text, values })
+    const statement =
+      shards === undefined
+        ? { name: 'perdure-timers', text, values }
+        : { name: 'perdure-timers-of', text: text.replace('$SHARDS', '$6'), values: [...values, shards] }
+    const rows = await this.#ask(statement)
     return rows.map((row) => ({
       runId: row.run_id as RunId,
       timer: Number(row.timer),

@@ -14,13 +14,13 @@ import { PerdureError } from '../../protocol/errors.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
 import type { ClusterStore } from '../contract/cluster-store.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
-import { type Store, UnknownCommitError } from '../contract/store.ts'
+import { type RegisteredSession, type Store, UnknownCommitError } from '../contract/store.ts'
 import { BatchStatements, ContradictoryBatchError } from './batch-statement.ts'
 import { DATABASE_MS } from './database-time.ts'
 import { ensureDayPartitions } from './day-partitions.ts'
 import { migrate } from './migrate.ts'
 import { PostgresCluster } from './postgres-cluster.ts'
-import { isFenced, isOutage, isRefusal, messageOf, storeFailed } from './postgres-error.ts'
+import { isFenced, isOutage, isRefusal, messageOf, storeFailed, warned } from './postgres-error.ts'
 import { type Answer, PostgresLink, type Row, type Statement } from './postgres-link.ts'
 import { postgresTarget } from './postgres-url.ts'
 import { ReadMethods } from './read-methods.ts'
@@ -150,7 +150,9 @@ const FENCE_BEFORE = `
 /** Of sessions that have ended only the last number is kept, for a while. */
 const TAKE_OVER = `
   with taken as (
-    update perdure.shard set session_id = $1::int8, epoch = epoch + 1
+    update perdure.shard set session_id = $1::int8, epoch = (
+      select greatest($1::int8, max(epoch) + 1) from perdure.shard as all_shards)
+    returning epoch
   ), floor as (
     update perdure.meta set value = greatest(value, (select max(at) from perdure.commit))
     where key = 'clock_floor' returning value
@@ -162,7 +164,7 @@ const TAKE_OVER = `
   ), old_sessions as (
     delete from perdure.session as old where old.id <= $1::int8 - ${SESSIONS_KEPT}
   )
-  select value from floor`
+  select value, (select max(epoch) from taken) as epoch from floor`
 
 const PRUNE = `
   with floor as (
@@ -220,6 +222,8 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
   readonly #background = new Set<Promise<unknown>>()
   readonly #timeline: Timeline
   #session: Session | undefined
+  /** The session has joined others. */
+  #isMember = false
   #registeredAt = 0
   #heartbeat: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
@@ -228,7 +232,15 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     super((statement) => this.#read(statement))
     this.name = name
     this.shards = shards
-    this.cluster = new PostgresCluster(links.clustering)
+    this.cluster = new PostgresCluster({
+      link: links.clustering,
+      ask: (statement) => this.#read(statement),
+      onJoined: (session) => {
+        this.#session = session
+        this.#isMember = true
+        this.#registeredAt = this.#timeline.newest
+      },
+    })
     this.#links = links
     this.#commitMs = commitMs
     this.#isExclusive = isExclusive
@@ -244,7 +256,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     this.#partitionTimer.unref()
   }
 
-  async register(node: NodeIdentity): Promise<{ session: Session; clockFloorMs: number }> {
+  async register(node: NodeIdentity): Promise<RegisteredSession> {
     this.#requireOpen()
     const { control } = this.#links
     return control.persist(async () => {
@@ -257,11 +269,10 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
       await ask(FENCE_BEFORE, [session.id])
       const { rows, isWarned } = await ask(TAKE_OVER, [session.id])
       // A standby may lack all of it: another session is registered behind it, and fences it.
-      if (isWarned)
-        throw Object.assign(new Error('a registration was answered with a warning'), { code: 'EWARNING' })
+      if (isWarned) throw warned()
       this.#keepAlive(session)
       this.#registeredAt = this.#timeline.newest
-      return { session, clockFloorMs: Number(rows[0]?.value) }
+      return { session, clockFloorMs: Number(rows[0]?.value), epoch: Number(rows[0]?.epoch) }
     })
   }
 
@@ -310,7 +321,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     clearInterval(this.#heartbeat)
     await Promise.allSettled(this.#background)
     const { committing, control, clustering, reading } = this.#links
-    if (this.#session !== undefined && this.#isExclusive) await this.#leave(this.#session)
+    if (this.#session !== undefined && (this.#isExclusive || this.#isMember)) await this.#leave(this.#session)
     await Promise.all([committing, control, clustering, ...reading].map((each) => each.close()))
   }
 

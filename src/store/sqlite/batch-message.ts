@@ -59,6 +59,10 @@ export interface BatchMessage extends BatchHead {
 
 export function flatBatch(batch: Batch): FlatBatch {
   const { session, seq, atMs } = batch
+  if (batch.inbox !== undefined || batch.released !== undefined)
+    throw new Error(
+      'invariant: a file has one owner: nothing comes from other nodes, and nothing goes to them',
+    )
   const counts = countsOf(batch)
   const encoder = new BatchEncoder(counts)
   encodeRuns(batch, encoder)

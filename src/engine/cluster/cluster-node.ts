@@ -1,0 +1,345 @@
+/**
+ * One node of a cluster: its member looks at the cluster and keeps its session, its engine has the shards of that session.
+ *
+ * 1. Shards that the session was given are taken in by the engine; those that it is to hand over are given up by it, a few at a
+ *    time, so that each of them pauses for a moment only.
+ * 2. What is known of others is as old as the last look: whoever is asked for a shard that it does not have says so, and the
+ *    caller looks again.
+ */
+import type { ClusterView, SessionView, ShardView } from '../../core/cluster/cluster-view.ts'
+import type { FailureDetectorOptions } from '../../core/cluster/failure-detector.ts'
+import type { Move } from '../../core/cluster/shard-assignment.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { ClusterStore, ClusterNode as NodeRow } from '../../store/contract/cluster-store.ts'
+import type { Session } from '../../store/contract/rows.ts'
+import { ClusterMember, type MemberChange } from './cluster-member.ts'
+import type { ClusterParts, OutgoingMail } from './cluster-parts.ts'
+import { moved, type OwnedShard } from './ownership.ts'
+
+/** What the node needs of its engine. */
+export interface NodeEngine {
+  readonly session: Session
+  readonly ownership: {
+    readonly size: number
+    owns(shard: number): boolean
+    isOpen(shard: number): boolean
+  }
+  readonly shards: {
+    adopt(shards: readonly OwnedShard[]): Promise<void>
+    release(
+      moves: readonly { readonly shard: number; readonly to: number | null }[],
+      graceMs: number,
+    ): Promise<boolean>
+  }
+  sessionLost(session: Session): void
+  fail(cause: unknown): void
+}
+
+export interface ClusterNodeOptions {
+  readonly cluster: ClusterStore
+  readonly fence: (session: Session) => Promise<void>
+  readonly identity: () => NodeRow
+  readonly mail: OutgoingMail
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Between two looks at the cluster. Default 150 ms. */
+  readonly lookMs?: number
+  /** How long what runs in a shard may end before the shard is given up. Default 1,000 ms. */
+  readonly handOverMs?: number
+  readonly detector?: FailureDetectorOptions
+  /** Who owns what may have changed. */
+  readonly onRoutes?: () => void
+  /** These have been given shards: they should look. */
+  readonly onHandedOver?: (to: readonly SessionView[]) => void
+}
+
+/** Shards that are given up together. */
+const HAND_OVER_SHARDS = 8
+
+export class ClusterNode {
+  readonly parts: ClusterParts
+  readonly #options: ClusterNodeOptions
+  readonly #member: ClusterMember
+  #engine: NodeEngine | undefined
+  /** Of the session, as the last look has it. */
+  #owned: readonly ShardView[] = []
+  #moves: readonly Move[] = []
+  #owners: ReadonlyMap<number, SessionView> = new Map()
+  #routes = ''
+  /** Shards that are on their way in, or out. */
+  readonly #busy = new Set<number>()
+  /** Epochs in which this session has given up a shard: an older look may still say that it owns it. */
+  readonly #given = new Map<number, number>()
+  #isHandingOver = false
+  #isStopped = false
+  #wake: (() => void) | undefined
+  #waiters: (() => void)[] = []
+  #loop: Promise<void> | undefined
+  #check: { readonly now: Promise<void>; next: Promise<void> | undefined } | undefined
+
+  constructor(options: ClusterNodeOptions) {
+    this.#options = options
+    const { cluster, fence, identity, logger, clock, mail, detector } = options
+    this.#member = new ClusterMember({
+      cluster,
+      fence,
+      identity,
+      logger,
+      tickMs: () => clock.tickMs?.() ?? clock.nowMs(),
+      joinsItself: false,
+      onChange: (change) => this.#changed(change),
+      ...(detector === undefined ? {} : { detector }),
+    })
+    this.parts = {
+      reads: cluster,
+      mail,
+      join: () => this.#join(),
+      started: () => this.#sync(),
+      stop: () => this.stop(),
+    }
+  }
+
+  get view(): ClusterView | undefined {
+    return this.#member.view
+  }
+
+  get isLeader(): boolean {
+    return this.#member.isLeader
+  }
+
+  /** Begins to look at the cluster; the engine has a session. */
+  start(engine: NodeEngine): void {
+    this.#engine = engine
+    this.#loop = this.#run()
+    this.#sync()
+  }
+
+  /** Looks soon. */
+  look(): void {
+    this.#wake?.()
+  }
+
+  /** The connection to the node of that session has closed. */
+  hint(session: number): void {
+    this.#member.hint(session)
+    this.look()
+  }
+
+  /** `here`; the session that has it; undefined: nobody at this moment, or this node, which is about to take it or give it up. */
+  ownerOf(shard: number): 'here' | SessionView | undefined {
+    const engine = this.#engine
+    if (engine?.ownership.isOpen(shard) === true) return 'here'
+    const owner = this.#owners.get(shard)
+    return owner === undefined || owner.id === engine?.session.id ? undefined : owner
+  }
+
+  /** Other nodes that live, as far as is known. */
+  others(): SessionView[] {
+    const own = this.#engine?.session.id
+    return (this.view?.sessions ?? []).filter(({ id, isFenced }) => !isFenced && id !== own)
+  }
+
+  /** Resolves when who owns what may have changed, or after `mostMs`. */
+  changed(mostMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(mostMs, resolve)
+      this.#waiters.push(() => {
+        cancel()
+        resolve()
+      })
+    })
+  }
+
+  /**
+   * Resolves if the session was not fenced at some moment after this call: what the engine has in memory was the newest then.
+   * One look serves all that ask while the one before is on its way.
+   *
+   * Errors: `SHARD_MOVED`, and those of the database.
+   */
+  assertAlive(): Promise<void> {
+    const check = this.#check
+    if (check === undefined) {
+      const now = this.#askAlive()
+      this.#check = { now, next: undefined }
+      return now
+    }
+    check.next ??= check.now.then(
+      () => this.#askAlive(),
+      () => this.#askAlive(),
+    )
+    return check.next
+  }
+
+  /** Hands over all that it has. Resolves when it has nothing, nobody is there to take it, or after `mostMs`. */
+  async drain(mostMs: number): Promise<void> {
+    const { clock } = this.#options
+    const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
+    const endMs = tickMs() + mostMs
+    this.#member.drain()
+    this.look()
+    while (tickMs() < endMs && this.#engine !== undefined && this.#engine.ownership.size > 0) {
+      if (this.others().every(({ isDraining }) => isDraining)) return
+      await this.changed(Math.min(this.#options.lookMs ?? 150, endMs - tickMs()))
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.look()
+    await this.#loop
+    this.#tell()
+  }
+
+  async #run(): Promise<void> {
+    const { clock, lookMs = 150 } = this.#options
+    while (!this.#isStopped) {
+      await this.#member.tick()
+      if (this.#isStopped) return
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(lookMs, resolve)
+        this.#wake = () => {
+          cancel()
+          resolve()
+        }
+      })
+      this.#wake = undefined
+    }
+  }
+
+  async #join(): ReturnType<ClusterMember['join']> {
+    const before = this.#member.session
+    // The engine has found it, or has fenced it itself.
+    if (before !== undefined) this.#member.fenced(before)
+    this.#owned = []
+    this.#moves = []
+    this.#given.clear()
+    return await this.#member.join()
+  }
+
+  #askAlive(): Promise<void> {
+    const { cluster } = this.#options
+    const session = this.#engine?.session
+    const asked = (async () => {
+      if (session === undefined || !(await cluster.isAlive(session))) {
+        this.look()
+        throw moved('what this node had')
+      }
+    })()
+    const done = (): void => {
+      const next = this.#check?.now === asked ? this.#check.next : undefined
+      if (this.#check?.now === asked)
+        this.#check = next === undefined ? undefined : { now: next, next: undefined }
+    }
+    asked.then(done, done)
+    return asked
+  }
+
+  #changed(change: MemberChange): void {
+    switch (change.kind) {
+      case 'joined':
+      case 'looked':
+        break
+      case 'owned':
+        this.#owned = change.shards
+        this.#sync()
+        break
+      case 'moves':
+        this.#moves = change.moves
+        this.#handOver().catch((error) => this.#engine?.fail(error))
+        break
+      case 'fenced':
+        this.#owned = []
+        this.#moves = []
+        this.#engine?.sessionLost(change.session)
+        break
+    }
+    this.#route()
+  }
+
+  /** What it owns, and has not taken in. */
+  #sync(): void {
+    const engine = this.#engine
+    const session = this.#member.session
+    this.#route()
+    if (engine === undefined || session === undefined || engine.session !== session) return
+    const wanted = this.#owned.filter(
+      ({ id, epoch }) =>
+        !this.#busy.has(id) && !engine.ownership.owns(id) && epoch > (this.#given.get(id) ?? -1),
+    )
+    if (wanted.length > 0) this.#adopt(engine, wanted).catch((error) => engine.fail(error))
+  }
+
+  async #adopt(engine: NodeEngine, shards: readonly ShardView[]): Promise<void> {
+    for (const { id } of shards) this.#busy.add(id)
+    try {
+      await engine.shards.adopt(shards)
+    } finally {
+      for (const { id } of shards) this.#busy.delete(id)
+    }
+    this.#tell()
+    this.look()
+    await this.#handOver()
+  }
+
+  async #handOver(): Promise<void> {
+    const engine = this.#engine
+    if (engine === undefined || this.#isHandingOver) return
+    this.#isHandingOver = true
+    try {
+      for (;;) {
+        const chunk = this.#moves
+          .filter(({ shard: { id } }) => engine.ownership.isOpen(id) && !this.#busy.has(id))
+          .slice(0, HAND_OVER_SHARDS)
+        if (chunk.length === 0 || this.#isStopped) return
+        await this.#giveUp(engine, chunk)
+      }
+    } finally {
+      this.#isHandingOver = false
+    }
+  }
+
+  async #giveUp(engine: NodeEngine, moves: readonly Move[]): Promise<void> {
+    const { session } = engine
+    const { handOverMs = 1000 } = this.#options
+    for (const { shard } of moves) this.#busy.add(shard.id)
+    try {
+      const given = await engine.shards.release(
+        moves.map(({ shard, to }) => ({ shard: shard.id, to })),
+        handOverMs,
+      )
+      if (!given || engine.session !== session) return
+      for (const { shard } of moves) this.#given.set(shard.id, shard.epoch)
+    } finally {
+      for (const { shard } of moves) this.#busy.delete(shard.id)
+    }
+    const to = new Set(moves.map((move) => move.to))
+    this.#options.onHandedOver?.(this.others().filter(({ id }) => to.has(id)))
+    const left = new Set(moves.map(({ shard }) => shard.id))
+    this.#moves = this.#moves.filter(({ shard }) => !left.has(shard.id))
+    this.#owned = this.#owned.filter(({ id }) => !left.has(id))
+    this.look()
+  }
+
+  #route(): void {
+    const view = this.view
+    if (view !== undefined) {
+      const sessions = new Map(view.sessions.map((session) => [session.id, session]))
+      const owners = new Map<number, SessionView>()
+      for (const { id, owner } of view.shards) {
+        const session = owner === null ? undefined : sessions.get(owner)
+        if (session?.isFenced === false) owners.set(id, session)
+      }
+      const routes = [...owners].map(([shard, { id }]) => `${shard}:${id}`).join()
+      this.#owners = owners
+      if (routes === this.#routes) return
+      this.#routes = routes
+    }
+    this.#tell()
+  }
+
+  #tell(): void {
+    this.#options.onRoutes?.()
+    for (const waiter of this.#waiters.splice(0)) waiter()
+  }
+}

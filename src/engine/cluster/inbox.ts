@@ -1,0 +1,103 @@
+/**
+ * How far the messages of other nodes' shards to those of this one have been applied.
+ *
+ * 1. Messages of one pair of shards are applied one after the other, in the order of their numbers.
+ * 2. The number is noted in the batch that applies the message: both are durable, or neither. Runs that took messages of one
+ *    pair in one batch stay together if the batch has to be split.
+ */
+import type { RunId } from '../../protocol/ids.ts'
+import type { InboxRow, OutboxKey, OutboxRow } from '../../store/contract/rows.ts'
+import type { Committer } from '../committer.ts'
+import { moved } from './ownership.ts'
+
+interface Pair {
+  lastSeq: number
+  /** What took the last one, in which batch. */
+  last: { readonly batch: Committer['open']; readonly run: RunId } | undefined
+  /** The last group of messages that is worked on. */
+  tail: Promise<void>
+}
+
+export class Inbox {
+  readonly #committer: Committer
+  readonly #pairs = new Map<string, Pair>()
+
+  constructor(committer: Committer) {
+    this.#committer = committer
+  }
+
+  clear(): void {
+    this.#pairs.clear()
+  }
+
+  restore(rows: readonly InboxRow[]): void {
+    for (const row of rows) this.#pairOf(row).lastSeq = row.lastSeq
+  }
+
+  release(shards: ReadonlySet<number>): void {
+    for (const text of [...this.#pairs.keys()])
+      if (shards.has(Number(text.split(' ')[1]))) this.#pairs.delete(text)
+  }
+
+  /** The message was applied before. */
+  has(row: OutboxKey): boolean {
+    return row.seq <= (this.#pairs.get(textOf(row))?.lastSeq ?? -1)
+  }
+
+  /** In the open batch, as a change of `run`. */
+  applied({ fromShard, toShard, seq }: OutboxKey, run: RunId): void {
+    const pair = this.#pairOf({ fromShard, toShard })
+    const batch = this.#committer.open
+    this.#committer.writesFor(run).putInbox({ fromShard, toShard, lastSeq: seq })
+    pair.lastSeq = seq
+    if (pair.last?.batch === batch && pair.last.run !== run) batch.links.push([pair.last.run, run])
+    pair.last = { batch, run }
+  }
+
+  /**
+   * Resolves when all of them are applied, in memory.
+   *
+   * @param apply false: the shard is not here any more
+   */
+  async receive(rows: readonly OutboxRow[], apply: (row: OutboxRow) => Promise<boolean>): Promise<void> {
+    const groups = new Map<string, OutboxRow[]>()
+    for (const row of rows) {
+      const text = textOf(row)
+      const group = groups.get(text)
+      if (group === undefined) groups.set(text, [row])
+      else group.push(row)
+    }
+    await Promise.all(
+      [...groups.values()].map((group) => {
+        const [first] = group
+        if (first === undefined) return undefined
+        const pair = this.#pairOf(first)
+        const done = pair.tail.then(() => this.#receiveGroup(group, apply))
+        pair.tail = done.catch(() => {
+          // Told to whoever sent them.
+        })
+        return done
+      }),
+    )
+  }
+
+  async #receiveGroup(
+    group: readonly OutboxRow[],
+    apply: (row: OutboxRow) => Promise<boolean>,
+  ): Promise<void> {
+    for (const row of group) if (!this.has(row) && !(await apply(row))) throw moved(`shard ${row.toShard}`)
+  }
+
+  #pairOf(of: Omit<OutboxKey, 'seq'>): Pair {
+    const text = textOf(of)
+    const known = this.#pairs.get(text)
+    if (known !== undefined) return known
+    const pair: Pair = { lastSeq: -1, last: undefined, tail: Promise.resolve() }
+    this.#pairs.set(text, pair)
+    return pair
+  }
+}
+
+function textOf({ fromShard, toShard }: Omit<OutboxKey, 'seq'>): string {
+  return `${fromShard} ${toShard}`
+}

@@ -1,0 +1,101 @@
+/**
+ * The node protocol, version 1: what the nodes of a cluster ask of each other, over a WebSocket. A frame is a JSON list of
+ * messages.
+ *
+ * 1. Each request names the session that it is for: a node that has another one by now answers `SHARD_MOVED`, and does nothing.
+ * 2. Each request is answered once, with its id, in any order; `look` is not answered.
+ * 3. Nodes trust each other: what they hand on was looked at by the node that a client has asked.
+ */
+import { CLIENT_METHODS, type ClientMethod } from './client-messages.ts'
+import type { Failure } from './failure.ts'
+import type { Json } from './json.ts'
+import { failure, identifier, integer, json, list, object, oneOf, optional, shaped, text } from './shapes.ts'
+
+export const NODE_PROTOCOL = 'perdure.node.v1'
+
+/** A call of a client about what this session owns. */
+export interface NodeCall {
+  readonly id: number
+  readonly to: string
+  readonly method: ClientMethod
+  readonly args: readonly unknown[]
+}
+
+export interface NodeMessage {
+  readonly fromShard: number
+  readonly toShard: number
+  readonly seq: number
+  readonly message: string
+}
+
+/** Messages from executions of this node to executions of that session. */
+export interface NodeDelivery {
+  readonly id: number
+  readonly to: string
+  readonly rows: readonly NodeMessage[]
+}
+
+/** The answer to this call is not waited for any more. */
+export interface NodeCancel {
+  readonly cancel: number
+}
+
+/** The session has been given shards. */
+export interface NodeLook {
+  readonly look: string
+}
+
+export type NodeRequest = NodeCall | NodeDelivery | NodeCancel | NodeLook
+
+export type NodeReply =
+  | { readonly id: number; readonly result: Json | undefined }
+  | { readonly id: number; readonly failure: Failure }
+
+const id = integer(0)
+const to = identifier(256)
+const method = oneOf(...(Object.keys(CLIENT_METHODS) as ClientMethod[]))
+const call = object({ id, to, method, args: list(json, 10) })
+const row = object({
+  fromShard: integer(0),
+  toShard: integer(0),
+  seq: integer(0),
+  message: text(Number.POSITIVE_INFINITY),
+})
+const delivery = object({ id, to, rows: list(row, 100_000) })
+const cancel = object({ cancel: id })
+const look = object({ look: to })
+const failed = object({ id, failure })
+const answered = object({ id, result: optional(json) })
+
+/** @throws PerdureError `PROTOCOL_INVALID` */
+export function nodeRequestsOf(frame: string): readonly NodeRequest[] {
+  return messagesOf(frame).map((each) => {
+    if (has(each, 'cancel')) return shaped(cancel, each, 'a message of a node')
+    if (has(each, 'look')) return shaped(look, each, 'a message of a node')
+    if (has(each, 'rows')) return shaped(delivery, each, 'a message of a node')
+    return shaped(call, each, 'a message of a node')
+  })
+}
+
+/** @throws PerdureError `PROTOCOL_INVALID` */
+export function nodeRepliesOf(frame: string): readonly NodeReply[] {
+  return messagesOf(frame).map((each): NodeReply => {
+    if (has(each, 'failure')) return shaped(failed, each, 'an answer of a node')
+    const { id: of, result } = shaped(answered, each, 'an answer of a node')
+    return { id: of, result: result as Json | undefined }
+  })
+}
+
+function messagesOf(frame: string): readonly unknown[] {
+  let value: unknown
+  try {
+    value = JSON.parse(frame)
+  } catch {
+    value = undefined
+  }
+  return shaped(list(json, Number.POSITIVE_INFINITY), value, 'a frame of a node')
+}
+
+function has(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+}

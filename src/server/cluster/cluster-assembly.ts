@@ -1,0 +1,137 @@
+/** Puts the parts of a node together: its member, its links to other nodes, and the way of calls and messages between them. */
+import { ClusterNode } from '../../engine/cluster/cluster-node.ts'
+import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Randomness } from '../../platform/randomness.ts'
+import { incarnationOf } from '../../platform/run-ids.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { PostgresStore } from '../../store/postgres/postgres-store.ts'
+import { clusterCalls } from './cluster-calls.ts'
+import type { CheckedClusterSettings } from './cluster-settings.ts'
+import type { NodeDoor } from './node-connection.ts'
+import { NodeLinks } from './node-link.ts'
+import { OwnerCalls } from './owner-calls.ts'
+
+export interface ClusterAssemblyOptions {
+  readonly store: PostgresStore
+  readonly settings: CheckedClusterSettings
+  /** Of this process, for people. */
+  readonly process: string
+  readonly clock: Clock
+  readonly random: Randomness
+  readonly logger: Logger
+}
+
+/** A session without an address is that of an engine which is alone on its database. */
+const LOOK_AGAIN_MS = 1500
+
+export class ClusterAssembly {
+  readonly node: ClusterNode
+  readonly #options: ClusterAssemblyOptions
+  readonly #links: NodeLinks
+  #engine: Engine | undefined
+  #owner: OwnerCalls | undefined
+  #address = ''
+
+  constructor(options: ClusterAssemblyOptions) {
+    this.#options = options
+    const { store, settings, clock, logger } = options
+    this.#links = new NodeLinks({ logger, onLost: (session) => this.node.hint(session) })
+    this.node = new ClusterNode({
+      cluster: store.cluster,
+      fence: (session) => store.fence(session),
+      identity: () => ({
+        node: settings.name ?? options.process,
+        incarnation: incarnationOf(options.random),
+        nowMs: clock.nowMs(),
+        address: this.#address,
+        weight: settings.weight,
+      }),
+      mail: new RemoteMail({
+        ownerOf: (shard) => this.node.ownerOf(shard),
+        deliver: (to, rows) => this.#links.deliver(to, rows),
+        acknowledged: (rows) => this.#engine?.mailbox.acknowledged(rows),
+        changed: (mostMs) => this.node.changed(mostMs),
+        logger,
+      }),
+      clock,
+      logger,
+      handOverMs: settings.handOverMs,
+      onHandedOver: (to) => {
+        for (const session of to) this.#links.look(session)
+      },
+      onRoutes: () => this.#links.keep(this.node.view?.sessions ?? []),
+    })
+  }
+
+  /** Other nodes may ask from now on. */
+  get door(): NodeDoor {
+    const engineOf = (): Engine => {
+      if (this.#engine === undefined) throw new PerdureError('ENGINE_CLOSED', 'the node is not open yet')
+      this.#engine.assertOpen()
+      return this.#engine
+    }
+    const incarnation = (): string => this.#engine?.session.incarnation ?? ''
+    return {
+      get incarnation() {
+        return incarnation()
+      },
+      call: async (method, args, signal) => {
+        engineOf()
+        if (this.#owner === undefined) throw new PerdureError('ENGINE_CLOSED', 'the node is not open yet')
+        return this.#owner.call(method, args, signal)
+      },
+      deliver: async (rows) => engineOf().mailbox.receive(rows),
+      look: () => this.node.look(),
+    }
+  }
+
+  /** The port for all clients of this node. */
+  connect(engine: Engine, local: ClientPort): ClientPort {
+    this.#engine = engine
+    const owner = new OwnerCalls(local, () => this.node.assertAlive())
+    this.#owner = owner
+    return clusterCalls({ engine, local, owner, links: this.#links, nodes: this.node })
+  }
+
+  /** @param url where this node listens */
+  async open(engine: Engine, url: string): Promise<void> {
+    this.#address = this.#options.settings.address ?? url
+    await this.#assertShared()
+    await engine.open()
+    this.node.start(engine)
+  }
+
+  close(): void {
+    this.#links.close()
+  }
+
+  /** An engine that is alone on the database would lose its session to this node, and take back everything. */
+  async #assertShared(): Promise<void> {
+    const { store, clock } = this.#options
+    const alone = async (): Promise<
+      readonly {
+        readonly id: number
+        readonly incarnation: string
+        readonly heartbeatAt: number
+        readonly node: string
+      }[]
+    > =>
+      (await store.cluster.look()).sessions.filter(({ address, isFenced }) => address === null && !isFenced)
+    const before = await alone()
+    if (before.length === 0) return
+    await new Promise<void>((resolve) => void clock.after(LOOK_AGAIN_MS, resolve))
+    const seen = new Map(before.map(({ id, heartbeatAt }) => [id, heartbeatAt]))
+    for (const session of await alone()) {
+      if (seen.get(session.id) !== session.heartbeatAt)
+        throw new PerdureError(
+          'STORE_LOCKED',
+          `${store.name} is in use by the engine ${session.node}, which is no node`,
+        )
+      await store.fence(session)
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/** Another node that has connected: its requests, for what this node owns. */
+import type { WebSocket } from 'ws'
+import type { Logger } from '../../platform/logger.ts'
+import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { watchPulse } from '../../platform/peer-pulse.ts'
+import type { ClientMethod } from '../../protocol/client-messages.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { failureOf } from '../../protocol/failure.ts'
+import type { Json } from '../../protocol/json.ts'
+import {
+  type NodeMessage,
+  type NodeReply,
+  type NodeRequest,
+  nodeRequestsOf,
+} from '../../protocol/node-messages.ts'
+
+/** What a node does for others. */
+export interface NodeDoor {
+  /** Of its session now. */
+  readonly incarnation: string
+  call(method: ClientMethod, args: readonly unknown[], signal: AbortSignal): Promise<unknown>
+  deliver(rows: readonly NodeMessage[]): Promise<void>
+  look(): void
+}
+
+export interface NodeConnectionOptions {
+  readonly socket: WebSocket
+  readonly address: string
+  readonly door: NodeDoor
+  readonly logger: Logger
+  readonly heartbeatMs: number
+}
+
+const POLICY_VIOLATION = 1008
+
+export class NodeConnection {
+  readonly #options: NodeConnectionOptions
+  readonly #out: OutgoingMessages<NodeReply>
+  readonly #open = new Map<number, AbortController>()
+
+  constructor(options: NodeConnectionOptions) {
+    this.#options = options
+    const { socket, heartbeatMs, logger, address } = options
+    this.#out = new OutgoingMessages(socket)
+    const stopPulse = watchPulse(socket, {
+      heartbeatMs,
+      onSilent: (silentMs) => logger.warn('a node is silent', { address, silentMs }),
+    })
+    socket.on('message', (data) => this.#onFrame(String(data)))
+    socket.on('error', (error) => logger.warn('the connection of a node failed', { address, error }))
+    socket.on('close', () => {
+      stopPulse()
+      for (const controller of this.#open.values()) controller.abort()
+      this.#open.clear()
+    })
+  }
+
+  #onFrame(frame: string): void {
+    const { logger, address, socket } = this.#options
+    try {
+      for (const request of nodeRequestsOf(frame)) this.#take(request)
+    } catch (error) {
+      if (!(error instanceof PerdureError)) throw error
+      logger.warn('a node was refused', { address, error })
+      socket.close(POLICY_VIOLATION, error.code)
+    }
+  }
+
+  #take(request: NodeRequest): void {
+    const { door } = this.#options
+    if ('cancel' in request) this.#open.get(request.cancel)?.abort()
+    else if ('look' in request) door.look()
+    else void this.#answer(request)
+  }
+
+  async #answer(request: Exclude<NodeRequest, { cancel: number } | { look: string }>): Promise<void> {
+    const { door } = this.#options
+    const { id, to } = request
+    const controller = new AbortController()
+    this.#open.set(id, controller)
+    try {
+      if (door.incarnation !== to)
+        throw new PerdureError('SHARD_MOVED', 'the session that was asked has ended')
+      const result =
+        'rows' in request
+          ? await door.deliver(request.rows)
+          : await door.call(request.method, request.args, controller.signal)
+      // The one cast: what the port answers is made of payloads, texts and numbers.
+      this.#out.send({ id, result: result as Json | undefined })
+    } catch (error) {
+      this.#out.send({ id, failure: failureOf(error) })
+    } finally {
+      this.#open.delete(id)
+    }
+  }
+}

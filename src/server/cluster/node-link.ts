@@ -1,0 +1,211 @@
+/**
+ * Connections to the other nodes, one to each: made when they are needed, and anew after they were lost.
+ *
+ * A request that was not answered before its connection was lost gets `CONNECTION_LOST`: whether it was done is not known.
+ */
+import { WebSocket } from 'ws'
+import type { SessionView } from '../../core/cluster/cluster-view.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { watchPulse } from '../../platform/peer-pulse.ts'
+import type { ClientMethod } from '../../protocol/client-messages.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { errorOf } from '../../protocol/failure.ts'
+import {
+  NODE_PROTOCOL,
+  type NodeCall,
+  type NodeDelivery,
+  type NodeMessage,
+  type NodeReply,
+  type NodeRequest,
+  nodeRepliesOf,
+} from '../../protocol/node-messages.ts'
+
+export interface NodeLinksOptions {
+  readonly logger: Logger
+  /** The connection to the node of this session has closed, or could not be made. */
+  readonly onLost: (session: number) => void
+  /** Between two pings; a node that is silent for three of them is lost. Default 1,000 ms. */
+  readonly heartbeatMs?: number
+}
+
+const HEARTBEAT_MS = 1000
+const CONNECT_MS = 2000
+
+interface OpenRequest {
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+type Unnumbered = Omit<NodeCall, 'id'> | Omit<NodeDelivery, 'id'>
+
+class NodeLink {
+  readonly #socket: WebSocket
+  readonly #out: OutgoingMessages<NodeRequest>
+  readonly #open = new Map<number, OpenRequest>()
+  #waiting: NodeRequest[] | undefined = []
+  #last = 0
+  #isLost = false
+  #stopPulse = (): void => {}
+
+  constructor(
+    url: string,
+    node: string,
+    { logger, heartbeatMs = HEARTBEAT_MS }: NodeLinksOptions,
+    onLost: () => void,
+  ) {
+    const socket = new WebSocket(url, [NODE_PROTOCOL], {
+      perMessageDeflate: false,
+      maxPayload: 0,
+      handshakeTimeout: CONNECT_MS,
+    })
+    this.#socket = socket
+    this.#out = new OutgoingMessages<NodeRequest>(socket)
+    socket.on('open', () => {
+      this.#stopPulse = watchPulse(socket, {
+        heartbeatMs,
+        onSilent: (silentMs) => logger.warn('a node is silent', { node, silentMs }),
+      })
+      for (const request of this.#waiting ?? []) this.#out.send(request)
+      this.#waiting = undefined
+    })
+    socket.on('message', (data) => this.#onFrame(String(data), logger))
+    socket.on('error', (error) => logger.debug('no connection to a node', { node, url, error }))
+    socket.on('close', () => {
+      this.#end()
+      onLost()
+    })
+  }
+
+  get isLost(): boolean {
+    return this.#isLost
+  }
+
+  ask(request: Unnumbered, signal?: AbortSignal): Promise<unknown> {
+    if (this.#isLost) return Promise.reject(lost())
+    this.#last += 1
+    const id = this.#last
+    return new Promise((resolve, reject) => {
+      const cancel = (): void => this.send({ cancel: id })
+      const end = (): void => signal?.removeEventListener('abort', cancel)
+      this.#open.set(id, {
+        resolve: (result) => {
+          end()
+          resolve(result)
+        },
+        reject: (error) => {
+          end()
+          reject(error)
+        },
+      })
+      this.send({ id, ...request })
+      if (signal?.aborted === true) cancel()
+      else signal?.addEventListener('abort', cancel)
+    })
+  }
+
+  send(request: NodeRequest): void {
+    if (this.#waiting === undefined) this.#out.send(request)
+    else this.#waiting.push(request)
+  }
+
+  close(): void {
+    this.#out.flush()
+    this.#socket.close()
+    this.#end()
+  }
+
+  #end(): void {
+    if (this.#isLost) return
+    this.#isLost = true
+    this.#stopPulse()
+    for (const { reject } of this.#open.values()) reject(lost())
+    this.#open.clear()
+  }
+
+  #onFrame(frame: string, logger: Logger): void {
+    let replies: readonly NodeReply[]
+    try {
+      replies = nodeRepliesOf(frame)
+    } catch (error) {
+      logger.warn('a node said what this one does not understand', { error })
+      this.#socket.close(1002)
+      return
+    }
+    for (const reply of replies) {
+      const request = this.#open.get(reply.id)
+      if (request === undefined) continue
+      this.#open.delete(reply.id)
+      if ('failure' in reply) request.reject(errorOf(reply.failure))
+      else request.resolve(reply.result)
+    }
+  }
+}
+
+export class NodeLinks {
+  readonly #options: NodeLinksOptions
+  /** By incarnation: a node that has come back has another one. */
+  readonly #links = new Map<string, NodeLink>()
+  #isClosed = false
+
+  constructor(options: NodeLinksOptions) {
+    this.#options = options
+  }
+
+  call(
+    to: SessionView,
+    method: ClientMethod,
+    args: readonly unknown[],
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    // The last arguments may be left out; in JSON an absent one would be null.
+    const given = args.slice(0, args.findLastIndex((each) => each !== undefined) + 1)
+    return this.#ask(to, { to: to.incarnation, method, args: given }, signal)
+  }
+
+  async deliver(to: SessionView, rows: readonly NodeMessage[]): Promise<void> {
+    await this.#ask(to, { to: to.incarnation, rows })
+  }
+
+  /** Tells it that it has been given shards. */
+  look(to: SessionView): void {
+    this.#linkTo(to)?.send({ look: to.incarnation })
+  }
+
+  /** Of nodes that are not there any more the connections are ended. */
+  keep(sessions: readonly SessionView[]): void {
+    const living = new Set(sessions.map(({ incarnation }) => incarnation))
+    for (const [incarnation, link] of [...this.#links]) {
+      if (living.has(incarnation)) continue
+      this.#links.delete(incarnation)
+      link.close()
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const link of this.#links.values()) link.close()
+    this.#links.clear()
+  }
+
+  #ask(to: SessionView, request: Unnumbered, signal?: AbortSignal): Promise<unknown> {
+    return this.#linkTo(to)?.ask(request, signal) ?? Promise.reject(lost())
+  }
+
+  #linkTo({ id, incarnation, address, node }: SessionView): NodeLink | undefined {
+    if (this.#isClosed || address === null) return undefined
+    const known = this.#links.get(incarnation)
+    if (known !== undefined && !known.isLost) return known
+    const link = new NodeLink(address, node, this.#options, () => {
+      if (this.#links.get(incarnation) !== link) return
+      this.#links.delete(incarnation)
+      if (!this.#isClosed) this.#options.onLost(id)
+    })
+    this.#links.set(incarnation, link)
+    return link
+  }
+}
+
+function lost(): PerdureError {
+  return new PerdureError('CONNECTION_LOST', 'the connection to the node that owns it was lost')
+}

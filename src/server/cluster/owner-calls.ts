@@ -1,0 +1,60 @@
+/**
+ * Calls about what this node owns.
+ *
+ * What is read in memory leaves only after it was asked whether the session still counted: a node that was stopped for a while
+ * does not know that others have gone on without it.
+ */
+import type { ClientMethod } from '../../protocol/client-messages.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+
+/** Answers of these come from memory. What others answer is durable, and does not change. */
+const READS_OF_MEMORY: ReadonlySet<ClientMethod> = new Set([
+  'query',
+  'describe',
+  'explain',
+  'tasks.describe',
+  'tasks.explain',
+  'tasks.explainQueue',
+  'schedules.describe',
+  'queues.get',
+  'queues.list',
+  'people.describe',
+])
+
+export class OwnerCalls {
+  readonly #port: ClientPort
+  readonly #assertAlive: () => Promise<void>
+
+  constructor(port: ClientPort, assertAlive: () => Promise<void>) {
+    this.#port = port
+    this.#assertAlive = assertAlive
+  }
+
+  async call(method: ClientMethod, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+    const answer = await this.#run(method, args, signal)
+    if (READS_OF_MEMORY.has(method)) await this.#assertAlive()
+    return answer
+  }
+
+  #run(method: ClientMethod, args: readonly unknown[], signal: AbortSignal | undefined): Promise<unknown> {
+    if (method === 'history' && signal !== undefined) {
+      const [target, afterSeq, options] = args as Parameters<ClientPort['history']>
+      return this.#port.history(target, afterSeq, { ...options, signal })
+    }
+    const [first = '', second] = method.split('.')
+    const groups: Readonly<Record<string, object>> = {
+      tasks: this.#port.tasks,
+      schedules: this.#port.schedules,
+      queues: this.#port.queues,
+      people: this.#port.people,
+      workers: this.#port.workers,
+    }
+    const on = second === undefined ? this.#port : groups[first]
+    // The one cast: the table of methods is that of the port.
+    const run = (on as Record<string, ((...values: readonly unknown[]) => Promise<unknown>) | undefined>)[
+      second ?? first
+    ]
+    if (run === undefined) throw new Error(`invariant: the port has no method ${method}`)
+    return run.apply(on, args as unknown[])
+  }
+}

@@ -1,0 +1,248 @@
+/** Calls about tasks, queues, schedules, people and workers, in a cluster: to the node that has them, or to all nodes. */
+
+import { PerdureError } from '../../protocol/errors.ts'
+import { isClosed } from '../../protocol/execution-status.ts'
+import { partsOfHumanTaskId } from '../../protocol/human-task.ts'
+import { isRunId, type QueueAddress, queueShardOf } from '../../protocol/ids.ts'
+import type { PeoplePort } from '../../protocol/people-port.ts'
+import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
+import type { QueueDescription, QueuePort, QueueTarget } from '../../protocol/queue-port.ts'
+import type { SchedulePort } from '../../protocol/schedule-port.ts'
+import { seqOfOwnId } from '../../protocol/task-ids.ts'
+import type { TaskPort, TaskReply, TaskRequest, TaskTarget } from '../../protocol/task-port.ts'
+import type { WorkerDescription, WorkersPort } from '../../protocol/workers-port.ts'
+import type { Router } from './router.ts'
+
+/** Tasks that one call to their owner adds, all or none of them. */
+const ENQUEUE_TASKS = 1000
+
+export function taskCalls(router: Router): TaskPort {
+  const { local } = router.options
+  const ofTask =
+    <M extends 'outcome' | 'describe' | 'explain' | 'cancel' | 'retry' | 'reprioritise' | 'delete'>(
+      method: M,
+    ) =>
+    (...args: Parameters<TaskPort[M]>): ReturnType<TaskPort[M]> =>
+      callOfTask(router, `tasks.${method}`, args) as ReturnType<TaskPort[M]>
+  return {
+    list: (query) => local.tasks.list(query),
+    enqueue: (requests) => enqueue(router, requests),
+    outcome: ofTask('outcome'),
+    describe: ofTask('describe'),
+    explain: ofTask('explain'),
+    cancel: ofTask('cancel'),
+    retry: ofTask('retry'),
+    reprioritise: ofTask('reprioritise'),
+    delete: ofTask('delete'),
+    retryMany: (query) => retryMany(router, query),
+    explainQueue: (target) => explainQueue(router, target),
+  }
+}
+
+async function callOfTask(
+  router: Router,
+  method: `tasks.${'outcome' | 'describe' | 'explain' | 'cancel' | 'retry' | 'reprioritise' | 'delete'}`,
+  args: readonly [TaskTarget, ...unknown[]],
+): Promise<unknown> {
+  const { owner } = router.options
+  const queue = await queueOfTask(router, args[0])
+  // This node says that there is none.
+  if (queue === undefined) return owner.call(method, args)
+  return router.call({ shard: queueShardOf(queue, router.options.engine.ownership.shards), method, args })
+}
+
+/** As its row says: a task stays on its queue. Nobody knows the id of a task that has no row yet. */
+async function queueOfTask(
+  { options: { engine } }: Router,
+  { namespace, id }: TaskTarget,
+): Promise<QueueAddress | undefined> {
+  const { store } = engine.options
+  const seq = seqOfOwnId(id) ?? (await store.taskSeqs([{ namespace, id }]))[0]
+  const [row] = seq === undefined ? [] : await store.tasks([seq])
+  return row
+}
+
+/** In parts that one node owns. Each part is added as a whole, or not at all. */
+async function enqueue(router: Router, requests: readonly TaskRequest[]): Promise<readonly TaskReply[]> {
+  const { tasks, ownership } = router.options.engine
+  const { designs } = router.options.engine.options
+  const byShard = new Map<number, { readonly index: number; readonly request: TaskRequest }[]>()
+  for (const [index, given] of requests.entries()) {
+    const { namespace, queue, key } = given
+    const request = { ...given, seq: given.seq ?? tasks.nextNumber() }
+    const partition = tasks.partitionOf(queue, key, request.seq)
+    const shard = queueShardOf({ namespace, queue, partition }, ownership.shards)
+    const known = byShard.get(shard)
+    if (known === undefined) byShard.set(shard, [{ index, request }])
+    else known.push({ index, request })
+  }
+  const replies: TaskReply[] = new Array(requests.length)
+  await Promise.all(
+    [...byShard].map(async ([shard, all]) => {
+      for (let at = 0; at < all.length; at += ENQUEUE_TASKS) {
+        const part = all.slice(at, at + ENQUEUE_TASKS)
+        const args = [part.map(({ request }) => request)]
+        // Numbers are looked up where they come: of what was never asked before nobody has to.
+        const isFirst = part.every(
+          ({ request: { key, queue } }) => key !== undefined || designs.partitionsOf(queue) === 1,
+        )
+        const localArgs = isFirst ? [part.map(({ index }) => requests[index])] : args
+        const call = { shard, method: 'tasks.enqueue' as const, args, localArgs }
+        const answers = (await router.call(call)) as readonly TaskReply[]
+        for (const [i, { index }] of part.entries()) {
+          const answer = answers[i]
+          if (answer !== undefined) replies[index] = answer
+        }
+      }
+    }),
+  )
+  return replies
+}
+
+/** One by one, each at its owner; the page is that of the list. */
+async function retryMany(
+  router: Router,
+  { cursor, limit, ...query }: Parameters<TaskPort['retryMany']>[0],
+): ReturnType<TaskPort['retryMany']> {
+  const { local } = router.options
+  const status = query.status ?? ['failed']
+  const at = cursor === undefined ? {} : { cursor }
+  const page = await local.tasks.list({ ...query, ...at, status, limit: Math.min(limit ?? 500, 500) })
+  let retried = 0
+  await Promise.all(
+    page.tasks.map(async ({ id }) => {
+      try {
+        await callOfTask(router, 'tasks.retry', [{ namespace: query.namespace, id }])
+        retried += 1
+      } catch (error) {
+        // It has changed since it was listed.
+        const code = error instanceof PerdureError ? error.code : ''
+        if (!['TASK_OPEN', 'TASK_CLOSED', 'TASK_NOT_FOUND'].includes(code)) throw error
+      }
+    }),
+  )
+  return page.cursor === undefined ? { retried } : { retried, cursor: page.cursor }
+}
+
+/** Of several partitions the one in which the most wait says why. */
+async function explainQueue(router: Router, target: QueueTarget): Promise<QueueExplanation> {
+  const { designs } = router.options.engine.options
+  const partitions = designs.partitionsOf(target.queue)
+  const shards = new Set(
+    Array.from({ length: partitions }, (_, partition) => shardOfQueue(router, target, partition)),
+  )
+  const answers = (await Promise.all(
+    [...shards].map((shard) => router.call({ shard, method: 'tasks.explainQueue', args: [target] })),
+  )) as QueueExplanation[]
+  const [first] = answers.toSorted((a, b) => b.waiting - a.waiting)
+  if (first === undefined) throw new Error('invariant: a queue has a partition')
+  // A node that has several of them has answered for all of its own.
+  return first
+}
+
+function shardOfQueue(router: Router, { namespace, queue }: QueueTarget, partition = 0): number {
+  return queueShardOf({ namespace, queue, partition }, router.options.engine.ownership.shards)
+}
+
+export function queueCalls(router: Router): QueuePort {
+  const ofQueue =
+    <M extends 'get' | 'set' | 'pause' | 'resume' | 'reset'>(method: M) =>
+    (...args: Parameters<QueuePort[M]>): ReturnType<QueuePort[M]> =>
+      router.call({
+        shard: shardOfQueue(router, args[0]),
+        method: `queues.${method}`,
+        args,
+      }) as ReturnType<QueuePort[M]>
+  return {
+    list: (namespace) => listQueues(router, namespace),
+    get: ofQueue('get'),
+    set: ofQueue('set'),
+    pause: ofQueue('pause'),
+    resume: ofQueue('resume'),
+    reset: ofQueue('reset'),
+  }
+}
+
+/** Each node says what it has of each queue; what is in force is what the newest revision says. */
+async function listQueues(router: Router, namespace: string): Promise<readonly QueueDescription[]> {
+  const lists = (await router.ofAll('queues.list', [namespace])) as (readonly QueueDescription[])[]
+  const byName = new Map<string, QueueDescription>()
+  for (const each of lists.flat()) {
+    const known = byName.get(each.queue)
+    if (known === undefined) {
+      byName.set(each.queue, each)
+      continue
+    }
+    const newest = each.revision > known.revision ? each : known
+    byName.set(each.queue, {
+      ...newest,
+      waiting: known.waiting + each.waiting,
+      running: known.running + each.running,
+      moving: known.moving + each.moving,
+    })
+  }
+  return [...byName.values()].sort((a, b) => (a.queue < b.queue ? -1 : 1))
+}
+
+export function scheduleCalls(router: Router): SchedulePort {
+  const ofSchedule =
+    <M extends 'create' | 'update' | 'pause' | 'resume' | 'trigger' | 'backfill' | 'describe' | 'delete'>(
+      method: M,
+    ) =>
+    (...args: Parameters<SchedulePort[M]>): ReturnType<SchedulePort[M]> =>
+      router.call({
+        shard: router.scheduleShardOf(args[0]),
+        method: `schedules.${method}`,
+        args,
+      }) as ReturnType<SchedulePort[M]>
+  return {
+    list: (query) => router.options.local.schedules.list(query),
+    create: ofSchedule('create'),
+    update: ofSchedule('update'),
+    pause: ofSchedule('pause'),
+    resume: ofSchedule('resume'),
+    trigger: ofSchedule('trigger'),
+    backfill: ofSchedule('backfill'),
+    describe: ofSchedule('describe'),
+    delete: ofSchedule('delete'),
+  }
+}
+
+export function peopleCalls(router: Router): PeoplePort {
+  const { local } = router.options
+  const ofTask =
+    <M extends 'describe' | 'act'>(method: M) =>
+    (...args: Parameters<PeoplePort[M]>): ReturnType<PeoplePort[M]> =>
+      callOfHumanTask(router, `people.${method}`, args) as ReturnType<PeoplePort[M]>
+  return {
+    inbox: (query) => local.people.inbox(query),
+    // From the journal.
+    history: (target) => local.people.history(target),
+    describe: ofTask('describe'),
+    act: ofTask('act'),
+  }
+}
+
+async function callOfHumanTask(
+  router: Router,
+  method: 'people.describe' | 'people.act',
+  args: readonly [{ readonly namespace: string; readonly id: string }, ...unknown[]],
+): Promise<unknown> {
+  const { engine, owner } = router.options
+  const { runId } = partsOfHumanTaskId(args[0].id) ?? {}
+  const [row] = runId === undefined || !isRunId(runId) ? [] : await engine.options.store.executions([runId])
+  // This node says that there is none.
+  if (row === undefined || (method === 'people.describe' && isClosed(row.status)))
+    return owner.call(method, args)
+  return router.call({ shard: row.shard, method, args })
+}
+
+export function workerCalls(router: Router): WorkersPort {
+  return {
+    // A worker is connected to all nodes.
+    list: async (namespace) => {
+      const lists = (await router.ofAll('workers.list', [namespace])) as (readonly WorkerDescription[])[]
+      return lists.flat().sort((a, b) => (a.id < b.id ? -1 : 1))
+    },
+  }
+}
