@@ -232,14 +232,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   connectWorkers(engine, { worker, taskWorker, workflows }, settings.taskConcurrency)
   const local = new ClientCalls(engine, workflows)
   const calls = assembly?.connect(engine, local) ?? local
-  const doors = new Doors({
-    engine,
-    workflows,
-    logger,
-    limits,
-    calls,
-    ...(assembly && { door: assembly.door }),
-  })
+  const doors = new Doors({ engine, workflows, logger, limits, calls, ...assembly?.doors })
   const member = await openParts({ engine, assembly, doors, store }, clustering)
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()

@@ -48,7 +48,7 @@ export interface ClusterNodeOptions {
   /** How long what runs in a shard may end before the shard is given up. Default 1,000 ms. */
   readonly handOverMs?: number
   readonly detector?: FailureDetectorOptions
-  /** Who owns what may have changed. */
+  /** There is another view of the cluster. */
   readonly onRoutes?: () => void
   /** These have been given shards: they should look. */
   readonly onHandedOver?: (to: readonly SessionView[]) => void
@@ -238,7 +238,9 @@ export class ClusterNode {
   #changed(change: MemberChange): void {
     switch (change.kind) {
       case 'joined':
+        break
       case 'looked':
+        this.#options.onRoutes?.()
         break
       case 'owned':
         this.#owned = change.shards
@@ -339,7 +341,6 @@ export class ClusterNode {
   }
 
   #tell(): void {
-    this.#options.onRoutes?.()
     for (const waiter of this.#waiters.splice(0)) waiter()
   }
 }

@@ -76,6 +76,12 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
     return member
   }
 
+  /** A worker takes so many tasks at once from now on. */
+  setCredits(member: CrewMember<LiveTask>, credits: number): void {
+    this.#options.crew.setCredits(member, credits)
+    this.#options.ask()
+  }
+
   /** A worker is gone: its tasks wait again at once. */
   leave(member: CrewMember<LiveTask>): void {
     const { crew, again, change, logger } = this.#options

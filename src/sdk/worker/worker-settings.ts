@@ -13,8 +13,11 @@ import type { Task } from '../tasks/task.ts'
 import { checkedLabels } from '../tasks/task-options.ts'
 
 export interface WorkerSettings {
-  /** Of the engine: `url` of what `engine.listen()` gives, such as `ws://127.0.0.1:7233`. */
-  readonly url: string
+  /**
+   * Of the engine: `url` of what `engine.listen()` gives, such as `ws://127.0.0.1:7233`. Of a cluster one of its nodes, or
+   * several, so that one of them may be down: the worker connects to all nodes, and follows them as they come and go.
+   */
+  readonly url: string | readonly string[]
   /** Tasks that this worker has code for. Default: none. */
   readonly tasks?: readonly Task[]
   /** Workflows that this worker has code for: their steps run here too. Default: none. */
@@ -48,7 +51,7 @@ export interface WorkerSettings {
 }
 
 export interface CheckedWorkerSettings {
-  readonly url: string
+  readonly urls: readonly string[]
   readonly tasks: readonly Task[]
   readonly workflows: readonly Workflow[]
   readonly determinismGuards: boolean
@@ -121,7 +124,7 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
   if (weight !== undefined && !(weight >= 1e-6 && weight <= 1000))
     throw new PerdureError('ARGUMENT_INVALID', `weight is ${weight}, not a number from 1e-6 to 1000`)
   return {
-    url: checkedUrl(settings.url),
+    urls: checkedUrls(settings.url),
     tasks,
     workflows,
     determinismGuards: settings.determinismGuards === true,
@@ -147,8 +150,15 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
         memoryMb: checkedAmount(capacity?.memoryMb ?? Math.floor(totalmem() / MIB), 'memoryMb'),
       },
       ...(weight === undefined ? {} : { weight }),
+      followsNodes: true,
     },
   }
+}
+
+function checkedUrls(given: unknown): readonly string[] {
+  const urls = (Array.isArray(given) ? given : [given]).map(checkedUrl)
+  if (urls.length === 0) throw new PerdureError('ARGUMENT_INVALID', 'createWorker({ url }) is an empty list')
+  return [...new Set(urls)]
 }
 
 function checkedUrl(url: unknown): string {
