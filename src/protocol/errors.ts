@@ -93,6 +93,11 @@ export const ERROR_CATALOGUE = {
     false,
     'Register the code that made this history, guard the change with ctx.patched, or use a new version.',
   ),
+  NODE_NOT_FOUND: entry(
+    404,
+    false,
+    'See `perdure nodes`, or engine.nodes.list(), for the nodes that are there.',
+  ),
   NONDETERMINISTIC_CALL: entry(422, false, 'Use the replacement on ctx that the message names.'),
   OUTPUT_INVALID: entry(422, false, 'Correct what the workflow returns, or its output schema.'),
   OVERLOADED: entry(503, true, 'Wait a moment and call again.'),

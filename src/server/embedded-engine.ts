@@ -230,7 +230,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
   })
   connectWorkers(engine, { worker, taskWorker, workflows }, settings.taskConcurrency)
-  const local = new ClientCalls(engine, workflows)
+  const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
   const calls = assembly?.connect(engine, local) ?? local
   const doors = new Doors({ engine, workflows, logger, limits, calls, ...assembly?.doors })
   const member = await openParts({ engine, assembly, doors, store }, clustering)

@@ -171,13 +171,18 @@ export class ClusterNode {
     return check.next
   }
 
+  /** It hands over what it has, and gets nothing any more. */
+  beginDraining(): void {
+    this.#member.drain()
+    this.look()
+  }
+
   /** Hands over all that it has. Resolves when it has nothing, nobody is there to take it, or after `mostMs`. */
   async drain(mostMs: number): Promise<void> {
     const { clock } = this.#options
     const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
     const endMs = tickMs() + mostMs
-    this.#member.drain()
-    this.look()
+    this.beginDraining()
     while (tickMs() < endMs && this.#engine !== undefined && this.#engine.ownership.size > 0) {
       if (this.others().every(({ isDraining }) => isDraining)) return
       await this.changed(Math.min(this.#options.lookMs ?? 150, endMs - tickMs()))

@@ -60,6 +60,8 @@ const READS: ReadonlySet<ClientMethod> = new Set([
   'queues.list',
   'queues.get',
   'workers.list',
+  'nodes.list',
+  'nodes.shards',
   'people.inbox',
   'people.describe',
   'people.history',
@@ -67,6 +69,7 @@ const READS: ReadonlySet<ClientMethod> = new Set([
 
 /** They set something, or carry an id. */
 const AGAIN_THE_SAME: ReadonlySet<ClientMethod> = new Set([
+  'nodes.drain',
   'schedules.update',
   'schedules.pause',
   'schedules.resume',
@@ -111,6 +114,7 @@ export class RemotePort {
       queues: {},
       people: {},
       workers: {},
+      nodes: {},
     }
     for (const method of Object.keys(CLIENT_METHODS) as ClientMethod[]) {
       const [first = '', second] = method.split('.')

@@ -1,4 +1,6 @@
 /** Puts the parts of a node together: its member, its links to other nodes, and the way of calls and messages between them. */
+
+import type { ClusterView } from '../../core/cluster/cluster-view.ts'
 import { ClusterNode } from '../../engine/cluster/cluster-node.ts'
 import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -8,10 +10,12 @@ import type { Randomness } from '../../platform/randomness.ts'
 import { incarnationOf } from '../../platform/run-ids.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import type { NodesPort } from '../../protocol/nodes-port.ts'
 import type { PostgresStore } from '../../store/postgres/postgres-store.ts'
 import type { NodeList } from '../listen/worker-connection.ts'
 import { clusterCalls } from './cluster-calls.ts'
 import type { CheckedClusterSettings } from './cluster-settings.ts'
+import { nodeCalls } from './node-calls.ts'
 import type { NodeDoor } from './node-connection.ts'
 import { NodeLinks } from './node-link.ts'
 import { OwnerCalls } from './owner-calls.ts'
@@ -119,6 +123,12 @@ export class ClusterAssembly {
       deliver: async (rows) => engineOf().mailbox.receive(rows),
       look: () => this.node.look(),
     }
+  }
+
+  /** The calls about nodes, for all ports of this engine. */
+  nodesOf(engine: Engine): NodesPort {
+    const look = (): Promise<ClusterView> => this.#options.store.cluster.look()
+    return nodeCalls({ engine, node: this.node, links: this.#links, look })
   }
 
   /** The port for all clients of this node. */
