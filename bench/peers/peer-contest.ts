@@ -70,7 +70,11 @@ async function roundsOf<Name extends SideName, Round>(
     for (const side of turnsOf([...measured.keys()], round)) {
       if (isInterrupted()) return new Map()
       try {
-        const result = await servers.use(side, (order) => workload.measure(side, order))
+        const result = await servers.use(side, (order) => {
+          // While its server was being started.
+          if (isInterrupted()) throw new Error('interrupted')
+          return workload.measure(side, order)
+        })
         measured.get(side)?.push(result)
         progress(`${workload.about}, round ${round + 1} of ${rounds}: ${side}: ${workload.said(result)}`)
       } catch (error) {
