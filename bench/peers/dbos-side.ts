@@ -1,11 +1,12 @@
 /**
- * DBOS in the process, on PostgreSQL. Workflows are started directly and not through a queue, which would add a row and the
- * interval of its poll; `getResult` of such a handle waits in the process.
+ * DBOS in the process, on PostgreSQL. Workflows are started directly and not through a queue, which would add writes and the
+ * interval of its poll; `getResult` of such a handle waits in the process. No tracing, no OpenTelemetry: its defaults.
  */
 import { DBOS } from '@dbos-inc/dbos-sdk'
-import { doNothing, type WorkflowsSide, type WorkflowsSideOrder } from './peer-sides.ts'
+import { doNothing, type Job, type WorkflowsSide, type WorkflowsSideOrder } from './peer-sides.ts'
 
-const POOL_SIZE = Number(process.env.POOL ?? 20)
+/** `systemDatabasePoolSize`: 10 by default; 20 was a little faster with many in flight, more was not. */
+const POOL_SIZE = 20
 
 const quiet = (): void => undefined
 const loud = (entry: unknown): void => console.error('dbos:', entry)
@@ -18,7 +19,7 @@ export async function workflowsSide({ url, steps }: WorkflowsSideOrder): Promise
     logger: { info: quiet, debug: quiet, warn: loud, error: loud },
   })
   const order = DBOS.registerWorkflow(
-    async (_order: { readonly orderId: string }) => {
+    async (_order: Job) => {
       for (let step = 0; step < steps; step++) await DBOS.runStep(async () => doNothing(), { name: 'step' })
       return { done: true }
     },

@@ -29,28 +29,46 @@ export interface PeerQueueMeasures {
 }
 
 const POLL_MS = 2
+/** Beside the warm-up of the meter: a Restate server that has just started takes about two seconds to become fast. */
+const WARM_UP_SHARE = 0.5
 /** Without a single job that runs for so long, the worker is stuck. */
 const STALL_MS = 60_000
 
 export async function measurePeerWorkflows(order: PeerWorkflowsOrder): Promise<LoopMeasures> {
   keepOutputForAnswers()
-  const { inFlight, steps, side } = order
+  const { extent, inFlight, steps, side } = order
   const { workflowsSide } = (await import(moduleOf(side))) as {
     workflowsSide: (order: WorkflowsSideOrder) => Promise<WorkflowsSide>
   }
   const { execute, close } = await workflowsSide(order)
-  const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({ commits: 0, rows: 0, fsyncs: 0 }))
   let next = 0
-  const lane = async (): Promise<void> => {
+  const executeNext = (): Promise<unknown> => execute(`order-${next++}`)
+  const lanes = (lane: () => Promise<void>): Promise<unknown> =>
+    Promise.all(Array.from({ length: inFlight }, lane))
+  if ('durationMs' in extent) await warmUp(lanes, executeNext, extent.durationMs * WARM_UP_SHARE)
+  const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({ commits: 0, rows: 0, fsyncs: 0 }))
+  await lanes(async () => {
     while (meter.isOn) {
       const startedAtMs = performance.now()
-      await execute(`order-${next++}`)
+      await executeNext()
       meter.finished(performance.now() - startedAtMs)
     }
-  }
-  await Promise.all(Array.from({ length: inFlight }, lane))
+  })
   await close()
   return meter.measures()
+}
+
+/** Each lane at least once. */
+async function warmUp(
+  lanes: (lane: () => Promise<void>) => Promise<unknown>,
+  executeNext: () => Promise<unknown>,
+  durationMs: number,
+): Promise<void> {
+  const endMs = performance.now() + durationMs
+  await lanes(async () => {
+    do await executeNext()
+    while (performance.now() < endMs)
+  })
 }
 
 export async function measurePeerQueue({ side, jobs, ...order }: PeerQueueOrder): Promise<PeerQueueMeasures> {

@@ -1,18 +1,19 @@
 /**
- * Restate: a service of the SDK in this process, called through the ingress of the server with an idempotency key, so that a
- * call is one request and can be repeated. Its settings are in `restate-server.ts`.
+ * Restate: a service of the SDK in this process, over HTTP/2, so that steps of one execution share a request. It is called
+ * through the ingress of the server with an idempotency key: one request per execution, which can be repeated and then gives
+ * the same result. Settings of the server are in `restate-server.ts`.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http2'
 import { type Context, createEndpointHandler, service } from '@restatedev/restate-sdk'
 import { connect, Opts } from '@restatedev/restate-sdk-clients'
-import { doNothing, type WorkflowsSide, type WorkflowsSideOrder } from './peer-sides.ts'
+import { doNothing, type Job, type WorkflowsSide, type WorkflowsSideOrder } from './peer-sides.ts'
 
 export async function workflowsSide({ url, adminUrl, steps }: WorkflowsSideOrder): Promise<WorkflowsSide> {
   const orders = service({
     name: 'orders',
     handlers: {
-      run: async (context: Context, _order: { readonly orderId: string }) => {
+      run: async (context: Context, _order: Job) => {
         for (let step = 0; step < steps; step++) await context.run('step', doNothing)
         return { done: true }
       },
