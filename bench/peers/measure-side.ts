@@ -29,7 +29,7 @@ export interface PeerQueueMeasures {
 }
 
 const POLL_MS = 2
-/** Beside the warm-up of the meter: a Restate server that has just started takes about two seconds to become fast. */
+/** Beside the warm-up of the meter: a Restate server that has just started takes a second to become fast. */
 const WARM_UP_SHARE = 0.5
 /** Without a single job that runs for so long, the worker is stuck. */
 const STALL_MS = 60_000

@@ -26,6 +26,9 @@ export interface Contest
   readonly failed: (side: SideName, reason: string) => void
 }
 
+/** Libraries that use what Node or `pg` has deprecated say so once for each process. */
+const PROCESS = { nodeFlags: ['--disable-warning=DeprecationWarning'] } as const
+
 export async function contestWorkflows(contest: Contest, inFlight: number): Promise<WorkflowRow[]> {
   const { executions, roundMs, steps } = contest
   const extent: Extent = executions === undefined ? { durationMs: roundMs } : { executions }
@@ -34,7 +37,7 @@ export async function contestWorkflows(contest: Contest, inFlight: number): Prom
     about: `workflows, ${inFlight} in flight`,
     measure: async (side, order): Promise<WorkflowRound> => {
       const task = { side, inFlight, steps, extent, ...order }
-      const { executionsPerSecond, latencyMs } = await taskAnswer({ nodeFlags: [] }, 'peer-workflows', task)
+      const { executionsPerSecond, latencyMs } = await taskAnswer(PROCESS, 'peer-workflows', task)
       return { executionsPerSecond, latencyMs }
     },
     said: ({ executionsPerSecond }) => `${executionsPerSecond.toFixed(0)} executions/s`,
@@ -48,7 +51,7 @@ export async function contestQueues(contest: Contest): Promise<QueueRow[]> {
     sides: QUEUE_SIDES,
     about: `queue, ${jobs} jobs`,
     measure: (side, order): Promise<QueueRound> =>
-      taskAnswer({ nodeFlags: [] }, 'peer-queue', { side, jobs, ...order }),
+      taskAnswer(PROCESS, 'peer-queue', { side, jobs, ...order }),
     said: ({ enqueuePerSecond, drainPerSecond }) =>
       `${enqueuePerSecond.toFixed(0)} enqueued/s, ${drainPerSecond.toFixed(0)} drained/s`,
   })
