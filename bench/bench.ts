@@ -9,6 +9,7 @@ import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
 import { backlog } from './workloads/backlog.ts'
 import { balance } from './workloads/balance.ts'
+import { failover } from './workloads/failover.ts'
 import { fanout } from './workloads/fanout.ts'
 import { history } from './workloads/history.ts'
 import { picks } from './workloads/picks.ts'
@@ -33,7 +34,7 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance, slices] as const
+const TABLES = [picks, balance, slices, failover] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600
@@ -90,6 +91,7 @@ async function printTables(given: CommandLine, options: Omit<BenchOptions, 'stor
   if (isAll || given.workload === picks.name) await printTable(picks, options, given.isJson)
   if (isAll || given.workload === balance.name) await printTable(balance, options, given.isJson)
   if (isAll || given.workload === slices.name) await printTable(slices, options, given.isJson)
+  if (isAll || given.workload === failover.name) await printTable(failover, options, given.isJson)
   return 0
 }
 
