@@ -70,6 +70,8 @@ async function opened(settings: Partial<EngineSettings> = {}, seams: EngineSeams
   return { client, attempts, join, end, [Symbol.asyncDispose]: () => client.close() }
 }
 
+type Opened = Awaited<ReturnType<typeof opened>>
+
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 test('a worker gets as many tasks as it has places, and the next when one has ended', async () => {
@@ -219,6 +221,77 @@ test('two workers cannot have one id', async () => {
   engine.join('a')
 })
 
+/** The worker fails all that it has, until it has failed so often. */
+async function failMany({ attempts }: Opened, desk: Desk, times: number): Promise<void> {
+  for (let failed = 0; failed < times; failed++) {
+    await until(() => desk.got.length > 0)
+    const [dispatch] = desk.got.splice(0, 1)
+    assert.ok(dispatch)
+    attempts.onTaskFailed(dispatch.owner, platformFailure('CANCELLED', 'enough'))
+  }
+}
+
+const once = { retry: { maxAttempts: 1 } } as const
+const ejectedFrom = async ({ client }: Opened, id: string): Promise<readonly string[] | undefined> =>
+  (await client.workers()).find((worker) => worker.id === id)?.ejectedFrom
+
+test('the only worker that can run a task is never ejected, whoever else is there', async () => {
+  await using engine = await opened()
+  const { desk } = engine.join('only', { labels: { gpu: 'yes' } })
+  engine.join('other-code', {}, ['other'])
+  engine.join('draining', { credits: 0 })
+  await engine.client.enqueueMany(work, numbers(12), once)
+  await failMany(engine, desk, 12)
+  assert.deepEqual(await ejectedFrom(engine, 'only'), [])
+  // A second one that has code, and not the label: of tasks that require it the first is the only one.
+  const gpu = await engine.client.enqueue(work, 50, { requires: { labels: { gpu: 'yes' } } })
+  await until(() => desk.inputs.includes(50))
+  engine.end(desk, 50)
+  await gpu.result()
+  const { desk: second } = engine.join('second')
+  await engine.client.enqueueMany(work, numbers(20), { ...once, requires: { labels: { gpu: 'yes' } } })
+  await failMany(engine, desk, 20)
+  assert.deepEqual(await ejectedFrom(engine, 'only'), [])
+  assert.equal(second.got.length, 0)
+})
+
+test('a worker that is ejected is let back when the last other one that can run its tasks leaves or drains', async () => {
+  for (const ends of ['leaves', 'drains'] as const) {
+    await using engine = await opened({ queues: [{ name: 'default', balancer: 'round-robin' }] })
+    const { desk } = engine.join('bad')
+    const good = engine.join('good')
+    await engine.client.enqueueMany(work, numbers(10), once)
+    await failMany(engine, desk, 5)
+    assert.deepEqual(await ejectedFrom(engine, 'bad'), ['default'])
+    await until(() => good.desk.got.length === 5)
+    for (const n of [...good.desk.inputs]) engine.end(good.desk, n as number)
+    engine.attempts.setCredits(good.member, 0)
+    if (ends === 'leaves') engine.attempts.leave(good.member)
+    await engine.client.enqueue(work, 99)
+    await until(() => desk.got.length === 1)
+    assert.deepEqual(await ejectedFrom(engine, 'bad'), [])
+  }
+})
+
+test('what waits starts when the last other worker leaves or drains, though it had no task to give back', async () => {
+  for (const ends of ['leaves', 'drains'] as const) {
+    await using engine = await opened({ queues: [{ name: 'default', balancer: 'round-robin' }] })
+    const { desk } = engine.join('bad')
+    const good = engine.join('good', { credits: 5 })
+    const handles = await engine.client.enqueueMany(work, numbers(10), once)
+    await failMany(engine, desk, 5)
+    await until(() => good.desk.got.length === 5)
+    // Its places stay taken: the functions have not ended.
+    for (const handle of handles) if ((await handle.describe()).status === 'running') await handle.cancel()
+    await engine.client.enqueue(work, 99)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.equal(desk.got.length, 0)
+    if (ends === 'leaves') engine.attempts.leave(good.member)
+    else engine.attempts.setCredits(good.member, 0)
+    await until(() => desk.inputs.includes(99))
+  }
+})
+
 test('an engine without tasks does not look again and again for a worker that was let back', async () => {
   let timers = 0
   const clock: Clock = {
@@ -230,14 +303,12 @@ test('an engine without tasks does not look again and again for a worker that wa
   }
   const ejection = { consecutiveFailures: 1, baseEjectionMs: 10, maxEjectionMs: 10 }
   await using engine = await opened({ queues: [{ name: 'default', ejection }] }, { clock })
-  const { desk } = engine.join('a')
-  engine.join('b', {}, ['other'])
-  const handle = await engine.client.enqueue(work, 1, { retry: { maxAttempts: 1 } })
-  await until(() => desk.got.length === 1)
-  const [dispatch] = desk.got
-  assert.ok(dispatch)
-  engine.attempts.onTaskFailed(dispatch.owner, platformFailure('CANCELLED', 'enough'))
+  const desks = ['a', 'b'].map((id) => engine.join(id).desk)
+  const handle = await engine.client.enqueue(work, 1, once)
+  await until(() => desks.some(({ got }) => got.length === 1))
+  for (const desk of desks) await failMany(engine, desk, desk.got.length)
   await assert.rejects(handle.result())
+  assert.equal((await engine.client.workers()).filter(({ ejectedFrom }) => ejectedFrom.length > 0).length, 1)
   await new Promise((resolve) => setTimeout(resolve, 30))
   const before = timers
   await new Promise((resolve) => setTimeout(resolve, 60))

@@ -116,8 +116,10 @@ export class TaskCrew {
 
   /** It takes so many tasks at once from now on. */
   setCredits(member: CrewMember<LiveTask>, credits: number): void {
+    const isOther = member.credits > 0 !== credits > 0
     member.credits = credits
     if (member.hasLeft) return
+    if (isOther) for (const { key, crew } of this.#queues) if (member.serves(key)) crew.changed()
     // The candidates know the old number.
     this.#tell(member)
     this.#weigh(member)

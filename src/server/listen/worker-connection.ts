@@ -114,13 +114,13 @@ export class WorkerConnection {
       this.#refuse(new PerdureError('PROTOCOL_INVALID', `the first message is ${message.type}, not hello`))
       return
     }
-    const { crew, workflows } = this.#options
+    const { attempts, crew, workflows } = this.#options
     if ('token' in message) joined.worker.receive(message)
     else if ('run' in message) joined.code.receive(message)
     else if (message.type === 'load') {
       const { type: _, ...load } = message
       crew.reported(joined.member, load)
-    } else if (message.type === 'credits') crew.setCredits(joined.member, message.total)
+    } else if (message.type === 'credits') attempts.setCredits(joined.member, message.total)
     else workflows.leave(joined.code, 'leave')
   }
 
