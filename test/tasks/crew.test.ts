@@ -120,7 +120,7 @@ test('a task goes to a worker that has code and what it requires; others of its 
   assert.deepEqual(small.inputs, [2, 4])
   assert.equal(
     (await held.explain()).sentence,
-    'no worker has code for task work and has {"cpu":2,"labels":{"gpu":"yes"}}',
+    'no worker with code for task work has 2 CPUs and label gpu=yes',
   )
   const large = engine.join('large', { capacity: { cpu: 2 }, ...gpu }).desk
   await until(() => large.got.length === 1)
@@ -290,6 +290,80 @@ test('what waits starts when the last other worker leaves or drains, though it h
     else engine.attempts.setCredits(good.member, 0)
     await until(() => desk.inputs.includes(99))
   }
+})
+
+test('who can run a task, and has no place for it, is what it and its queue wait for', async () => {
+  await using engine = await opened({ taskConcurrency: 50 })
+  const { desk } = engine.join('w', { credits: 1, capacity: { cpu: 2 } })
+  await engine.client.enqueue(work, 1)
+  await until(() => desk.got.length === 1)
+  const second = await engine.client.enqueue(work, 2)
+  // The 50 places of the engine's own worker are of no use: it has no code.
+  assert.equal(
+    (await second.explain()).sentence,
+    'no tasks are ahead of it in queue default under fcfs; the only place is taken',
+  )
+  assert.partialDeepStrictEqual(await engine.client.explainQueue('default'), {
+    reason: 'workers-busy',
+    sentence: '1 task waits in queue default: the only place is taken',
+    limit: 1,
+    held: [{ reason: 'workers-busy', name: 'work', waiting: 1 }],
+  })
+  const foreign = task({ name: 'foreign', run: () => 0 })
+  await engine.client.enqueue(foreign, undefined)
+  assert.equal(
+    (await engine.client.explainQueue('default')).sentence,
+    '2 tasks wait in queue default: for task work, the only place is taken',
+  )
+})
+
+test('a task that waits for CPU in use says so, and one that nobody can run says why', async () => {
+  await using engine = await opened()
+  const { desk } = engine.join('w', { capacity: { cpu: 2, memoryMb: 100 } })
+  await engine.client.enqueue(work, 1, { requires: { cpu: 2 } })
+  await until(() => desk.got.length === 1)
+  const second = await engine.client.enqueue(work, 2, { requires: { cpu: 1 } })
+  const inUse = 'the CPU that it requires is in use'
+  assert.equal(
+    (await second.explain()).sentence,
+    `no tasks are ahead of it in queue default under fcfs; ${inUse}`,
+  )
+  assert.partialDeepStrictEqual(await engine.client.explainQueue('default'), {
+    reason: 'workers-busy',
+    sentence: `1 task waits in queue default: ${inUse}`,
+  })
+  await engine.client.enqueue(work, 3, { queue: 'large', requires: { cpu: 9, memoryMb: 1 } })
+  assert.partialDeepStrictEqual(await engine.client.explainQueue('large'), {
+    reason: 'no-code',
+    sentence: 'queue large: no worker with code for task work has 9 CPUs and 1 MiB of memory',
+  })
+  const foreign = task({ name: 'foreign', run: () => 0 })
+  const unknown = await engine.client.enqueue(foreign, undefined, { requires: { cpu: 1 } })
+  assert.equal(
+    (await unknown.explain()).sentence,
+    'no worker has code for task foreign, which requires 1 CPU',
+  )
+})
+
+test('a task that waits for a worker that was ejected says so, and so does its queue', async () => {
+  await using engine = await opened({ queues: [{ name: 'default', balancer: 'round-robin' }] })
+  const { desk } = engine.join('bad')
+  const good = engine.join('good', { credits: 5 })
+  await engine.client.enqueueMany(work, numbers(10), once)
+  await failMany(engine, desk, 5)
+  await until(() => good.desk.got.length === 5)
+  const waits = await engine.client.enqueue(work, 99)
+  const { sentence, ejected } = await waits.explain()
+  const until30s = ejected?.[0]?.untilMs ?? 0
+  assert.deepEqual(ejected, [{ id: 'bad', untilMs: until30s }])
+  assert.ok(until30s > Date.now() + 20_000)
+  const what = `all 5 places are taken, and worker bad gets none until ${new Date(until30s).toISOString()}, since too much failed there`
+  assert.equal(sentence, `no tasks are ahead of it in queue default under fcfs; ${what}`)
+  assert.partialDeepStrictEqual(await engine.client.explainQueue('default'), {
+    reason: 'workers-busy',
+    sentence: `1 task waits in queue default: ${what}`,
+    ejected,
+  })
 })
 
 test('an engine without tasks does not look again and again for a worker that was let back', async () => {

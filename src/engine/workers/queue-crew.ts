@@ -14,6 +14,17 @@ interface KnownClass {
   has(worker: BalancedWorker): boolean
 }
 
+/** The workers of a queue that can run a class of tasks, and what they have. */
+export interface ClassPlaces {
+  /** Of workers that would take such a task now. */
+  readonly free: number
+  /** Of workers that have too little left of what it requires. */
+  readonly short: number
+  /** Tasks of all queues that they run. */
+  readonly running: number
+  readonly ejected: readonly { readonly id: string; readonly untilMs: number }[]
+}
+
 /** Beyond that they are parsed again. */
 const CLASSES_MAX = 10_000
 
@@ -80,15 +91,27 @@ export class QueueCrew<Task> {
     return false
   }
 
-  /** Of all its workers together, of all queues. */
-  get places(): { readonly free: number; readonly running: number } {
+  /** A worker has code for tasks of this name, whatever else they require. */
+  hasCode(name: string): boolean {
+    for (const { port } of this.#members) if (port.supports(name)) return true
+    return false
+  }
+
+  placesOf(classId: string): ClassPlaces {
+    const kind = parseClassId(classId)
     let free = 0
+    let short = 0
     let running = 0
+    const ejected: { id: string; untilMs: number }[] = []
     for (const member of this.#members) {
-      free += Math.max(0, member.free)
+      if (!member.supports(kind)) continue
       running += member.taken
+      const untilMs = this.fleet.ejectedUntilMs(member.id)
+      if (untilMs !== undefined) ejected.push({ id: member.id, untilMs })
+      else if (member.accepts(kind)) free += Math.max(0, member.free)
+      else short += Math.max(0, member.free)
     }
-    return { free, running }
+    return { free, short, running, ejected }
   }
 
   /** The worker that gets a task; there is one if `canServe` has just said so. */
