@@ -190,7 +190,7 @@ export function pausedReason(paused: boolean | string | undefined): string | und
 export function timeOf(time: Date | number, what: string): number {
   const ms = time instanceof Date ? time.getTime() : time
   if (typeof ms !== 'number' || !Number.isSafeInteger(ms) || Number.isNaN(new Date(ms).getTime()))
-    throw invalid(`${what} is not a valid time`)
+    throw invalid(`${what} is not a valid time: give a Date, or milliseconds since 1970`)
   return ms
 }
 
