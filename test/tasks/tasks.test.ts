@@ -469,7 +469,7 @@ describe('what tasks refuse', () => {
   test('settings that make no sense', async () => {
     const refused: [settings: object, message: RegExp][] = [
       [{ queues: [{ name: 'a', policy: 'lifo' }] }, /queue a: there is no scheduling policy 'lifo'/],
-      [{ queues: [{ name: 'a', concurrency: 0 }] }, /queue a: queue: concurrency is 0/],
+      [{ queues: [{ name: 'a', concurrency: 0 }] }, /queue a: concurrency is 0/],
       [{ queues: [{ name: 'a' }, { name: 'a' }] }, /queue a is set twice/],
       [{ queues: {} }, /is not a list/],
       [{ tasks: [{}] }, /an item that task\(\) did not make/],
