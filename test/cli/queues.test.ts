@@ -121,7 +121,10 @@ describe('perdure queues, of an engine that runs', () => {
     assert.deepEqual((await engine.queues.get('mail')).overrides, {})
     const refused = await run('set mail --policy lifo')
     assert.equal(refused.code, 1)
-    assert.match(refused.stderr, /no scheduling policy 'lifo' to change to; there are [\s\S]*ARGUMENT_INVALID/)
+    assert.match(
+      refused.stderr,
+      /no scheduling policy 'lifo' to change to; there are [\s\S]*ARGUMENT_INVALID/,
+    )
   })
 
   for (const [line, says] of [

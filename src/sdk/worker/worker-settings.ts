@@ -125,7 +125,7 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
     tasks,
     workflows,
     determinismGuards: settings.determinismGuards === true,
-    graceMs: durationMs(settings.shutdownGrace ?? '10s'),
+    graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
     logger: logger === undefined ? jsonLogger() : safeLogger(logger),
     hello: {
       type: 'hello',
