@@ -152,6 +152,11 @@ export const ERROR_CATALOGUE = {
     false,
     'See `cause` for the failure. task.retry() begins it anew; if a workflow asked for it, execution.retry().',
   ),
+  TASK_ID_TAKEN: entry(
+    409,
+    false,
+    'Use another id: all tasks of a namespace share them, whatever their name.',
+  ),
   TASK_NOT_FOUND: entry(404, false, 'Check namespace and task id; it may have been deleted by retention.'),
   TASK_OPEN: entry(409, false, 'The task has not ended: wait for its end, or cancel it.'),
   TASK_POISON: entry(422, false, 'Find out why workers die on it, then task.retry().'),

@@ -28,6 +28,7 @@ import {
 import type { Engine } from '../engine.ts'
 import type { LiveTask } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
+import type { MetTasks } from './task-lookup.ts'
 import { lowestNumberFrom } from './task-numbers.ts'
 import { whyQueueWaits } from './why-queue-waits.ts'
 
@@ -245,6 +246,7 @@ export class TaskCalls implements TaskPort {
     const met = await this.#met(requests)
     this.#engine.assertOpen()
     if (!tasks.isOpen || generation !== tasks.generation) return this.#add(requests)
+    tasks.lookup.assertNames(requests, met)
     const touched = new Set<LiveTask>()
     const added = tasks.together(() =>
       requests.map((request, i) => {
@@ -329,10 +331,7 @@ export class TaskCalls implements TaskPort {
   }
 
   /** The tasks whose ids are taken, and that hold keys; whoever calls this looks at them in the same turn. */
-  async #met(requests: readonly TaskRequest[]): Promise<{
-    readonly seqs: readonly (TaskSeq | undefined)[]
-    readonly holders: readonly (readonly LiveTask[])[]
-  }> {
+  async #met(requests: readonly TaskRequest[]): Promise<MetTasks> {
     const { lookup } = this.#engine.tasks
     const named: TaskKey[] = []
     const keyed: HeldKey[] = []
@@ -342,8 +341,8 @@ export class TaskCalls implements TaskPort {
       const dedupe = keyTextOf(name, request)
       if (dedupe !== undefined) keyed.push({ namespace, dedupe })
     }
-    if (named.length === 0 && keyed.length === 0) return { seqs: [], holders: [] }
-    const { seqs, holders } = await lookup.met(named, keyed)
+    if (named.length === 0 && keyed.length === 0) return { seqs: [], names: [], holders: [] }
+    const { seqs, names, holders } = await lookup.met(named, keyed)
     if (seqs.some((seq) => seq !== undefined && lookup.isDeleted(seq))) {
       // Its id is free when the deletion is durable.
       await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
@@ -351,9 +350,11 @@ export class TaskCalls implements TaskPort {
       return this.#met(requests)
     }
     const ids = seqs.values()
+    const namesOfIds = names.values()
     const held = holders.values()
     return {
       seqs: requests.map(({ id }) => (id === undefined ? undefined : ids.next().value)),
+      names: requests.map(({ id }) => (id === undefined ? undefined : namesOfIds.next().value)),
       holders: requests.map((request) =>
         keyTextOf(request.name, request) === undefined ? [] : (held.next().value ?? []),
       ),
