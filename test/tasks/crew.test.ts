@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LiveTask } from '../../src/engine/tasks/live-task.ts'
 import type { CrewMember, WorkerProfile } from '../../src/engine/workers/crew-member.ts'
-import { silentLogger, task } from '../../src/index.ts'
+import { type LoadBalancer, silentLogger, task } from '../../src/index.ts'
 import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import { platformFailure } from '../../src/protocol/failure.ts'
 import { EMPTY_PAYLOAD } from '../../src/protocol/payload.ts'
@@ -106,6 +106,28 @@ test('the balancer of the queue decides who gets a task', async () => {
   await engine.client.enqueueMany(work, numbers(9), { queue: 'own' })
   await until(() => workers.reduce((sum, { got }) => sum + got.length, 0) === 27)
   assert.equal(workers[2]?.got.filter(({ owner }) => owner.head.queue === 'own').length, 9)
+})
+
+test('a balancer of code that fails stops the engine, and the error names its queue', async () => {
+  const wrong: [pick: LoadBalancer['pick'], message: RegExp][] = [
+    [
+      () => undefined as never,
+      /the load balancer of queue own failed: .*picked 'undefined', which is no candidate/,
+    ],
+    [
+      () => {
+        throw new Error('no more')
+      },
+      /the load balancer of queue own failed: no more/,
+    ],
+  ]
+  for (const [pick, message] of wrong) {
+    const engine = await opened({ queues: [{ name: 'own', balancer: () => ({ pick }) }] })
+    engine.join('a')
+    const run = async () => (await engine.client.enqueue(work, 1, { queue: 'own' })).result()
+    await assert.rejects(run, { code: 'ENGINE_FAILED', message })
+    await engine.client.close().catch(() => {})
+  }
 })
 
 test('a task goes to a worker that has code and what it requires; others of its queue are not held up', async () => {

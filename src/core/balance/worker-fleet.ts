@@ -292,8 +292,9 @@ export class WorkerFleet {
       }
     }
     if (candidates.size === 0) return undefined
-    const worker = this.balancer.pick(candidates, request, nowMs)
-    if (!candidates.has(worker))
+    // One of the user's own may give anything.
+    const worker: BalancedWorker | undefined = this.balancer.pick(candidates, request, nowMs)
+    if (worker === undefined || !candidates.has(worker))
       throw new Error(`invariant: the load balancer picked '${worker?.id}', which is no candidate`)
     return worker as FleetWorker
   }
