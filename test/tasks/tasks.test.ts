@@ -462,7 +462,8 @@ describe('what tasks refuse', () => {
       await assert.rejects(untyped.enqueue(...args), { code }, JSON.stringify(args.slice(1)))
     await assert.rejects(engine.task(double, 'nobody').result(), { code: 'TASK_NOT_FOUND' })
     await assert.rejects(engine.listTasks({ limit: 0 }), { code: 'ARGUMENT_INVALID' })
-    await assert.rejects(engine.listTasks({ cursor: '!' }), { code: 'ARGUMENT_INVALID' })
+    for (const cursor of ['!', 'garbage', 'after-', 'after-1x!', '~1'])
+      await assert.rejects(engine.listTasks({ cursor }), { code: 'ARGUMENT_INVALID' })
     assert.equal((await engine.listTasks()).tasks.length, 0)
   })
 

@@ -3,7 +3,7 @@ import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import type { QueueTarget } from '../../protocol/queue-port.ts'
-import { seqOfOwnId } from '../../protocol/task-ids.ts'
+import { cursorOfTask, seqOfCursor, seqOfOwnId } from '../../protocol/task-ids.ts'
 import {
   RETRYABLE_TASK_STATUSES,
   type TaskDescription,
@@ -101,14 +101,14 @@ export class TaskCalls implements TaskPort {
 
   async list({ cursor, limit = LIST_DEFAULT, ...query }: TaskQuery): Promise<TaskPage> {
     this.#engine.assertOpen()
-    const before = cursor === undefined ? undefined : seqOfCursor(cursor)
+    const before = cursor === undefined ? undefined : placeOf(cursor)
     const most = Math.min(limit, LIST_LIMIT)
     const { tasks } = this.#engine
     const { listed, next } = await this.#listed(query, before, most)
     const page = listed
       .filter(({ seq }) => !tasks.lookup.isDeleted(seq))
       .map((task) => taskDescriptionOf(task, tasks.isRunning(task)))
-    return next === undefined ? { tasks: page } : { tasks: page, cursor: next.toString(36) }
+    return next === undefined ? { tasks: page } : { tasks: page, cursor: cursorOfTask(next) }
   }
 
   /** Newest first. That a task runs is known in memory only: in the store it waits. */
@@ -168,7 +168,7 @@ export class TaskCalls implements TaskPort {
       throw new PerdureError('ARGUMENT_INVALID', `tasks that are ${other} cannot be retried`)
     const most = Math.min(limit, RETRY_LIMIT)
     // In the order of this list `before` means after.
-    const at = cursor === undefined ? {} : { before: seqOfCursor(cursor) }
+    const at = cursor === undefined ? {} : { before: placeOf(cursor) }
     const rows = await options.store.listTasks({
       ...query,
       ...fromNumber(query),
@@ -192,7 +192,7 @@ export class TaskCalls implements TaskPort {
     })
     await durable
     const last = rows.length < most ? undefined : rows.at(-1)
-    return last === undefined ? { retried } : { retried, cursor: last.seq.toString(36) }
+    return last === undefined ? { retried } : { retried, cursor: cursorOfTask(last.seq) }
   }
 
   async reprioritise(target: TaskTarget, priority: number): Promise<void> {
@@ -411,9 +411,9 @@ function fromNumber({ enqueuedFrom }: Pick<TaskQuery, 'enqueuedFrom'>): { readon
   return enqueuedFrom === undefined ? {} : { seqFrom: lowestNumberFrom(enqueuedFrom) }
 }
 
-function seqOfCursor(cursor: string): TaskSeq {
-  const seq = Number.parseInt(cursor, 36)
-  if (!Number.isSafeInteger(seq) || seq.toString(36) !== cursor)
+function placeOf(cursor: string): TaskSeq {
+  const seq = seqOfCursor(cursor)
+  if (seq === undefined)
     throw new PerdureError('ARGUMENT_INVALID', 'the cursor is not one that a list of tasks returned')
   return seq
 }
