@@ -1,7 +1,7 @@
 // What errors say: the hint fits where it appears, and code and hint are said once.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createEngine, silentLogger, task } from '../../src/index.ts'
+import { createEngine, createWorker, silentLogger, task, workflow } from '../../src/index.ts'
 import { double, gate, until } from '../tasks/task-fixtures.ts'
 
 const unknown = task({ name: 'unknown', run: () => 0 })
@@ -54,4 +54,32 @@ test('a duration that is none names its option, and one that is too long the lon
   ]
   for (const [options, message] of refused)
     await assert.rejects(engine.enqueue(double, 1, options as never), { code: 'DURATION_INVALID', message })
+})
+
+test('a worker that would take too many tasks is refused before it connects', async () => {
+  await assert.rejects(createWorker({ url: 'ws://127.0.0.1:1', tasks: [double], concurrency: 1e9 }), {
+    code: 'ARGUMENT_INVALID',
+    message: /concurrency is 1000000000, not a whole number from 1 to 100000 /,
+  })
+})
+
+test('an operation within a step parks the execution, and says where it was called', async () => {
+  const nested = workflow({
+    name: 'nested',
+    run: (ctx) => ctx.step('outer', () => ctx.task(double, 1)),
+  })
+  await using engine = await createEngine({
+    store: 'memory',
+    tasks: [double],
+    workflows: [nested],
+    shutdownGrace: 0,
+    logger: silentLogger,
+  })
+  const execution = await engine.start(nested)
+  await until(async () => (await execution.describe()).status === 'parked')
+  assert.match(
+    (await execution.explain()).sentence,
+    /ctx.task was called within a function of ctx.step, or after/,
+  )
+  await execution.terminate('enough')
 })
