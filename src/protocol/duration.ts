@@ -36,7 +36,7 @@ export function durationMs(duration: Duration, what?: string): number {
     const not = isLong ? `longer than ${LONGEST_MS.toLocaleString('en')} ms (285 years)` : 'not a duration'
     throw new PerdureError(
       'DURATION_INVALID',
-      what === undefined ? `${shown} is ${not}` : `${what} is ${shown}, ${not}`,
+      what === undefined ? `${shown} is ${not}` : `${what}: ${shown} is ${not}`,
     )
   }
   const nearest = Math.round(ms)

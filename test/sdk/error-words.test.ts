@@ -44,13 +44,13 @@ test('hints of tasks fit the call, and are said once', async () => {
 test('a duration that is none names its option, and one that is too long the longest', async () => {
   await using engine = await createEngine({ store: 'memory', tasks: [double] })
   const refused: [options: object, message: RegExp][] = [
-    [{ debounce: { key: 'x' } }, /debounce.wait is undefined, not a duration/],
+    [{ debounce: { key: 'x' } }, /debounce.wait: undefined is not a duration/],
     [
       { delay: Number.POSITIVE_INFINITY },
-      /delay is Infinity, longer than 9,000,000,000,000 ms \(285 years\)/,
+      /delay: Infinity is longer than 9,000,000,000,000 ms \(285 years\)/,
     ],
-    [{ timeouts: { startToClose: 'soon' } }, /timeouts.startToClose is "soon", not a duration/],
-    [{ retry: { initialInterval: -1 } }, /retry.initialInterval is -1, not a duration/],
+    [{ timeouts: { startToClose: 'soon' } }, /timeouts.startToClose: "soon" is not a duration/],
+    [{ retry: { initialInterval: -1 } }, /retry.initialInterval: -1 is not a duration/],
   ]
   for (const [options, message] of refused)
     await assert.rejects(engine.enqueue(double, 1, options as never), { code: 'DURATION_INVALID', message })

@@ -29,7 +29,7 @@ export function whyWaiting(task: LiveTask, { live, isRunning, nowMs }: Surroundi
     return { reason: 'retry', sentence, untilMs, attempts }
   }
   if (status !== 'waiting') return { reason: status, sentence: `it is ${status}` }
-  return waiting(task, live, nowMs) ?? { ...inLine(task, live), reason: 'in-line' }
+  return waiting(task, live, nowMs) ?? { reason: 'in-line', ...inLine(task, live) }
 }
 
 /** What holds it up; undefined: only those before it. */
