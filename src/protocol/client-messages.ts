@@ -9,7 +9,7 @@ import { EXECUTION_STATUSES } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import { actorShape, humanActionShape, personShape } from './human-shapes.ts'
 import type { Json } from './json.ts'
-import { BALANCER_NAMES, POLICY_NAMES, QUEUE_SETTING_NAMES } from './queue-settings.ts'
+import { QUEUE_SETTING_NAMES } from './queue-settings.ts'
 import { OVERLAP_POLICIES, type ScheduleTimes } from './schedule-port.ts'
 import {
   args,
@@ -134,26 +134,8 @@ const scheduleChanges = object({
 
 const queueTarget = object({ namespace: name, queue: name })
 const changeOptions = object({ ifRevision: optional(integer(0)) })
-const strategy = <N extends string>(names: readonly N[]): Shape<Readonly<Record<string, unknown>>> => {
-  const named = object({ name: oneOf(...names) })
-  const fields = table(json, 20)
-  return (value) => ({ ...fields(value), ...named(value) })
-}
-const orNone =
-  <T>(shape: Shape<T>): Shape<T | null> =>
-  (value) =>
-    value === null ? null : shape(value)
-const rate = orNone(object({ perSecond: number(), burst: optional(number()) }))
-/** The engine looks at the rest: which options a policy has, and their bounds. */
-const queueChanges = object({
-  policy: optional(strategy(POLICY_NAMES)),
-  balancer: optional(strategy(BALANCER_NAMES)),
-  concurrency: optional(orNone(number())),
-  keyConcurrency: optional(orNone(number())),
-  rate: optional(rate),
-  keyRate: optional(rate),
-  paused: optional(flag),
-})
+/** The engine looks at all of them itself, as it does for callers of its own process. */
+const queueChanges = table(json, 20)
 
 /** All calls, by what they are called on the wire, with the shapes of their arguments. */
 export const CLIENT_METHODS = {

@@ -127,7 +127,7 @@ export type EngineMessage =
   | { readonly type: 'error'; readonly code: string; readonly message: string }
   | RunMessage
 
-const CREDITS_MAX = 100_000
+export const CREDITS_MAX = 100_000
 const token = text(64)
 const name = identifier()
 const share = number(0, 1)

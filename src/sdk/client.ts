@@ -203,8 +203,10 @@ export class Client extends TaskClient {
     if (delay === undefined && executionTimeout === undefined && attributes === undefined) return request
     return {
       ...request,
-      ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
-      ...(executionTimeout === undefined ? {} : { timeoutMs: durationMs(executionTimeout) }),
+      ...(delay === undefined ? {} : { delayMs: durationMs(delay, 'delay') }),
+      ...(executionTimeout === undefined
+        ? {}
+        : { timeoutMs: durationMs(executionTimeout, 'executionTimeout') }),
       ...(attributes === undefined ? {} : { attributes: checkedAttributes(attributes) }),
     }
   }

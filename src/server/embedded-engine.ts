@@ -207,8 +207,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const clock = seams.clock ?? systemClock
   const logger = settings.logger === undefined ? jsonLogger() : safeLogger(settings.logger)
   const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
-  const graceMs = durationMs(settings.shutdownGrace ?? '10s')
-  const retentionMs = optionalMs(settings.retention)
+  const graceMs = durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace')
+  const retentionMs = optionalMs(settings.retention, 'retention')
   const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
   const designs = queueDesigns(settings.queues ?? [], { random, windowTasks: seams.taskWindow })

@@ -3,9 +3,11 @@
  * Source: Envoy, "Outlier detection". As there, ejection may be by failures in a row and by success rate, never takes more
  * than a part of the fleet, and lasts `baseEjectionMs` times the number of ejections so far.
  *
- * Other than Envoy: an ejection ends at its time, not at the next sweep; the only worker of a fleet is never ejected.
+ * Other than Envoy: an ejection ends at its time, not at the next sweep; and workers have *peers*, those that can run the
+ * same tasks. A worker that cannot run a task is no substitute for one that failed it.
  *
- * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more.
+ * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more. The same
+ *    holds for each group of peers that a worker is in: the last of a group is never ejected.
  * 2. An ejection lasts min(baseEjectionMs * times, maxEjectionMs). `times` counts ejections; each `intervalMs` since the last
  *    return takes one from it.
  * 3. Success rates are those of one interval, of workers with `requestsMin` completions in it, if there are `workersMin` of
@@ -72,18 +74,30 @@ export interface HealthMember {
   readonly health: Health
 }
 
+/** Workers that can run the same tasks. */
+export interface Peers<Member> {
+  readonly size: number
+  has(member: Member): boolean
+}
+
 export class OutlierEjection<Member extends HealthMember> {
   private readonly options: EjectionOptions
   private readonly changed: (member: Member) => void
+  private readonly groups: () => Iterable<Peers<Member>>
   private readonly members = new Set<Member>()
   private readonly ejected = new Set<Member>()
   private sweepAtMs: number | undefined
   private firstReturnMs = Number.POSITIVE_INFINITY
 
-  /** `changed` is called when a worker is ejected and when it is let back. */
-  constructor(options: EjectionOptions, changed: (member: Member) => void) {
+  /** `changed` is called when a worker is ejected and when it is let back. `groups`: see invariant 1. */
+  constructor(
+    options: EjectionOptions,
+    changed: (member: Member) => void,
+    groups: () => Iterable<Peers<Member>> = () => [],
+  ) {
     this.options = options
     this.changed = changed
+    this.groups = groups
   }
 
   /** When the next ejected worker is let back; infinite if there is none. */
@@ -116,12 +130,39 @@ export class OutlierEjection<Member extends HealthMember> {
     else if (nowMs >= this.sweepAtMs) this.sweep(nowMs)
   }
 
+  /** These are peers from now on: if all of them are ejected, the one that would return first is let back. */
+  keepOne(peers: Peers<Member>, nowMs: number): void {
+    let first: Member | undefined
+    let ejected = 0
+    for (const member of this.ejected) {
+      if (!peers.has(member)) continue
+      ejected += 1
+      if (first === undefined || returnMs(member) < returnMs(first)) first = member
+    }
+    if (first === undefined || ejected < peers.size) return
+    this.release(first, nowMs)
+    this.findFirstReturn()
+  }
+
+  private mayEject(member: Member): boolean {
+    if (this.ejected.size >= this.ejectedMax(this.members.size)) return false
+    for (const peers of this.groups()) {
+      if (!peers.has(member)) continue
+      let ejected = 0
+      for (const other of this.ejected) if (peers.has(other)) ejected += 1
+      if (ejected >= this.ejectedMax(peers.size)) return false
+    }
+    return true
+  }
+
+  private ejectedMax(workers: number): number {
+    return Math.min(workers - 1, Math.max(1, Math.floor(this.options.maxEjectedShare * workers)))
+  }
+
   private eject(member: Member, nowMs: number): void {
-    const { baseEjectionMs, intervalMs, maxEjectionMs, maxEjectedShare } = this.options
+    const { baseEjectionMs, intervalMs, maxEjectionMs } = this.options
     const { health } = member
-    const workers = this.members.size
-    const ejectedMax = Math.min(workers - 1, Math.max(1, Math.floor(maxEjectedShare * workers)))
-    if (health.ejectedUntilMs !== undefined || this.ejected.size >= ejectedMax) return
+    if (health.ejectedUntilMs !== undefined || !this.mayEject(member)) return
     const forgiven = Math.floor((nowMs - health.returnedAtMs) / intervalMs)
     health.times = Math.max(0, health.times - forgiven) + 1
     health.ejectedUntilMs = nowMs + Math.min(baseEjectionMs * health.times, maxEjectionMs)
@@ -132,23 +173,26 @@ export class OutlierEjection<Member extends HealthMember> {
 
   private letBack(nowMs: number): void {
     for (const member of this.ejected) {
-      const { health } = member
-      if (health.ejectedUntilMs === undefined || health.ejectedUntilMs > nowMs) continue
-      this.ejected.delete(member)
-      health.returnedAtMs = health.ejectedUntilMs
-      health.ejectedUntilMs = undefined
-      health.failuresInRow = 0
-      health.failed = 0
-      health.succeeded = 0
-      this.changed(member)
+      const untilMs = returnMs(member)
+      if (untilMs <= nowMs) this.release(member, untilMs)
     }
     this.findFirstReturn()
   }
 
+  private release(member: Member, returnedAtMs: number): void {
+    const { health } = member
+    this.ejected.delete(member)
+    health.returnedAtMs = returnedAtMs
+    health.ejectedUntilMs = undefined
+    health.failuresInRow = 0
+    health.failed = 0
+    health.succeeded = 0
+    this.changed(member)
+  }
+
   private findFirstReturn(): void {
     this.firstReturnMs = Number.POSITIVE_INFINITY
-    for (const { health } of this.ejected)
-      this.firstReturnMs = Math.min(this.firstReturnMs, health.ejectedUntilMs ?? Number.POSITIVE_INFINITY)
+    for (const member of this.ejected) this.firstReturnMs = Math.min(this.firstReturnMs, returnMs(member))
   }
 
   private sweep(nowMs: number): void {
@@ -176,3 +220,5 @@ export class OutlierEjection<Member extends HealthMember> {
     for (const [member, rate] of rates) if (rate < threshold) this.eject(member, nowMs)
   }
 }
+
+const returnMs = ({ health }: HealthMember): number => health.ejectedUntilMs ?? Number.POSITIVE_INFINITY

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws'
 import { type Cancel, type Clock, systemClock } from '../../platform/clock.ts'
 import { type LoadProbe, loadProbe } from '../../platform/load-probe.ts'
 import { type Randomness, systemRandomness } from '../../platform/randomness.ts'
+import type { Socket } from '../../platform/socket.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
@@ -24,7 +25,7 @@ export interface WorkerSeams {
   readonly clock?: Clock
   readonly random?: Randomness
   readonly probe?: LoadProbe
-  readonly open?: (url: string) => WebSocket
+  readonly open?: (url: string) => Socket
 }
 
 /** Connects to the engine, and resolves when it has; until then it tries again, with a warning in its log for each failure. */
@@ -265,6 +266,6 @@ export class Worker implements AsyncDisposable {
   }
 }
 
-function opened(url: string): WebSocket {
+function opened(url: string): Socket {
   return new WebSocket(url, [WORKER_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
 }

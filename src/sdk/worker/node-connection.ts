@@ -2,10 +2,10 @@
  * A worker's connection to one engine, or to one node of a cluster: made anew whenever it is lost, with pauses that grow from
  * 100 ms to 10 s, until it is ended.
  */
-import type { WebSocket } from 'ws'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
+import type { Socket } from '../../platform/socket.ts'
 import type { PerdureError } from '../../protocol/errors.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -27,7 +27,7 @@ export interface NodeConnectionParts {
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
-  readonly open: (url: string) => WebSocket
+  readonly open: (url: string) => Socket
   /** Tasks that the worker can take on beside those that it has. */
   readonly free: () => number
   /** A place is taken. */

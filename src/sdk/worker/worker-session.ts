@@ -4,11 +4,12 @@
  * When it is lost, the engine gives its tasks to others at once. So they are aborted here, and what they still say is not
  * sent: the tokens are void.
  */
-import type { WebSocket } from 'ws'
+
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
+import type { Socket } from '../../platform/socket.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -29,7 +30,7 @@ export interface Held {
 }
 
 export interface WorkerSessionOptions {
-  readonly socket: WebSocket
+  readonly socket: Socket
   readonly hello: WorkerHello
   readonly worker: TaskWorkerPort<Held>
   readonly workflows: readonly Workflow[]

@@ -6,7 +6,7 @@ import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
-import type { WorkerHello } from '../../protocol/worker-messages.ts'
+import { CREDITS_MAX, type WorkerHello } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
 import type { Workflow } from '../definition.ts'
 import type { Task } from '../tasks/task.ts'
@@ -24,7 +24,7 @@ export interface WorkerSettings {
   readonly workflows?: readonly Workflow[]
   /** Queues that it serves. Default: all of the namespace. */
   readonly queues?: readonly string[]
-  /** Tasks that run at once. Default 64. */
+  /** Tasks that run at once, 1 to 100,000. Default 64. */
   readonly concurrency?: number
   /** Default `'default'`. */
   readonly namespace?: string
@@ -111,10 +111,10 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
         'ARGUMENT_INVALID',
         'createWorker({ tasks }) has an item that task() did not make',
       )
-  if (!Number.isInteger(concurrency) || concurrency < 1)
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > CREDITS_MAX)
     throw new PerdureError(
       'ARGUMENT_INVALID',
-      `concurrency is ${concurrency}, not a whole number of 1 or more`,
+      `concurrency is ${concurrency}, not a whole number from 1 to ${CREDITS_MAX}`,
     )
   if (queues !== undefined && (!Array.isArray(queues) || queues.length === 0))
     throw new PerdureError(
@@ -128,7 +128,7 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
     tasks,
     workflows,
     determinismGuards: settings.determinismGuards === true,
-    graceMs: durationMs(settings.shutdownGrace ?? '10s'),
+    graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
     logger: logger === undefined ? jsonLogger() : safeLogger(logger),
     hello: {
       type: 'hello',

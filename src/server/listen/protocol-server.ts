@@ -74,7 +74,7 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
     )
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new PerdureError('ARGUMENT_INVALID', `port is ${port}, not a whole number from 0 to 65535`)
-  const heartbeatMs = durationMs(heartbeat)
+  const heartbeatMs = durationMs(heartbeat, 'heartbeat')
   if (heartbeatMs < HEARTBEAT_LEAST_MS)
     throw new PerdureError(
       'ARGUMENT_INVALID',
