@@ -32,6 +32,7 @@ import { noCounts } from './engine-counters.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { reportTask, scheduleTask, withIds } from './engine-tasks.ts'
 import { fireTimers } from './execution-timers.ts'
+import { guardedBy } from './guarded.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { LiveTable, type LoadedExecution } from './live-table.ts'
 import { Mailbox } from './mailbox.ts'
@@ -228,26 +229,29 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     const [sent] = await Promise.all([outbox, this.tasks.open()])
     if (!this.isCurrent(generation)) return
     this.mailbox.load(sent)
-    this.startTimers()
+    this.#startTimers()
     this.schedules.open().catch((error) => generation === this.#generation && this.fail(error))
     if (cluster !== undefined) cluster.started()
     else recover(this, () => this.isCurrent(generation)).catch((error) => this.fail(error))
   }
 
-  /** Timers of the shards that are owned now. */
-  startTimers(): void {
+  #startTimers(): void {
     const { store, cluster, timerLookaheadMs, timerPageRows } = this.options
-    this.#timers?.stop()
     this.#timers = new TimerWindow({
       clock: this.clock,
-      timers: (page) =>
-        cluster === undefined ? store.timers(page) : cluster.reads.timersOf(this.ownership.list(), page),
+      timers: (page) => cluster?.reads.timersOf(this.ownership.list(), page) ?? store.timers(page),
       onDue: (due) => this.#onTimersDue(due),
       onError: (error) => this.fail(error),
       ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
       ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
     })
     this.#timers.start()
+  }
+
+  /** Timers of these shards are fired too, from now on. */
+  async includeTimers(shards: readonly number[]): Promise<void> {
+    const { cluster } = this.options
+    if (cluster !== undefined) await this.#timers?.include((page) => cluster.reads.timersOf(shards, page))
   }
 
   /** Rises when everything in memory is dropped. */
@@ -384,13 +388,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   }
 
   guarded<A extends unknown[]>(call: (...args: A) => void): (...args: A) => void {
-    return (...args) => {
-      try {
-        call(...args)
-      } catch (error) {
-        this.fail(error)
-      }
-    }
+    return guardedBy((error) => this.fail(error), call)
   }
 
   onTurn(reports: readonly TurnReport<LiveExecution>[]): void {
@@ -492,8 +490,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.transitions.activate(execution, history)
   }
 
-  async #onTimersDue(due: readonly DueTimer[]): Promise<void> {
+  #onTimersDue(due: readonly DueTimer[]): Promise<void> {
     const generation = this.#generation
-    await fireTimers(this, due, () => generation === this.#generation)
+    return fireTimers(this, due, () => generation === this.#generation)
   }
 }

@@ -11,6 +11,7 @@ import { emptyState } from '../core/execution/state.ts'
 import type { Event, SequencedEvent } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { keyText, type RunId, shardOf, type WorkflowKey } from '../protocol/ids.ts'
+import type { ExecutionRow, JournalEntry } from '../store/contract/rows.ts'
 import type { Store } from '../store/contract/store.ts'
 import type { Ownership } from './cluster/ownership.ts'
 import { LiveExecution } from './live-execution.ts'
@@ -21,6 +22,13 @@ export interface LoadedExecution {
   readonly execution: LiveExecution
   /** What replay needs: the journal without what was withdrawn. */
   readonly history: readonly SequencedEvent[]
+}
+
+/** A run as the store has it: its summary, and the first entries of its journal, at most `limit`. */
+interface StoredRun {
+  readonly row: ExecutionRow
+  readonly entries: readonly JournalEntry[]
+  readonly limit: number
 }
 
 export interface LiveTableOptions {
@@ -41,6 +49,8 @@ export class LiveTable {
   readonly #loading = new Map<RunId, Promise<LiveExecution | undefined>>()
   /** One map per lookup of newest runs that is on its way: runs that left memory meanwhile, by key. */
   readonly #leaving = new Set<Map<string, RunId>>()
+  /** One set per reading of many runs that is on its way: runs that left memory meanwhile. */
+  readonly #departures = new Set<Set<RunId>>()
   /** Runs whose deletion is on its way to the store: they are read no more. */
   readonly #deleting = new Set<RunId>()
   #generation = 0
@@ -117,6 +127,7 @@ export class LiveTable {
     if (this.#byRun.get(runId) !== execution) return
     this.#byRun.delete(runId)
     this.#idle.delete(runId)
+    for (const departed of this.#departures) departed.add(runId)
     const text = execution.keyText
     if (this.#byKey.get(text) !== execution) return
     this.#byKey.delete(text)
@@ -171,14 +182,45 @@ export class LiveTable {
     return all
   }
 
+  /** Loads many runs at once. `read` gives the first entries of their journals, at most `limit` of each. */
+  async loadAll(
+    rows: readonly ExecutionRow[],
+    read: (runIds: readonly RunId[]) => Promise<readonly (readonly JournalEntry[])[]>,
+    limit: number,
+  ): Promise<void> {
+    const absent = rows.filter(({ runId }) => !this.#byRun.has(runId))
+    const departed = new Set<RunId>()
+    this.#departures.add(departed)
+    const { ownership } = this.#options
+    const { losses } = ownership
+    try {
+      const journals = await read(absent.map(({ runId }) => runId))
+      await Promise.all(
+        absent.map((row, i) => {
+          const { runId } = row
+          // One that came and left meanwhile is not as it was read.
+          if (departed.has(runId) || losses !== ownership.losses) return this.load(runId)
+          return this.#load(runId, { row, entries: journals[i] ?? [], limit })
+        }),
+      )
+    } finally {
+      this.#departures.delete(departed)
+    }
+  }
+
   /** From memory or from the store; undefined if there is no such run. */
   async load(runId: RunId): Promise<LiveExecution | undefined> {
+    return this.#load(runId, undefined)
+  }
+
+  /** @param read what was read of it already, while its shard was owned */
+  async #load(runId: RunId, read: StoredRun | undefined): Promise<LiveExecution | undefined> {
     const live = this.#byRun.get(runId)
     if (live !== undefined) return live
     if (this.#isClosed || this.#deleting.has(runId)) return undefined
     const loading = this.#loading.get(runId)
     if (loading !== undefined) return loading
-    const promise = this.#read(runId, this.#generation).finally(() => {
+    const promise = this.#read(runId, this.#generation, read).finally(() => {
       if (this.#loading.get(runId) === promise) this.#loading.delete(runId)
     })
     this.#loading.set(runId, promise)
@@ -223,15 +265,15 @@ export class LiveTable {
     }
   }
 
-  async #read(runId: RunId, generation: number): Promise<LiveExecution | undefined> {
+  async #read(runId: RunId, generation: number, read?: StoredRun): Promise<LiveExecution | undefined> {
     const { store, ownership } = this.#options
     const { losses } = ownership
-    const [row] = await store.executions([runId])
+    const [row] = read === undefined ? await store.executions([runId]) : [read.row]
     if (row === undefined || !ownership.owns(row.shard)) return undefined
     const state = emptyState(runId)
     const events: SequencedEvent[] = []
-    for (;;) {
-      const entries = await store.journal(runId, state.seq, JOURNAL_PAGE_ENTRIES)
+    for (let first = read; ; first = undefined) {
+      const entries = first?.entries ?? (await store.journal(runId, state.seq, JOURNAL_PAGE_ENTRIES))
       for (const entry of entries) {
         for (const event of JSON.parse(entry.events) as Event[]) {
           evolve(state, event)
@@ -240,7 +282,7 @@ export class LiveTable {
         if (state.seq !== entry.seq + entry.count - 1)
           throw new Error(`invariant: the journal of run ${runId} has a gap at event ${entry.seq}`)
       }
-      if (entries.length < JOURNAL_PAGE_ENTRIES) break
+      if (entries.length < (first?.limit ?? JOURNAL_PAGE_ENTRIES)) break
     }
     // The engine started over meanwhile: whoever asked is answered by what it loads now.
     if (generation !== this.#generation) return this.load(runId)

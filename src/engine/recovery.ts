@@ -8,6 +8,8 @@ import type { LiveTable } from './live-table.ts'
 const RECOVERY_PAGE = 500
 /** Recovery and timers wait while this many executions are in memory and busy. */
 const LIVE_LIMIT = 20_000
+/** Of a journal, read together with those of others; longer ones are read on by themselves. */
+const FIRST_ENTRIES = 50
 const ROOM_WAITS = 50
 const ROOM_WAIT_MS = 20
 
@@ -34,7 +36,13 @@ export async function recover(
         ? await store.recoverable(after, RECOVERY_PAGE)
         : await cluster.reads.recoverableOf(shards, after, RECOVERY_PAGE)
     if (!isWanted()) return
-    await Promise.all(rows.map((row) => engine.table.load(row.runId)))
+    if (cluster === undefined) await Promise.all(rows.map((row) => engine.table.load(row.runId)))
+    else {
+      // On another machine: what one question answers is not asked for each.
+      const read = (runIds: readonly RunId[]) => cluster.reads.firstEntries(runIds, FIRST_ENTRIES)
+      await engine.table.loadAll(rows, read, FIRST_ENTRIES)
+    }
+    if (!isWanted()) return
     after = rows.at(-1)?.runId
     if (rows.length < RECOVERY_PAGE) return
     await roomInMemory(engine, isWanted)

@@ -32,6 +32,9 @@ export interface TimerWindowOptions {
   readonly pageRows?: number
 }
 
+/** Due times may lie before 1970. */
+const BEFORE_ALL: TimerPage['after'] = { dueAt: Number.MIN_SAFE_INTEGER, runId: '', timer: 0 }
+
 /** Timers fired at a time: their executions may have to be read, and run. */
 const FIRE_LIMIT = 500
 
@@ -43,8 +46,7 @@ export class TimerWindow {
   #horizonMs = 0
   #isComplete = true
   #isPaging = false
-  /** Due times may lie before 1970. */
-  #after: TimerPage['after'] = { dueAt: Number.MIN_SAFE_INTEGER, runId: '', timer: 0 }
+  #after: TimerPage['after'] = BEFORE_ALL
   readonly #heap: DueTimer[] = []
   /** Due time of each timer in the heap, by run and timer; an entry of the heap that disagrees is stale. */
   readonly #known = new Map<string, number>()
@@ -70,6 +72,24 @@ export class TimerWindow {
   stop(): void {
     this.#isStopped = true
     this.#wake?.cancel()
+  }
+
+  /**
+   * Further timers belong to it from now on, as `timers` gives them: those due up to the horizon are read at once. Later ones
+   * come with all others.
+   */
+  async include(timers: TimerWindowOptions['timers']): Promise<void> {
+    const upToMs = this.#horizonMs
+    let after = BEFORE_ALL
+    for (;;) {
+      const rows = await timers({ after, upToMs, limit: this.#pageRows })
+      if (this.#isStopped) return
+      for (const { runId, timer, dueAt, shard } of rows) this.#add({ runId, timer, dueAt, shard })
+      this.#schedule()
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < this.#pageRows) return
+      after = { dueAt: last.dueAt, runId: last.runId, timer: last.timer }
+    }
   }
 
   /** A batch that armed this timer has been committed. */

@@ -3,7 +3,7 @@
  * messages.
  *
  * 1. Each request names the session that it is for: a node that has another one by now answers `SHARD_MOVED`, and does nothing.
- * 2. Each request is answered once, with its id, in any order; `look` is not answered.
+ * 2. Each request is answered once, with its id, in any order.
  * 3. Nodes trust each other: what they hand on was looked at by the node that a client has asked.
  */
 import { CLIENT_METHODS, type ClientMethod } from './client-messages.ts'
@@ -40,12 +40,14 @@ export interface NodeCancel {
   readonly cancel: number
 }
 
-/** The session has been given shards. */
-export interface NodeLook {
-  readonly look: string
+/** The session has been given these shards. Answered when it has taken them in. */
+export interface NodeGift {
+  readonly id: number
+  readonly to: string
+  readonly given: readonly { readonly id: number; readonly epoch: number }[]
 }
 
-export type NodeRequest = NodeCall | NodeDelivery | NodeCancel | NodeLook
+export type NodeRequest = NodeCall | NodeDelivery | NodeGift | NodeCancel
 
 export type NodeReply =
   | { readonly id: number; readonly result: Json | undefined }
@@ -63,7 +65,7 @@ const row = object({
 })
 const delivery = object({ id, to, rows: list(row, 100_000) })
 const cancel = object({ cancel: id })
-const look = object({ look: to })
+const gift = object({ id, to, given: list(object({ id, epoch: integer(0) })) })
 const failed = object({ id, failure })
 const answered = object({ id, result: optional(json) })
 
@@ -71,7 +73,7 @@ const answered = object({ id, result: optional(json) })
 export function nodeRequestsOf(frame: string): readonly NodeRequest[] {
   return messagesOf(frame).map((each) => {
     if (has(each, 'cancel')) return shaped(cancel, each, 'a message of a node')
-    if (has(each, 'look')) return shaped(look, each, 'a message of a node')
+    if (has(each, 'given')) return shaped(gift, each, 'a message of a node')
     if (has(each, 'rows')) return shaped(delivery, each, 'a message of a node')
     return shaped(call, each, 'a message of a node')
   })

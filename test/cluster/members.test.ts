@@ -63,6 +63,7 @@ class World {
         isAlive: (session) => reach(() => cluster.isAlive(session)),
         shardMail: (shards) => reach(() => cluster.shardMail(shards)),
         recoverableOf: (...page) => reach(() => cluster.recoverableOf(...page)),
+        firstEntries: (...page) => reach(() => cluster.firstEntries(...page)),
         timersOf: (...page) => reach(() => cluster.timersOf(...page)),
       },
       fence: (session) => reach(() => this.#fence(session)),

@@ -50,12 +50,14 @@ export interface ClusterNodeOptions {
   readonly detector?: FailureDetectorOptions
   /** There is another view of the cluster. */
   readonly onRoutes?: () => void
-  /** These have been given shards: they should look. */
-  readonly onHandedOver?: (to: readonly SessionView[]) => void
+  /** That session has been given these; resolves when it has taken them in. Without it, it finds out when it looks. */
+  readonly give?: (to: SessionView, shards: readonly OwnedShard[]) => Promise<void>
 }
 
 /** Shards that are given up together. */
 const HAND_OVER_SHARDS = 8
+/** So long it is waited for who takes them in. */
+const TAKEN_IN_MS = 2000
 
 export class ClusterNode {
   readonly parts: ClusterParts
@@ -320,12 +322,47 @@ export class ClusterNode {
     } finally {
       for (const { shard } of moves) this.#busy.delete(shard.id)
     }
-    const to = new Set(moves.map((move) => move.to))
-    this.#options.onHandedOver?.(this.others().filter(({ id }) => to.has(id)))
     const left = new Set(moves.map(({ shard }) => shard.id))
     this.#moves = this.#moves.filter(({ shard }) => !left.has(shard.id))
     this.#owned = this.#owned.filter(({ id }) => !left.has(id))
     this.look()
+    await this.#tellReceivers(moves)
+  }
+
+  /** The next ones are given up when these are taken in: so none of them pauses for long. */
+  async #tellReceivers(moves: readonly Move[]): Promise<void> {
+    const { give, clock, logger } = this.#options
+    if (give === undefined) return
+    const told = this.others().map(async (session) => {
+      const shards = moves
+        .filter(({ to }) => to === session.id)
+        .map(({ shard: { id, epoch } }) => ({ id, epoch: epoch + 1 }))
+      if (shards.length === 0) return
+      try {
+        await give(session, shards)
+      } catch (error) {
+        logger.debug('a node that was given shards did not answer', { node: session.node, error })
+      }
+    })
+    await Promise.race([
+      Promise.all(told),
+      new Promise<void>((resolve) => void clock.after(TAKEN_IN_MS, resolve)),
+    ])
+  }
+
+  /** Another node has given these to this session, which it has committed. Resolves when they are taken in. */
+  async given(shards: readonly OwnedShard[]): Promise<void> {
+    const engine = this.#engine
+    const session = this.#member.session
+    if (engine === undefined || session === undefined) throw moved('the session that was given shards')
+    const ids = new Set(shards.map(({ id }) => id))
+    const known = this.#owned.filter(({ id }) => !ids.has(id))
+    this.#owned = [...known, ...shards.map((shard) => ({ ...shard, owner: session.id }))]
+    this.#sync()
+    while (shards.some(({ id }) => !engine.ownership.owns(id))) {
+      if (this.#member.session !== session) throw moved('the session that was given shards')
+      await this.changed(this.#options.lookMs ?? 150)
+    }
   }
 
   #route(): void {

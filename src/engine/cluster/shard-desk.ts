@@ -37,7 +37,7 @@ export interface ShardedEngine {
   readonly generation: number
   isCurrent(generation: number): boolean
   beginAt(clockFloorMs: number): void
-  startTimers(): void
+  includeTimers(shards: readonly number[]): Promise<void>
   tellWaiters(): void
   fail(cause: unknown): void
 }
@@ -69,9 +69,9 @@ export class ShardDesk {
     engine.beginAt(mail.clockFloorMs)
     engine.tasks.shards.adopt(lanes, settings, this.#isQueueOf(new Set(ids)))
     engine.mailbox.adopt(ids, mail)
-    engine.startTimers()
     engine.schedules.adopt()
-    recover(engine, () => engine.isCurrent(generation), ids).catch((error) => {
+    const work = [recover(engine, () => engine.isCurrent(generation), ids), engine.includeTimers(ids)]
+    Promise.all(work).catch((error) => {
       if (engine.isCurrent(generation)) engine.fail(error)
     })
   }

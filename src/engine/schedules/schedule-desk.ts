@@ -108,8 +108,9 @@ export class ScheduleDesk {
 
   /** Schedules of other shards belong to this node from now on. */
   adopt(): void {
-    this.stop()
-    this.open().catch(this.#failedIn(this.#generation))
+    const failed = this.#failedIn(this.#generation)
+    this.#timers?.include(dueScheduleTimers(this.#options.store)).catch(failed)
+    this.open().catch(failed)
   }
 
   /** Nothing is due any more. */

@@ -128,7 +128,7 @@ export class TaskDesk {
       mover: this.#mover,
       ownership: options.ownership,
       restore: (lanes) => this.#restore(lanes),
-      startTimers: () => this.#startTimers(),
+      includeTimers: () => void this.#timers?.include(dueTimers(store)).catch(onError),
     })
     this.lookup = new TaskLookup({
       store,
@@ -176,7 +176,6 @@ export class TaskDesk {
 
   #startTimers(): void {
     const { store, clock, onError, timerLookaheadMs } = this.#options
-    this.#timers?.stop()
     this.#timers = new TimerWindow({
       clock,
       timers: dueTimers(store),

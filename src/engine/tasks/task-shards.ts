@@ -18,7 +18,8 @@ export interface TaskShardsParts {
   readonly mover: TaskMover
   readonly ownership: Ownership
   readonly restore: (lanes: readonly LaneCount[]) => void
-  readonly startTimers: () => void
+  /** What is due by now is looked at again: it may be of these queues. */
+  readonly includeTimers: () => void
 }
 
 type IsQueue = (queue: QueueAddress) => boolean
@@ -42,7 +43,7 @@ export class TaskShards {
     }
     this.#parts.settings.adopt(settings.filter((row) => !isKnown(row)))
     this.#parts.restore(lanes.filter(isNew))
-    this.#parts.startTimers()
+    this.#parts.includeTimers()
     queues.ask()
   }
 

@@ -68,9 +68,7 @@ export class ClusterAssembly {
       clock,
       logger,
       handOverMs: settings.handOverMs,
-      onHandedOver: (to) => {
-        for (const session of to) this.#links.look(session)
-      },
+      give: (to, shards) => this.#links.give(to, shards),
       onRoutes: () => this.#changed(),
     })
   }
@@ -121,7 +119,10 @@ export class ClusterAssembly {
         return this.#owner.call(method, args, signal)
       },
       deliver: async (rows) => engineOf().mailbox.receive(rows),
-      look: () => this.node.look(),
+      take: async (shards) => {
+        engineOf()
+        await this.node.given(shards)
+      },
     }
   }
 

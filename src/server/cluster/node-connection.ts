@@ -1,5 +1,6 @@
 /** Another node that has connected: its requests, for what this node owns. */
 import type { WebSocket } from 'ws'
+import type { OwnedShard } from '../../engine/cluster/ownership.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
@@ -20,7 +21,7 @@ export interface NodeDoor {
   readonly incarnation: string
   call(method: ClientMethod, args: readonly unknown[], signal: AbortSignal): Promise<unknown>
   deliver(rows: readonly NodeMessage[]): Promise<void>
-  look(): void
+  take(shards: readonly OwnedShard[]): Promise<void>
 }
 
 export interface NodeConnectionOptions {
@@ -67,13 +68,11 @@ export class NodeConnection {
   }
 
   #take(request: NodeRequest): void {
-    const { door } = this.#options
     if ('cancel' in request) this.#open.get(request.cancel)?.abort()
-    else if ('look' in request) door.look()
     else void this.#answer(request)
   }
 
-  async #answer(request: Exclude<NodeRequest, { cancel: number } | { look: string }>): Promise<void> {
+  async #answer(request: Exclude<NodeRequest, { cancel: number }>): Promise<void> {
     const { door } = this.#options
     const { id, to } = request
     const controller = new AbortController()
@@ -84,7 +83,9 @@ export class NodeConnection {
       const result =
         'rows' in request
           ? await door.deliver(request.rows)
-          : await door.call(request.method, request.args, controller.signal)
+          : 'given' in request
+            ? await door.take(request.given)
+            : await door.call(request.method, request.args, controller.signal)
       // The one cast: what the port answers is made of payloads, texts and numbers.
       this.#out.send({ id, result: result as Json | undefined })
     } catch (error) {

@@ -5,6 +5,7 @@
  */
 import { WebSocket } from 'ws'
 import type { SessionView } from '../../core/cluster/cluster-view.ts'
+import type { OwnedShard } from '../../engine/cluster/ownership.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
@@ -15,6 +16,7 @@ import {
   NODE_PROTOCOL,
   type NodeCall,
   type NodeDelivery,
+  type NodeGift,
   type NodeMessage,
   type NodeReply,
   type NodeRequest,
@@ -37,7 +39,7 @@ interface OpenRequest {
   readonly reject: (error: Error) => void
 }
 
-type Unnumbered = Omit<NodeCall, 'id'> | Omit<NodeDelivery, 'id'>
+type Unnumbered = Omit<NodeCall, 'id'> | Omit<NodeDelivery, 'id'> | Omit<NodeGift, 'id'>
 
 class NodeLink {
   readonly #socket: WebSocket
@@ -167,9 +169,9 @@ export class NodeLinks {
     await this.#ask(to, { to: to.incarnation, rows })
   }
 
-  /** Tells it that it has been given shards. */
-  look(to: SessionView): void {
-    this.#linkTo(to)?.send({ look: to.incarnation })
+  /** Tells it that it has been given shards; resolves when it has taken them in. */
+  async give(to: SessionView, given: readonly OwnedShard[]): Promise<void> {
+    await this.#ask(to, { to: to.incarnation, given })
   }
 
   /** Of nodes that are not there any more the connections are ended. */

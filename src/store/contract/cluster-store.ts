@@ -8,7 +8,15 @@
 import type { ClusterView, LeaderView } from '../../core/cluster/cluster-view.ts'
 import type { Taking } from '../../core/cluster/shard-assignment.ts'
 import type { RunId } from '../../protocol/ids.ts'
-import type { ExecutionRow, InboxRow, NodeIdentity, OutboxRow, Session, TimerRow } from './rows.ts'
+import type {
+  ExecutionRow,
+  InboxRow,
+  JournalEntry,
+  NodeIdentity,
+  OutboxRow,
+  Session,
+  TimerRow,
+} from './rows.ts'
 import type { TimerPage } from './store.ts'
 
 export interface ClusterNode extends NodeIdentity {
@@ -49,6 +57,8 @@ export interface ShardReads {
     limit: number,
   ): Promise<readonly ExecutionRow[]>
   timersOf(shards: readonly number[], page: TimerPage): Promise<readonly TimerRow[]>
+  /** The first entries of each of these runs, at most `limit`, in the order asked: many short journals at once. */
+  firstEntries(runIds: readonly RunId[], limit: number): Promise<readonly (readonly JournalEntry[])[]>
 }
 
 export interface ClusterStore extends ShardReads {

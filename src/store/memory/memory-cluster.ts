@@ -10,7 +10,7 @@ import {
   SESSION_SLOTS,
   type ShardMail,
 } from '../contract/cluster-store.ts'
-import type { ExecutionRow, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
+import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type { TimerPage } from '../contract/store.ts'
 import { copyRow, type MemorySession, MemoryState } from './memory-state.ts'
 
@@ -126,6 +126,13 @@ export class MemoryCluster implements ClusterStore {
       return rows.length < page.limit
     })
     return rows
+  }
+
+  async firstEntries(runIds: readonly RunId[], limit: number): Promise<readonly (readonly JournalEntry[])[]> {
+    return runIds.map((runId) => {
+      const entries = this.#state.runs.get(runId)?.entries ?? []
+      return entries.slice(0, limit).map((entry) => ({ ...entry }))
+    })
   }
 
   #living({ id, incarnation }: Session): MemorySession | undefined {

@@ -10,7 +10,7 @@ import {
   SESSION_SLOTS,
   type ShardMail,
 } from '../contract/cluster-store.ts'
-import type { ExecutionRow, InboxRow, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
+import type { ExecutionRow, InboxRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type { TimerPage } from '../contract/store.ts'
 import { BEAT, DATABASE_MS, heartbeatOf } from './database-time.ts'
 import { codeOf, warned } from './postgres-error.ts'
@@ -141,6 +141,10 @@ export class PostgresCluster implements ClusterStore {
     await this.#link.persist(() => this.#ask(PRUNE_COMMITS, [session.id]))
     await this.#link.persist(() => this.#ask(PRUNE_SESSIONS, [session.id]))
     return { session, clockFloorMs: Number(row.value), slot: Number(row.slot) }
+  }
+
+  firstEntries(runIds: readonly RunId[], limit: number): Promise<readonly (readonly JournalEntry[])[]> {
+    return this.#reads.firstEntries(runIds, limit)
   }
 
   async #insert(values: readonly unknown[]): Promise<Row> {

@@ -63,6 +63,24 @@ export class PostgresReads {
     return rows.map((row) => entryOf(runId, row))
   }
 
+  async firstEntries(runIds: readonly RunId[], limit: number): Promise<JournalEntry[][]> {
+    if (runIds.length === 0) return []
+    const text = `
+      select n, first.* from unnest($1::int[], $2::text[]) with ordinality as asked (day, run_id, n)
+      cross join lateral (
+        select seq, epoch, count, events from perdure.journal as entry
+        where entry.day = asked.day and entry.run_id = asked.run_id order by seq limit $3) as first
+      order by n, seq`
+    const values = [runIds.map(runDay), runIds, bounded(limit)]
+    const found = runIds.map((): JournalEntry[] => [])
+    for (const row of await this.#ask({ name: 'perdure-first-entries', text, values })) {
+      const index = Number(row.n) - 1
+      const runId = runIds[index]
+      if (runId !== undefined) found[index]?.push(entryOf(runId, row))
+    }
+    return found
+  }
+
   async lastEntry(runId: RunId): Promise<JournalEntry | undefined> {
     const text = `
       select seq, epoch, count, events from perdure.journal where day = $1 and run_id = $2
