@@ -359,8 +359,11 @@ export class ClusterNode {
     const known = this.#owned.filter(({ id }) => !ids.has(id))
     this.#owned = [...known, ...shards.map((shard) => ({ ...shard, owner: session.id }))]
     this.#sync()
-    while (shards.some(({ id }) => !engine.ownership.owns(id))) {
-      if (this.#member.session !== session) throw moved('the session that was given shards')
+    // What is here has been taken in; so has what was given up again by now.
+    const isIn = ({ id, epoch }: OwnedShard): boolean =>
+      engine.ownership.owns(id) || (this.#given.get(id) ?? -1) >= epoch
+    while (!shards.every(isIn)) {
+      if (this.#isStopped || this.#member.session !== session) throw moved('the session that was given shards')
       await this.changed(this.#options.lookMs ?? 150)
     }
   }
