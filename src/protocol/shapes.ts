@@ -3,6 +3,7 @@
  * `PROTOCOL_INVALID`, which names the place. Of objects it copies the fields that it knows; others are left out, so that a
  * newer side may say more.
  */
+import { LONGEST_MS } from './duration.ts'
 import { PerdureError } from './errors.ts'
 import type { Failure } from './failure.ts'
 import type { Json } from './json.ts'
@@ -81,6 +82,12 @@ export function number(least = 0, most = Number.MAX_VALUE): Shape<number> {
     return value
   }
 }
+
+/** A duration, ms: whole, and no longer than those that callers may write. Due times that follow from it can be stored. */
+export const duration: Shape<number> = integer(0, LONGEST_MS)
+
+/** A time of a `Date` from 1970 on, ms. */
+export const time: Shape<number> = integer(0, 8.64e15)
 
 export const flag: Shape<boolean> = (value) => {
   if (typeof value !== 'boolean') throw new Mismatch('not true or false')
