@@ -5,7 +5,8 @@
  *
  * Other than Envoy: an ejection ends at its time, not at the next sweep; the only worker of a fleet is never ejected.
  *
- * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more.
+ * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more. When
+ *    workers leave, others are let back for it.
  * 2. An ejection lasts min(baseEjectionMs * times, maxEjectionMs). `times` counts ejections; each `intervalMs` since the last
  *    return takes one from it.
  * 3. Success rates are those of one interval, of workers with `requestsMin` completions in it, if there are `workersMin` of
@@ -95,9 +96,16 @@ export class OutlierEjection<Member extends HealthMember> {
     this.members.add(member)
   }
 
-  remove(member: Member): void {
+  /** Of a smaller fleet fewer may be ejected: those that would return first are let back. */
+  remove(member: Member, nowMs: number): void {
     this.members.delete(member)
-    if (this.ejected.delete(member)) this.findFirstReturn()
+    this.ejected.delete(member)
+    const excess = this.ejected.size - Math.max(0, this.ejectedMax(this.members.size))
+    if (excess > 0) {
+      const first = [...this.ejected].sort((a, b) => returnMs(a) - returnMs(b)).slice(0, excess)
+      for (const each of first) this.release(each, nowMs)
+    }
+    this.findFirstReturn()
   }
 
   /** Counts a completion. */
@@ -116,12 +124,15 @@ export class OutlierEjection<Member extends HealthMember> {
     else if (nowMs >= this.sweepAtMs) this.sweep(nowMs)
   }
 
+  private ejectedMax(workers: number): number {
+    return Math.min(workers - 1, Math.max(1, Math.floor(this.options.maxEjectedShare * workers)))
+  }
+
   private eject(member: Member, nowMs: number): void {
-    const { baseEjectionMs, intervalMs, maxEjectionMs, maxEjectedShare } = this.options
+    const { baseEjectionMs, intervalMs, maxEjectionMs } = this.options
     const { health } = member
-    const workers = this.members.size
-    const ejectedMax = Math.min(workers - 1, Math.max(1, Math.floor(maxEjectedShare * workers)))
-    if (health.ejectedUntilMs !== undefined || this.ejected.size >= ejectedMax) return
+    if (health.ejectedUntilMs !== undefined) return
+    if (this.ejected.size >= this.ejectedMax(this.members.size)) return
     const forgiven = Math.floor((nowMs - health.returnedAtMs) / intervalMs)
     health.times = Math.max(0, health.times - forgiven) + 1
     health.ejectedUntilMs = nowMs + Math.min(baseEjectionMs * health.times, maxEjectionMs)
@@ -132,23 +143,26 @@ export class OutlierEjection<Member extends HealthMember> {
 
   private letBack(nowMs: number): void {
     for (const member of this.ejected) {
-      const { health } = member
-      if (health.ejectedUntilMs === undefined || health.ejectedUntilMs > nowMs) continue
-      this.ejected.delete(member)
-      health.returnedAtMs = health.ejectedUntilMs
-      health.ejectedUntilMs = undefined
-      health.failuresInRow = 0
-      health.failed = 0
-      health.succeeded = 0
-      this.changed(member)
+      const untilMs = returnMs(member)
+      if (untilMs <= nowMs) this.release(member, untilMs)
     }
     this.findFirstReturn()
   }
 
+  private release(member: Member, returnedAtMs: number): void {
+    const { health } = member
+    this.ejected.delete(member)
+    health.returnedAtMs = returnedAtMs
+    health.ejectedUntilMs = undefined
+    health.failuresInRow = 0
+    health.failed = 0
+    health.succeeded = 0
+    this.changed(member)
+  }
+
   private findFirstReturn(): void {
     this.firstReturnMs = Number.POSITIVE_INFINITY
-    for (const { health } of this.ejected)
-      this.firstReturnMs = Math.min(this.firstReturnMs, health.ejectedUntilMs ?? Number.POSITIVE_INFINITY)
+    for (const member of this.ejected) this.firstReturnMs = Math.min(this.firstReturnMs, returnMs(member))
   }
 
   private sweep(nowMs: number): void {
@@ -176,3 +190,5 @@ export class OutlierEjection<Member extends HealthMember> {
     for (const [member, rate] of rates) if (rate < threshold) this.eject(member, nowMs)
   }
 }
+
+const returnMs = ({ health }: HealthMember): number => health.ejectedUntilMs ?? Number.POSITIVE_INFINITY

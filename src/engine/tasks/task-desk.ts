@@ -52,6 +52,8 @@ export class TaskDesk {
   readonly shards: TaskShards
   readonly #options: TaskDeskOptions
   readonly #numbers = new TaskNumbers()
+  /** Queues that code names. */
+  readonly #named: ReadonlySet<string>
   /** See invariant 4. */
   readonly #memory: TaskMemory
   readonly #mover: TaskMover
@@ -65,6 +67,7 @@ export class TaskDesk {
 
   constructor(options: TaskDeskOptions) {
     this.#options = options
+    this.#named = new Set(options.designs.names)
     const { clock, random, logger, committer, store, onError, isDraining } = options
     this.#memory = new TaskMemory(clock, (task) => task.isCommitted && !this.attempts.has(task))
     this.crew = new TaskCrew(clock)
@@ -87,11 +90,13 @@ export class TaskDesk {
       make: (key, nowMs) => this.#make(key, nowMs),
       onError,
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
-      onTaken: (live, task) => this.#start(live, task),
+      onTaken: (live, task, nowMs) => this.#start(live, task, nowMs),
       isTaken: (seq) => {
         const task = this.#memory.get(seq)
         return task !== undefined && this.attempts.has(task)
       },
+      isNamed: (key) => this.#named.has(key.queue) || this.settings.isSet(key),
+      inUse: () => this.#memory.queues(),
     })
     this.settings = new QueueSettingsDesk({
       store,
@@ -385,12 +390,14 @@ export class TaskDesk {
     return { queue, fleet: design.makeFleet(), pause }
   }
 
-  #wait({ backlog }: TaskQueue<LiveTask>, task: LiveTask): void {
+  #wait(queue: TaskQueue<LiveTask>, task: LiveTask): void {
     if (this.#held !== undefined) {
       this.#held.push(task)
       return
     }
+    const { backlog } = queue
     backlog.add(task)
+    if (queue.waiting === 1) this.queues.waits(task.head)
     this.#open().marks.set(backlog, backlog.mark)
     this.queues.ask()
   }
@@ -461,8 +468,8 @@ export class TaskDesk {
   }
 
   /** The queue has given it. */
-  #start(live: LiveQueue, task: LiveTask): void {
-    this.attempts.take(live, task)
+  #start(live: LiveQueue, task: LiveTask, nowMs: number): void {
+    this.attempts.take(live, task, nowMs)
     this.#memory.put(task)
     const { backlog } = live.queue
     this.#open().marks.set(backlog, backlog.mark)

@@ -4,6 +4,7 @@
  * What is changed while the store is read stays here until the reads that had begun by then are over: whoever reads gets
  * what is here instead. Reads that begin later see the change in the store. So it leaves also if somebody always reads.
  */
+import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { HeldKey, TaskKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import { type LiveTask, taskIdText } from './live-task.ts'
@@ -54,6 +55,13 @@ export class TaskMemory {
     const known = this.#byKey.get(text)
     if (known === undefined) this.#byKey.set(text, new Set([task.seq]))
     else known.add(task.seq)
+  }
+
+  /** Queues that the tasks here refer to. */
+  queues(): Set<TaskQueue<LiveTask>> {
+    const queues = new Set<TaskQueue<LiveTask>>()
+    for (const { queue } of this.#bySeq.values()) if (queue !== undefined) queues.add(queue)
+    return queues
   }
 
   withKey({ namespace, dedupe }: HeldKey): readonly TaskSeq[] {

@@ -20,8 +20,32 @@ export class QueueCrew<Task> {
   readonly #members = new Set<CrewMember<Task>>()
   readonly #classes = new Map<string, KnownClass>()
 
+  /** The change of the crew up to which the fleet was told of its members; infinite: of all, as they come. */
+  #toldUpTo = 0
+
   constructor(fleet: WorkerFleet) {
     this.fleet = fleet
+  }
+
+  /** From now on the fleet is told of changes as they come: nothing was missed up to this one. */
+  wake(change: number, nowMs: number): void {
+    const told = this.#toldUpTo
+    this.#toldUpTo = change
+    if (told === change) return
+    for (const member of this.#members) {
+      if (member.placesChange > told) this.tellPlaces(member, nowMs)
+      if (member.loadChange > told && member.load !== undefined)
+        this.fleet.reported(member.id, member.load, nowMs)
+    }
+  }
+
+  /** It was told of all changes up to this one, and is told of none from now on. */
+  rests(change: number): void {
+    this.#toldUpTo = change
+  }
+
+  tellPlaces(member: CrewMember<Task>, nowMs: number): void {
+    this.fleet.update(member.id, { capacity: member.isFull ? 0 : member.credits }, nowMs)
   }
 
   join(member: CrewMember<Task>, nowMs: number): void {
@@ -39,7 +63,6 @@ export class QueueCrew<Task> {
     )
     this.#bySlot[slot] = member
     this.#members.add(member)
-    member.fleets.push(this.fleet)
     this.#classes.clear()
   }
 
