@@ -31,7 +31,8 @@ export interface QueueSettings extends QueueLimits {
   readonly policy?: PolicyName | PolicySetting | (() => SchedulingPolicy)
   /**
    * Parts that are ordered by themselves, 1 to 64. Default 1. All tasks of a key are in one part; of the limits that are
-   * not per key each part has its share. The order holds within a part.
+   * not per key each part has its share. The order holds within a part. Change it when the queue is empty: tasks that wait
+   * stay in their part.
    */
   readonly partitions?: number
   /** Tasks wait, none starts. Default false. */
