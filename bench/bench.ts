@@ -1,12 +1,15 @@
 /** `npm run bench`: measures the engine beside a bare loop that writes the same rows. See `--help`. */
-import { existsSync, statfsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { type CommandLine, helpText, parseCommandLine, UsageError } from './command-line.ts'
+import { isInMemory } from './file-system.ts'
 import type { StoreName } from './lanes.ts'
+import { runPeers } from './peers/peers.ts'
 import { tableOf } from './report.ts'
 import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
 import { backlog } from './workloads/backlog.ts'
 import { balance } from './workloads/balance.ts'
+import { failover } from './workloads/failover.ts'
 import { fanout } from './workloads/fanout.ts'
 import { history } from './workloads/history.ts'
 import { picks } from './workloads/picks.ts'
@@ -31,24 +34,24 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance, slices] as const
+const TABLES = [picks, balance, slices, failover] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600
-/** `statfs` of a file system in memory: tmpfs, ramfs. */
-const MEMORY_FILE_SYSTEMS = [0x01021994, 0x858458f6]
 
 /** Exit code after a signal. */
 const INTERRUPTED = 130
 
 async function main(): Promise<number> {
+  const [first, ...others] = process.argv.slice(2)
+  if (first === 'peers') return (await runPeers(others, () => isInterrupted)) ?? INTERRUPTED
   const given = parseCommandLine(process.argv.slice(2))
   if (given.isHelp) {
     process.stdout.write(helpText([...WORKLOADS, ...TABLES]))
     return 0
   }
   if (!existsSync(given.directory)) throw new UsageError(`${given.directory} does not exist`)
-  if (given.store !== 'memory' && MEMORY_FILE_SYSTEMS.includes(statfsSync(given.directory).type))
+  if (given.store !== 'memory' && isInMemory(given.directory))
     process.stderr.write(`${given.directory} is in memory: fsync costs nothing there, see --directory\n`)
   const options: Omit<BenchOptions, 'store'> = {
     inFlight: given.inFlight,
@@ -88,6 +91,7 @@ async function printTables(given: CommandLine, options: Omit<BenchOptions, 'stor
   if (isAll || given.workload === picks.name) await printTable(picks, options, given.isJson)
   if (isAll || given.workload === balance.name) await printTable(balance, options, given.isJson)
   if (isAll || given.workload === slices.name) await printTable(slices, options, given.isJson)
+  if (isAll || given.workload === failover.name) await printTable(failover, options, given.isJson)
   return 0
 }
 

@@ -38,6 +38,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     throw new UsageError(`--store is '${store}', not sqlite, postgres or memory`)
   const [workload, ...more] = positionals
   if (more.length > 0) throw new UsageError(`one workload at a time, or 'all': ${more.join(' ')} is too much`)
+  if (workload === 'peers') throw new UsageError("'peers' comes first, and has options of its own")
   if (workload === undefined && !help) throw new UsageError('name a workload')
   return {
     workload: workload ?? '',
@@ -83,6 +84,8 @@ a process of its own; each figure is the median of its rounds. The first tenth o
 
 Workloads:
 ${list.join('\n')}
+  peers      Perdure beside DBOS, Restate, pg-boss, graphile-worker and BullMQ; not one of 'all', and has options of its own:
+             npm run bench -- peers --help
   all        all of them; ends with exit code 1 only if one could not be run, not for a target that was missed
 
 Options:

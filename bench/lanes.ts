@@ -21,6 +21,9 @@ export interface LanesOrder {
   readonly extent: Extent
 }
 
+/** Not those of a new server: a checkpoint every few seconds would be most of what is measured. */
+export const POSTGRES_SETTINGS = { shared_buffers: '512MB', max_wal_size: '8GB' } as const
+
 const WORKFLOWS = {
   steps: { workflow: threeSteps, steps: 3, phases: [0, 1, 1, 1] },
   // All results in one commit, and the end in one of its own, as the engine has it: the join is a turn of the code.
@@ -60,8 +63,7 @@ async function emptyStore(order: Omit<EngineLanesOrder, 'workflow'>): Promise<La
   }
   const fsyncs = (): number => Number.NaN
   if (database !== undefined) return { url: database, fsyncs, [Symbol.asyncDispose]: done }
-  // So many settings are not those of a new server: a checkpoint every few seconds would be most of what is measured.
-  const server = await PostgresServer.start({ settings: { shared_buffers: '512MB', max_wal_size: '8GB' } })
+  const server = await PostgresServer.start({ settings: POSTGRES_SETTINGS })
   return {
     url: server.url(),
     fsyncs,

@@ -2,6 +2,7 @@
 import { backlogIsReady, fillBacklog, measureBacklogRates, restOnBacklog } from './backlog-run.ts'
 import { replayHistory, runBareHistory, runEngineHistory } from './history-run.ts'
 import { runBareLanes, runEngineLanes } from './lanes.ts'
+import { measurePeerQueue, measurePeerWorkflows } from './peers/measure-side.ts'
 import { measurePicks } from './pick-cost.ts'
 import { runBareQueue, runEngineQueue } from './queue-run.ts'
 import { finishBare, finishOnEngine, workUntilKilled } from './recovery-run.ts'
@@ -36,6 +37,8 @@ export const tasks = {
   'fill-backlog': fillBacklog,
   'ready-backlog': backlogIsReady,
   'backlog-rates': measureBacklogRates,
+  'peer-workflows': measurePeerWorkflows,
+  'peer-queue': measurePeerQueue,
 } as const
 
 export type Tasks = typeof tasks

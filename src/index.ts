@@ -19,6 +19,7 @@ export type { ExecutionStatus } from './protocol/execution-status.ts'
 export { ApplicationError, NonRetryableError } from './protocol/failure.ts'
 export type { HumanChange, SeatDecision } from './protocol/human-task.ts'
 export type { Limits } from './protocol/limits.ts'
+export type { NodeDescription, NodesPort, ShardDescription } from './protocol/nodes-port.ts'
 export type { HeldUpTasks, QueueExplanation } from './protocol/queue-explanation.ts'
 export type {
   QueueChangeOptions,
@@ -114,4 +115,5 @@ export { createWorker, type Worker } from './sdk/worker/create-worker.ts'
 export type { WorkerSettings } from './sdk/worker/worker-settings.ts'
 export { createEngine, type EmbeddedEngine as Engine, type EngineSettings } from './server/embedded-engine.ts'
 export type { Listener, ListenOptions } from './server/listen/protocol-server.ts'
+export { defineConfig, type PerdureConfig } from './server/perdure-config.ts'
 export type { QueueSettings } from './server/queue-settings.ts'

@@ -9,10 +9,12 @@ import { UsageError } from './usage-error.ts'
 
 /** For the connection and the answer together. */
 const WITHIN_MS = 10_000
+/** Who waits this long is told what for. */
+const NOTE_AFTER_MS = 1500
 
 /** @throws PerdureError `CONNECTION_LOST` if no engine answers in time */
 export async function withEngine<T>(
-  { options }: CommandCall,
+  { options, output }: CommandCall,
   url: string,
   use: (engine: Client) => Promise<T>,
 ): Promise<T> {
@@ -32,6 +34,10 @@ export async function withEngine<T>(
       WITHIN_MS,
     )
   })
+  const note = setTimeout(
+    () => output.note(`No engine has answered at ${url} yet${why}. Waiting up to ${WITHIN_MS / 1000} s.`),
+    NOTE_AFTER_MS,
+  )
   const namespace = options.text('namespace') ?? DEFAULT_NAMESPACE
   const engine = new Client(remote.port, {
     limits: DEFAULT_LIMITS,
@@ -46,6 +52,7 @@ export async function withEngine<T>(
     return await Promise.race([answer, late])
   } finally {
     clearTimeout(timer)
+    clearTimeout(note)
     remote.close()
   }
 }

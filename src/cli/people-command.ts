@@ -8,7 +8,7 @@ import { withEngine } from './engine-connection.ts'
 import { eventDetails } from './event-text.ts'
 import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
-import { isoTime, timeText } from './time-text.ts'
+import { timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The first schema version that has human tasks. */
@@ -225,7 +225,7 @@ async function show({ options, output }: CommandCall, people: PeopleClient, id: 
   }
   for (const [name, text] of detailLines(task)) output.line(printable(`${name.padEnd(10)}${text}`))
   output.line('')
-  for (const { event } of history) output.line(printable(`${isoTime(event.at)}  ${eventDetails(event)}`))
+  for (const { event } of history) output.line(printable(`${timeText(event.at)}  ${eventDetails(event)}`))
 }
 
 function detailLines(task: HumanTaskDetails): [name: string, text: string][] {
@@ -237,7 +237,7 @@ function detailLines(task: HumanTaskDetails): [name: string, text: string][] {
     ['execution', workflowId],
     ['status', `${status}${ended.join('')}`],
     ['priority', String(priority)],
-    ...(dueAt === undefined ? [] : [['due', isoTime(dueAt.getTime())] as [string, string]]),
+    ...(dueAt === undefined ? [] : [['due', timeText(dueAt.getTime())] as [string, string]]),
     ['with', peopleText(task)],
     ...(data === undefined ? [] : [['data', JSON.stringify(data)] as [string, string]]),
     ...(form === undefined ? [] : [['form', JSON.stringify(form)] as [string, string]]),

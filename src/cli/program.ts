@@ -8,11 +8,13 @@ import { commandHelp, programHelp } from './help-text.ts'
 import { historyCommand } from './history-command.ts'
 import { listCommand } from './list-command.ts'
 import { nearestWord } from './nearest-word.ts'
+import { nodesCommand, shardsCommand } from './nodes-command.ts'
 import { Output, OutputClosedError, type OutputOptions } from './output.ts'
 import { peopleCommand } from './people-command.ts'
 import { queuesCommand } from './queues-command.ts'
 import { schedulesCommand } from './schedules-command.ts'
 import { showCommand } from './show-command.ts'
+import { startCommand } from './start/start-command.ts'
 import { tasksCommand } from './tasks-command.ts'
 import { UsageError } from './usage-error.ts'
 import { workersCommand } from './workers-command.ts'
@@ -27,6 +29,7 @@ export const EXIT_ERROR = 1
 export const EXIT_USAGE = 2
 
 export const COMMANDS: readonly Command[] = [
+  startCommand,
   listCommand,
   showCommand,
   historyCommand,
@@ -35,6 +38,8 @@ export const COMMANDS: readonly Command[] = [
   queuesCommand,
   peopleCommand,
   workersCommand,
+  nodesCommand,
+  shardsCommand,
   doctorCommand,
 ]
 

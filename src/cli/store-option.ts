@@ -54,6 +54,8 @@ export function requireRows(reader: StoreReader, rows: LaterRows): void {
 function pathOf(store: string): string {
   if (store === 'memory')
     throw new UsageError('a memory store lives in the process of its engine only', REMEDY)
+  if (store.startsWith('sqlite://'))
+    throw new UsageError(`'${store}' has // before its path`, 'Write sqlite:x.db, or sqlite:/data/x.db.')
   if (store.startsWith('sqlite:') && store.length > 'sqlite:'.length) return store.slice('sqlite:'.length)
   // One letter and a colon is a drive.
   if (store === '' || /^[a-z][a-z0-9+.-]+:/i.test(store))

@@ -110,6 +110,7 @@ describe('times', () => {
     const cases: [ms: number, text: string][] = [
       [0, '0ms'],
       [999, '999ms'],
+      [1000, '1s'],
       [1500, '1.5s'],
       [59_999, '59s'],
       [60_000, '1m'],

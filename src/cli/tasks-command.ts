@@ -3,7 +3,7 @@ import { attemptsOf, type TaskSpec, type TaskState } from '../core/task/task-rec
 import { lowestNumberFrom } from '../engine/tasks/task-numbers.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
-import { ownTaskId } from '../protocol/task-ids.ts'
+import { cursorOfTask, ownTaskId, seqOfCursor } from '../protocol/task-ids.ts'
 import { TASK_PRIORITY } from '../protocol/task-port.ts'
 import { TASK_STATUSES } from '../protocol/task-status.ts'
 import type { StoreReader } from '../store/contract/store-reader.ts'
@@ -83,7 +83,7 @@ async function runTasks(call: CommandCall): Promise<number> {
       listed += shown.length
       last = shown.at(-1) ?? last
       if (shown.length < page.length)
-        output.note(`There are more: go on with --cursor ${last?.seq.toString(36)}`)
+        output.note(`There are more: go on with --cursor ${last === undefined ? '' : cursorOfTask(last.seq)}`)
     }
     if (listed === 0 && !options.flag('json')) output.note('No tasks.')
     return 0
@@ -140,9 +140,8 @@ function selectionOf(options: GivenOptions, nowMs: number): Selection {
 }
 
 function seqOf(cursor: string): TaskSeq {
-  const seq = Number.parseInt(cursor, 36)
-  if (!Number.isSafeInteger(seq) || seq.toString(36) !== cursor)
-    throw new UsageError(`--cursor ${cursor} is not one that a list of tasks has shown`)
+  const seq = seqOfCursor(cursor)
+  if (seq === undefined) throw new UsageError(`--cursor ${cursor} is not one that a list of tasks has shown`)
   return seq
 }
 

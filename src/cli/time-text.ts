@@ -29,7 +29,7 @@ export function isoTime(ms: number): string | null {
 export function durationText(ms: number): string {
   if (ms < 0) return `-${durationText(-ms)}`
   if (ms < SECOND) return `${Math.round(ms)}ms`
-  if (ms < 10 * SECOND) return `${(ms / SECOND).toFixed(1)}s`
+  if (ms < 10 * SECOND && ms % SECOND !== 0) return `${(ms / SECOND).toFixed(1)}s`
   if (ms < MINUTE) return `${Math.floor(ms / SECOND)}s`
   const pair = (large: number, largeName: string, small: number, smallName: string): string => {
     const rest = Math.floor((ms % large) / small)

@@ -19,9 +19,11 @@ import type { ExecutionExplanation } from '../protocol/execution-explanation.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId } from '../protocol/ids.ts'
+import type { NodesPort } from '../protocol/nodes-port.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { WaitOptions } from '../protocol/task-port.ts'
 import type { JournalEntry } from '../store/contract/rows.ts'
+import { AloneNodes } from './alone-nodes.ts'
 import { descriptionOf, summaryOf } from './description.ts'
 import type { Engine } from './engine.ts'
 import { ExecutionAccess, isSame, notFound, pinned } from './execution-access.ts'
@@ -51,8 +53,10 @@ export class ClientCalls implements ClientPort {
   readonly queues: QueueCalls
   readonly people: PeopleCalls
   readonly workers: WorkerCalls
+  readonly nodes: NodesPort
 
-  constructor(engine: Engine, workflows: WorkflowCrew<LiveExecution>) {
+  /** @param nodes in a cluster */
+  constructor(engine: Engine, workflows: WorkflowCrew<LiveExecution>, nodes?: NodesPort) {
     this.#engine = engine
     this.#access = new ExecutionAccess(engine)
     this.#starts = new Starts(engine)
@@ -61,6 +65,7 @@ export class ClientCalls implements ClientPort {
     this.schedules = new ScheduleCalls(engine)
     this.queues = new QueueCalls(engine)
     this.workers = new WorkerCalls(engine, workflows)
+    this.nodes = nodes ?? new AloneNodes(engine)
   }
 
   newRequestId(): string {

@@ -1,11 +1,25 @@
 /** JSON Schema, draft 2020-12. The library interprets schemas: nothing of them runs as code. */
 import { dereference, type Schema, Validator } from '@cfworker/json-schema'
 import type { Json } from '../protocol/json.ts'
+import { SCHEMA_OF_SCHEMAS } from './json-schema-dialect.ts'
 
 /** What is wrong with a value: one sentence with the path of it. */
 export type JsonCheck = (value: Json) => string | undefined
 
 const DRAFT = '2020-12'
+
+let ofSchemas: JsonCheck | undefined
+
+/**
+ * The library takes what it does not know for a note, or for something that no value fits: `jsonCheck` cannot tell.
+ *
+ * @throws Error that says where a keyword has a value that it must not have
+ */
+export function assertJsonSchema(schema: Json): void {
+  ofSchemas ??= jsonCheck(SCHEMA_OF_SCHEMAS)
+  const wrong = ofSchemas(schema)
+  if (wrong !== undefined) throw new Error(wrong)
+}
 
 /**
  * @throws Error if it is no schema, or refers to one that is not in it
@@ -26,7 +40,8 @@ export function jsonCheck(schema: Json): JsonCheck {
     // The outer errors only say that an inner one happened: the last one is where it is.
     const error = errors.at(-1)
     const path = error?.instanceLocation.replace(/^#\/?/, '') ?? ''
-    return `${path === '' ? 'the whole' : path}: ${error?.error ?? 'does not fit the schema'}`
+    const what = error?.keyword === 'false' ? 'Nothing is allowed here.' : error?.error
+    return `${path === '' ? 'the whole' : path}: ${what ?? 'does not fit the schema'}`
   }
 }
 

@@ -45,12 +45,17 @@ export function loadProbe(): LoadProbe {
       return {
         cpu: share((used.user + used.system) / 1000 / passedMs / availableParallelism()),
         eventLoopDelayMs: delayMs,
-        memory: share(process.memoryUsage.rss() / (process.constrainedMemory() || totalmem())),
+        memory: share(process.memoryUsage.rss() / memoryBytes(process.constrainedMemory(), totalmem())),
         diskIo: share(disk / passedMs),
       }
     },
     stop: () => void delay.disable(),
   }
+}
+
+/** What the process may use. Without a limit the system tells 0, or a number close to 2^64. */
+export function memoryBytes(limitBytes: number, machineBytes: number): number {
+  return limitBytes > 0 && limitBytes < machineBytes ? limitBytes : machineBytes
 }
 
 function diskBusyMs(): ReadonlyMap<string, number> {

@@ -1,16 +1,17 @@
 /** Messages to one peer: what is said in one turn goes out in few frames. */
-import type { WebSocket } from 'ws'
+
 import { type Clock, systemClock } from './clock.ts'
+import type { Socket } from './socket.ts'
 
 /** A frame ends when it has about so many characters. */
 const FRAME_CHARACTERS = 256 * 1024
 
 export class OutgoingMessages<Message> {
-  readonly #socket: WebSocket
+  readonly #socket: Socket
   readonly #clock: Pick<Clock, 'defer'>
   #waiting: Message[] = []
 
-  constructor(socket: WebSocket, clock: Pick<Clock, 'defer'> = systemClock) {
+  constructor(socket: Socket, clock: Pick<Clock, 'defer'> = systemClock) {
     this.#socket = socket
     this.#clock = clock
   }

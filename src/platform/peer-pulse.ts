@@ -1,6 +1,7 @@
 /** Whether the other side of a connection still lives: it is pinged, and given up when it was silent for too long. */
-import type { WebSocket } from 'ws'
+
 import { type Cancel, type Clock, systemClock } from './clock.ts'
+import type { Socket } from './socket.ts'
 
 const SILENT_BEATS = 3
 
@@ -15,7 +16,7 @@ export interface PulseOptions {
 
 /** @returns ends it */
 export function watchPulse(
-  socket: WebSocket,
+  socket: Socket,
   { heartbeatMs, onSilent, clock = systemClock }: PulseOptions,
 ): () => void {
   const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()

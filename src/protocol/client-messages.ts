@@ -10,7 +10,7 @@ import { EXECUTION_STATUSES } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import { actorShape, humanActionShape, personShape } from './human-shapes.ts'
 import type { Json } from './json.ts'
-import { BALANCER_NAMES, POLICY_NAMES, QUEUE_SETTING_NAMES } from './queue-settings.ts'
+import { QUEUE_SETTING_NAMES } from './queue-settings.ts'
 import { OVERLAP_POLICIES, type ScheduleTimes } from './schedule-port.ts'
 import {
   args,
@@ -21,7 +21,6 @@ import {
   integer,
   json,
   list,
-  number,
   object,
   oneOf,
   optional,
@@ -139,26 +138,8 @@ const scheduleChanges = object({
 
 const queueTarget = object({ namespace: name, queue: name })
 const changeOptions = object({ ifRevision: optional(integer(0)) })
-const strategy = <N extends string>(names: readonly N[]): Shape<Readonly<Record<string, unknown>>> => {
-  const named = object({ name: oneOf(...names) })
-  const fields = table(json, 20)
-  return (value) => ({ ...fields(value), ...named(value) })
-}
-const orNone =
-  <T>(shape: Shape<T>): Shape<T | null> =>
-  (value) =>
-    value === null ? null : shape(value)
-const rate = orNone(object({ perSecond: number(), burst: optional(number()) }))
-/** The engine looks at the rest: which options a policy has, and their bounds. */
-const queueChanges = object({
-  policy: optional(strategy(POLICY_NAMES)),
-  balancer: optional(strategy(BALANCER_NAMES)),
-  concurrency: optional(orNone(number())),
-  keyConcurrency: optional(orNone(number())),
-  rate: optional(rate),
-  keyRate: optional(rate),
-  paused: optional(flag),
-})
+/** The engine looks at all of them itself, as it does for callers of its own process. */
+const queueChanges = table(json, 20)
 
 /** All calls, by what they are called on the wire, with the shapes of their arguments. */
 export const CLIENT_METHODS = {
@@ -236,6 +217,9 @@ export const CLIENT_METHODS = {
   'people.history': args(taskTarget),
   'people.act': args(taskTarget, actorShape, humanActionShape, name),
   'workers.list': args(name),
+  'nodes.list': args(),
+  'nodes.shards': args(),
+  'nodes.drain': args(name),
   'queues.list': args(name),
   'queues.get': args(queueTarget),
   'queues.set': args(queueTarget, queueChanges, changeOptions),

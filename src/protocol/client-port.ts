@@ -5,6 +5,7 @@ import type { ExecutionExplanation } from './execution-explanation.ts'
 import type { ExecutionStatus } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import type { RunId, WorkflowKey } from './ids.ts'
+import type { NodesPort } from './nodes-port.ts'
 import type { Payload } from './payload.ts'
 import type { PeoplePort } from './people-port.ts'
 import type { QueuePort } from './queue-port.ts'
@@ -101,6 +102,7 @@ export interface ClientPort {
   readonly queues: QueuePort
   readonly people: PeoplePort
   readonly workers: WorkersPort
+  readonly nodes: NodesPort
   start(request: StartRequest): Promise<StartReply>
   signal(target: ExecutionTarget, name: string, payload: Payload, requestId?: string): Promise<void>
   query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload>

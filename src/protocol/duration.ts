@@ -18,8 +18,12 @@ const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/
 /** About 285 years: keeps every due time a safe integer. */
 export const LONGEST_MS = 9_000_000_000_000
 
-/** Milliseconds of a duration, rounded up. Throws `DURATION_INVALID` for anything else, also negative or not finite. */
-export function durationMs(duration: Duration): number {
+/**
+ * Milliseconds of a duration, rounded up. Throws `DURATION_INVALID` for anything else, also negative or not finite.
+ *
+ * @param what the option that it is, for the message
+ */
+export function durationMs(duration: Duration, what?: string): number {
   let ms: number
   if (typeof duration === 'number') ms = duration
   else {
@@ -28,13 +32,18 @@ export function durationMs(duration: Duration): number {
   }
   if (!(ms >= 0 && ms <= LONGEST_MS)) {
     const shown = typeof duration === 'string' ? JSON.stringify(duration) : String(duration)
-    throw new PerdureError('DURATION_INVALID', `${shown} is not a duration`)
+    const isLong = ms > LONGEST_MS
+    const not = isLong ? `longer than ${LONGEST_MS.toLocaleString('en')} ms (285 years)` : 'not a duration'
+    throw new PerdureError(
+      'DURATION_INVALID',
+      what === undefined ? `${shown} is ${not}` : `${what}: ${shown} is ${not}`,
+    )
   }
   const nearest = Math.round(ms)
   // '4.078s' is 4078.0000000000005: an error of the multiplication is no fraction.
   return Math.abs(ms - nearest) <= 4 * Number.EPSILON * ms ? nearest : Math.ceil(ms)
 }
 
-export function optionalMs(duration: Duration | undefined): number | undefined {
-  return duration === undefined ? undefined : durationMs(duration)
+export function optionalMs(duration: Duration | undefined, what?: string): number | undefined {
+  return duration === undefined ? undefined : durationMs(duration, what)
 }

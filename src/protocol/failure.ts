@@ -76,6 +76,11 @@ export function errorOf(failure: Failure): Error {
   return new ApplicationError(failure)
 }
 
+/** The message of a cause, for that of an error with `code`: what both would say of the code is said once. */
+export function causeText(cause: Error, code: ErrorCode): string {
+  return cause instanceof PerdureError && cause.code === code ? detailOf(cause) : cause.message
+}
+
 /** A platform error's message without the code and hint that its constructor adds. */
 function detailOf(error: PerdureError): string {
   const suffix = ` (${error.code}). ${error.hint}`

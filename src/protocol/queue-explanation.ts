@@ -2,9 +2,20 @@
 
 import type { QueueLimits } from './queue-settings.ts'
 
+/** A worker that gets no tasks of a queue for now, since too much failed there. */
+export interface EjectedWorker {
+  readonly id: string
+  readonly untilMs: number
+}
+
 /** What of a queue is held up apart from the rest. */
 export interface HeldUpTasks {
-  readonly reason: 'no-code' | 'key-limit' | 'key-rate'
+  readonly reason: /** No worker here has their code, and what they require. */
+    | 'no-code'
+    /** The workers that can run them have no place free, or too little of the CPU or memory that they require. */
+    | 'workers-busy'
+    | 'key-limit'
+    | 'key-rate'
   /** The name of the tasks, or their key. */
   readonly name: string
   readonly waiting: number
@@ -24,11 +35,12 @@ export interface QueueExplanation {
     | 'paused'
     | 'queue-limit'
     | 'queue-rate'
-    /** Of all that wait: no worker here has their code; their keys are at their limit, or have used up their rate. */
+    /** Of all that wait: see there; their keys are at their limit, or have used up their rate. */
     | HeldUpTasks['reason']
-    | 'workers-busy'
-    /** Nothing holds it up: its tasks start. */
+    /** Tasks are being moved to where a change of settings puts them. */
     | 'moving'
+    /** Nothing holds it up: its tasks start. */
+    | 'starting'
   /** For people. */
   readonly sentence: string
   readonly waiting: number
@@ -41,6 +53,8 @@ export interface QueueExplanation {
   /** With `paused`. */
   readonly pause?: QueuePause
   readonly untilMs?: number
+  /** With `workers-busy`: those that could run the tasks that the sentence tells of, if there are any. */
+  readonly ejected?: readonly EjectedWorker[]
   /** The largest first, at most 10. */
   readonly held: readonly HeldUpTasks[]
 }

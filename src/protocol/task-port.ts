@@ -3,7 +3,7 @@ import type { Operation } from './event.ts'
 import type { Failure } from './failure.ts'
 import type { RunId } from './ids.ts'
 import type { Payload } from './payload.ts'
-import type { QueueExplanation, QueuePause } from './queue-explanation.ts'
+import type { EjectedWorker, QueueExplanation, QueuePause } from './queue-explanation.ts'
 import type { QueueTarget } from './queue-port.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { TaskStatus } from './task-status.ts'
@@ -150,11 +150,13 @@ export interface TaskExplanation {
     | TaskStatus
     | 'retry'
     | 'paused'
+    /** No worker here has its code, and what it requires. */
     | 'no-code'
     | 'queue-limit'
+    | 'queue-rate'
     | 'key-limit'
     | 'key-rate'
-    /** Nothing holds it up but those before it. */
+    /** Nothing holds it up but those before it, and workers without a free place. */
     | 'in-line'
   /** For people. */
   readonly sentence: string
@@ -163,6 +165,8 @@ export interface TaskExplanation {
   readonly untilMs?: number
   /** With `paused`, if it was paused at run time. */
   readonly pause?: QueuePause
+  /** With `in-line`: workers that could run it, if they were not ejected. */
+  readonly ejected?: readonly EjectedWorker[]
   /** Other tasks that wait in its queue. */
   readonly others?: number
   /** Those of them that start before it, as things are now; absent: not known without reading the whole queue. */

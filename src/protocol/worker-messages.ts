@@ -15,6 +15,7 @@ import type { Limits } from './limits.ts'
 import type { Payload } from './payload.ts'
 import {
   failure,
+  flag,
   identifier,
   integer,
   list,
@@ -60,6 +61,8 @@ export interface WorkerHello {
   /** Its share, relative to others. Default 1. */
   readonly weight?: number
   readonly capacity?: Omit<TaskRequirements, 'labels'>
+  /** It connects to all nodes of a cluster, and wants to be told of them: `nodes`. */
+  readonly followsNodes?: boolean
 }
 
 /** What a worker says of a task. */
@@ -98,6 +101,8 @@ export type EngineMessage =
       /** The engine pings this often; either side gives the other up after three of them without a word. */
       readonly heartbeatMs: number
       readonly payloadBytes: number
+      /** In a cluster: the URL at which this node is in the list of nodes. */
+      readonly node?: string
       /** Of the engine, for workflow code; those that are absent have their defaults. */
       readonly limits?: Partial<Limits>
     }
@@ -112,6 +117,8 @@ export type EngineMessage =
       readonly checkpoint?: Payload
       readonly quantumMs?: number
     }
+  /** In a cluster, after `welcome` and whenever it changes: where all of its nodes are. To workers that follow them. */
+  | { readonly type: 'nodes'; readonly urls: readonly string[] }
   /** Its end is not waited for any more. */
   | { readonly type: 'abort'; readonly token: string; readonly reason: Failure }
   /** What was said with this token has changed nothing. */
@@ -122,7 +129,7 @@ export type EngineMessage =
 
 /** Of the note of a progress. */
 export const NOTE_CHARACTERS_MAX = 10_000
-const CREDITS_MAX = 100_000
+export const CREDITS_MAX = 100_000
 const token = text(64)
 const name = identifier()
 const share = number(0, 1)
@@ -154,6 +161,7 @@ const workerMessages: {
     labels: optional(table(name, 100)),
     weight: optional(number(1e-6, 1000)),
     capacity: optional(object({ cpu: optional(number()), memoryMb: optional(number()) })),
+    followsNodes: optional(flag),
   }),
   leave: object({}),
   ...runReports,
@@ -181,8 +189,10 @@ const engineMessages: {
     worker: name,
     heartbeatMs: integer(1),
     payloadBytes: integer(1),
+    node: optional(name),
     limits: optional(object(limits)),
   }),
+  nodes: object({ urls: names }),
   ...runMessages,
   task: object({
     token,

@@ -16,6 +16,7 @@ import type { ExecutionStatus } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId } from '../protocol/ids.ts'
 import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
+import type { NodesPort } from '../protocol/nodes-port.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
 import type { WorkerDescription } from '../protocol/workers-port.ts'
 import { checkedOptions, checkedReason, checkedRequestId, nameOf } from './checked-arguments.ts'
@@ -86,6 +87,8 @@ export class Client extends TaskClient {
   readonly queues: QueueClient
   /** Human tasks: inboxes, and what people do. */
   readonly people: PeopleClient
+  /** Of the cluster: nodes, and who owns which shard. An engine that is alone is one node. */
+  readonly nodes: NodesPort
 
   constructor(port: ClientPort, settings: ClientSettings) {
     super(port.tasks, settings)
@@ -94,6 +97,7 @@ export class Client extends TaskClient {
     this.schedules = new ScheduleClient(port, settings)
     this.queues = new QueueClient(port.queues, settings)
     this.people = new PeopleClient(port.people, settings, () => port.newRequestId())
+    this.nodes = nodesOf(port.nodes, settings)
   }
 
   /** Workers that are connected now, and the engine's own process, in the order of their ids. */
@@ -199,8 +203,10 @@ export class Client extends TaskClient {
     if (delay === undefined && executionTimeout === undefined && attributes === undefined) return request
     return {
       ...request,
-      ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
-      ...(executionTimeout === undefined ? {} : { timeoutMs: durationMs(executionTimeout) }),
+      ...(delay === undefined ? {} : { delayMs: durationMs(delay, 'delay') }),
+      ...(executionTimeout === undefined
+        ? {}
+        : { timeoutMs: durationMs(executionTimeout, 'executionTimeout') }),
       ...(attributes === undefined ? {} : { attributes: checkedAttributes(attributes) }),
     }
   }
@@ -382,4 +388,13 @@ function infoOf({
 
 function encoded(value: unknown, settings: EncodingSettings): Payload {
   return checkedPayload(value, settings.limits, settings)
+}
+
+/** Not the port itself: what a program passes is looked at. */
+function nodesOf(port: NodesPort, { limits }: ClientSettings): NodesPort {
+  return {
+    list: () => port.list(),
+    shards: () => port.shards(),
+    drain: async (node) => port.drain(checkedName(node, 'the name of a node', limits.idBytes)),
+  }
 }

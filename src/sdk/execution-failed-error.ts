@@ -1,5 +1,6 @@
 /** What `result()` throws when an execution did not complete. */
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
+import { causeText } from '../protocol/failure.ts'
 
 const CODES = {
   failed: 'EXECUTION_FAILED',
@@ -17,7 +18,7 @@ export class ExecutionFailedError extends PerdureError {
   constructor(executionId: string, status: keyof typeof CODES, cause: Error) {
     super(
       CODES[status],
-      `execution ${executionId} ${status === 'failed' ? 'failed' : `was ${status}`}: ${cause.message}`,
+      `execution ${executionId} ${status === 'failed' ? 'failed' : `was ${status}`}: ${causeText(cause, CODES[status])}`,
       { cause },
     )
     this.executionId = executionId

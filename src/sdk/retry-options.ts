@@ -56,8 +56,8 @@ export function retryPolicyOf(options: RetryOptions): RetryPolicy {
     maxAttempts,
     backoff,
     nonRetryable: [...nonRetryable],
-    initialMs: optionalMs(options.initialInterval) ?? DEFAULT_RETRY.initialMs,
-    maxMs: optionalMs(options.maxInterval) ?? DEFAULT_RETRY.maxMs,
+    initialMs: optionalMs(options.initialInterval, 'retry.initialInterval') ?? DEFAULT_RETRY.initialMs,
+    maxMs: optionalMs(options.maxInterval, 'retry.maxInterval') ?? DEFAULT_RETRY.maxMs,
   }
   if (Object.isFrozen(options)) policies.set(options, policy)
   return policy

@@ -207,8 +207,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const clock = seams.clock ?? systemClock
   const logger = settings.logger === undefined ? jsonLogger() : safeLogger(settings.logger)
   const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
-  const graceMs = durationMs(settings.shutdownGrace ?? '10s')
-  const retentionMs = optionalMs(settings.retention)
+  const graceMs = durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace')
+  const retentionMs = optionalMs(settings.retention, 'retention')
   const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
@@ -230,16 +230,9 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
   })
   connectWorkers(engine, { worker, taskWorker, workflows }, settings.taskConcurrency)
-  const local = new ClientCalls(engine, workflows)
+  const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
   const calls = assembly?.connect(engine, local) ?? local
-  const doors = new Doors({
-    engine,
-    workflows,
-    logger,
-    limits,
-    calls,
-    ...(assembly && { door: assembly.door }),
-  })
+  const doors = new Doors({ engine, workflows, logger, limits, calls, ...assembly?.doors })
   const member = await openParts({ engine, assembly, doors, store }, clustering)
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()

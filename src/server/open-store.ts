@@ -5,7 +5,6 @@ import type { Store } from '../store/contract/store.ts'
 import { createMemoryStore } from '../store/memory/memory-store.ts'
 import { createPostgresStore, type PostgresStore } from '../store/postgres/postgres-store.ts'
 import { isPostgresUrl } from '../store/postgres/postgres-url.ts'
-import { createSqliteStore } from '../store/sqlite/sqlite-store.ts'
 
 /** For a node of a cluster: a database that nodes share. */
 export async function openClusterStore(store: string | Store, logger: Logger): Promise<PostgresStore> {
@@ -24,8 +23,21 @@ export async function openStore(store: string | Store, logger?: Logger): Promise
     throw new PerdureError('STORE_INVALID', 'createEngine({ store }) is no store')
   if (store === 'memory') return createMemoryStore()
   if (store.startsWith('sqlite:') && store.length > 'sqlite:'.length)
-    return createSqliteStore(store.slice('sqlite:'.length))
+    return sqliteStore(store.slice('sqlite:'.length))
   if (isPostgresUrl(store))
     return createPostgresStore(store, { exclusive: true, ...(logger === undefined ? {} : { logger }) })
   throw new PerdureError('STORE_INVALID', `'${store}' names no store`)
+}
+
+/** `node:sqlite` is loaded only here: a program on a Node without it is told so, instead of failing at its first import. */
+async function sqliteStore(path: string): Promise<Store> {
+  try {
+    const { createSqliteStore } = await import('../store/sqlite/sqlite-store.ts')
+    return await createSqliteStore(path)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_UNKNOWN_BUILTIN_MODULE'))
+      throw error
+    const why = `Node ${process.versions.node} has no node:sqlite: perdure needs Node 22.13 or newer`
+    throw new PerdureError('STORE_INVALID', why, { cause: error })
+  }
 }

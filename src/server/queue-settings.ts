@@ -5,13 +5,14 @@ import { type FleetOptions, WorkerFleet } from '../core/balance/worker-fleet.ts'
 import { guardedPolicy } from '../core/queue/guarded-policy.ts'
 import { checkPartitions, partitionLimits } from '../core/queue/partition-limits.ts'
 import { policyOf } from '../core/queue/policies.ts'
-import type { SchedulingPolicy } from '../core/queue/policy.ts'
+import type { Place, SchedulingPolicy } from '../core/queue/policy.ts'
 import { checkLimits } from '../core/queue/queue-limits.ts'
 import type { QueueDesign, QueueDesigns } from '../engine/tasks/live-queue.ts'
 import type { Logger } from '../platform/logger.ts'
 import { seedOf } from '../platform/randomness.ts'
 import { checkedName } from '../protocol/checked-text.ts'
 import { PerdureError } from '../protocol/errors.ts'
+import { failureOf } from '../protocol/failure.ts'
 import type { OwnStrategy, QueueDeclaration } from '../protocol/queue-port.ts'
 import type {
   BalancerName,
@@ -21,6 +22,8 @@ import type {
   QueueLimits,
   QueueOverrides,
 } from '../protocol/queue-settings.ts'
+import type { OptionNames } from '../sdk/checked-arguments.ts'
+import { checkQueueSettings } from './checked-queue-settings.ts'
 
 export interface QueueSettings extends QueueLimits {
   readonly name: string
@@ -49,6 +52,20 @@ export interface QueueSettings extends QueueLimits {
   readonly ejection?: FleetOptions['ejection']
 }
 
+const SETTINGS: OptionNames<QueueSettings> = {
+  name: true,
+  policy: true,
+  partitions: true,
+  paused: true,
+  balancer: true,
+  zones: true,
+  ejection: true,
+  concurrency: true,
+  keyConcurrency: true,
+  rate: true,
+  keyRate: true,
+}
+
 export interface QueueDesignsOptions {
   readonly logger: Logger
   readonly random: Random
@@ -70,6 +87,7 @@ export function queueDesigns(
   for (const queue of settings) {
     const name = checkedName(queue?.name, 'the name of a queue')
     if (known.has(name)) throw new PerdureError('ARGUMENT_INVALID', `queue ${name} is set twice`)
+    checkQueueSettings(queue, SETTINGS, `queue ${name}`)
     checkQueue(queue)
     fleetOf(queue, random)
     known.set(name, queue)
@@ -154,8 +172,7 @@ function fleetOf(settings: QueueSettings, random: Random): WorkerFleet {
       ...defined({ zones, ejection }),
     })
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new PerdureError('ARGUMENT_INVALID', `queue ${settings.name}: ${reason}`, { cause: error })
+    throw refused(settings, error)
   }
 }
 
@@ -180,7 +197,7 @@ function checkQueue(queue: QueueSettings): void {
   try {
     checkLimits(queue)
     checkPartitions(queue.partitions ?? 1, queue)
-    const { rank, flow } = made(queue.policy ?? 'fcfs').place({
+    const place: Partial<Place> | undefined = made(queue.policy ?? 'fcfs').place({
       name: 'a',
       key: '',
       priority: 5,
@@ -188,12 +205,15 @@ function checkQueue(queue: QueueSettings): void {
       enqueuedMs: 0,
       order: 1,
     })
-    if (!Number.isFinite(rank) || typeof flow !== 'string')
+    if (!Number.isFinite(place?.rank) || typeof place?.flow !== 'string')
       throw new RangeError('the policy must place tasks by a flow (text) and a rank (finite number)')
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new PerdureError('ARGUMENT_INVALID', `queue ${queue.name}: ${reason}`, { cause: error })
+    throw refused(queue, error)
   }
+}
+
+function refused({ name }: QueueSettings, error: unknown): PerdureError {
+  return new PerdureError('ARGUMENT_INVALID', `queue ${name}: ${failureOf(error).message}`, { cause: error })
 }
 
 function made(policy: NonNullable<QueueSettings['policy']>): SchedulingPolicy {

@@ -59,7 +59,7 @@ export class TestHost implements TimedEngine {
     this.time = new TestTime({
       startMs: Number(startMs),
       engine: this,
-      stepPatienceMs: durationMs(options.stepPatience ?? '250ms'),
+      stepPatienceMs: durationMs(options.stepPatience ?? '250ms', 'stepPatience'),
       isSkipping: options.skipTime ?? true,
       onError: (error) => this.#life?.opened.engine.fail(error),
     })

@@ -16,6 +16,7 @@ import type {
 } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../protocol/ids.ts'
+import type { NodesPort } from '../protocol/nodes-port.ts'
 import type { PeoplePort } from '../protocol/people-port.ts'
 import type { QueuePort } from '../protocol/queue-port.ts'
 import type { SchedulePort } from '../protocol/schedule-port.ts'
@@ -93,6 +94,12 @@ export class TestPort implements ClientPort {
   }
 
   readonly workers: WorkersPort = { list: (namespace) => this.#call((port) => port.workers.list(namespace)) }
+
+  readonly nodes: NodesPort = {
+    list: () => this.#call((port) => port.nodes.list()),
+    shards: () => this.#call((port) => port.nodes.shards()),
+    drain: (node) => this.#call((port) => port.nodes.drain(node)),
+  }
 
   constructor(options: TestPortOptions) {
     this.#options = options

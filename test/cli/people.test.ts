@@ -89,6 +89,9 @@ describe('perdure people, of an engine that runs', () => {
     await run('complete', id, '--as', 'cid', '--data', '{"amount":3}')
     assert.deepEqual((await execution.result()).data, { amount: 3 })
     const { stdout } = await run('show', id)
+    // Local, as everywhere.
+    assert.match(stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}/m)
+    assert.doesNotMatch(stdout, /\dT\d\d:\d\d/)
     for (const shown of [
       /status +completed by cid/,
       /lent to bob/,

@@ -107,6 +107,7 @@ describe('a file that cannot be used', () => {
   test('a directory, and a directory that is not there', async () => {
     mkdirSync(join(directory, 'folder'))
     await assert.rejects(open(join(directory, 'folder')), hasCode('STORE_INVALID', /is not a file/))
+    await assert.rejects(open('//x.db'), hasCode('STORE_INVALID', /begins with \/\/: write sqlite:x.db/))
     await assert.rejects(open(join(directory, 'no', 'x.db')), hasCode('STORE_INVALID', /does not exist/))
   })
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { workflow } from '../../src/index.ts'
-import { ann, asking, engineOf, failsWith, openTask, question } from './people-fixtures.ts'
+import { ann, approving, asking, engineOf, failsWith, openTask, question } from './people-fixtures.ts'
 
 describe('asking', () => {
   test('explain and describe of the execution say who it waits for', async () => {
@@ -20,6 +20,25 @@ describe('asking', () => {
     assert.match((await execution.explain()).sentence, /claimed by ann/)
     const { pending } = await execution.describe()
     assert.deepEqual(pending[0]?.humanTaskId, id)
+  })
+
+  test('an approver by name has a seat, and an approval is not completed', async () => {
+    await using engine = await engineOf()
+    const { people } = engine
+    const options = { title: 'Pay', approvers: ['ann', 'bob'], order: 'sequence' } as const
+    const execution = await engine.start(approving, options)
+    const id = await openTask(people)
+    assert.match((await execution.explain()).sentence, /: with ann$/)
+    await assert.rejects(
+      people.complete(id, ann),
+      failsWith('HUMAN_TASK_CONFLICT', /is an approval: approve or reject it, do not complete it/),
+    )
+    const typo = { user: 'ann', group: ['finance'] }
+    await assert.rejects(
+      people.approve(id, typo as never),
+      /the person has no 'group'; there are user, groups/,
+    )
+    await assert.rejects(people.list({ cursor: 'zz' }), /not one that a list of human tasks returned/)
   })
 
   test('unknown ids and those of other namespaces are not found', async () => {
@@ -53,7 +72,56 @@ describe('asking', () => {
     )
     await refused({ ...question, form: { properties: { a: { pattern: '(' } } } }, /no JSON Schema: .*regular/)
     await refused({ ...question, form: { type: 'object', default: new Date(0) } }, /not a JSON object/)
+    await refused({ ...question, candidateUsers: 'ann' }, /candidateUsers is not a list/)
+    await refused({ ...question, managers: ['boss'] }, /managers is not \{ users, groups \}/)
+    await refused({ ...question, managers: { user: 'boss' } }, /managers has no option 'user'/)
+    await refused({ ...question, escalate: { groups: ['a'] } }, /escalate.after: undefined is not a duration/)
+    await refused({ ...question, escalate: { after: '1h' } }, /escalate changes nothing/)
+    await refused({ ...question, dueIn: 1e15 }, /dueIn: 1000000000000000 is longer than 9,000,000,000,000 ms/)
     assert.deepEqual((await engine.people.list()).tasks, [])
+  })
+})
+
+describe('forms that are no JSON Schema', () => {
+  const wrong: [form: object, where: RegExp][] = [
+    [{ type: 'objct' }, /no JSON Schema: type: .*"object"/],
+    [{ type: ['string', 'nul'] }, /no JSON Schema: type/],
+    [{ required: 'a' }, /no JSON Schema: required: .*array/],
+    [{ properties: [] }, /no JSON Schema: properties: .*object/],
+    [{ properties: { a: { minimum: 'x' } } }, /no JSON Schema: properties\/a\/minimum: .*number/],
+    [{ items: [{ type: 'string' }] }, /no JSON Schema: items: /],
+    [{ allOf: [] }, /no JSON Schema: allOf/],
+    [{ $defs: { a: { minLength: -1 } } }, /no JSON Schema: \$defs\/a\/minLength/],
+  ]
+
+  test('are refused when they are opened, with the place', async () => {
+    await using engine = await engineOf()
+    for (const [form, message] of wrong) {
+      const execution = await engine.start(asking, { ...question, form } as never)
+      await assert.rejects(execution.result(), message)
+    }
+    assert.deepEqual((await engine.people.list()).tasks, [])
+  })
+
+  test('what a schema says beside its keywords is a note; values that look like keywords are values', async () => {
+    await using engine = await engineOf()
+    const form = {
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      'x-widget': 'table',
+      properties: {
+        type: { const: { type: 'objct' } },
+        required: true,
+        format: { format: 'iban', default: { minimum: 'x' } },
+      },
+      additionalProperties: false,
+    }
+    await engine.start(asking, { ...question, form } as never)
+    const id = await openTask(engine.people)
+    await assert.rejects(
+      engine.people.complete(id, ann, { data: { other: 1 } }),
+      failsWith('HUMAN_TASK_DATA_INVALID', /other: Nothing is allowed here/),
+    )
+    await engine.people.complete(id, ann, { data: { type: { type: 'objct' } } })
   })
 })
 

@@ -138,6 +138,25 @@ describe('backfill', () => {
   })
 })
 
+describe('backfill of the future', () => {
+  test('is refused: no run starts before its time', async () => {
+    await using engine = await engineOf()
+    await engine.schedules.create('s', { every: '1m' }, { workflow: quick, paused: true })
+    const now = Date.parse('2026-11-26T09:00:00Z')
+    await assert.rejects(engine.schedules.backfill('s', now - 60_000, now + 1), {
+      code: 'ARGUMENT_INVALID',
+      message: /to is 2026-11-26T09:00:00.001Z, which is in the future; no run starts before its time/,
+    })
+    await engine.schedules.backfill('s', now - 60_000, now)
+    await engine.advance(0)
+    assert.equal((await executionsOf(engine)).length, 2)
+    await assert.rejects(engine.schedules.backfill('s', '2026-11-26' as never, now), {
+      code: 'ARGUMENT_INVALID',
+      message: /from is not a valid time: give a Date, or milliseconds since 1970/,
+    })
+  })
+})
+
 describe('changes', () => {
   test('other times hold from now on; what is not given stays', async () => {
     await using engine = await engineOf()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LiveTask } from '../../src/engine/tasks/live-task.ts'
 import type { CrewMember, WorkerProfile } from '../../src/engine/workers/crew-member.ts'
-import { silentLogger, task } from '../../src/index.ts'
+import { type LoadBalancer, silentLogger, task } from '../../src/index.ts'
 import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import { platformFailure } from '../../src/protocol/failure.ts'
 import { EMPTY_PAYLOAD } from '../../src/protocol/payload.ts'
@@ -70,6 +70,8 @@ async function opened(settings: Partial<EngineSettings> = {}, seams: EngineSeams
   return { client, attempts, join, end, [Symbol.asyncDispose]: () => client.close() }
 }
 
+type Opened = Awaited<ReturnType<typeof opened>>
+
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 test('a worker gets as many tasks as it has places, and the next when one has ended', async () => {
@@ -106,6 +108,28 @@ test('the balancer of the queue decides who gets a task', async () => {
   assert.equal(workers[2]?.got.filter(({ owner }) => owner.head.queue === 'own').length, 9)
 })
 
+test('a balancer of code that fails stops the engine, and the error names its queue', async () => {
+  const wrong: [pick: LoadBalancer['pick'], message: RegExp][] = [
+    [
+      () => undefined as never,
+      /the load balancer of queue own failed: .*picked 'undefined', which is no candidate/,
+    ],
+    [
+      () => {
+        throw new Error('no more')
+      },
+      /the load balancer of queue own failed: no more/,
+    ],
+  ]
+  for (const [pick, message] of wrong) {
+    const engine = await opened({ queues: [{ name: 'own', balancer: () => ({ pick }) }] })
+    engine.join('a')
+    const run = async () => (await engine.client.enqueue(work, 1, { queue: 'own' })).result()
+    await assert.rejects(run, { code: 'ENGINE_FAILED', message })
+    await engine.client.close().catch(() => {})
+  }
+})
+
 test('a task goes to a worker that has code and what it requires; others of its queue are not held up', async () => {
   await using engine = await opened()
   const gpu = { labels: { gpu: 'yes' } }
@@ -118,7 +142,7 @@ test('a task goes to a worker that has code and what it requires; others of its 
   assert.deepEqual(small.inputs, [2, 4])
   assert.equal(
     (await held.explain()).sentence,
-    'no worker has code for task work and has {"cpu":2,"labels":{"gpu":"yes"}}',
+    'no worker with code for task work has 2 CPUs and label gpu=yes',
   )
   const large = engine.join('large', { capacity: { cpu: 2 }, ...gpu }).desk
   await until(() => large.got.length === 1)
@@ -219,6 +243,151 @@ test('two workers cannot have one id', async () => {
   engine.join('a')
 })
 
+/** The worker fails all that it has, until it has failed so often. */
+async function failMany({ attempts }: Opened, desk: Desk, times: number): Promise<void> {
+  for (let failed = 0; failed < times; failed++) {
+    await until(() => desk.got.length > 0)
+    const [dispatch] = desk.got.splice(0, 1)
+    assert.ok(dispatch)
+    attempts.onTaskFailed(dispatch.owner, platformFailure('CANCELLED', 'enough'))
+  }
+}
+
+const once = { retry: { maxAttempts: 1 } } as const
+const ejectedFrom = async ({ client }: Opened, id: string): Promise<readonly string[] | undefined> =>
+  (await client.workers()).find((worker) => worker.id === id)?.ejectedFrom
+
+test('the only worker that can run a task is never ejected, whoever else is there', async () => {
+  await using engine = await opened()
+  const { desk } = engine.join('only', { labels: { gpu: 'yes' } })
+  engine.join('other-code', {}, ['other'])
+  engine.join('draining', { credits: 0 })
+  await engine.client.enqueueMany(work, numbers(12), once)
+  await failMany(engine, desk, 12)
+  assert.deepEqual(await ejectedFrom(engine, 'only'), [])
+  // A second one that has code, and not the label: of tasks that require it the first is the only one.
+  const gpu = await engine.client.enqueue(work, 50, { requires: { labels: { gpu: 'yes' } } })
+  await until(() => desk.inputs.includes(50))
+  engine.end(desk, 50)
+  await gpu.result()
+  const { desk: second } = engine.join('second')
+  await engine.client.enqueueMany(work, numbers(20), { ...once, requires: { labels: { gpu: 'yes' } } })
+  await failMany(engine, desk, 20)
+  assert.deepEqual(await ejectedFrom(engine, 'only'), [])
+  assert.equal(second.got.length, 0)
+})
+
+test('a worker that is ejected is let back when the last other one that can run its tasks leaves or drains', async () => {
+  for (const ends of ['leaves', 'drains'] as const) {
+    await using engine = await opened({ queues: [{ name: 'default', balancer: 'round-robin' }] })
+    const { desk } = engine.join('bad')
+    const good = engine.join('good')
+    await engine.client.enqueueMany(work, numbers(10), once)
+    await failMany(engine, desk, 5)
+    assert.deepEqual(await ejectedFrom(engine, 'bad'), ['default'])
+    await until(() => good.desk.got.length === 5)
+    for (const n of [...good.desk.inputs]) engine.end(good.desk, n as number)
+    engine.attempts.setCredits(good.member, 0)
+    if (ends === 'leaves') engine.attempts.leave(good.member)
+    await engine.client.enqueue(work, 99)
+    await until(() => desk.got.length === 1)
+    assert.deepEqual(await ejectedFrom(engine, 'bad'), [])
+  }
+})
+
+test('what waits starts when the last other worker leaves or drains, though it had no task to give back', async () => {
+  for (const ends of ['leaves', 'drains'] as const) {
+    await using engine = await opened({ queues: [{ name: 'default', balancer: 'round-robin' }] })
+    const { desk } = engine.join('bad')
+    const good = engine.join('good', { credits: 5 })
+    const handles = await engine.client.enqueueMany(work, numbers(10), once)
+    await failMany(engine, desk, 5)
+    await until(() => good.desk.got.length === 5)
+    // Its places stay taken: the functions have not ended.
+    for (const handle of handles) if ((await handle.describe()).status === 'running') await handle.cancel()
+    await engine.client.enqueue(work, 99)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.equal(desk.got.length, 0)
+    if (ends === 'leaves') engine.attempts.leave(good.member)
+    else engine.attempts.setCredits(good.member, 0)
+    await until(() => desk.inputs.includes(99))
+  }
+})
+
+test('who can run a task, and has no place for it, is what it and its queue wait for', async () => {
+  await using engine = await opened({ taskConcurrency: 50 })
+  const { desk } = engine.join('w', { credits: 1, capacity: { cpu: 2 } })
+  await engine.client.enqueue(work, 1)
+  await until(() => desk.got.length === 1)
+  const second = await engine.client.enqueue(work, 2)
+  // The 50 places of the engine's own worker are of no use: it has no code.
+  assert.equal(
+    (await second.explain()).sentence,
+    'no tasks are ahead of it in queue default under fcfs; the only place is taken',
+  )
+  assert.partialDeepStrictEqual(await engine.client.explainQueue('default'), {
+    reason: 'workers-busy',
+    sentence: '1 task waits in queue default: the only place is taken',
+    limit: 1,
+    held: [{ reason: 'workers-busy', name: 'work', waiting: 1 }],
+  })
+  const foreign = task({ name: 'foreign', run: () => 0 })
+  await engine.client.enqueue(foreign, undefined)
+  assert.equal(
+    (await engine.client.explainQueue('default')).sentence,
+    '2 tasks wait in queue default: for task work, the only place is taken',
+  )
+})
+
+test('a task that waits for CPU in use says so, and one that nobody can run says why', async () => {
+  await using engine = await opened()
+  const { desk } = engine.join('w', { capacity: { cpu: 2, memoryMb: 100 } })
+  await engine.client.enqueue(work, 1, { requires: { cpu: 2 } })
+  await until(() => desk.got.length === 1)
+  const second = await engine.client.enqueue(work, 2, { requires: { cpu: 1 } })
+  const inUse = 'the CPU that it requires is in use'
+  assert.equal(
+    (await second.explain()).sentence,
+    `no tasks are ahead of it in queue default under fcfs; ${inUse}`,
+  )
+  assert.partialDeepStrictEqual(await engine.client.explainQueue('default'), {
+    reason: 'workers-busy',
+    sentence: `1 task waits in queue default: ${inUse}`,
+  })
+  await engine.client.enqueue(work, 3, { queue: 'large', requires: { cpu: 9, memoryMb: 1 } })
+  assert.partialDeepStrictEqual(await engine.client.explainQueue('large'), {
+    reason: 'no-code',
+    sentence: 'queue large: no worker with code for task work has 9 CPUs and 1 MiB of memory',
+  })
+  const foreign = task({ name: 'foreign', run: () => 0 })
+  const unknown = await engine.client.enqueue(foreign, undefined, { requires: { cpu: 1 } })
+  assert.equal(
+    (await unknown.explain()).sentence,
+    'no worker has code for task foreign, which requires 1 CPU',
+  )
+})
+
+test('a task that waits for a worker that was ejected says so, and so does its queue', async () => {
+  await using engine = await opened({ queues: [{ name: 'default', balancer: 'round-robin' }] })
+  const { desk } = engine.join('bad')
+  const good = engine.join('good', { credits: 5 })
+  await engine.client.enqueueMany(work, numbers(10), once)
+  await failMany(engine, desk, 5)
+  await until(() => good.desk.got.length === 5)
+  const waits = await engine.client.enqueue(work, 99)
+  const { sentence, ejected } = await waits.explain()
+  const until30s = ejected?.[0]?.untilMs ?? 0
+  assert.deepEqual(ejected, [{ id: 'bad', untilMs: until30s }])
+  assert.ok(until30s > Date.now() + 20_000)
+  const what = `all 5 places are taken, and worker bad gets none until ${new Date(until30s).toISOString()}, since too much failed there`
+  assert.equal(sentence, `no tasks are ahead of it in queue default under fcfs; ${what}`)
+  assert.partialDeepStrictEqual(await engine.client.explainQueue('default'), {
+    reason: 'workers-busy',
+    sentence: `1 task waits in queue default: ${what}`,
+    ejected,
+  })
+})
+
 test('an engine without tasks does not look again and again for a worker that was let back', async () => {
   let timers = 0
   const clock: Clock = {
@@ -230,14 +399,12 @@ test('an engine without tasks does not look again and again for a worker that wa
   }
   const ejection = { consecutiveFailures: 1, baseEjectionMs: 10, maxEjectionMs: 10 }
   await using engine = await opened({ queues: [{ name: 'default', ejection }] }, { clock })
-  const { desk } = engine.join('a')
-  engine.join('b', {}, ['other'])
-  const handle = await engine.client.enqueue(work, 1, { retry: { maxAttempts: 1 } })
-  await until(() => desk.got.length === 1)
-  const [dispatch] = desk.got
-  assert.ok(dispatch)
-  engine.attempts.onTaskFailed(dispatch.owner, platformFailure('CANCELLED', 'enough'))
+  const desks = ['a', 'b'].map((id) => engine.join(id).desk)
+  const handle = await engine.client.enqueue(work, 1, once)
+  await until(() => desks.some(({ got }) => got.length === 1))
+  for (const desk of desks) await failMany(engine, desk, desk.got.length)
   await assert.rejects(handle.result())
+  assert.equal((await engine.client.workers()).filter(({ ejectedFrom }) => ejectedFrom.length > 0).length, 1)
   await new Promise((resolve) => setTimeout(resolve, 30))
   const before = timers
   await new Promise((resolve) => setTimeout(resolve, 60))

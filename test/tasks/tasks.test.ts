@@ -462,14 +462,15 @@ describe('what tasks refuse', () => {
       await assert.rejects(untyped.enqueue(...args), { code }, JSON.stringify(args.slice(1)))
     await assert.rejects(engine.task(double, 'nobody').result(), { code: 'TASK_NOT_FOUND' })
     await assert.rejects(engine.listTasks({ limit: 0 }), { code: 'ARGUMENT_INVALID' })
-    await assert.rejects(engine.listTasks({ cursor: '!' }), { code: 'ARGUMENT_INVALID' })
+    for (const cursor of ['!', 'garbage', 'after-', 'after-1x!', '~1'])
+      await assert.rejects(engine.listTasks({ cursor }), { code: 'ARGUMENT_INVALID' })
     assert.equal((await engine.listTasks()).tasks.length, 0)
   })
 
   test('settings that make no sense', async () => {
     const refused: [settings: object, message: RegExp][] = [
       [{ queues: [{ name: 'a', policy: 'lifo' }] }, /queue a: there is no scheduling policy 'lifo'/],
-      [{ queues: [{ name: 'a', concurrency: 0 }] }, /queue a: queue: concurrency is 0/],
+      [{ queues: [{ name: 'a', concurrency: 0 }] }, /queue a: concurrency is 0/],
       [{ queues: [{ name: 'a' }, { name: 'a' }] }, /queue a is set twice/],
       [{ queues: {} }, /is not a list/],
       [{ tasks: [{}] }, /an item that task\(\) did not make/],

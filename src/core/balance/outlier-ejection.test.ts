@@ -85,6 +85,33 @@ describe('ejection of failing workers', () => {
     assert.deepEqual(all.ejected(), ['w0', 'w1', 'w2'])
   })
 
+  it('never ejects the last one that can run the same tasks, however many other workers there are', () => {
+    const { fleet, end, ejected } = setup(30)
+    const coders = new Set(['w3', 'w7'])
+    const peers = { size: 2, has: ({ id }: { readonly id: string }) => coders.has(id) }
+    fleet.groupBy(() => [peers])
+    for (const id of ['w3', 'w7']) end(id, true, 0, 50)
+    assert.deepEqual(ejected(), ['w3'])
+    // A worker of no group takes the place that is left in the whole fleet: 3 of 30.
+    for (const id of ['w0', 'w1', 'w2']) end(id, true, 0, 5)
+    assert.deepEqual(ejected(), ['w0', 'w1', 'w3'])
+  })
+
+  it('lets back the one that would return first when the others of its group have left', () => {
+    const { fleet, end, ejected } = setup(40)
+    const coders = new Set(['w3', 'w7'])
+    const peers = { size: 2, has: ({ id }: { readonly id: string }) => coders.has(id) }
+    for (const id of ['w0', 'w3']) end(id, true, 0, 5)
+    end('w7', true, 1, 5)
+    fleet.keepOne(peers, 2)
+    assert.deepEqual(ejected(), ['w0', 'w7'])
+    assert.equal(fleet.nextReturnMs, 30_000)
+    // One of the group stays: nothing changes.
+    fleet.keepOne(peers, 3)
+    assert.deepEqual(ejected(), ['w0', 'w7'])
+    assert.equal(fleet.pick({ accepts: ({ id }) => id === 'w3' }, 3)?.id, 'w3')
+  })
+
   it('counts a worker that leaves no more', () => {
     const { fleet, end, ejected } = setup(4)
     end('w0', true, 0, 5)

@@ -3,10 +3,12 @@
  * Source: Envoy, "Outlier detection". As there, ejection may be by failures in a row and by success rate, never takes more
  * than a part of the fleet, and lasts `baseEjectionMs` times the number of ejections so far.
  *
- * Other than Envoy: an ejection ends at its time, not at the next sweep; the only worker of a fleet is never ejected.
+ * Other than Envoy: an ejection ends at its time, not at the next sweep; and workers have *peers*, those that can run the
+ * same tasks. A worker that cannot run a task is no substitute for one that failed it.
  *
- * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more. When
- *    workers leave, others are let back for it.
+ * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more. The same
+ *    holds for each group of peers that a worker is in: the last of a group is never ejected. When workers
+ *    leave, others are let back for it.
  * 2. An ejection lasts min(baseEjectionMs * times, maxEjectionMs). `times` counts ejections; each `intervalMs` since the last
  *    return takes one from it.
  * 3. Success rates are those of one interval, of workers with `requestsMin` completions in it, if there are `workersMin` of
@@ -73,18 +75,30 @@ export interface HealthMember {
   readonly health: Health
 }
 
+/** Workers that can run the same tasks. */
+export interface Peers<Member> {
+  readonly size: number
+  has(member: Member): boolean
+}
+
 export class OutlierEjection<Member extends HealthMember> {
   private readonly options: EjectionOptions
   private readonly changed: (member: Member) => void
+  private readonly groups: () => Iterable<Peers<Member>>
   private readonly members = new Set<Member>()
   private readonly ejected = new Set<Member>()
   private sweepAtMs: number | undefined
   private firstReturnMs = Number.POSITIVE_INFINITY
 
-  /** `changed` is called when a worker is ejected and when it is let back. */
-  constructor(options: EjectionOptions, changed: (member: Member) => void) {
+  /** `changed` is called when a worker is ejected and when it is let back. `groups`: see invariant 1. */
+  constructor(
+    options: EjectionOptions,
+    changed: (member: Member) => void,
+    groups: () => Iterable<Peers<Member>> = () => [],
+  ) {
     this.options = options
     this.changed = changed
+    this.groups = groups
   }
 
   /** When the next ejected worker is let back; infinite if there is none. */
@@ -124,6 +138,31 @@ export class OutlierEjection<Member extends HealthMember> {
     else if (nowMs >= this.sweepAtMs) this.sweep(nowMs)
   }
 
+  /** These are peers from now on: if all of them are ejected, the one that would return first is let back. */
+  keepOne(peers: Peers<Member>, nowMs: number): void {
+    let first: Member | undefined
+    let ejected = 0
+    for (const member of this.ejected) {
+      if (!peers.has(member)) continue
+      ejected += 1
+      if (first === undefined || returnMs(member) < returnMs(first)) first = member
+    }
+    if (first === undefined || ejected < peers.size) return
+    this.release(first, nowMs)
+    this.findFirstReturn()
+  }
+
+  private mayEject(member: Member): boolean {
+    if (this.ejected.size >= this.ejectedMax(this.members.size)) return false
+    for (const peers of this.groups()) {
+      if (!peers.has(member)) continue
+      let ejected = 0
+      for (const other of this.ejected) if (peers.has(other)) ejected += 1
+      if (ejected >= this.ejectedMax(peers.size)) return false
+    }
+    return true
+  }
+
   private ejectedMax(workers: number): number {
     return Math.min(workers - 1, Math.max(1, Math.floor(this.options.maxEjectedShare * workers)))
   }
@@ -131,8 +170,7 @@ export class OutlierEjection<Member extends HealthMember> {
   private eject(member: Member, nowMs: number): void {
     const { baseEjectionMs, intervalMs, maxEjectionMs } = this.options
     const { health } = member
-    if (health.ejectedUntilMs !== undefined) return
-    if (this.ejected.size >= this.ejectedMax(this.members.size)) return
+    if (health.ejectedUntilMs !== undefined || !this.mayEject(member)) return
     const forgiven = Math.floor((nowMs - health.returnedAtMs) / intervalMs)
     health.times = Math.max(0, health.times - forgiven) + 1
     health.ejectedUntilMs = nowMs + Math.min(baseEjectionMs * health.times, maxEjectionMs)

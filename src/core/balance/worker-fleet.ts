@@ -21,6 +21,7 @@ import {
   type Health,
   newHealth,
   OutlierEjection,
+  type Peers,
 } from './outlier-ejection.ts'
 
 export interface WorkerSpec {
@@ -87,6 +88,7 @@ export class WorkerFleet {
   private readonly affinityMode: 'require' | 'prefer'
   private readonly affinity: Affinity<FleetWorker>
   private readonly ejection: OutlierEjection<FleetWorker> | undefined
+  private groups: () => Iterable<Peers<BalancedWorker>> = () => []
   private readonly all = new CandidateSet()
   /** By zone, nearest first. */
   private readonly nearest = new Map<string, CandidateSet>()
@@ -103,8 +105,10 @@ export class WorkerFleet {
     this.affinity = new Affinity(options.affinityKeysMax ?? AFFINITY_KEYS_MAX)
     for (const zone of zones) this.nearest.set(zone, new CandidateSet())
     if (ejection !== false)
-      this.ejection = new OutlierEjection({ ...DEFAULT_EJECTION, ...ejection }, (worker) =>
-        this.refresh(worker),
+      this.ejection = new OutlierEjection<FleetWorker>(
+        { ...DEFAULT_EJECTION, ...ejection },
+        (worker) => this.refresh(worker),
+        () => this.groups(),
       )
   }
 
@@ -141,7 +145,21 @@ export class WorkerFleet {
   }
 
   isEjected(workerId: string): boolean {
-    return this.workers.get(workerId)?.health.ejectedUntilMs !== undefined
+    return this.ejectedUntilMs(workerId) !== undefined
+  }
+
+  ejectedUntilMs(workerId: string): number | undefined {
+    return this.workers.get(workerId)?.health.ejectedUntilMs
+  }
+
+  /** Groups of workers that can run the same tasks: of each one stays that is not ejected. Default: only the whole fleet. */
+  groupBy(groups: () => Iterable<Peers<BalancedWorker>>): void {
+    this.groups = groups
+  }
+
+  /** A group is new, or has changed: one of it is let back if all of them are ejected. */
+  keepOne(peers: Peers<BalancedWorker>, nowMs: number): void {
+    this.ejection?.keepOne(peers, this.advance(nowMs))
   }
 
   /** Throws `ARGUMENT_INVALID` for an id that is here already, and `OVERLOADED` beyond `workersMax`. */
@@ -274,8 +292,9 @@ export class WorkerFleet {
       }
     }
     if (candidates.size === 0) return undefined
-    const worker = this.balancer.pick(candidates, request, nowMs)
-    if (!candidates.has(worker))
+    // One of the user's own may give anything.
+    const worker: BalancedWorker | undefined = this.balancer.pick(candidates, request, nowMs)
+    if (worker === undefined || !candidates.has(worker))
       throw new Error(`invariant: the load balancer picked '${worker?.id}', which is no candidate`)
     return worker as FleetWorker
   }

@@ -7,19 +7,19 @@
  */
 import type { QueueLimits, RateLimit } from '../../protocol/queue-settings.ts'
 import { type HeapItem, IndexedHeap } from './indexed-heap.ts'
-import { positive } from './option-checks.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 /** Throws a RangeError that says what is wrong. */
 export function checkLimits({ concurrency, keyConcurrency, rate, keyRate }: QueueLimits): void {
   for (const [name, count] of Object.entries({ concurrency, keyConcurrency }))
     if (count !== undefined && !(Number.isSafeInteger(count) && count >= 1))
-      throw new RangeError(`queue: ${name} is ${count}; give a whole number of 1 or more`)
+      throw new RangeError(`${name} is ${count}; give a whole number of 1 or more`)
   for (const [name, limit] of Object.entries({ rate, keyRate })) {
     if (limit === undefined) continue
-    positive('queue', `${name}.perSecond`, limit.perSecond)
+    if (!(limit.perSecond > 0 && Number.isFinite(limit.perSecond)))
+      throw new RangeError(`${name}.perSecond is ${limit.perSecond}; give a finite number above 0`)
     if (limit.burst !== undefined && !(limit.burst >= 1 && Number.isFinite(limit.burst)))
-      throw new RangeError(`queue: ${name}.burst is ${limit.burst}; give a number of 1 or more`)
+      throw new RangeError(`${name}.burst is ${limit.burst}; give a number of 1 or more`)
   }
 }
 

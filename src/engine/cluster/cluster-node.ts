@@ -48,7 +48,7 @@ export interface ClusterNodeOptions {
   /** How long what runs in a shard may end before the shard is given up. Default 1,000 ms. */
   readonly handOverMs?: number
   readonly detector?: FailureDetectorOptions
-  /** Who owns what may have changed. */
+  /** There is another view of the cluster. */
   readonly onRoutes?: () => void
   /** These have been given shards: they should look. */
   readonly onHandedOver?: (to: readonly SessionView[]) => void
@@ -171,13 +171,18 @@ export class ClusterNode {
     return check.next
   }
 
+  /** It hands over what it has, and gets nothing any more. */
+  beginDraining(): void {
+    this.#member.drain()
+    this.look()
+  }
+
   /** Hands over all that it has. Resolves when it has nothing, nobody is there to take it, or after `mostMs`. */
   async drain(mostMs: number): Promise<void> {
     const { clock } = this.#options
     const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
     const endMs = tickMs() + mostMs
-    this.#member.drain()
-    this.look()
+    this.beginDraining()
     while (tickMs() < endMs && this.#engine !== undefined && this.#engine.ownership.size > 0) {
       if (this.others().every(({ isDraining }) => isDraining)) return
       await this.changed(Math.min(this.#options.lookMs ?? 150, endMs - tickMs()))
@@ -238,7 +243,9 @@ export class ClusterNode {
   #changed(change: MemberChange): void {
     switch (change.kind) {
       case 'joined':
+        break
       case 'looked':
+        this.#options.onRoutes?.()
         break
       case 'owned':
         this.#owned = change.shards
@@ -339,7 +346,6 @@ export class ClusterNode {
   }
 
   #tell(): void {
-    this.#options.onRoutes?.()
     for (const waiter of this.#waiters.splice(0)) waiter()
   }
 }

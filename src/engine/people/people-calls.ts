@@ -165,6 +165,6 @@ function placeOf(cursor: string): NonNullable<HumanTaskQuery['after']> {
   const [rank = '', runId = '', op = '', ...rest] = cursor.split('-')
   const number = Number(op)
   if (!isRunId(runId) || !Number.isSafeInteger(number) || rank === '' || rest.length > 0)
-    throw new PerdureError('ARGUMENT_INVALID', 'the cursor of inbox() is not one that inbox() returned')
+    throw new PerdureError('ARGUMENT_INVALID', 'the cursor is not one that a list of human tasks returned')
   return { rank, runId, op: number }
 }

@@ -7,7 +7,7 @@ import type { RunId } from '../../protocol/ids.ts'
 const NAMES_MAX = 5
 
 export function humanWait(runId: RunId, op: number, pending: PendingHuman): WaitExplanation {
-  const { name, dueAt } = pending
+  const { name, dueAt, spec } = pending
   const seats = seatsInTurn(pending)
   const holders = seats.flatMap(({ holder }) => holder ?? [])
   const free = seats.filter(({ holder }) => holder === undefined)
@@ -15,7 +15,9 @@ export function humanWait(runId: RunId, op: number, pending: PendingHuman): Wait
     users: [...new Set(free.flatMap(({ users }) => users))],
     groups: [...new Set(free.flatMap(({ groups }) => groups))],
   }
-  const claimed = holders.length > 0 ? `claimed by ${listed(holders)}` : ''
+  // Nobody claims the seat of an approver that is a user: it is his.
+  const claimed =
+    holders.length > 0 ? `${spec.kind === 'approval' ? 'with' : 'claimed by'} ${listed(holders)}` : ''
   const unclaimed = free.length > 0 ? `claimed by nobody${candidatesText(candidates)}` : ''
   const due =
     dueAt === undefined ? '' : `, ${pending.isOverdue ? 'was due' : 'due'} ${new Date(dueAt).toISOString()}`

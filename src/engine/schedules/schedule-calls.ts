@@ -96,6 +96,12 @@ export class ScheduleCalls implements SchedulePort {
   async backfill(...[target, range]: Parameters<SchedulePort['backfill']>): Promise<void> {
     this.#engine.assertIntake()
     await this.#change(target, (known, nowMs) => {
+      // Its runs would start at once, before their times.
+      if (range.toMs > nowMs)
+        throw new PerdureError(
+          'ARGUMENT_INVALID',
+          `schedules.backfill(): to is ${new Date(range.toMs).toISOString()}, which is in the future; no run starts before its time`,
+        )
       if (known.state.backfills.length >= BACKFILLS_MAX)
         throw new PerdureError(
           'OVERLOADED',

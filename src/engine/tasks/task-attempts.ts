@@ -78,7 +78,7 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
 
   /** A worker is gone: its tasks wait again at once. */
   leave(member: CrewMember<LiveTask>): void {
-    const { crew, again, change, logger } = this.#options
+    const { crew, again, change, logger, ask } = this.#options
     if (member.hasLeft) return
     crew.leave(member)
     this.#members.delete(member.port)
@@ -97,6 +97,14 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
         change(task, record)
       }
     }
+    // One that was ejected may be the last that can run what waits.
+    ask()
+  }
+
+  /** A worker takes so many tasks at once from now on. */
+  setCredits(member: CrewMember<LiveTask>, credits: number): void {
+    this.#options.crew.setCredits(member, credits)
+    this.#options.ask()
   }
 
   /** The queue has given it. True: it starts now; else with the batch that it derives from. */

@@ -3,7 +3,7 @@ import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import type { QueueTarget } from '../../protocol/queue-port.ts'
-import { ownTaskId, seqOfOwnId } from '../../protocol/task-ids.ts'
+import { cursorOfTask, ownTaskId, seqOfCursor, seqOfOwnId } from '../../protocol/task-ids.ts'
 import {
   RETRYABLE_TASK_STATUSES,
   type TaskDescription,
@@ -29,6 +29,7 @@ import type { Engine } from '../engine.ts'
 import { assertAwaited } from '../waiters.ts'
 import type { LiveTask } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
+import type { MetTasks } from './task-lookup.ts'
 import { lowestNumberFrom } from './task-numbers.ts'
 import { whyQueueWaits } from './why-queue-waits.ts'
 
@@ -103,14 +104,14 @@ export class TaskCalls implements TaskPort {
 
   async list({ cursor, limit = LIST_DEFAULT, ...query }: TaskQuery): Promise<TaskPage> {
     this.#engine.assertOpen()
-    const before = cursor === undefined ? undefined : seqOfCursor(cursor)
+    const before = cursor === undefined ? undefined : placeOf(cursor)
     const most = Math.min(limit, LIST_LIMIT)
     const { tasks } = this.#engine
     const { listed, next } = await this.#listed(query, before, most)
     const page = listed
       .filter(({ seq }) => !tasks.lookup.isDeleted(seq))
       .map((task) => taskDescriptionOf(task, tasks.isRunning(task)))
-    return next === undefined ? { tasks: page } : { tasks: page, cursor: next.toString(36) }
+    return next === undefined ? { tasks: page } : { tasks: page, cursor: cursorOfTask(next) }
   }
 
   /** Newest first. That a task runs is known in memory only: in the store it waits. */
@@ -170,7 +171,7 @@ export class TaskCalls implements TaskPort {
       throw new PerdureError('ARGUMENT_INVALID', `tasks that are ${other} cannot be retried`)
     const most = Math.min(limit, RETRY_LIMIT)
     // In the order of this list `before` means after.
-    const at = cursor === undefined ? {} : { before: seqOfCursor(cursor) }
+    const at = cursor === undefined ? {} : { before: placeOf(cursor) }
     const rows = await options.store.listTasks({
       ...query,
       ...fromNumber(query),
@@ -195,7 +196,7 @@ export class TaskCalls implements TaskPort {
     })
     await durable
     const last = rows.length < most ? undefined : rows.at(-1)
-    return last === undefined ? { retried } : { retried, cursor: last.seq.toString(36) }
+    return last === undefined ? { retried } : { retried, cursor: cursorOfTask(last.seq) }
   }
 
   async reprioritise(target: TaskTarget, priority: number): Promise<void> {
@@ -250,6 +251,7 @@ export class TaskCalls implements TaskPort {
     this.#engine.assertOpen()
     if (!tasks.isOpen || generation !== tasks.generation) return this.#add(requests)
     this.#assertQueues(requests)
+    tasks.lookup.assertNames(requests, met)
     const touched = new Set<LiveTask>()
     const added = tasks.together(() =>
       requests.map((request, i) => {
@@ -351,12 +353,7 @@ export class TaskCalls implements TaskPort {
   }
 
   /** The tasks whose ids are taken, and that hold keys; whoever calls this looks at them in the same turn. */
-  async #met(requests: readonly TaskRequest[]): Promise<{
-    readonly seqs: readonly (TaskSeq | undefined)[]
-    readonly holders: readonly (readonly LiveTask[])[]
-    /** Of requests that came before, and whose answer was lost. */
-    readonly again: readonly (TaskSeq | undefined)[]
-  }> {
+  async #met(requests: readonly TaskRequest[]): Promise<MetTasks> {
     const { lookup } = this.#engine.tasks
     const named: TaskKey[] = []
     const keyed: HeldKey[] = []
@@ -370,8 +367,8 @@ export class TaskCalls implements TaskPort {
     const known = numbers.length === 0 ? [] : await lookup.findAll(numbers)
     const numbered = new Set(known.flatMap((task) => task?.seq ?? []))
     const again = requests.map(({ seq }) => (seq !== undefined && numbered.has(seq) ? seq : undefined))
-    if (named.length === 0 && keyed.length === 0) return { seqs: [], holders: [], again }
-    const { seqs, holders } = await lookup.met(named, keyed)
+    if (named.length === 0 && keyed.length === 0) return { seqs: [], names: [], holders: [], again }
+    const { seqs, names, holders } = await lookup.met(named, keyed)
     if (seqs.some((seq) => seq !== undefined && lookup.isDeleted(seq))) {
       // Its id is free when the deletion is durable.
       await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
@@ -379,10 +376,12 @@ export class TaskCalls implements TaskPort {
       return this.#met(requests)
     }
     const ids = seqs.values()
+    const namesOfIds = names.values()
     const held = holders.values()
     return {
       again,
       seqs: requests.map(({ id }) => (id === undefined ? undefined : ids.next().value)),
+      names: requests.map(({ id }) => (id === undefined ? undefined : namesOfIds.next().value)),
       holders: requests.map((request) =>
         keyTextOf(request.name, request) === undefined ? [] : (held.next().value ?? []),
       ),
@@ -440,9 +439,9 @@ function fromNumber({ enqueuedFrom }: Pick<TaskQuery, 'enqueuedFrom'>): { readon
   return enqueuedFrom === undefined ? {} : { seqFrom: lowestNumberFrom(enqueuedFrom) }
 }
 
-function seqOfCursor(cursor: string): TaskSeq {
-  const seq = Number.parseInt(cursor, 36)
-  if (!Number.isSafeInteger(seq) || seq.toString(36) !== cursor)
+function placeOf(cursor: string): TaskSeq {
+  const seq = seqOfCursor(cursor)
+  if (seq === undefined)
     throw new PerdureError('ARGUMENT_INVALID', 'the cursor is not one that a list of tasks returned')
   return seq
 }

@@ -4,6 +4,7 @@
  * What is found holds for the turn in which it comes: whoever acts on it later asks `current` first, since another call may
  * have changed the task in between.
  */
+import { PerdureError } from '../../protocol/errors.ts'
 import type { HeldKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import { type LiveTask, taskOfRow } from './live-task.ts'
 import type { QueueTable } from './queue-table.ts'
@@ -17,6 +18,16 @@ export interface TaskLookupOptions {
   readonly generation: () => number
   readonly isOpen: () => boolean
   readonly ready: () => Promise<void>
+}
+
+/** The tasks that have ids and keys of requests, as of one turn. */
+export interface MetTasks {
+  readonly seqs: readonly (TaskSeq | undefined)[]
+  /** Of the tasks that have the ids, as far as the store has them. */
+  readonly names: readonly (string | undefined)[]
+  readonly holders: readonly (readonly LiveTask[])[]
+  /** Numbers of requests that came before, and whose answer was lost. */
+  readonly again: readonly (TaskSeq | undefined)[]
 }
 
 export class TaskLookup {
@@ -54,18 +65,12 @@ export class TaskLookup {
   }
 
   /** Numbers of tasks by their ids, and the tasks that hold keys as the store has them: both as of the same turn. */
-  async met(
-    ids: readonly TaskKey[],
-    keys: readonly HeldKey[],
-  ): Promise<{
-    readonly seqs: readonly (TaskSeq | undefined)[]
-    readonly holders: readonly (readonly LiveTask[])[]
-  }> {
+  async met(ids: readonly TaskKey[], keys: readonly HeldKey[]): Promise<Omit<MetTasks, 'again'>> {
     const { store, memory, generation, ready } = this.#options
     const before = generation()
     const [stored, rows] = await memory.reading(() =>
       Promise.all([
-        ids.length === 0 ? [] : store.taskSeqs(ids),
+        ids.length === 0 ? [] : this.#named(ids),
         keys.length === 0
           ? []
           : store.keyHolders(keys).then((held) => Promise.all(held.map((each) => store.tasks(each)))),
@@ -76,8 +81,40 @@ export class TaskLookup {
       return this.met(ids, keys)
     }
     return {
-      seqs: ids.map((key, i) => memory.seqOf(key) ?? stored[i]),
+      seqs: ids.map((key, i) => memory.seqOf(key) ?? stored[i]?.seq),
+      names: ids.map((_, i) => stored[i]?.name),
       holders: rows.map((each) => each.flatMap((row) => (row === undefined ? [] : [this.#of(row)]))),
+    }
+  }
+
+  /** What the store has under these ids. */
+  async #named(
+    ids: readonly TaskKey[],
+  ): Promise<readonly ({ readonly seq: TaskSeq; readonly name: string | undefined } | undefined)[]> {
+    const { store } = this.#options
+    const seqs = await store.taskSeqs(ids)
+    const known = seqs.filter((seq) => seq !== undefined)
+    // Most ids are new.
+    const rows = known.length === 0 ? [] : await store.tasks(known)
+    const names = new Map(rows.flatMap((row) => (row === undefined ? [] : [[row.seq, row.name] as const])))
+    return seqs.map((seq) => (seq === undefined ? undefined : { seq, name: names.get(seq) }))
+  }
+
+  /** Throws `TASK_ID_TAKEN` if a request has the id of a task of another name. `met` is of this very turn. */
+  assertNames(
+    requests: readonly { readonly namespace: string; readonly id?: string; readonly name: string }[],
+    met: Pick<MetTasks, 'seqs' | 'names'>,
+  ): void {
+    const { memory } = this.#options
+    const asked = new Map<string, string>()
+    for (const [i, { namespace, id, name }] of requests.entries()) {
+      if (id === undefined) continue
+      const seq = memory.seqOf({ namespace, id }) ?? met.seqs[i]
+      const live = seq === undefined ? undefined : memory.get(seq)
+      const known = live?.head.name ?? (seq === undefined ? undefined : met.names[i]) ?? asked.get(id)
+      if (known !== undefined && known !== name)
+        throw new PerdureError('TASK_ID_TAKEN', `the id ${id} is that of a task ${known}, not ${name}`)
+      asked.set(id, name)
     }
   }
 

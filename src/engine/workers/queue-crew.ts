@@ -1,14 +1,28 @@
 /** The workers of one queue: whether one can take a task of a class now, and which one gets it. */
-import type { Completion, PickRequest } from '../../core/balance/load-balancer.ts'
+import type { BalancedWorker, Completion, PickRequest } from '../../core/balance/load-balancer.ts'
 import type { WorkerFleet } from '../../core/balance/worker-fleet.ts'
 import type { CrewMember } from './crew-member.ts'
 import { parseClassId, type TaskClass } from './task-class.ts'
 
 interface KnownClass {
   readonly kind: TaskClass
-  readonly accepts: (worker: { readonly slot: number }) => boolean
+  readonly accepts: (worker: BalancedWorker) => boolean
   /** Each member can run it at any time: nobody has to be asked. */
-  isForAll: boolean
+  readonly isForAll: boolean
+  /** Members that can run it, and take tasks: one of them is not ejected. */
+  readonly size: number
+  has(worker: BalancedWorker): boolean
+}
+
+/** The workers of a queue that can run a class of tasks, and what they have. */
+export interface ClassPlaces {
+  /** Of workers that would take such a task now. */
+  readonly free: number
+  /** Of workers that have too little left of what it requires. */
+  readonly short: number
+  /** Tasks of all queues that they run. */
+  readonly running: number
+  readonly ejected: readonly { readonly id: string; readonly untilMs: number }[]
 }
 
 /** Beyond that they are parsed again. */
@@ -25,6 +39,7 @@ export class QueueCrew<Task> {
 
   constructor(fleet: WorkerFleet) {
     this.fleet = fleet
+    fleet.groupBy(() => this.#classes.values())
   }
 
   /** From now on the fleet is told of changes as they come: nothing was missed up to this one. */
@@ -74,9 +89,14 @@ export class QueueCrew<Task> {
     this.#classes.clear()
   }
 
+  /** A member takes tasks again, or takes no more: who can run what is looked at anew. */
+  changed(): void {
+    this.#classes.clear()
+  }
+
   /** A worker could take a task of this class now. */
   canServe(classId: string, nowMs: number): boolean {
-    const { accepts, isForAll } = this.#classOf(classId)
+    const { accepts, isForAll } = this.#known(classId, nowMs)
     return isForAll ? this.fleet.hasCandidate(nowMs) : this.fleet.hasCandidate(nowMs, accepts)
   }
 
@@ -89,25 +109,37 @@ export class QueueCrew<Task> {
 
   /** A worker has code for it, and is large enough. */
   isSupported(classId: string): boolean {
-    const { kind } = this.#classOf(classId)
+    const kind = this.#classes.get(classId)?.kind ?? parseClassId(classId)
     for (const member of this.#members) if (member.supports(kind)) return true
     return false
   }
 
-  /** Of all its workers together, of all queues. */
-  get places(): { readonly free: number; readonly running: number } {
+  /** A worker has code for tasks of this name, whatever else they require. */
+  hasCode(name: string): boolean {
+    for (const { port } of this.#members) if (port.supports(name)) return true
+    return false
+  }
+
+  placesOf(classId: string): ClassPlaces {
+    const kind = parseClassId(classId)
     let free = 0
+    let short = 0
     let running = 0
+    const ejected: { id: string; untilMs: number }[] = []
     for (const member of this.#members) {
-      free += Math.max(0, member.free)
+      if (!member.supports(kind)) continue
       running += member.taken
+      const untilMs = this.fleet.ejectedUntilMs(member.id)
+      if (untilMs !== undefined) ejected.push({ id: member.id, untilMs })
+      else if (member.accepts(kind)) free += Math.max(0, member.free)
+      else short += Math.max(0, member.free)
     }
-    return { free, running }
+    return { free, short, running, ejected }
   }
 
   /** The worker that gets a task; there is one if `canServe` has just said so. */
   take(classId: string, request: PickRequest, nowMs: number): CrewMember<Task> {
-    const { kind, accepts, isForAll } = this.#classOf(classId)
+    const { kind, accepts, isForAll } = this.#known(classId, nowMs)
     const worker = this.fleet.pick(isForAll ? request : { ...request, accepts }, nowMs)
     const member = worker === undefined ? undefined : this.#bySlot[worker.slot]
     if (member === undefined) throw new Error(`invariant: no worker for a task of class ${classId}`)
@@ -118,21 +150,38 @@ export class QueueCrew<Task> {
 
   /** The task does not run there any more. */
   ended(member: CrewMember<Task>, classId: string, completion: Completion, nowMs: number): void {
-    member.use(this.#classOf(classId).kind, -1)
+    member.use(this.#known(classId, nowMs).kind, -1)
     if (!member.hasLeft) this.fleet.finished(member.id, completion, nowMs)
   }
 
-  #classOf(classId: string): KnownClass {
+  #known(classId: string, nowMs: number): KnownClass {
     const known = this.#classes.get(classId)
     if (known !== undefined) return known
-    const kind = parseClassId(classId)
-    const accepts = ({ slot }: { readonly slot: number }): boolean =>
-      this.#bySlot[slot]?.accepts(kind) === true
-    let isForAll = kind.requires === undefined && !kind.isLastChance
-    for (const member of this.#members) isForAll &&= member.supports(kind)
-    const fresh = { kind, accepts, isForAll }
+    const fresh = this.#classOf(parseClassId(classId))
     if (this.#classes.size >= CLASSES_MAX) this.#classes.clear()
     this.#classes.set(classId, fresh)
+    this.fleet.keepOne(fresh, nowMs)
     return fresh
   }
+
+  #classOf(kind: TaskClass): KnownClass {
+    let isForAll = kind.requires === undefined && !kind.isLastChance
+    let size = 0
+    for (const member of this.#members) {
+      isForAll &&= member.supports(kind)
+      if (couldRun(member, kind)) size += 1
+    }
+    return {
+      kind,
+      isForAll,
+      size,
+      accepts: ({ slot }) => this.#bySlot[slot]?.accepts(kind) === true,
+      has: ({ slot }) => couldRun(this.#bySlot[slot], kind),
+    }
+  }
+}
+
+/** A worker without credits drains: it is nobody's substitute. */
+function couldRun(member: CrewMember<unknown> | undefined, kind: TaskClass): boolean {
+  return member !== undefined && member.credits > 0 && member.supports(kind)
 }

@@ -9,7 +9,7 @@
 import type { PickRequest, WorkerLoad } from '../../core/balance/load-balancer.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { PerdureError } from '../../protocol/errors.ts'
-import type { Failure } from '../../protocol/failure.ts'
+import { type Failure, failureOf } from '../../protocol/failure.ts'
 import type { TaskDispatch, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { LiveQueue } from '../tasks/live-queue.ts'
 import type { LiveTask } from '../tasks/live-task.ts'
@@ -97,13 +97,25 @@ export class TaskCrew {
   }
 
   /** Gives a task that its queue has given to a worker; `canServe` has just said that there is one at this time. */
-  take({ crew }: LiveQueue, task: LiveTask, nowMs: number): void {
-    const member = crew.take(task.lane.classId, requestOf(task), nowMs)
+  take(live: LiveQueue, task: LiveTask, nowMs: number): void {
+    const { crew } = live
+    const member = this.#pick(live, task, nowMs)
     task.member = member
     task.crew = crew
     task.isStarted = false
     member.taken += 1
     this.#weigh(member)
+  }
+
+  #pick({ crew, key }: LiveQueue, task: LiveTask, nowMs: number): CrewMember<LiveTask> {
+    try {
+      return crew.take(task.lane.classId, requestOf(task), nowMs)
+    } catch (error) {
+      // Whose balancer it was is all that helps whoever wrote it.
+      throw new Error(`the load balancer of queue ${key.queue} failed: ${failureOf(error).message}`, {
+        cause: error,
+      })
+    }
   }
 
   start(task: LiveTask, dispatch: TaskDispatch<LiveTask>): void {
@@ -138,8 +150,10 @@ export class TaskCrew {
 
   /** It takes so many tasks at once from now on. */
   setCredits(member: CrewMember<LiveTask>, credits: number): void {
+    const isOther = member.credits > 0 !== credits > 0
     member.credits = credits
     if (member.hasLeft) return
+    if (isOther) for (const { key, crew } of this.#queues) if (member.serves(key)) crew.changed()
     // The candidates know the old number.
     this.#tell(member)
     this.#weigh(member)

@@ -22,15 +22,16 @@ const OPTIONS: OptionNames<ConnectOptions> = { namespace: true, logger: true }
  * A client of an engine that listens (`engine.listen()`), with the interface of the embedded one: `start`, `signal`,
  * `enqueue`, `list`, handles. Resolves when it is connected; until then it tries again, with a warning in the log.
  *
- * @param url such as `ws://127.0.0.1:7233`
+ * Of a cluster any node will do: when it is lost, the client goes on with another one.
+ *
+ * @param url such as `ws://127.0.0.1:7233`; of a cluster also several of its nodes, so that one of them may be down
  */
-export async function connect(url: string, options: ConnectOptions = {}): Promise<RemoteClient> {
-  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol !== 'ws:' && parsed?.protocol !== 'wss:')
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      `url is ${JSON.stringify(url)}, not a URL like ws://127.0.0.1:7233`,
-    )
+export async function connect(
+  url: string | readonly string[],
+  options: ConnectOptions = {},
+): Promise<RemoteClient> {
+  const urls = (Array.isArray(url) ? url : [url]).map(checkedUrl)
+  if (urls.length === 0) throw new PerdureError('ARGUMENT_INVALID', 'connect() has no url')
   const { namespace = DEFAULT_NAMESPACE, logger } = checkedOptions(options, 'connect()', OPTIONS)
   const { warn } = logger === undefined ? jsonLogger() : safeLogger(logger)
   const settings: ClientSettings = {
@@ -40,9 +41,18 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
     // The engine knows, and says so.
     knows: () => true,
   }
-  const remote = new RemotePort({ url: parsed.href, warn })
+  const remote = new RemotePort({ url: urls, warn })
   await remote.connected()
   return new RemoteClient(remote, settings)
+}
+
+function checkedUrl(url: unknown): string {
+  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
+  if (parsed?.protocol === 'ws:' || parsed?.protocol === 'wss:') return parsed.href
+  throw new PerdureError(
+    'ARGUMENT_INVALID',
+    `url is ${JSON.stringify(url)}, not a URL like ws://127.0.0.1:7233`,
+  )
 }
 
 /** The client of an engine in another process. */

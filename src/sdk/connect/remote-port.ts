@@ -24,7 +24,8 @@ import type { QueueChangeOptions } from '../../protocol/queue-port.ts'
 import type { TaskReply, TaskRequest } from '../../protocol/task-port.ts'
 
 export interface RemotePortOptions {
-  readonly url: string
+  /** Of the engine; of a cluster those of its nodes: each of them takes every call. */
+  readonly url: string | readonly string[]
   readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
   /** Between two pings: a connection that is silent for three of them is lost. Default 10,000 ms. */
   readonly heartbeatMs?: number
@@ -59,6 +60,8 @@ const READS: ReadonlySet<ClientMethod> = new Set([
   'queues.list',
   'queues.get',
   'workers.list',
+  'nodes.list',
+  'nodes.shards',
   'people.inbox',
   'people.describe',
   'people.history',
@@ -66,6 +69,7 @@ const READS: ReadonlySet<ClientMethod> = new Set([
 
 /** They set something, or carry an id. */
 const AGAIN_THE_SAME: ReadonlySet<ClientMethod> = new Set([
+  'nodes.drain',
   'schedules.update',
   'schedules.pause',
   'schedules.resume',
@@ -75,6 +79,8 @@ const AGAIN_THE_SAME: ReadonlySet<ClientMethod> = new Set([
 
 export class RemotePort {
   readonly #options: RemotePortOptions
+  /** Nodes that are known, the one that is or was connected first. */
+  #urls: string[]
   readonly #calls = new Map<number, OpenCall>()
   #socket: WebSocket | undefined
   #out: OutgoingMessages<ClientCall | ClientCancel> | undefined
@@ -86,7 +92,17 @@ export class RemotePort {
 
   constructor(options: RemotePortOptions) {
     this.#options = options
+    const urls = [options.url].flat()
+    // Clients spread over the nodes.
+    const first = Math.floor(Math.random() * urls.length)
+    this.#urls = [...urls.slice(first), ...urls.slice(0, first)]
     this.#connect()
+  }
+
+  /** Where else the cluster can be reached: asked when the one that is connected is lost. */
+  learn(urls: readonly string[]): void {
+    const known = new Set(this.#urls)
+    this.#urls.push(...urls.filter((url) => !known.has(url)))
   }
 
   /** All methods of the client's port. */
@@ -98,6 +114,7 @@ export class RemotePort {
       queues: {},
       people: {},
       workers: {},
+      nodes: {},
     }
     for (const method of Object.keys(CLIENT_METHODS) as ClientMethod[]) {
       const [first = '', second] = method.split('.')
@@ -178,7 +195,8 @@ export class RemotePort {
   }
 
   #connect(): void {
-    const { url, warn, heartbeatMs = HEARTBEAT_MS } = this.#options
+    const { warn, heartbeatMs = HEARTBEAT_MS } = this.#options
+    const [url = ''] = this.#urls
     const socket = new WebSocket(url, [CLIENT_PROTOCOL], {
       perMessageDeflate: false,
       maxPayload: 0,
@@ -233,9 +251,15 @@ export class RemotePort {
         this.#calls.delete(id)
         reject(new PerdureError('CONNECTION_LOST', `the connection was lost before ${method}() was answered`))
       }
-    const pauseMs = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#failures) * (0.5 + Math.random() / 2)
+    // The other nodes at once; when all were tried, after a pause.
+    const nodes = this.#urls.length
+    const round = nodes === 1 ? this.#failures : Math.floor(this.#failures / nodes) - 1
+    const longest = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** round)
+    const pauseMs = round < 0 ? 0 : longest * (0.5 + Math.random() / 2)
     this.#failures += 1
-    this.#options.warn('not connected to the engine: trying again', { url: this.#options.url, inMs: pauseMs })
+    const [lost = '', ...others] = this.#urls
+    this.#urls = [...others, lost]
+    this.#options.warn('not connected to the engine: trying again', { url: this.#urls[0], inMs: pauseMs })
     this.#retry = setTimeout(() => this.#connect(), pauseMs)
   }
 }

@@ -1,6 +1,6 @@
 /** Forms of human tasks: a JSON Schema, or a schema of a library that can say itself as one. */
 
-import { jsonCheck } from '../../platform/json-schema.ts'
+import { assertJsonSchema, jsonCheck } from '../../platform/json-schema.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { isJson, type Json } from '../../protocol/json.ts'
 import type { StandardSchema } from '../standard-schema.ts'
@@ -37,6 +37,7 @@ export function jsonSchemaOf(form: Form, call: string): Json {
   if (before !== undefined) return before
   const schema = saidSchema(form, call)
   try {
+    assertJsonSchema(schema)
     jsonCheck(schema)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)

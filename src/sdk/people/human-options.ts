@@ -113,7 +113,8 @@ export function humanTaskSpec(options: HumanTaskOptions, encode: Encode): NamedS
   const call = 'ctx.humanTask()'
   assertOptions(options, HUMAN_TASK, call)
   const seat: SeatSpec = {
-    ...checkedPeople({ users: options.candidateUsers, groups: options.candidateGroups }, call),
+    users: checkedNames(options.candidateUsers ?? [], 'candidateUsers', call),
+    groups: checkedNames(options.candidateGroups ?? [], 'candidateGroups', call),
     ...(options.assignee === undefined ? {} : { assignee: checkedUser(options.assignee, call) }),
   }
   if (seat.assignee === undefined && seat.users.length === 0 && seat.groups.length === 0)
@@ -146,7 +147,7 @@ export function approvalSpec(options: ApprovalOptions, encode: Encode): NamedSpe
 /** @throws PerdureError `ARGUMENT_INVALID`, `ID_INVALID` */
 export function seatOfApprover(approver: Approver, call: string): SeatSpec {
   if (typeof approver === 'string') return { users: [], groups: [], assignee: checkedUser(approver, call) }
-  const found = checkedPeople(approver, call)
+  const found = checkedPeople(approver, `${call}: an approver`)
   if (found.users.length === 0 && found.groups.length === 0)
     throw invalid(call, 'an approver is a user, or has users or groups')
   return found
@@ -174,7 +175,7 @@ function sharedSpec(
 ): NamedSpec {
   const title = checkedName(options.title, `${call}: the title`, TITLE_LIMIT_BYTES)
   const { form, data, requester, managers, fourEyes = [], onDue = 'mark' } = options
-  const dueInMs = optionalMs(options.dueIn)
+  const dueInMs = optionalMs(options.dueIn, `${call}: dueIn`)
   if (onDue !== 'mark' && onDue !== 'expire')
     throw invalid(call, `onDue is ${JSON.stringify(onDue)}, not mark or expire`)
   if (onDue === 'expire' && dueInMs === undefined) throw invalid(call, 'onDue needs dueIn')
@@ -188,7 +189,7 @@ function sharedSpec(
     onDue,
     escalations: escalationsOf(options.escalate, of.seats, call),
     ...(requester === undefined ? {} : { requester: checkedUser(requester, call) }),
-    ...(managers === undefined ? {} : { managers: checkedPeople(managers, call) }),
+    ...(managers === undefined ? {} : { managers: checkedPeople(managers, `${call}: managers`) }),
     fourEyes: checkedNames(typeof fourEyes === 'string' ? [fourEyes] : fourEyes, 'fourEyes', call),
   }
   const name = options.name === undefined ? title : checkedName(options.name, `${call}: the name`)
@@ -207,12 +208,14 @@ function escalationsOf(
     .map((each): Escalation => {
       assertOptions(each, ESCALATION, `${call}: escalate`)
       const { after, users, groups, priority, release } = each
-      const people = checkedPeople({ users, groups }, call)
+      const people = checkedPeople({ users, groups }, `${call}: escalate`)
+      if (people.users.length + people.groups.length === 0 && priority === undefined && release !== true)
+        throw invalid(call, 'escalate changes nothing: give users, groups, priority or release')
       const others = [people, ...seats].some((some) => some.users.length > 0 || some.groups.length > 0)
       if (release === true && !others)
         throw invalid(call, 'an escalation that releases needs users or groups who could take it')
       return {
-        afterMs: durationMs(after),
+        afterMs: durationMs(after, `${call}: escalate.after`),
         ...people,
         ...(priority === undefined ? {} : { priority: checkedPriority(priority, call) }),
         ...(release === true ? { release } : {}),
@@ -222,6 +225,8 @@ function escalationsOf(
 }
 
 function checkedPeople(given: { users?: unknown; groups?: unknown }, call: string): People {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new PerdureError('ARGUMENT_INVALID', `${call} is not { users, groups }`)
   assertOptions(given, PEOPLE, call)
   const { users = [], groups = [] } = given
   return { users: checkedNames(users, 'users', call), groups: checkedNames(groups, 'groups', call) }

@@ -13,7 +13,13 @@ import type {
   InboxQuery,
   PeoplePort,
 } from '../../protocol/people-port.ts'
-import { checkedOptions, checkedReason, checkedRequestId, type OptionNames } from '../checked-arguments.ts'
+import {
+  checkedOptions,
+  checkedReason,
+  checkedRequestId,
+  checkNames,
+  type OptionNames,
+} from '../checked-arguments.ts'
 import { checkedPayload, type PayloadWarner } from '../checked-payload.ts'
 import { repeated } from '../repeated.ts'
 import { type Approver, seatOfApprover } from './human-options.ts'
@@ -82,6 +88,7 @@ export interface DecideOptions extends ActOptions {
 
 const PAGE: OptionNames<PageOptions> = { limit: true, cursor: true }
 const ACT: OptionNames<ActOptions> = { requestId: true }
+const PERSON: OptionNames<Exclude<Person, string>> = { user: true, groups: true, admin: true }
 const DECIDE: OptionNames<DecideOptions> = { ...ACT, data: true, comment: true }
 
 /**
@@ -100,7 +107,10 @@ export class PeopleClient {
     this.#newRequestId = newRequestId
   }
 
-  /** What the person has, and what he may claim himself or through a group; the most urgent first. */
+  /**
+   * What the person has, and what he may claim himself or through a group; the most urgent first. Four eyes are not looked at
+   * here: `claim` may still refuse.
+   */
   async inbox(
     person: Person,
     options?: PageOptions,
@@ -306,6 +316,7 @@ function actorOf(person: Person): Actor {
   if (typeof person === 'string') return { user: userOf(person), groups: [] }
   if (typeof person !== 'object' || person === null)
     throw new PerdureError('ARGUMENT_INVALID', 'the person is neither a user id nor { user, groups }')
+  checkNames(person, PERSON, (name) => `the person has no '${name}'`)
   const { user, groups = [], admin } = person
   if (!Array.isArray(groups) || groups.length > GROUPS_MAX)
     throw new PerdureError('ARGUMENT_INVALID', `groups is not a list of at most ${GROUPS_MAX} names`)

@@ -75,7 +75,7 @@ export class RunContext implements WorkflowContext {
     checkedName(name, 'the name of a step', this.#run.host.limits.idBytes)
     assertFunction(run, `ctx.step('${name}'): the second argument`)
     if (options !== undefined) checkedOptions(options, `ctx.step('${name}')`)
-    const timeoutMs = optionalMs(options?.timeout)
+    const timeoutMs = optionalMs(options?.timeout, 'timeout')
     const retry = options?.retry === undefined ? undefined : retryPolicyOf(options.retry)
     // The one cast: what the step resolves with was recorded from what its function returned.
     return this.#run.issueStep(this.#scope, name, run, retry, timeoutMs) as Promise<T>
@@ -100,7 +100,7 @@ export class RunContext implements WorkflowContext {
   waitFor<T>(signal: Signal<T>, options?: { readonly timeout: Duration }): Promise<T> {
     // The payload's type was promised by the sender's `Signal<T>`.
     const name = nameOf(signal, 'signal', 'ctx.waitFor')
-    return this.#run.waitFor(this.#scope, name, optionalMs(options?.timeout)) as Promise<T>
+    return this.#run.waitFor(this.#scope, name, optionalMs(options?.timeout, 'timeout')) as Promise<T>
   }
 
   child<W extends Workflow>(workflow: W, ...[input, options]: CallArgs<InputOf<W>>): Child<OutputOf<W>> {
@@ -130,7 +130,7 @@ export class RunContext implements WorkflowContext {
     // The id that it gets by default grows with each generation.
     if (id === undefined)
       checkedName(`${this.#run.info.key.workflowId}/${this.#run.nextOp}`, 'the id of a child', limits.idBytes)
-    const timeoutMs = optionalMs(executionTimeout)
+    const timeoutMs = optionalMs(executionTimeout, 'executionTimeout')
     const { op, promise } = this.#run.issue<OutputOf<W>>(this.#scope, 'child', name, {
       command: (number) => ({
         kind: 'child',

@@ -275,7 +275,7 @@ export class WorkflowRun {
     }
     const error = new PerdureError(
       'FOREIGN_PROMISE',
-      `ctx.${what} was called after workflow code awaited something that is not an operation of ctx`,
+      `ctx.${what} was called within a function of ctx.step, or after workflow code awaited something that is not an operation of ctx`,
     )
     if (this.#mode === 'waiting') this.#parkNow(error)
     throw error

@@ -191,7 +191,7 @@ export class ScheduleClient {
 
   /**
    * A run now, also while it is paused. The overlap policy is that of the schedule, or the one given; the reply says what
-   * became of it.
+   * became of it; of one that is skipped there is no execution.
    */
   async trigger(id: string, options?: { readonly overlap?: OverlapPolicy }): Promise<TriggerReply> {
     const target = this.#target(id)
@@ -203,7 +203,7 @@ export class ScheduleClient {
 
   /**
    * Runs the times from `from` to `to`, both inclusive, also while it is paused; resolves when that is sure to happen, not
-   * when it has. A time whose execution is in the store, open or closed, is not run again. `overlap` is `'allow'` by default.
+   * when it has. `to` is not in the future. A time whose execution is in the store, open or closed, is not run again. `overlap` is `'allow'` by default.
    */
   async backfill(
     id: string,

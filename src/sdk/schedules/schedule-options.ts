@@ -1,7 +1,7 @@
 /** What callers say of schedules, checked. */
 import { checkCron } from '../../platform/cron-times.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
-import { type Duration, durationMs } from '../../protocol/duration.ts'
+import { type Duration, durationMs, optionalMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Attributes } from '../../protocol/event.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -126,8 +126,8 @@ function cronOf(given: CronTimes): ScheduleSpec['times'] {
 function intervalOf(given: IntervalTimes): ScheduleSpec['times'] {
   checkNames(given, INTERVAL_TIMES, (name) => `a schedule by interval has no option '${name}'`)
   if (given.every === undefined) throw invalid('the times are neither { cron } nor { every }')
-  const everyMs = durationMs(given.every)
-  const offsetMs = durationMs(given.offset ?? 0)
+  const everyMs = durationMs(given.every, 'every')
+  const offsetMs = durationMs(given.offset ?? 0, 'offset')
   if (everyMs < SHORTEST_INTERVAL_MS) throw invalid(`every is ${everyMs} ms, less than 1 second`)
   if (offsetMs >= everyMs) throw invalid(`offset is ${offsetMs} ms, not less than every`)
   return { kind: 'interval', everyMs, offsetMs }
@@ -147,16 +147,16 @@ export function checkedSettings(settings: ScheduleSettings, limits: Limits): Che
   return {
     overlap: overlap === undefined ? undefined : checkedOverlap(overlap),
     catchUpMs: catchUp === undefined ? undefined : checkedCatchUp(catchUp),
-    jitterMs: jitter === undefined ? undefined : durationMs(jitter),
+    jitterMs: optionalMs(jitter, 'jitter'),
     idPrefix: workflowIdPrefix === undefined ? undefined : checkedPrefix(workflowIdPrefix, limits),
-    timeoutMs: executionTimeout === undefined ? undefined : durationMs(executionTimeout),
+    timeoutMs: optionalMs(executionTimeout, 'executionTimeout'),
     attributes: attributes === undefined ? undefined : checkedAttributes(attributes),
   }
 }
 
 /** An engine that is busy is seconds late now and then. */
 function checkedCatchUp(catchUp: Duration): number {
-  const ms = durationMs(catchUp)
+  const ms = durationMs(catchUp, 'catchUp')
   if (ms < SHORTEST_CATCH_UP_MS) throw invalid(`catchUp is ${ms} ms, less than 10 seconds`)
   return ms
 }
@@ -190,7 +190,7 @@ export function pausedReason(paused: boolean | string | undefined): string | und
 export function timeOf(time: Date | number, what: string): number {
   const ms = time instanceof Date ? time.getTime() : time
   if (typeof ms !== 'number' || !Number.isSafeInteger(ms) || Number.isNaN(new Date(ms).getTime()))
-    throw invalid(`${what} is not a valid time`)
+    throw invalid(`${what} is not a valid time: give a Date, or milliseconds since 1970`)
   return ms
 }
 

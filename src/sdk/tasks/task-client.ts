@@ -15,6 +15,7 @@ import {
 } from '../../protocol/task-port.ts'
 import { checkedOptions, checkedReason, type OptionNames } from '../checked-arguments.ts'
 import { checkedPayload, type PayloadWarner } from '../checked-payload.ts'
+import type { CallArgs } from '../context.ts'
 import { repeated } from '../repeated.ts'
 import { validate } from '../standard-schema.ts'
 import type { Task, TaskInputOf, TaskOutputOf } from './task.ts'
@@ -73,10 +74,11 @@ export class TaskClient {
   /** Puts a task into its queue; resolves when it is durable. Idempotent by `id`. */
   async enqueue<T extends Task>(
     task: T,
-    input: TaskInputOf<T>,
-    options?: EnqueueOptions,
+    ...[input, options]: CallArgs<TaskInputOf<T>, EnqueueOptions>
   ): Promise<TaskHandle<T>> {
-    const [handle] = await this.enqueueMany(task, [input], options === undefined ? {} : () => options)
+    // Without an input there need not be one.
+    const inputs = [input] as readonly TaskInputOf<T>[]
+    const [handle] = await this.enqueueMany(task, inputs, options === undefined ? {} : () => options)
     if (handle === undefined) throw new Error('invariant: one task was enqueued')
     return handle
   }

@@ -1,5 +1,6 @@
 /** What `result()` throws when a task did not complete. */
 import { type ErrorCode, PerdureError } from '../../protocol/errors.ts'
+import { causeText } from '../../protocol/failure.ts'
 
 const CODES = {
   failed: 'TASK_FAILED',
@@ -15,7 +16,7 @@ export class TaskFailedError extends PerdureError {
 
   constructor(taskId: string, status: keyof typeof CODES, cause: Error) {
     const what = status === 'cancelled' ? 'was cancelled' : status
-    super(CODES[status], `task ${taskId} ${what}: ${cause.message}`, { cause })
+    super(CODES[status], `task ${taskId} ${what}: ${causeText(cause, CODES[status])}`, { cause })
     this.taskId = taskId
     this.status = status
   }

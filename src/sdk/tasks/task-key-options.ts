@@ -47,17 +47,17 @@ export function keyOptionsOf(
     return {}
   }
   const key = checkedName(dedupeKey, 'the deduplication key of a task', limits.idBytes)
-  return { dedupe: dedupeFor === undefined ? { key } : { key, forMs: durationMs(dedupeFor) } }
+  return { dedupe: dedupeFor === undefined ? { key } : { key, forMs: durationMs(dedupeFor, 'dedupeFor') } }
 }
 
 function debounceOf(options: DebounceOptions, limits: Limits): NonNullable<TaskRequest['debounce']> {
   if (typeof options !== 'object' || options === null) throw invalid('debounce is not an object')
   checkNames(options, DEBOUNCE, (name) => `debounce has no option '${name}'`)
   const key = checkedName(options.key, 'the debounce key of a task', limits.idBytes)
-  const waitMs = durationMs(options.wait)
+  const waitMs = durationMs(options.wait, 'debounce.wait')
   if (waitMs === 0) throw invalid('debounce.wait is 0: there is nothing to wait for')
   if (options.maxWait === undefined) return { key, waitMs }
-  const maxWaitMs = durationMs(options.maxWait)
+  const maxWaitMs = durationMs(options.maxWait, 'debounce.maxWait')
   if (maxWaitMs < waitMs) throw invalid('debounce.maxWait is shorter than debounce.wait')
   return { key, waitMs, maxWaitMs }
 }

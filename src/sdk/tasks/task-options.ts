@@ -79,10 +79,10 @@ export function taskTimeoutsOf(options: TaskTimeoutOptions): TaskTimeouts {
   if (typeof options !== 'object' || options === null)
     throw new PerdureError('ARGUMENT_INVALID', 'the timeouts of a task are not an object')
   checkNames(options, TIMEOUTS, (name) => `there is no time limit '${name}' of a task`)
-  const scheduleToStartMs = optionalMs(options.scheduleToStart)
-  const startToCloseMs = optionalMs(options.startToClose)
-  const scheduleToCloseMs = optionalMs(options.scheduleToClose)
-  const heartbeatMs = optionalMs(options.heartbeat)
+  const scheduleToStartMs = optionalMs(options.scheduleToStart, 'timeouts.scheduleToStart')
+  const startToCloseMs = optionalMs(options.startToClose, 'timeouts.startToClose')
+  const scheduleToCloseMs = optionalMs(options.scheduleToClose, 'timeouts.scheduleToClose')
+  const heartbeatMs = optionalMs(options.heartbeat, 'timeouts.heartbeat')
   return {
     ...(scheduleToStartMs === undefined ? {} : { scheduleToStartMs }),
     ...(startToCloseMs === undefined ? {} : { startToCloseMs }),
@@ -107,7 +107,7 @@ export function taskOptionsOf(task: TaskDefaults, options: TaskCallOptions, limi
     ...(affinity === undefined
       ? {}
       : { affinity: checkedName(affinity, 'the affinity of a task', limits.idBytes) }),
-    ...(delay === undefined ? {} : { delayMs: durationMs(delay) }),
+    ...(delay === undefined ? {} : { delayMs: durationMs(delay, 'delay') }),
     ...(retries === undefined ? {} : { retry: retries }),
     ...(limitsOfTime === undefined ? {} : { timeouts: limitsOfTime }),
   }

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws'
 import { type Cancel, type Clock, systemClock } from '../../platform/clock.ts'
 import { type LoadProbe, loadProbe } from '../../platform/load-probe.ts'
 import { type Randomness, systemRandomness } from '../../platform/randomness.ts'
+import type { Socket } from '../../platform/socket.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
@@ -12,12 +13,11 @@ import { WORKER_PROTOCOL, type WorkerMessage } from '../../protocol/worker-messa
 import { installDeterminismGuards } from '../runtime/determinism-guards.ts'
 import { keepFloatingRejections } from '../runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../tasks/embedded-task-worker.ts'
-import { type Held, WorkerSession } from './worker-session.ts'
+import { NodeConnection, type NodeConnectionParts, type Welcome } from './node-connection.ts'
+import type { Held } from './worker-session.ts'
 import { type CheckedWorkerSettings, checkedWorkerSettings, type WorkerSettings } from './worker-settings.ts'
 
 const LOAD_EVERY_MS = 1000
-const RETRY_FIRST_MS = 100
-const RETRY_MOST_MS = 10_000
 const POLL_MS = 5
 
 /** Seams for tests and simulation. */
@@ -25,7 +25,7 @@ export interface WorkerSeams {
   readonly clock?: Clock
   readonly random?: Randomness
   readonly probe?: LoadProbe
-  readonly open?: (url: string) => WebSocket
+  readonly open?: (url: string) => Socket
 }
 
 /** Connects to the engine, and resolves when it has; until then it tries again, with a warning in its log for each failure. */
@@ -36,29 +36,27 @@ export async function createWorker(settings: WorkerSettings): Promise<Worker> {
 }
 
 /**
- * A worker. When its connection is lost, its tasks and its steps are aborted (the engine gives them to others), and it
- * connects again, with pauses that grow from 100 ms to 10 s.
+ * A worker. When a connection is lost, its tasks and its steps are aborted (the engine gives them to others), and it
+ * connects again, with pauses that grow from 100 ms to 10 s. In a cluster it has a connection to each node.
  */
 export class Worker implements AsyncDisposable {
   readonly #settings: CheckedWorkerSettings
   readonly #tasks: EmbeddedTaskWorker<Held>
   readonly #clock: Clock
-  readonly #random: Randomness
+  readonly #parts: NodeConnectionParts
   readonly #probe: LoadProbe
-  readonly #open: (url: string) => WebSocket
+  /** One to each node; before those are known, to what the settings say. */
+  readonly #connections = new Set<NodeConnection>()
+  /** As the cluster says; empty: there is none, or it has not said so yet. */
+  #nodes: readonly string[] = []
   #cancelReport: Cancel | undefined
   /** What workflow code needs of the process. */
   readonly #releases: (() => void)[] = []
   /** Set by the engine when it is connected. */
   readonly #limits: { -readonly [K in keyof Limits]: Limits[K] } = { ...DEFAULT_LIMITS }
-  #session: WorkerSession | undefined
-  #id: string | undefined
-  #failures = 0
-  #cancelRetry: Cancel | undefined
   /** Functions of tasks of lost connections that go on: their places are not free yet. */
   #stray = 0
-  /** What the engine was told last on this connection. */
-  #creditsTold = 0
+  #isTelling = false
   #closing: Promise<void> | undefined
   #failure: PerdureError | undefined
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
@@ -67,21 +65,40 @@ export class Worker implements AsyncDisposable {
     const { clock = systemClock, random = systemRandomness, probe = loadProbe(), open = opened } = seams
     this.#settings = settings
     this.#clock = clock
-    this.#random = random
     this.#probe = probe
-    this.#open = open
-    const { tasks, logger } = settings
+    const { tasks, workflows, logger, hello } = settings
     this.#tasks = new EmbeddedTaskWorker<Held>({ tasks, clock, logger, limits: this.#limits })
     this.#tasks.connect(this.#host())
-    if (settings.workflows.length > 0) this.#releases.push(keepFloatingRejections())
+    if (workflows.length > 0) this.#releases.push(keepFloatingRejections())
     if (settings.determinismGuards) this.#releases.push(installDeterminismGuards())
     this.#reportLater()
-    this.#connect()
+    const limits = this.#limits
+    this.#parts = {
+      ...{ hello, tasks: this.#tasks, workflows, limits, clock, random, logger, open },
+      free: () => this.#free,
+      onWelcome: (connection, welcome) => this.#welcomed(connection, welcome),
+      onTaken: () => this.#tellCreditsSoon(),
+      onNodes: (urls) => this.#follow(urls),
+      onLost: (connection, unended) => {
+        this.#stray += unended
+        this.#tellCreditsSoon()
+        if (!this.#isWanted(connection)) this.#end(connection)
+        if (this.id === undefined) this.#begin(settings.urls)
+      },
+      onRefused: (connection, refusal) => this.#refused(connection, refusal),
+    }
+    this.#begin(settings.urls)
   }
 
   /** What the engine names it by; undefined while it is not connected. */
   get id(): string | undefined {
-    return this.#id
+    for (const { id } of this.#connections) if (id !== undefined) return id
+    return undefined
+  }
+
+  /** Nodes that it is connected to; of an engine that is alone, 1. */
+  get nodes(): number {
+    return [...this.#connections].filter(({ id }) => id !== undefined).length
   }
 
   /** Tasks that run. */
@@ -91,7 +108,7 @@ export class Worker implements AsyncDisposable {
 
   /** Resolves when it is connected. Rejects when the engine refuses it, or it is closed. */
   async connected(): Promise<void> {
-    if (this.#id !== undefined) return
+    if (this.id !== undefined) return
     if (this.#failure !== undefined) throw this.#failure
     if (this.#closing !== undefined) throw new PerdureError('ENGINE_CLOSED', 'the worker is closed')
     await new Promise<void>((resolve, reject) => void this.#waiting.push({ resolve, reject }))
@@ -99,7 +116,7 @@ export class Worker implements AsyncDisposable {
 
   /** Executions whose code is live here. */
   get executions(): number {
-    return this.#session?.runs ?? 0
+    return this.#sum(({ runs }) => runs)
   }
 
   /**
@@ -116,14 +133,19 @@ export class Worker implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#cancelRetry?.()
-    const session = this.#session
-    session?.drain()
+    for (const connection of this.#connections) connection.drain()
     const endMs = this.#tickMs() + this.#settings.graceMs
-    while (session !== undefined && session.held + session.runs > 0 && this.#tickMs() < endMs)
+    while (this.#sum(({ held, runs }) => held + runs) > 0 && this.#tickMs() < endMs)
       await new Promise<void>((resolve) => void this.#clock.after(POLL_MS, resolve))
     this.#stop(new PerdureError('ENGINE_CLOSED', 'the worker is closed'))
-    session?.close(platformFailure('ENGINE_CLOSED', 'the worker closes'))
+    const reason = platformFailure('ENGINE_CLOSED', 'the worker closes')
+    for (const connection of this.#connections) connection.close(reason)
+  }
+
+  #sum(of: (connection: NodeConnection) => number): number {
+    let sum = 0
+    for (const connection of this.#connections) sum += of(connection)
+    return sum
   }
 
   #stop(error: PerdureError): void {
@@ -133,60 +155,73 @@ export class Worker implements AsyncDisposable {
     for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
 
-  #connect(): void {
-    const { url, hello, logger, workflows } = this.#settings
-    this.#creditsTold = this.#credits
-    this.#session = new WorkerSession({
-      socket: this.#open(url),
-      hello: { ...hello, credits: this.#creditsTold },
-      worker: this.#tasks,
-      workflows,
-      limits: this.#limits,
-      clock: this.#clock,
-      logger,
-      onWelcome: ({ worker, payloadBytes, limits }) => {
-        this.#id = worker
-        this.#failures = 0
-        Object.assign(this.#limits, limits, { payloadBytes })
-        // Functions may have ended since hello.
-        this.#tellCredits()
-        for (const { resolve } of this.#waiting.splice(0)) resolve()
-      },
-      onEnd: (refusal, unended) => {
-        this.#stray += unended
-        this.#onEnd(refusal)
-      },
+  #welcomed(connection: NodeConnection, { payloadBytes, limits }: Welcome): void {
+    Object.assign(this.#limits, limits, { payloadBytes })
+    // Two URLs may lead to one node.
+    for (const other of this.#connections)
+      if (other !== connection && other.node === connection.node && other.id !== undefined)
+        this.#end(connection)
+    for (const { resolve } of this.#waiting.splice(0)) resolve()
+  }
+
+  /** The cluster has these nodes now. */
+  #follow(urls: readonly string[]): void {
+    if (this.#closing !== undefined || urls.length === 0) return
+    this.#nodes = urls
+    this.#begin(urls)
+    // What is connected is there, whatever the list says.
+    for (const connection of [...this.#connections])
+      if (connection.id === undefined && !this.#isWanted(connection)) this.#end(connection)
+  }
+
+  #begin(urls: readonly string[]): void {
+    if (this.#closing !== undefined || this.#failure !== undefined) return
+    const known = new Set([...this.#connections].flatMap(({ node, url }) => [node, url]))
+    for (const url of urls) if (!known.has(url)) this.#connections.add(new NodeConnection(url, this.#parts))
+  }
+
+  /** Of an engine that is alone, or before the nodes are known, those of the settings. */
+  #isWanted({ node }: NodeConnection): boolean {
+    return this.#nodes.length === 0 ? this.#settings.urls.includes(node) : this.#nodes.includes(node)
+  }
+
+  #end(connection: NodeConnection): void {
+    this.#connections.delete(connection)
+    connection.close(platformFailure('ENGINE_CLOSED', 'the worker has another connection to this node'))
+  }
+
+  #refused(connection: NodeConnection, refusal: PerdureError): void {
+    if (this.#closing !== undefined) return
+    this.#connections.delete(connection)
+    const { logger } = this.#settings
+    const { url } = connection
+    if (this.#connections.size > 0) {
+      logger.error('a node refuses the worker', { url, error: refusal })
+      return
+    }
+    logger.error('the worker stops', { url, error: refusal })
+    this.#failure = refusal
+    this.#stop(refusal)
+  }
+
+  /** Tasks that it can take on beside those that it has. */
+  get #free(): number {
+    return this.#settings.hello.credits - this.#stray - this.#sum(({ occupied }) => occupied)
+  }
+
+  /** What one node gets, others get no more: they are told at the end of the turn. */
+  #tellCreditsSoon(): void {
+    if (this.#isTelling || (this.#connections.size < 2 && this.#stray === 0)) return
+    this.#isTelling = true
+    this.#clock.defer(() => {
+      this.#isTelling = false
+      this.#tellCredits()
     })
   }
 
-  #onEnd(refusal: PerdureError | undefined): void {
-    this.#id = undefined
-    this.#session = undefined
-    if (this.#closing !== undefined) return
-    const { logger, url } = this.#settings
-    if (refusal !== undefined && !refusal.retryable) {
-      this.#failure = refusal
-      logger.error('the worker stops', { url, error: refusal })
-      this.#stop(refusal)
-      return
-    }
-    const longest = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#failures)
-    this.#failures += 1
-    // Many workers that have lost one engine do not come back at the same moment.
-    const pauseMs = Math.round(longest * (0.5 + this.#random() / 2))
-    logger.warn('not connected to the engine: trying again', { url, inMs: pauseMs, reason: refusal?.message })
-    this.#cancelRetry = this.#clock.after(pauseMs, () => this.#connect())
-  }
-
-  get #credits(): number {
-    return Math.max(0, this.#settings.hello.credits - this.#stray)
-  }
-
   #tellCredits(): void {
-    const total = this.#credits
-    if (this.#id === undefined || this.#closing !== undefined || total === this.#creditsTold) return
-    this.#creditsTold = total
-    this.#session?.send({ type: 'credits', total })
+    if (this.#closing !== undefined) return
+    for (const connection of this.#connections) connection.tellCredits()
   }
 
   #tickMs(): number {
@@ -202,7 +237,8 @@ export class Worker implements AsyncDisposable {
 
   #report(): void {
     const load = this.#probe.read()
-    if (this.#id !== undefined) this.#session?.send({ type: 'load', ...load, inFlight: this.#tasks.running })
+    for (const connection of this.#connections)
+      connection.send({ type: 'load', ...load, inFlight: this.#tasks.running })
   }
 
   #host(): TaskWorkerHost<Held> {
@@ -226,9 +262,10 @@ export class Worker implements AsyncDisposable {
 
   #finish(held: Held, message: WorkerMessage): void {
     held.session.finish(held, message)
+    this.#tellCreditsSoon()
   }
 }
 
-function opened(url: string): WebSocket {
+function opened(url: string): Socket {
   return new WebSocket(url, [WORKER_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
 }

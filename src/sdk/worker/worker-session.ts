@@ -4,11 +4,12 @@
  * When it is lost, the engine gives its tasks to others at once. So they are aborted here, and what they still say is not
  * sent: the tokens are void.
  */
-import type { WebSocket } from 'ws'
+
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
+import type { Socket } from '../../platform/socket.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -29,7 +30,7 @@ export interface Held {
 }
 
 export interface WorkerSessionOptions {
-  readonly socket: WebSocket
+  readonly socket: Socket
   readonly hello: WorkerHello
   readonly worker: TaskWorkerPort<Held>
   readonly workflows: readonly Workflow[]
@@ -37,6 +38,11 @@ export interface WorkerSessionOptions {
   readonly limits: Limits
   readonly clock: Clock
   readonly logger: Logger
+  /** Another node has given it a task meanwhile: what comes beyond that is given back. */
+  readonly isFull: () => boolean
+  /** A place is taken. */
+  readonly onTaken: () => void
+  readonly onNodes: (urls: readonly string[]) => void
   readonly onWelcome: (welcome: EngineMessage & { readonly type: 'welcome' }) => void
   /**
    * @param refusal what the engine said before it closed the connection
@@ -92,6 +98,11 @@ export class WorkerSession {
     return this.#held.size
   }
 
+  /** Places that its tasks take: those, and functions that were aborted and go on. */
+  get occupied(): number {
+    return this.#held.size + this.#aborted.size
+  }
+
   /** Runs of workflows that are live here. */
   get runs(): number {
     return this.#code.live
@@ -142,7 +153,7 @@ export class WorkerSession {
   }
 
   #onMessage(message: EngineMessage): void {
-    const { logger, onWelcome, socket, clock } = this.#options
+    const { logger, onWelcome, onNodes, socket, clock } = this.#options
     switch (message.type) {
       case 'task':
         this.#start(message)
@@ -162,6 +173,9 @@ export class WorkerSession {
         })
         onWelcome(message)
         return
+      case 'nodes':
+        onNodes(message.urls)
+        return
       case 'error':
         this.#refusal = refusalOf(message)
         return
@@ -172,13 +186,14 @@ export class WorkerSession {
 
   #start(message: EngineMessage & { readonly type: 'task' }): void {
     const { token, type: _, ...rest } = message
-    const { worker } = this.#options
-    if (this.#isDraining || !worker.supports(message.name)) {
+    const { worker, isFull } = this.#options
+    if (this.#isDraining || isFull() || !worker.supports(message.name)) {
       this.send({ type: 'returned', token })
       return
     }
     const held: Held = { token, session: this }
     this.#held.set(token, held)
+    this.#options.onTaken()
     const { checkpoint, quantumMs } = rest
     const dispatch: TaskDispatch<Held> = { ...rest, owner: held, checkpoint, quantumMs }
     worker.start(dispatch)

@@ -6,22 +6,25 @@ import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
-import type { WorkerHello } from '../../protocol/worker-messages.ts'
+import { CREDITS_MAX, type WorkerHello } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
 import type { Workflow } from '../definition.ts'
 import type { Task } from '../tasks/task.ts'
 import { checkedLabels } from '../tasks/task-options.ts'
 
 export interface WorkerSettings {
-  /** Of the engine: `url` of what `engine.listen()` gives, such as `ws://127.0.0.1:7233`. */
-  readonly url: string
+  /**
+   * Of the engine: `url` of what `engine.listen()` gives, such as `ws://127.0.0.1:7233`. Of a cluster one of its nodes, or
+   * several, so that one of them may be down: the worker connects to all nodes, and follows them as they come and go.
+   */
+  readonly url: string | readonly string[]
   /** Tasks that this worker has code for. Default: none. */
   readonly tasks?: readonly Task[]
   /** Workflows that this worker has code for: their steps run here too. Default: none. */
   readonly workflows?: readonly Workflow[]
   /** Queues that it serves. Default: all of the namespace. */
   readonly queues?: readonly string[]
-  /** Tasks that run at once. Default 64. */
+  /** Tasks that run at once, 1 to 100,000. Default 64. */
   readonly concurrency?: number
   /** Default `'default'`. */
   readonly namespace?: string
@@ -48,7 +51,7 @@ export interface WorkerSettings {
 }
 
 export interface CheckedWorkerSettings {
-  readonly url: string
+  readonly urls: readonly string[]
   readonly tasks: readonly Task[]
   readonly workflows: readonly Workflow[]
   readonly determinismGuards: boolean
@@ -108,10 +111,10 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
         'ARGUMENT_INVALID',
         'createWorker({ tasks }) has an item that task() did not make',
       )
-  if (!Number.isInteger(concurrency) || concurrency < 1)
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > CREDITS_MAX)
     throw new PerdureError(
       'ARGUMENT_INVALID',
-      `concurrency is ${concurrency}, not a whole number of 1 or more`,
+      `concurrency is ${concurrency}, not a whole number from 1 to ${CREDITS_MAX}`,
     )
   if (queues !== undefined && (!Array.isArray(queues) || queues.length === 0))
     throw new PerdureError(
@@ -121,11 +124,11 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
   if (weight !== undefined && !(weight >= 1e-6 && weight <= 1000))
     throw new PerdureError('ARGUMENT_INVALID', `weight is ${weight}, not a number from 1e-6 to 1000`)
   return {
-    url: checkedUrl(settings.url),
+    urls: checkedUrls(settings.url),
     tasks,
     workflows,
     determinismGuards: settings.determinismGuards === true,
-    graceMs: durationMs(settings.shutdownGrace ?? '10s'),
+    graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
     logger: logger === undefined ? jsonLogger() : safeLogger(logger),
     hello: {
       type: 'hello',
@@ -147,8 +150,15 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
         memoryMb: checkedAmount(capacity?.memoryMb ?? Math.floor(totalmem() / MIB), 'memoryMb'),
       },
       ...(weight === undefined ? {} : { weight }),
+      followsNodes: true,
     },
   }
+}
+
+function checkedUrls(given: unknown): readonly string[] {
+  const urls = (Array.isArray(given) ? given : [given]).map(checkedUrl)
+  if (urls.length === 0) throw new PerdureError('ARGUMENT_INVALID', 'createWorker({ url }) is an empty list')
+  return [...new Set(urls)]
 }
 
 function checkedUrl(url: unknown): string {

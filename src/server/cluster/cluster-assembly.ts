@@ -1,4 +1,6 @@
 /** Puts the parts of a node together: its member, its links to other nodes, and the way of calls and messages between them. */
+
+import type { ClusterView } from '../../core/cluster/cluster-view.ts'
 import { ClusterNode } from '../../engine/cluster/cluster-node.ts'
 import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -8,9 +10,12 @@ import type { Randomness } from '../../platform/randomness.ts'
 import { incarnationOf } from '../../platform/run-ids.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import type { NodesPort } from '../../protocol/nodes-port.ts'
 import type { PostgresStore } from '../../store/postgres/postgres-store.ts'
+import type { NodeList } from '../listen/worker-connection.ts'
 import { clusterCalls } from './cluster-calls.ts'
 import type { CheckedClusterSettings } from './cluster-settings.ts'
+import { nodeCalls } from './node-calls.ts'
 import type { NodeDoor } from './node-connection.ts'
 import { NodeLinks } from './node-link.ts'
 import { OwnerCalls } from './owner-calls.ts'
@@ -35,6 +40,9 @@ export class ClusterAssembly {
   #engine: Engine | undefined
   #owner: OwnerCalls | undefined
   #address = ''
+  /** Of the living nodes. */
+  #urls: readonly string[] = []
+  readonly #followers = new Set<(urls: readonly string[]) => void>()
 
   constructor(options: ClusterAssemblyOptions) {
     this.#options = options
@@ -63,12 +71,40 @@ export class ClusterAssembly {
       onHandedOver: (to) => {
         for (const session of to) this.#links.look(session)
       },
-      onRoutes: () => this.#links.keep(this.node.view?.sessions ?? []),
+      onRoutes: () => this.#changed(),
     })
   }
 
-  /** Other nodes may ask from now on. */
-  get door(): NodeDoor {
+  /** For other nodes, and for workers. */
+  get doors(): { readonly door: NodeDoor; readonly nodes: NodeList } {
+    const own = (): string => this.#address
+    return {
+      door: this.#door,
+      nodes: {
+        get own() {
+          return own()
+        },
+        follow: (tell) => {
+          const told = (urls: readonly string[]): void => tell(urls)
+          this.#followers.add(told)
+          told(this.#urls)
+          return () => void this.#followers.delete(told)
+        },
+      },
+    }
+  }
+
+  #changed(): void {
+    const sessions = this.node.view?.sessions ?? []
+    this.#links.keep(sessions)
+    const living = sessions.filter(({ isFenced }) => !isFenced)
+    const urls = [...new Set(living.flatMap(({ address }) => address ?? []))].sort()
+    if (urls.length === 0 || urls.join() === this.#urls.join()) return
+    this.#urls = urls
+    for (const tell of this.#followers) tell(urls)
+  }
+
+  get #door(): NodeDoor {
     const engineOf = (): Engine => {
       if (this.#engine === undefined) throw new PerdureError('ENGINE_CLOSED', 'the node is not open yet')
       this.#engine.assertOpen()
@@ -87,6 +123,12 @@ export class ClusterAssembly {
       deliver: async (rows) => engineOf().mailbox.receive(rows),
       look: () => this.node.look(),
     }
+  }
+
+  /** The calls about nodes, for all ports of this engine. */
+  nodesOf(engine: Engine): NodesPort {
+    const look = (): Promise<ClusterView> => this.#options.store.cluster.look()
+    return nodeCalls({ engine, node: this.node, links: this.#links, look })
   }
 
   /** The port for all clients of this node. */

@@ -36,6 +36,8 @@ export function clusterCalls(options: RouterOptions): ClientPort {
     queues: queueCalls(router),
     people: peopleCalls(router),
     workers: workerCalls(router),
+    // Whoever is asked looks at the database.
+    nodes: local.nodes,
   }
 }
 

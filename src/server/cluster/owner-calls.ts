@@ -45,6 +45,7 @@ export class OwnerCalls {
       queues: this.#port.queues,
       people: this.#port.people,
       workers: this.#port.workers,
+      nodes: this.#port.nodes,
     }
     const on = second === undefined ? this.#port : groups[first]
     // The one cast: the table of methods is that of the port.

@@ -134,10 +134,10 @@ export class ClientConnection {
 }
 
 function groupOf(
-  { tasks, schedules, queues, people, workers }: ClientPort,
+  { tasks, schedules, queues, people, workers, nodes }: ClientPort,
   name: string | undefined,
 ): object {
-  const groups: Readonly<Record<string, object>> = { tasks, schedules, queues, people, workers }
+  const groups: Readonly<Record<string, object>> = { tasks, schedules, queues, people, workers, nodes }
   const group = groups[name ?? '']
   if (group === undefined) throw new Error(`invariant: the port has no methods ${name}`)
   return group

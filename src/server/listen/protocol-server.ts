@@ -24,7 +24,7 @@ import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
 import { ClientConnection } from './client-connection.ts'
-import { WorkerConnection } from './worker-connection.ts'
+import { type NodeList, WorkerConnection } from './worker-connection.ts'
 
 export interface ListenOptions {
   /** A loopback address: `'127.0.0.1'` (default), `'::1'` or `'localhost'`. */
@@ -51,6 +51,8 @@ export interface ProtocolServerParts {
   readonly calls: ClientPort
   /** Of a node, for the other ones. */
   readonly door?: NodeDoor
+  /** Of the cluster, for workers. */
+  readonly nodes?: NodeList
 }
 
 const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true }
@@ -72,7 +74,7 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
     )
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new PerdureError('ARGUMENT_INVALID', `port is ${port}, not a whole number from 0 to 65535`)
-  const heartbeatMs = durationMs(heartbeat)
+  const heartbeatMs = durationMs(heartbeat, 'heartbeat')
   if (heartbeatMs < HEARTBEAT_LEAST_MS)
     throw new PerdureError(
       'ARGUMENT_INVALID',
@@ -105,7 +107,7 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
 }
 
 function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): WebSocketServer {
-  const { engine, workflows, logger, limits, calls, door } = parts
+  const { engine, workflows, logger, limits, calls, door, nodes } = parts
   const { payloadBytes } = limits
   const protocols = door === undefined ? PROTOCOLS : [...PROTOCOLS, NODE_PROTOCOL]
   const sockets = new WebSocketServer({
@@ -154,6 +156,7 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
         newToken,
         heartbeatMs,
         limits,
+        nodes,
         guarded: engine.guarded((call) => call()),
       })
     })

@@ -37,8 +37,18 @@ export interface WorkerConnectionOptions {
   readonly newToken: () => string
   readonly heartbeatMs: number
   readonly limits: Limits
+  /** In a cluster. */
+  readonly nodes?: NodeList | undefined
   /** A failure of the engine itself. */
   readonly guarded: (call: () => void) => void
+}
+
+/** Where the nodes of the cluster are. */
+export interface NodeList {
+  /** The URL of this node. */
+  readonly own: string
+  /** Tells them now, and whenever they change; the answer ends that. */
+  follow(tell: (urls: readonly string[]) => void): () => void
 }
 
 interface Joined {
@@ -55,6 +65,7 @@ export class WorkerConnection {
   readonly #out: OutgoingMessages<EngineMessage>
   #joined: Joined | undefined
   #isClosed = false
+  #unfollow: (() => void) | undefined
 
   constructor(options: WorkerConnectionOptions) {
     this.#options = options
@@ -114,13 +125,13 @@ export class WorkerConnection {
       this.#refuse(new PerdureError('PROTOCOL_INVALID', `the first message is ${message.type}, not hello`))
       return
     }
-    const { crew, workflows } = this.#options
+    const { attempts, crew, workflows } = this.#options
     if ('token' in message) joined.worker.receive(message)
     else if ('run' in message) joined.code.receive(message)
     else if (message.type === 'load') {
       const { type: _, ...load } = message
       crew.reported(joined.member, load)
-    } else if (message.type === 'credits') crew.setCredits(joined.member, message.total)
+    } else if (message.type === 'credits') attempts.setCredits(joined.member, message.total)
     else workflows.leave(joined.code, 'leave')
   }
 
@@ -130,7 +141,7 @@ export class WorkerConnection {
       return
     }
     const { attempts, workflows: crew, logger, newToken, heartbeatMs, limits, address } = this.#options
-    const { worker: given, type: _, tasks, workflows = [], build, ...profile } = hello
+    const { worker: given, type: _, followsNodes: __, tasks, workflows = [], build, ...profile } = hello
     const id = given ?? `worker-${newToken().slice(0, 8)}`
     const send = (message: EngineMessage): void => this.#out.send(message)
     const worker = new RemoteTaskWorker<LiveTask>({ id, tasks, host: attempts, logger, newToken, send })
@@ -147,7 +158,11 @@ export class WorkerConnection {
     }
     const code = this.#codeOf(id, hello, workflows)
     this.#joined = { member, worker, code }
-    send({ type: 'welcome', worker: id, heartbeatMs, payloadBytes: limits.payloadBytes, limits })
+    const { nodes } = this.#options
+    const node = nodes === undefined ? {} : { node: nodes.own }
+    send({ type: 'welcome', worker: id, heartbeatMs, payloadBytes: limits.payloadBytes, ...node, limits })
+    if (nodes !== undefined && hello.followsNodes === true)
+      this.#unfollow = nodes.follow((urls) => send({ type: 'nodes', urls }))
     crew.join(code)
     logger.info('a worker has connected', {
       worker: id,
@@ -192,6 +207,7 @@ export class WorkerConnection {
   #closed(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#unfollow?.()
     const joined = this.#joined
     if (joined === undefined) return
     const { attempts, workflows, logger, guarded } = this.#options

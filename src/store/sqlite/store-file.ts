@@ -39,6 +39,12 @@ export function resolveFile(path: string): string {
   if (path === '' || path === ':memory:' || path.includes('\0')) {
     throw new PerdureError('STORE_INVALID', `${JSON.stringify(path)} is not the path of a file`)
   }
+  // As in other URLs of databases, which say a host after it: the file would be in the root of the file system.
+  if (path.startsWith('//'))
+    throw new PerdureError(
+      'STORE_INVALID',
+      `'${path}' begins with //: write sqlite:x.db, or sqlite:/data/x.db`,
+    )
   const file = resolve(path)
   if (!existsSync(dirname(file))) {
     throw new PerdureError('STORE_INVALID', `The directory ${dirname(file)} does not exist`)

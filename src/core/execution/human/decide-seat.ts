@@ -29,7 +29,7 @@ export function decideSeat(on: HumanCase, action: Deciding): Decision {
   const { kind } = pending.spec
   if (kind === 'task' && verdict === 'approved') return conflict(on, 'is completed, not approved')
   if (kind === 'approval' && verdict === 'completed')
-    return conflict(on, 'is approved or rejected, not completed')
+    return conflict(on, 'is an approval: approve or reject it, do not complete it')
   const held = heldSeat(pending, by)
   const seat = held ?? freeSeat(pending, actor)
   if (seat === undefined) return withoutSeat(on)

@@ -1,0 +1,159 @@
+/** `perdure start`: an engine that runs and listens; over PostgreSQL, a node of a cluster. */
+import { jsonLogger, type LogLevel } from '../../platform/logger.ts'
+import type { EngineSettings } from '../../server/embedded-engine.ts'
+import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
+import type { Command, CommandCall } from '../command.ts'
+import { UsageError } from '../usage-error.ts'
+import { runProcesses } from './process-group.ts'
+import { definitionsOf, type StartSettings, startSettings } from './start-config.ts'
+
+const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
+
+export const startCommand: Command = {
+  name: 'start',
+  summary: 'Starts an engine that listens for workers and clients; over PostgreSQL, a node of a cluster.',
+  operands: [],
+  options: {
+    workflows: {
+      value: 'FILE',
+      says: 'exports workflows and tasks to run; may be given several times',
+      multiple: true,
+    },
+    store: { value: 'STORE', says: 'postgres://…, sqlite:PATH or memory; default $PERDURE_STORE' },
+    'password-file': {
+      value: 'FILE',
+      says: 'holds the password of the database; or PGPASSWORD, or PGPASSFILE',
+    },
+    listen: { value: 'HOST:PORT', says: 'default 127.0.0.1:7233, or $PERDURE_LISTEN; port 0: a free one' },
+    address: { value: 'URL', says: 'at which other nodes reach this one; default: where it listens' },
+    name: { value: 'NAME', says: 'of the node, the same over restarts; default HOST:PID' },
+    weight: { value: 'N', says: 'its share of the work, relative to other nodes; default 1' },
+    processes: {
+      value: 'N',
+      says: 'as many nodes, on ports that follow one another; for the cores of the machine',
+    },
+    concurrency: { value: 'N', says: 'tasks that run at once in each process; default 64' },
+    namespace: { value: 'NAME', says: 'default `default`' },
+    retention: {
+      value: 'TIME',
+      says: 'executions are deleted so long after their end, such as 30d; default: never',
+    },
+    config: {
+      value: 'FILE',
+      says: 'default perdure.config.ts, .mjs or .js in this directory, if there is one',
+    },
+    log: { value: 'LEVEL', says: `${LOG_LEVELS.join(', ')}; default warn` },
+    help: { says: 'this help', short: 'h' },
+  },
+  examples: [
+    {
+      line: 'perdure start --workflows orders.ts --store postgres://app@db1/orders',
+      says: 'the same on each machine: they share the work',
+    },
+    { line: 'perdure start --workflows orders.ts --store sqlite:orders.db', says: 'alone, on a file' },
+    {
+      line: 'perdure start --workflows orders.ts --processes 4 --store postgres://app@db1/orders',
+      says: 'four nodes on one machine, on ports 7233 to 7236',
+    },
+  ],
+  run: runStart,
+}
+
+async function runStart(call: CommandCall): Promise<number> {
+  const settings = await startSettings(call)
+  const level = levelOf(call)
+  if (settings.processes > 1) return runGroup(call, settings)
+  const definitions = await definitionsOf(settings.files)
+  const { host, port, store } = settings
+  const isShared = isPostgresUrl(store)
+  // Not before: help works also where `node:sqlite` is missing.
+  const { createEngine } = await import('../../server/embedded-engine.ts')
+  const failed = Promise.withResolvers<number>()
+  const engine = await createEngine({
+    store,
+    // Without code of its own it waits for workers that have it.
+    ...(settings.files.length === 0 ? {} : { workflows: definitions.workflows, tasks: definitions.tasks }),
+    queues: [...settings.queues, ...definitions.queues],
+    logger: jsonLogger(level),
+    onFailed: () => failed.resolve(1),
+    ...(isShared ? { cluster: clusterOf(settings) } : {}),
+    ...optional('taskConcurrency', settings.taskConcurrency),
+    ...optional('namespace', settings.namespace),
+    ...optional('retention', settings.retentionMs),
+  })
+  const url = isShared ? engine.url : (await engine.listen({ host, port })).url
+  const code = `${definitions.workflows.length} workflows, ${definitions.tasks.length} tasks`
+  call.output.line(`perdure listens on ${url} (${code})`)
+  const ended = await Promise.race([failed.promise, signalled(call)])
+  await engine.close()
+  return ended
+}
+
+function optional<K extends keyof EngineSettings>(
+  name: K,
+  value: EngineSettings[K] | undefined,
+): { readonly [N in K]?: NonNullable<EngineSettings[K]> } {
+  return value === undefined
+    ? {}
+    : ({ [name]: value } as { readonly [N in K]?: NonNullable<EngineSettings[K]> })
+}
+
+function clusterOf({
+  host,
+  port,
+  address,
+  name,
+  weight,
+}: StartSettings): NonNullable<EngineSettings['cluster']> {
+  return {
+    host,
+    port,
+    ...(address === undefined ? {} : { address }),
+    ...(name === undefined ? {} : { name }),
+    ...(weight === undefined ? {} : { weight }),
+  }
+}
+
+function levelOf({ options }: CommandCall): LogLevel {
+  const given = options.text('log') ?? 'warn'
+  const level = LOG_LEVELS.find((each) => each === given)
+  if (level === undefined) throw new UsageError(`--log ${given} is none of ${LOG_LEVELS.join(', ')}`)
+  return level
+}
+
+/** The first signal ends it in order, the second one at once. */
+function signalled({ output }: CommandCall): Promise<number> {
+  return new Promise((resolve) => {
+    let isAsked = false
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.on(signal, () => {
+        if (isAsked) process.exit(130)
+        isAsked = true
+        output.note('perdure hands over what it has, and ends; once more to end at once')
+        resolve(0)
+      })
+  })
+}
+
+function runGroup({ output }: CommandCall, settings: StartSettings): Promise<number> {
+  const { processes, port, host, name } = settings
+  if (!isPostgresUrl(settings.store))
+    throw new UsageError(
+      `${processes} processes cannot share ${settings.store}`,
+      'Use PostgreSQL, or one process: a file has one engine.',
+    )
+  if (settings.address !== undefined)
+    throw new UsageError('--address is that of one node', 'Leave it out, or start the nodes one by one.')
+  const [script = ''] = process.argv.slice(1)
+  const given = process.argv.slice(2)
+  return runProcesses({
+    count: processes,
+    // The last one given counts.
+    argsOf: (index) => [
+      ...[script, ...given, '--processes', '1'],
+      ...['--listen', `${host.includes(':') ? `[${host}]` : host}:${port === 0 ? 0 : port + index}`],
+      ...(name === undefined ? [] : ['--name', `${name}-${index + 1}`]),
+    ],
+    say: (text) => output.note(text),
+  })
+}

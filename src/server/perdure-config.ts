@@ -1,0 +1,33 @@
+/** What a program says in `perdure.config.ts`, for `perdure start`. */
+import type { Duration } from '../protocol/duration.ts'
+import type { QueueSettings } from './queue-settings.ts'
+
+/** What `perdure.config.ts` exports as its default. */
+export interface PerdureConfig {
+  /** `'postgres://USER@HOST:PORT/DATABASE'`, `'sqlite:PATH'` or `'memory'`. */
+  readonly store?: string
+  /** Files that export workflows and tasks, from the directory of the configuration. */
+  readonly workflows?: string | readonly string[]
+  /** `HOST:PORT`. Default `'127.0.0.1:7233'`; with port 0 a free one. */
+  readonly listen?: string
+  /** URL at which other nodes reach this one. Default: where it listens. */
+  readonly address?: string
+  /** Name of the node, the same over restarts. Default `host:pid`. */
+  readonly name?: string
+  /** Its share of the shards, relative to other nodes. Default 1. */
+  readonly weight?: number
+  /** Default `'default'`. */
+  readonly namespace?: string
+  /** Tasks that run at once in each process. Default 64. */
+  readonly taskConcurrency?: number
+  readonly queues?: readonly QueueSettings[]
+  /** Closed executions are deleted this long after their end. Default: never. */
+  readonly retention?: Duration
+  /** Processes, each a node of its own. Default 1. */
+  readonly processes?: number
+}
+
+/** What a configuration file checks itself by. */
+export function defineConfig(config: PerdureConfig): PerdureConfig {
+  return config
+}

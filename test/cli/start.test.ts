@@ -1,0 +1,156 @@
+/** `perdure start`, `perdure nodes` and `perdure shards`, as processes. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, describe, test } from 'node:test'
+import { connect, silentLogger } from '../../src/index.ts'
+import { PostgresServer } from '../postgres/server.ts'
+import { greet } from './start-definitions.ts'
+import { perdure } from './store-fixture.ts'
+
+const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
+const DEFINITIONS = join(import.meta.dirname, 'start-definitions.ts')
+
+interface Started {
+  readonly child: ChildProcess
+  /** Of each process that listens. */
+  readonly urls: readonly string[]
+}
+
+async function started(
+  args: readonly string[],
+  {
+    count = 1,
+    env = {},
+    cwd = tmpdir(),
+  }: { count?: number; env?: Record<string, string>; cwd?: string } = {},
+): Promise<Started> {
+  const child = spawn(process.execPath, ['--conditions=perdure-source', MAIN, 'start', ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const urls: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    const url = /listens on (ws:\S+)/.exec(line)?.[1]
+    if (url !== undefined) urls.push(url)
+    if (urls.length === count) break
+  }
+  assert.equal(urls.length, count, 'the engine has ended')
+  return { child, urls }
+}
+
+async function ended({ child }: Started): Promise<number | null> {
+  const exit = once(child, 'exit')
+  child.kill('SIGTERM')
+  const [code] = (await exit) as [number | null]
+  return code
+}
+
+async function greeted(urls: readonly string[]): Promise<void> {
+  const client = await connect(urls, { logger: silentLogger })
+  try {
+    const execution = await client.start(greet, 'ada')
+    assert.equal(await execution.result(), 'HELLO ADA')
+  } finally {
+    await client.close()
+  }
+}
+
+describe('perdure start', () => {
+  let server: PostgresServer
+  let directory = ''
+  before(async () => {
+    server = await PostgresServer.start({ settings: { fsync: 'off' } })
+    directory = mkdtempSync(join(tmpdir(), 'perdure-start-'))
+  })
+  after(() => server[Symbol.asyncDispose]())
+
+  test('on a file: runs what the file of definitions exports, and ends in order', async () => {
+    const store = `sqlite:${join(directory, 'alone.db')}`
+    const engine = await started(['--workflows', DEFINITIONS, '--store', store, '--listen', '127.0.0.1:0'])
+    await greeted(engine.urls)
+    const { stdout } = await perdure(['nodes', '--json', '--url', engine.urls[0] ?? ''])
+    assert.equal(JSON.parse(stdout).shards, 256)
+    assert.equal(await ended(engine), 0)
+  })
+
+  test('a configuration file, and the environment over it', async () => {
+    writeFileSync(
+      join(directory, 'perdure.config.mjs'),
+      `export default { store: 'sqlite:configured.db', workflows: ${JSON.stringify(DEFINITIONS)}, listen: '0' }`,
+    )
+    const engine = await started([], { cwd: directory, env: { PERDURE_LISTEN: '127.0.0.1:0' } })
+    await greeted(engine.urls)
+    assert.equal(await ended(engine), 0)
+    const { stdout } = await perdure([
+      'list',
+      '--json',
+      '--store',
+      `sqlite:${join(directory, 'configured.db')}`,
+    ])
+    assert.equal(JSON.parse(stdout).workflow, 'greet')
+  })
+
+  test('two processes on one database: a node each; one is drained, and both end in order', async () => {
+    const { url: store } = await server.createDatabase()
+    const group = await started(
+      ['--workflows', DEFINITIONS, '--processes', '2', '--name', 'n', '--listen', '127.0.0.1:0'],
+      { count: 2, env: { PERDURE_STORE: store } },
+    )
+    await greeted(group.urls)
+    const url = group.urls[0] ?? ''
+    const nodes = async (): Promise<{ node: string; shards: number; isDraining: boolean }[]> => {
+      const { stdout, stderr, code } = await perdure(['nodes', '--json', '--url', url])
+      assert.equal(code, 0, stderr)
+      return stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+    }
+    while ((await nodes()).some(({ shards }) => shards < 128)) {}
+    const drained = await perdure(['nodes', 'drain', 'n-2', '--url', url])
+    assert.match(drained.stdout, /n-2 has nothing any more/)
+    assert.deepEqual(
+      (await nodes()).map(({ node, shards, isDraining }) => [node, shards, isDraining]),
+      [
+        ['n-1', 256, false],
+        ['n-2', 0, true],
+      ],
+    )
+    const shards = await perdure(['shards', '--json', '--url', url])
+    assert.equal(shards.stdout.trim().split('\n').length, 256)
+    const missing = await perdure(['nodes', 'drain', 'n-9', '--url', url])
+    assert.equal(missing.code, 1)
+    assert.match(missing.stderr, /there is no node n-9; there are n-1, n-2/)
+    await greeted(group.urls)
+    assert.equal(await ended(group), 0)
+  })
+
+  test('what makes no sense is told, with a way out', async () => {
+    const empty = join(directory, 'empty.mjs')
+    writeFileSync(empty, 'export const nothing = 1\n')
+    writeFileSync(join(directory, 'wrong.mjs'), 'export default { stor: 1 }\n')
+    const cases: [string[], RegExp][] = [
+      [[], /no store was named/],
+      [['--store', 'memory', '--workflows', 'missing.ts'], /there is no file .*missing\.ts/],
+      [['--store', 'memory', '--workflows', empty], /exports no workflow and no task/],
+      [['--store', 'memory', '--listen', 'here'], /'here' is no address to listen on/],
+      [['--store', 'memory', '--processes', '2'], /2 processes cannot share memory/],
+      [['--store', 'memory', '--processes', 'many'], /processes is many/],
+      [['--store', 'postgres://a:secret@h/d'], /a password on the command line is seen/],
+      [['--store', 'memory', '--log', 'loud'], /--log loud is none of/],
+      [['--config', join(directory, 'wrong.mjs')], /has a setting 'stor'; there are store,/],
+      [['--store', 'memory', '--password-file', 'nowhere'], /the password file .*nowhere cannot be read/],
+    ]
+    for (const [args, message] of cases) {
+      const { stderr, code } = await perdure(['start', ...args])
+      assert.match(stderr.replaceAll(/\s+/g, ' '), message)
+      assert.equal(code, 2, args.join(' '))
+    }
+  })
+})

@@ -1,0 +1,246 @@
+/** Nodes in one process, on one database: what is asked of one is done by those that own it. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  connect,
+  createEngine,
+  createWorker,
+  type EngineSettings,
+  type Execution,
+  query,
+  silentLogger,
+  task,
+  update,
+  workflow,
+} from '../../src/index.ts'
+import { addOne, expectedOf, go, parentOf, squareTask, WORKFLOWS } from './cluster-workload.ts'
+import { PostgresServer } from './server.ts'
+
+type Node = Awaited<ReturnType<typeof createEngine>>
+
+const note = update<number, string>('note')
+const notesOf = query<string[]>('notes')
+const noting = workflow({
+  name: 'noting',
+  run: async (ctx) => {
+    const notes: string[] = []
+    ctx.onUpdate(note, (text) => notes.push(text))
+    ctx.onQuery(notesOf, () => notes)
+    await ctx.waitFor(go)
+    return notes
+  },
+})
+
+describe('nodes on one database', () => {
+  let server: PostgresServer
+  before(async () => {
+    server = await PostgresServer.start({ settings: { fsync: 'off' } })
+  })
+  after(() => server[Symbol.asyncDispose]())
+
+  async function nodes(
+    count: number,
+    settings: Omit<EngineSettings, 'store' | 'cluster'>,
+    use: (nodes: Node[], url: string) => Promise<void>,
+  ): Promise<void> {
+    const { url } = await server.createDatabase()
+    const open: Node[] = []
+    try {
+      for (let i = 0; i < count; i++)
+        open.push(await createEngine({ store: url, cluster: {}, logger: silentLogger, ...settings }))
+      await shared(open)
+      await use(open, url)
+    } finally {
+      await Promise.all(open.map((node) => node.close()))
+    }
+  }
+
+  test('work is started at each node, and done by all of them; one that leaves is not missed', () =>
+    nodes(3, { workflows: WORKFLOWS, tasks: [squareTask] }, async (open) => {
+      const one = async (value: number): Promise<void> => {
+        const node = open[value % open.length]
+        assert.ok(node !== undefined)
+        const execution = await node.start(parentOf, value, { id: `parent-${value}` })
+        await execution.signal(go, 3)
+        assert.equal(await execution.result(), expectedOf(value, 3))
+      }
+      const run = async (from: number, to: number): Promise<void> => {
+        await Promise.all(Array.from({ length: to - from }, (_, i) => one(from + i)))
+      }
+      await run(0, 150)
+      const leaving = open.pop()
+      const left = leaving?.close()
+      await run(150, 400)
+      await left
+      assert.equal(
+        open.reduce((sum, { shards }) => sum + shards, 0),
+        256,
+      )
+    }))
+
+  test('queries, updates, histories and descriptions come from the owner, whoever is asked', () =>
+    nodes(2, { workflows: [noting] }, async (open) => {
+      const [one, two] = open
+      assert.ok(one !== undefined && two !== undefined)
+      for (let i = 0; i < 20; i++) {
+        const id = `noting-${i}`
+        const started: Execution<typeof noting> = await one.start(noting, undefined, {
+          id,
+          onConflict: 'fail',
+        })
+        await assert.rejects(two.start(noting, undefined, { id, onConflict: 'fail' }), {
+          code: 'EXECUTION_EXISTS',
+        })
+        const other: Execution<typeof noting> = two.execution(noting, id)
+        assert.equal(await other.update(note, 'a'), 1)
+        assert.equal(await started.update(note, 'b'), 2)
+        assert.deepEqual(await other.query(notesOf), ['a', 'b'])
+        assert.equal((await other.describe()).status, 'running')
+        assert.match((await other.explain()).sentence, /signal go/)
+        await other.signal(go, 1)
+        assert.deepEqual(await started.result(), ['a', 'b'])
+        assert.equal((await one.execution(noting, id).describe()).status, 'completed')
+        await assert.rejects(two.execution(noting, `${id}-missing`).describe(), {
+          code: 'EXECUTION_NOT_FOUND',
+        })
+      }
+    }))
+
+  test('tasks alone: added anywhere, each once, found and cancelled anywhere', () =>
+    nodes(3, { tasks: [squareTask] }, async (open) => {
+      const [one, two, three] = open
+      assert.ok(one !== undefined && two !== undefined && three !== undefined)
+      const inputs = Array.from({ length: 500 }, (_, i) => i)
+      const handles = await one.enqueueMany(squareTask, inputs, { queue: 'many' })
+      const named = await Promise.all(
+        inputs.map((input) => two.enqueue(squareTask, input, { id: `t-${input}`, queue: `q-${input % 5}` })),
+      )
+      const again = await Promise.all(
+        inputs.map((input) =>
+          three.enqueue(squareTask, input, { id: `t-${input}`, queue: `q-${input % 5}` }),
+        ),
+      )
+      for (const all of [handles, named, again]) {
+        const results: number[] = await Promise.all(
+          all.map(({ id }): Promise<number> => three.task(squareTask, id).result()),
+        )
+        assert.deepEqual(
+          results,
+          inputs.map((input) => input * input),
+        )
+      }
+      assert.equal((await one.listTasks({ limit: 1000 })).tasks.length, 1000)
+      await three.queues.pause('later', 'not yet')
+      const waiting = await one.enqueue(squareTask, 5, { queue: 'later' })
+      assert.match((await two.task(squareTask, waiting.id).explain()).sentence, /paused/)
+      await three.task(squareTask, waiting.id).cancel('not wanted')
+      assert.equal((await one.task(squareTask, waiting.id).describe()).status, 'cancelled')
+      assert.equal((await two.queues.list()).find(({ queue }) => queue === 'later')?.isPaused, true)
+      await two.queues.resume('later')
+      assert.equal(await (await two.enqueue(squareTask, 6, { queue: 'later' })).result(), 36)
+    }))
+
+  test('a worker that knows one node gets the work of all, no more at once than it can do', () =>
+    nodes(3, {}, async (open) => {
+      let running = 0
+      let most = 0
+      const slow = task({
+        name: 'slow',
+        run: async (_, value: number) => {
+          running += 1
+          most = Math.max(most, running)
+          await sleep(2)
+          running -= 1
+          return value + 1
+        },
+      })
+      await using worker = await createWorker({
+        url: open[0]?.url ?? '',
+        tasks: [slow, squareTask],
+        workflows: WORKFLOWS,
+        concurrency: 8,
+        logger: silentLogger,
+      })
+      while (worker.nodes < 3) await sleep(20)
+      const client = await connect(
+        open.map(({ url }) => url ?? ''),
+        { logger: silentLogger },
+      )
+      try {
+        const sums = await Promise.all(
+          Array.from({ length: 600 }, async (_, input) =>
+            (await client.enqueue(slow, input, { queue: `q-${input % 9}` })).result(),
+          ),
+        )
+        assert.deepEqual(
+          sums,
+          Array.from({ length: 600 }, (_, i) => i + 1),
+        )
+        assert.ok(most <= 8, `${most} at once`)
+        const parents = await Promise.all(
+          Array.from({ length: 60 }, (_, value) => client.start(parentOf, value, { id: `w-${value}` })),
+        )
+        await Promise.all(parents.map((parent) => parent.signal(go, 1)))
+        const leaving = open.pop()
+        const left = leaving?.close()
+        for (const [value, parent] of parents.entries())
+          assert.equal(await parent.result(), expectedOf(value, 1))
+        await left
+        while (worker.nodes > 2) await sleep(20)
+        assert.equal(await (await client.enqueue(slow, 1, { queue: 'after' })).result(), 2)
+      } finally {
+        await client.close()
+      }
+    }))
+
+  test('schedules start their runs at whichever node these belong to', () =>
+    nodes(2, { workflows: [addOne] }, async (open) => {
+      const [one, two] = open
+      assert.ok(one !== undefined && two !== undefined)
+      await one.schedules.create('each-second', { every: '1s' }, { workflow: addOne, input: 1 })
+      const ended = async (): Promise<number> => (await two.list({ status: ['completed'] })).executions.length
+      while ((await ended()) < 3) await sleep(100)
+      await two.schedules.pause('each-second', 'enough')
+      const { executions } = await one.list({})
+      assert.equal(new Set(executions.map(({ id }) => id)).size, executions.length)
+    }))
+
+  test('an engine that is alone on the database, and a node, refuse each other', async () => {
+    const { url } = await server.createDatabase()
+    {
+      await using _ = await createEngine({ store: url, logger: silentLogger })
+      await assert.rejects(createEngine({ store: url, cluster: {}, logger: silentLogger }), {
+        code: 'STORE_LOCKED',
+      })
+    }
+    await using node = await createEngine({
+      store: url,
+      cluster: {},
+      workflows: [addOne],
+      logger: silentLogger,
+    })
+    await assert.rejects(createEngine({ store: url, logger: silentLogger }), { code: 'STORE_LOCKED' })
+    assert.equal(await (await node.start(addOne, 1)).result(), 2)
+  })
+
+  test('settings of a node that make no sense are refused', async () => {
+    const wrong = [{ weight: 0 }, { address: 'here' }, { host: '0.0.0.0' }, { prot: 1 }, { handOver: 'long' }]
+    const { url } = await server.createDatabase()
+    for (const cluster of wrong)
+      await assert.rejects(
+        createEngine({ store: url, cluster: cluster as object, logger: silentLogger }),
+        (error) => {
+          assert.ok(error instanceof Error && 'code' in error)
+          return error.code === 'ARGUMENT_INVALID' || error.code === 'DURATION_INVALID'
+        },
+      )
+    await assert.rejects(createEngine({ store: 'memory', cluster: {} }), { code: 'STORE_INVALID' })
+  })
+})
+
+/** Until each node has its share. */
+async function shared(open: readonly Node[]): Promise<void> {
+  const least = Math.floor(256 / open.length)
+  while (!open.every(({ shards }) => shards >= least)) await sleep(20)
+}
