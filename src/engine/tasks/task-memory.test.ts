@@ -68,3 +68,17 @@ test('a read that ends before an older one lets nothing go that the older one ma
   await endOld()
   assert.equal(memory.get(1), undefined)
 })
+
+test('what is committed once more stays for the reads that had begun by then', async () => {
+  const memory = new TaskMemory(systemClock, () => true)
+  const task = taskOf(1)
+  memory.put(task)
+  const endFirst = readOf(memory)
+  memory.committed(task)
+  const endSecond = readOf(memory)
+  memory.committed(task)
+  await endFirst()
+  assert.equal(memory.get(1), task, 'the second read may have been before the second commit')
+  await endSecond()
+  assert.equal(memory.get(1), undefined)
+})

@@ -89,8 +89,13 @@ export class TaskMemory {
 
   /** A change of it was committed. */
   committed(task: LiveTask): void {
-    if (this.#reads.length > 0) this.#newestLeaving().tasks.push(task)
-    else this.#leave(task)
+    if (this.#reads.length === 0) {
+      this.#leave(task)
+      return
+    }
+    const leaving = this.#newestLeaving()
+    task.readsBegun = leaving.begun
+    leaving.tasks.push(task)
   }
 
   deleting(seq: TaskSeq): void {
@@ -140,7 +145,8 @@ export class TaskMemory {
       first = this.#leaving[0]
     ) {
       this.#leaving.shift()
-      for (const task of first.tasks) this.#leave(task)
+      // One that was committed again since leaves later.
+      for (const task of first.tasks) if (task.readsBegun === first.begun) this.#leave(task)
       for (const seq of first.gone) this.#deleted.delete(seq)
     }
   }

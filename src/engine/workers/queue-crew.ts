@@ -36,6 +36,8 @@ export class QueueCrew<Task> {
 
   /** The change of the crew up to which the fleet was told of its members; infinite: of all, as they come. */
   #toldUpTo = 0
+  /** The same, of their loads. */
+  #loadUpTo = 0
 
   constructor(fleet: WorkerFleet) {
     this.fleet = fleet
@@ -49,14 +51,21 @@ export class QueueCrew<Task> {
     if (told === change) return
     for (const member of this.#members) {
       if (member.placesChange > told) this.tellPlaces(member, nowMs)
-      if (member.loadChange > told && member.load !== undefined)
+      if (member.loadChange > this.#loadUpTo && member.load !== undefined)
         this.fleet.reported(member.id, member.load, nowMs)
     }
+    this.#loadUpTo = change
   }
 
   /** It was told of all changes up to this one, and is told of none from now on. */
   rests(change: number): void {
     this.#toldUpTo = change
+  }
+
+  /** The load of a member that this queue has is told at once, also if nothing waits in it. */
+  tellLoad(member: CrewMember<Task>, change: number, nowMs: number): void {
+    this.#loadUpTo = change
+    if (member.load !== undefined) this.fleet.reported(member.id, member.load, nowMs)
   }
 
   tellPlaces(member: CrewMember<Task>, nowMs: number): void {

@@ -164,7 +164,8 @@ export class TaskCrew {
     member.loadChange = this.#change
     member.load = load
     const nowMs = this.#clock.nowMs()
-    for (const { crew } of this.#awake) crew.fleet.reported(member.id, load, nowMs)
+    for (const live of this.#queues)
+      if (live.isActive || live.queue.limits.running > 0) live.crew.tellLoad(member, this.#change, nowMs)
   }
 
   #weigh(member: CrewMember<LiveTask>): void {
