@@ -57,11 +57,14 @@ export function text(most = 1024): Shape<string> {
   }
 }
 
-/** An id or a name: not empty, and no control characters that a store may not hold. */
+/** An id or a name: not empty, of so many bytes at most, and no control characters that a store may not hold. */
 export function identifier(most = 4096): Shape<string> {
   const any = text(most)
   return (value) => {
     const found = any(value)
+    // A UTF-16 unit takes at most 3 bytes: most texts need no counting.
+    if (found.length * 3 > most && Buffer.byteLength(found) > most)
+      throw new Mismatch(`longer than ${most} bytes`)
     if (found === '' || found.includes('\0') || !found.isWellFormed()) throw new Mismatch('not a name')
     return found
   }

@@ -50,6 +50,21 @@ test('durations of tasks are whole and bounded, in calls of clients and in comma
     assert.throws(() => shapedCommands([command]), /not a whole number from/)
 })
 
+test('a task whose names and requirements fit into no index is refused, and the engine goes on', async () => {
+  await using engine = await createEngine({ store: 'memory', tasks: [failing], ...quiet })
+  const label = (n: number): string => `${n}`.repeat(400)
+  const labels = Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8].map((n) => [`l${n}`, label(n)]))
+  const tooLarge = { code: 'ARGUMENT_INVALID', message: /bytes together, at most 2500/ }
+  await assert.rejects(engine.enqueue(failing, undefined, { requires: { labels } }), tooLarge)
+  await assert.rejects(engine.enqueue(failing, undefined, { dedupeKey: '\u0001'.repeat(512) }), tooLarge)
+  const few = Object.fromEntries(Object.entries(labels).slice(0, 2))
+  await engine.enqueue(failing, undefined, { requires: { labels: few }, key: 'k'.repeat(500) })
+  await engine.enqueue(failing, undefined, { key: 'ä'.repeat(256), queue: 'q'.repeat(512) })
+  const named = (id: string) => shaped(CLIENT_METHODS['tasks.describe'], [{ namespace: 'n', id }], 'describe')
+  assert.ok(named('ä'.repeat(256)))
+  assert.throws(() => named('ä'.repeat(257)), /longer than 512 bytes/)
+})
+
 test('an engine refuses durations that its store cannot hold, and goes on', async () => {
   await using engine = await createEngine({ store: 'memory', tasks: [failing], ...quiet })
   const { url } = await engine.listen()

@@ -27,6 +27,7 @@ import {
 } from '../../store/contract/task-rows.ts'
 import type { Engine } from '../engine.ts'
 import { assertAwaited } from '../waiters.ts'
+import { checkIndexedBytes } from './indexed-bytes.ts'
 import type { LiveTask } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
 import type { MetTasks } from './task-lookup.ts'
@@ -50,6 +51,7 @@ export class TaskCalls implements TaskPort {
 
   async enqueue(requests: readonly TaskRequest[]): Promise<readonly TaskReply[]> {
     this.#engine.assertIntake()
+    for (const request of requests) checkIndexedBytes(request)
     const replies: Promise<readonly TaskReply[]>[] = []
     for (let start = 0; start < requests.length; start += CHUNK_TASKS) {
       const chunk = requests.slice(start, start + CHUNK_TASKS)
