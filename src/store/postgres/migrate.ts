@@ -31,11 +31,12 @@ export async function migrate(link: PostgresLink, name: string, shards: number):
   return Number(rows[0]?.value)
 }
 
-/** For tools: throws unless the database has a schema that this program can read. */
-export async function requireSchema(link: PostgresLink, name: string): Promise<void> {
+/** For tools: throws unless the database has a schema that this program can read. Answers its version. */
+export async function requireSchema(link: PostgresLink, name: string): Promise<number> {
   const version = await versionOf(async (statement) => (await link.once(statement, 10_000)).rows)
   if (version === 0) throw new PerdureError('STORE_INVALID', `${name} holds no perdure store`)
   if (version > SCHEMA_VERSION) throw newer(name, version)
+  return version
 }
 
 function newer(name: string, version: number): PerdureError {

@@ -12,7 +12,7 @@ import {
 } from '../contract/cluster-store.ts'
 import type { ExecutionRow, InboxRow, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type { TimerPage } from '../contract/store.ts'
-import { DATABASE_MS } from './database-time.ts'
+import { BEAT, DATABASE_MS, heartbeatOf } from './database-time.ts'
 import { codeOf, warned } from './postgres-error.ts'
 import type { PostgresLink, Row } from './postgres-link.ts'
 import { type Ask, PostgresReads } from './postgres-reads.ts'
@@ -46,6 +46,10 @@ const PRUNE_COMMITS = `
   delete from perdure.commit as old using last where old.session_id = last.session_id
     and (old.seq < last.seq or old.session_id <= $1::int8 - ${SESSIONS_KEPT})`
 const PRUNE_SESSIONS = `
+  with beats as (
+    delete from perdure.heartbeat as old using perdure.session
+    where old.session_id = session.id and session.fenced_at is not null
+  )
   delete from perdure.session as old where old.id <= $1::int8 - ${SESSIONS_KEPT} and old.fenced_at is not null
     and not exists (select from perdure.shard where session_id = old.id)`
 
@@ -61,15 +65,12 @@ const MAIL = `
       from perdure.inbox where to_shard = any ($1::int4[])) as inbox,
     greatest((select value from perdure.meta where key = 'clock_floor'), (select max(at) from perdure.commit)) as floor`
 
-const BEAT = `
-  update perdure.session set heartbeat_at = greatest(heartbeat_at + 1, ${DATABASE_MS}), draining = $3
-  where id = $1 and incarnation = $2 and fenced_at is null returning id`
-
 /** One statement, so that all of it is of one moment. Sessions that are fenced and own nothing are left out. */
 const LOOK = `
   select ${DATABASE_MS} as at,
-    (select json_agg(json_build_object('id', id, 'incarnation', incarnation, 'address', address, 'node', node, 'weight', weight, 'isDraining', draining,
-        'heartbeatAt', heartbeat_at, 'isFenced', fenced_at is not null) order by id)
+    (select json_agg(json_build_object('id', id, 'incarnation', incarnation, 'address', address, 'node', node, 'weight', weight, 'isDraining',
+        draining or exists (select from perdure.heartbeat where session_id = id and heartbeat.draining),
+        'heartbeatAt', ${heartbeatOf('session')}, 'isFenced', fenced_at is not null) order by id)
       from perdure.session
       where fenced_at is null or id in (select distinct session_id from perdure.shard)) as sessions,
     (select json_agg(json_build_object('id', id, 'owner', session_id, 'epoch', epoch) order by id)

@@ -4,6 +4,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { type RunId, runDay } from '../../protocol/ids.ts'
 import type { TimerKey, TimerRow } from '../contract/rows.ts'
 import type { StoreReader } from '../contract/store-reader.ts'
+import { heartbeatOf } from './database-time.ts'
 import { requireSchema } from './migrate.ts'
 import { isOutage, storeFailed } from './postgres-error.ts'
 import { PostgresLink, type Row, type Statement } from './postgres-link.ts'
@@ -14,14 +15,16 @@ import { Timeline } from './timeline.ts'
 const READ_MS = 60_000
 /** An engine writes its heartbeat twice a second. */
 const HEARTBEAT_MS = 1100
+/** Version of the schema. Before it the row of the session had it. */
+const HEARTBEATS_SINCE = 2
 
 /** Errors: `STORE_INVALID` (the URL, or a database that is no store), `STORE_FAILED`, `STORE_NEWER`. */
 export async function openPostgresReader(url: string): Promise<StoreReader> {
   const target = postgresTarget(url)
   const link = new PostgresLink({ target, purpose: 'tool', logger: silentLogger, timeline: new Timeline() })
   try {
-    await requireSchema(link, target.name)
-    return new DatabaseReader(target.name, link)
+    const version = await requireSchema(link, target.name)
+    return new DatabaseReader(target.name, version, link)
   } catch (error) {
     await link.close()
     throw storeFailed(isOutage(error) ? `cannot connect to ${target.name}` : target.name, error)
@@ -31,10 +34,12 @@ export async function openPostgresReader(url: string): Promise<StoreReader> {
 class DatabaseReader extends ReadMethods implements StoreReader {
   readonly #link: PostgresLink
   readonly #name: string
+  readonly #version: number
 
-  constructor(name: string, link: PostgresLink) {
+  constructor(name: string, version: number, link: PostgresLink) {
     super((statement) => this.#ask(statement))
     this.#name = name
+    this.#version = version
     this.#link = link
   }
 
@@ -51,7 +56,8 @@ class DatabaseReader extends ReadMethods implements StoreReader {
 
   /** Whether the heartbeat of any session has moved. */
   async isEngineRunning(): Promise<boolean> {
-    const text = 'select id, heartbeat_at from perdure.session where fenced_at is null order by id'
+    const beat = this.#version < HEARTBEATS_SINCE ? 'heartbeat_at' : heartbeatOf('session')
+    const text = `select id, ${beat} as beat from perdure.session where fenced_at is null order by id`
     const before = await this.#ask({ text })
     if (before.length === 0) return false
     await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS))

@@ -17,7 +17,7 @@ import type { NodeIdentity, Session } from '../contract/rows.ts'
 import { type RegisteredSession, type Store, UnknownCommitError } from '../contract/store.ts'
 import { BatchStatements, ContradictoryBatchError } from './batch-statement.ts'
 import { NotStorableError } from './binary-array.ts'
-import { DATABASE_MS } from './database-time.ts'
+import { BEAT, DATABASE_MS, heartbeatOf } from './database-time.ts'
 import { ensureDayPartitions } from './day-partitions.ts'
 import { migrate } from './migrate.ts'
 import { PostgresCluster } from './postgres-cluster.ts'
@@ -135,8 +135,6 @@ const HAS_COMMITTED = `
   select from perdure.commit join perdure.session on session.id = session_id
   where session_id = $1 and incarnation = $2 and seq = $3`
 
-const HEARTBEAT = `update perdure.session set heartbeat_at = ${DATABASE_MS} where id = $1 and fenced_at is null`
-
 /**
  * Sessions are inserted one after the other, under a lock, so that of two the one with the higher id is the later one, for
  * everybody: it sees the other, and fences it. Without it two that register in the same moment could both be left.
@@ -162,6 +160,8 @@ const TAKE_OVER = `
   ), old_commits as (
     delete from perdure.commit as old using last where old.session_id = last.session_id
       and (old.seq < last.seq or old.session_id <= $1::int8 - ${SESSIONS_KEPT})
+  ), old_beats as (
+    delete from perdure.heartbeat as old where old.session_id < $1::int8
   ), old_sessions as (
     delete from perdure.session as old where old.id <= $1::int8 - ${SESSIONS_KEPT}
   )
@@ -180,14 +180,15 @@ const PRUNE = `
  */
 async function assertAlone(link: PostgresLink, name: string, own: Session | undefined): Promise<void> {
   const text = `
-    select id, node, heartbeat_at from perdure.session where fenced_at is null and id <> $1 order by id`
+    select id, node, ${heartbeatOf('session')} as beat from perdure.session
+    where fenced_at is null and id <> $1 order by id`
   const others = { text, values: [own?.id ?? 0] }
   const before = await link.once(others, CONTROL_MS)
   if (before.rows.length === 0) return
   await new Promise((resolve) => setTimeout(resolve, 3 * HEARTBEAT_MS))
   const { rows } = await link.once(others, CONTROL_MS)
-  const seen = new Map(before.rows.map((row) => [row.id, row.heartbeat_at]))
-  const alive = rows.find(({ id, heartbeat_at }) => seen.get(id) !== heartbeat_at)
+  const seen = new Map(before.rows.map((row) => [row.id, row.beat]))
+  const alive = rows.find(({ id, beat }) => seen.get(id) !== beat)
   if (alive !== undefined)
     throw new PerdureError('STORE_LOCKED', `${name} is in use by the engine ${alive.node}`)
 }
@@ -338,7 +339,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
   #keepAlive(session: Session): void {
     clearInterval(this.#heartbeat)
     this.#session = session
-    const statement = { text: HEARTBEAT, values: [session.id] }
+    const statement = { text: BEAT, values: [session.id, session.incarnation, false] }
     let isBeating = false
     this.#heartbeat = setInterval(() => {
       if (isBeating) return
