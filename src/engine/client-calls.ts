@@ -21,6 +21,7 @@ import { errorOf } from '../protocol/failure.ts'
 import { isRunId, type RunId } from '../protocol/ids.ts'
 import type { NodesPort } from '../protocol/nodes-port.ts'
 import type { Payload } from '../protocol/payload.ts'
+import type { WaitOptions } from '../protocol/task-port.ts'
 import type { JournalEntry } from '../store/contract/rows.ts'
 import { AloneNodes } from './alone-nodes.ts'
 import { descriptionOf, summaryOf } from './description.ts'
@@ -34,6 +35,7 @@ import { ScheduleCalls } from './schedules/schedule-calls.ts'
 import { Starts } from './starts.ts'
 import { QueueCalls } from './tasks/queue-calls.ts'
 import { TaskCalls } from './tasks/task-calls.ts'
+import { assertAwaited } from './waiters.ts'
 import { tasksOf, whyExecutionWaits, withTasks } from './why-execution-waits.ts'
 import { WorkerCalls } from './workers/worker-calls.ts'
 import type { WorkflowCrew } from './workers/workflow-crew.ts'
@@ -185,32 +187,30 @@ export class ClientCalls implements ClientPort {
     })
   }
 
-  outcome(target: ExecutionTarget): Promise<Outcome> {
+  outcome(target: ExecutionTarget, { signal }: WaitOptions = {}): Promise<Outcome> {
     const { table, ends } = this.#engine
     const live = target.runId === undefined ? table.current(target.key) : table.get(target.runId)
     const isOpen =
       live !== undefined &&
       isSame(live.state.key, target.key) &&
       !(live.state.closedAt !== null && live.isCommitted)
-    if (!isOpen) return this.#outcome(target)
+    if (!isOpen) return this.#outcome(target, signal)
     // The common case, without a look at the store: the commit of its end is still to come.
     const { runId } = live.state
-    return new Promise((resolve, reject) => {
-      ends.add(runId, {
-        reject,
-        resolve: (terminal) => {
-          if (terminal === undefined) resolve(this.#outcome(target))
-          else if (terminal.type === 'execution-continued') resolve(this.#outcome({ key: target.key, runId }))
-          else resolve(outcomeFrom(terminal, runId))
-        },
-      })
+    const { told, forget } = ends.next(runId, signal)
+    return told.then((terminal) => {
+      forget()
+      if (terminal === undefined) return this.#outcome(target, signal)
+      if (terminal.type === 'execution-continued') return this.#outcome({ key: target.key, runId }, signal)
+      return outcomeFrom(terminal, runId)
     })
   }
 
-  async #outcome(target: ExecutionTarget): Promise<Outcome> {
+  async #outcome(target: ExecutionTarget, signal: AbortSignal | undefined): Promise<Outcome> {
+    assertAwaited(signal)
     let runId = await this.#access.runOf(target)
     for (;;) {
-      const terminal = await this.#end(target, runId)
+      const terminal = await this.#end(target, runId, signal)
       if (terminal === undefined) {
         // Its start was dropped: the newest run is another one, or there is none.
         const newest = await this.#access.runOf(target)
@@ -355,12 +355,17 @@ export class ClientCalls implements ClientPort {
    * The event that ends a run, when it is durable. A run in memory tells it; for others the store is asked first.
    * Undefined: there is no such run.
    */
-  async #end({ key }: ExecutionTarget, runId: RunId): Promise<TerminalEvent | undefined> {
+  async #end(
+    { key }: ExecutionTarget,
+    runId: RunId,
+    signal: AbortSignal | undefined,
+  ): Promise<TerminalEvent | undefined> {
     for (;;) {
+      assertAwaited(signal)
       this.#engine.assertOpen()
       this.#engine.ownership.assertRunsOf(key)
       // Registered before the look at the store, so that an end in between is not missed.
-      const next = this.#engine.ends.next(runId)
+      const next = this.#engine.ends.next(runId, signal)
       try {
         const live = this.#engine.table.get(runId)
         if (live === undefined || (live.state.closedAt !== null && live.isCommitted)) {

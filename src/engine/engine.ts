@@ -484,6 +484,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       if (execution.pins === 0) table.remove(execution)
     }
     this.table.trim()
+    this.tasks.queues.askAgain()
   }
 
   #onLoaded({ execution, history }: LoadedExecution): void {

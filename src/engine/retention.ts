@@ -73,7 +73,10 @@ export class Retention {
     const { store } = this.#engine.options
     for (let after = 0; ; ) {
       const rows = await store.listTasks({ closedBefore, oldestFirst: true, before: after, limit: PAGE_ROWS })
-      await this.#calls.tasks.deleteClosed(rows)
+      await this.#calls.tasks.deleteClosed(
+        rows.map(({ seq }) => seq),
+        closedBefore,
+      )
       const last = rows.at(-1)
       if (last === undefined || rows.length < PAGE_ROWS || this.#isStopped) break
       after = last.seq

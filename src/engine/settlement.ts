@@ -200,7 +200,7 @@ async function commitPart(engine: SettlingEngine, part: BatchBuilder): Promise<C
 }
 
 async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string): Promise<void> {
-  // Rows of tasks are checked before they get here.
+  // Whatever callers may say of tasks can be stored: its shape is checked, and so are texts and times.
   if (runId === NO_RUN) throw new Error(`the store refuses rows of tasks: ${reason}`)
   const schedule = scheduleKeyOf(runId)
   if (schedule !== undefined) {

@@ -1,7 +1,15 @@
 /** Who waits for the end of a run or task, or for the next committed events of a run. Told after the commit, never before. */
+import { PerdureError } from '../protocol/errors.ts'
+
 interface Waiter<News> {
   resolve(news: News | undefined): void
   reject(error: Error): void
+}
+
+/** @throws PerdureError `CANCELLED` if nobody waits any more */
+export function assertAwaited(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true)
+    throw new PerdureError('CANCELLED', 'nobody waits for the answer of this call any more')
 }
 
 /** `News`: what they are told; undefined: look yourself. */
@@ -40,7 +48,8 @@ export class Waiters<Key, News> {
       resolve(undefined)
     }
     this.add(key, waiter)
-    signal?.addEventListener('abort', abort)
+    if (signal?.aborted === true) abort()
+    else signal?.addEventListener('abort', abort)
     // Who forgets it does not look at it any more.
     told.catch(() => {})
     return { told, forget }

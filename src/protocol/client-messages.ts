@@ -4,6 +4,7 @@
  * 1. Each call is answered once, with its id, in any order.
  * 2. What arrives is looked at here, all of it, before the engine hears of it.
  */
+import { LONGEST_MS } from './duration.ts'
 import { PerdureError } from './errors.ts'
 import { EXECUTION_STATUSES } from './execution-status.ts'
 import type { Failure } from './failure.ts'
@@ -13,13 +14,13 @@ import { QUEUE_SETTING_NAMES } from './queue-settings.ts'
 import { OVERLAP_POLICIES, type ScheduleTimes } from './schedule-port.ts'
 import {
   args,
+  duration,
   failure,
   flag,
   identifier,
   integer,
   json,
   list,
-  number,
   object,
   oneOf,
   optional,
@@ -29,8 +30,9 @@ import {
   shaped,
   table,
   text,
+  time,
 } from './shapes.ts'
-import { priorityShape, requirementsShape, retryShape, timeoutsShape } from './task-shapes.ts'
+import { estimateShape, priorityShape, requirementsShape, retryShape, timeoutsShape } from './task-shapes.ts'
 import { TASK_STATUSES } from './task-status.ts'
 
 export const CLIENT_PROTOCOL = 'perdure.client.v1'
@@ -56,7 +58,6 @@ const name = identifier(512)
 const options = text(4096)
 const id = integer(0)
 const limit = integer(1, 100_000)
-const time = number(0, 8.64e15)
 const attributes = table(scalar(4096), 64)
 const target = object({ key: object({ namespace: name, workflowId: name }), runId: optional(name) })
 const taskTarget = object({ namespace: name, id: name })
@@ -68,14 +69,14 @@ const taskRequest = object({
   id: optional(name),
   key: optional(name),
   priority: optional(priorityShape),
-  estimateMs: optional(number()),
+  estimateMs: optional(estimateShape),
   requires: optional(requirementsShape),
   affinity: optional(name),
-  delayMs: optional(number(0, 8.64e15)),
+  delayMs: optional(duration),
   retry: optional(retryShape),
   timeouts: optional(timeoutsShape),
-  dedupe: optional(object({ key: name, forMs: optional(number()) })),
-  debounce: optional(object({ key: name, waitMs: number(), maxWaitMs: optional(number()) })),
+  dedupe: optional(object({ key: name, forMs: optional(duration) })),
+  debounce: optional(object({ key: name, waitMs: duration, maxWaitMs: optional(duration) })),
 })
 const taskQuery = object({
   namespace: name,
@@ -92,9 +93,12 @@ const taskQuery = object({
   cursor: optional(options),
 })
 
-const duration = number(0, 8.64e15)
 const cronTimes = object({ kind: oneOf('cron'), cron: options, timezone: name })
-const intervalTimes = object({ kind: oneOf('interval'), everyMs: integer(1000), offsetMs: integer(0) })
+const intervalTimes = object({
+  kind: oneOf('interval'),
+  everyMs: integer(1000, LONGEST_MS),
+  offsetMs: duration,
+})
 const times: Shape<ScheduleTimes> = (value) =>
   isObject(value) && 'kind' in value && value.kind === 'cron' ? cronTimes(value) : intervalTimes(value)
 const overlap = oneOf(...OVERLAP_POLICIES)
@@ -146,8 +150,8 @@ export const CLIENT_METHODS = {
       version: name,
       input: payload,
       onConflict: oneOf('use-existing', 'fail', 'terminate-existing'),
-      delayMs: optional(number(0, 8.64e15)),
-      timeoutMs: optional(number(0, 8.64e15)),
+      delayMs: optional(duration),
+      timeoutMs: optional(duration),
       attributes: optional(attributes),
       signal: optional(object({ name, payload, requestId: optional(name) })),
     }),

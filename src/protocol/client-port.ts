@@ -10,7 +10,7 @@ import type { Payload } from './payload.ts'
 import type { PeoplePort } from './people-port.ts'
 import type { QueuePort } from './queue-port.ts'
 import type { SchedulePort } from './schedule-port.ts'
-import type { TaskPort } from './task-port.ts'
+import type { TaskPort, WaitOptions } from './task-port.ts'
 import type { WorkersPort } from './workers-port.ts'
 
 export type ConflictPolicy = 'use-existing' | 'fail' | 'terminate-existing'
@@ -108,7 +108,7 @@ export interface ClientPort {
   query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload>
   update(target: ExecutionTarget, name: string, payload: Payload, updateId: string): Promise<Payload>
   /** Waits for the end, follows continue-as-new. */
-  outcome(target: ExecutionTarget): Promise<Outcome>
+  outcome(target: ExecutionTarget, options?: WaitOptions): Promise<Outcome>
   cancel(target: ExecutionTarget, reason: string): Promise<void>
   terminate(target: ExecutionTarget, reason: string): Promise<void>
   retry(target: ExecutionTarget): Promise<void>

@@ -16,7 +16,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 }
 const PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/
 /** About 285 years: keeps every due time a safe integer. */
-const LONGEST_MS = 9_000_000_000_000
+export const LONGEST_MS = 9_000_000_000_000
 
 /**
  * Milliseconds of a duration, rounded up. Throws `DURATION_INVALID` for anything else, also negative or not finite.

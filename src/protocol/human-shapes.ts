@@ -9,6 +9,7 @@ import {
   type SeatSpec,
 } from './human-task.ts'
 import {
+  duration,
   flag,
   identifier,
   integer,
@@ -31,7 +32,6 @@ const ESCALATIONS_MAX = 20
 const name = identifier(512)
 const label = text(4096)
 const names = list(name, NAMES_MAX)
-const time = number(0, 8.64e15)
 const seatNumber = integer(1)
 
 const people: Shape<People> = object({ users: names, groups: names })
@@ -55,11 +55,11 @@ const humanTaskFields: Shape<HumanTaskSpec> = object({
   form: optional(json),
   data: optional(payload),
   priority: priorityShape,
-  dueInMs: optional(time),
+  dueInMs: optional(duration),
   onDue: oneOf('mark', 'expire'),
   escalations: list(
     object({
-      afterMs: time,
+      afterMs: duration,
       users: names,
       groups: names,
       priority: optional(priorityShape),

@@ -5,19 +5,19 @@ export const POLICY_NAMES = ['fcfs', 'sjf', 'priority', 'round-robin'] as const
 export type PolicyName = (typeof POLICY_NAMES)[number]
 
 export interface SjfOptions {
-  /** Waiting this much longer makes up for one more of estimate: ms per ms. 0: no aging, long jobs may starve. Default 0.1. */
+  /** Waiting this much longer makes up for one more of estimate: ms per ms. 0: no aging, long jobs may starve. At most 1e6. Default 0.1. */
   readonly aging?: number
 }
 
 export interface PriorityOptions {
-  /** Waiting this long is worth one level, ms; `Infinity`: no aging, low levels may starve. Default 60,000. */
+  /** Waiting this long is worth one level, ms; `Infinity`: no aging, low levels may starve. Otherwise at most 1e12. Default 60,000. */
   readonly agingMs?: number
 }
 
 export interface RoundRobinOptions {
-  /** Service per round of a key of weight 1, ms; a task that runs longer is asked to yield. Default 100. */
+  /** Service per round of a key of weight 1, ms; a task that runs longer is asked to yield. 0.01 to 1e12. Default 100. */
   readonly quantumMs?: number
-  /** Weight of keys, above 0; those that are not named have 1. */
+  /** Weight of keys, 1e-6 to 1e6; those that are not named have 1. */
   readonly weights?: Readonly<Record<string, number>>
 }
 

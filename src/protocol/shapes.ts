@@ -3,6 +3,7 @@
  * `PROTOCOL_INVALID`, which names the place. Of objects it copies the fields that it knows; others are left out, so that a
  * newer side may say more.
  */
+import { LONGEST_MS } from './duration.ts'
 import { PerdureError } from './errors.ts'
 import type { Failure } from './failure.ts'
 import type { Json } from './json.ts'
@@ -56,11 +57,14 @@ export function text(most = 1024): Shape<string> {
   }
 }
 
-/** An id or a name: not empty, and no control characters that a store may not hold. */
+/** An id or a name: not empty, of so many bytes at most, and no control characters that a store may not hold. */
 export function identifier(most = 4096): Shape<string> {
   const any = text(most)
   return (value) => {
     const found = any(value)
+    // A UTF-16 unit takes at most 3 bytes: most texts need no counting.
+    if (found.length * 3 > most && Buffer.byteLength(found) > most)
+      throw new Mismatch(`longer than ${most} bytes`)
     if (found === '' || found.includes('\0') || !found.isWellFormed()) throw new Mismatch('not a name')
     return found
   }
@@ -81,6 +85,12 @@ export function number(least = 0, most = Number.MAX_VALUE): Shape<number> {
     return value
   }
 }
+
+/** A duration, ms: whole, and no longer than those that callers may write. Due times that follow from it can be stored. */
+export const duration: Shape<number> = integer(0, LONGEST_MS)
+
+/** A time of a `Date` from 1970 on, ms. */
+export const time: Shape<number> = integer(0, 8.64e15)
 
 export const flag: Shape<boolean> = (value) => {
   if (typeof value !== 'boolean') throw new Mismatch('not true or false')

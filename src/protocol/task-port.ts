@@ -173,11 +173,16 @@ export interface TaskExplanation {
   readonly ahead?: number
 }
 
+export interface WaitOptions {
+  /** Aborted when nobody waits any more: the call rejects. */
+  readonly signal?: AbortSignal
+}
+
 export interface TaskPort {
   /** Answers when all are durable, in the order asked. */
   enqueue(requests: readonly TaskRequest[]): Promise<readonly TaskReply[]>
   /** Waits for the end. */
-  outcome(target: TaskTarget): Promise<TaskOutcome>
+  outcome(target: TaskTarget, options?: WaitOptions): Promise<TaskOutcome>
   describe(target: TaskTarget): Promise<TaskDescription>
   explain(target: TaskTarget): Promise<TaskExplanation>
   list(query: TaskQuery): Promise<TaskPage>

@@ -1,6 +1,8 @@
 /** Shapes of what callers and workflow code may say of a task. */
+import { LONGEST_MS } from './duration.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import {
+  duration,
   identifier,
   integer,
   list,
@@ -18,8 +20,8 @@ const name = identifier()
 
 export const retryShape: Shape<RetryPolicy> = object({
   maxAttempts: integer(1),
-  initialMs: number(),
-  maxMs: number(),
+  initialMs: duration,
+  maxMs: duration,
   backoff: oneOf('full-jitter', 'decorrelated'),
   nonRetryable: list(text(), 1000),
 })
@@ -31,10 +33,13 @@ export const requirementsShape: Shape<TaskRequirements> = object({
 })
 
 export const timeoutsShape: Shape<TaskTimeouts> = object({
-  scheduleToStartMs: optional(number()),
-  startToCloseMs: optional(number()),
-  scheduleToCloseMs: optional(number()),
-  heartbeatMs: optional(number()),
+  scheduleToStartMs: optional(duration),
+  startToCloseMs: optional(duration),
+  scheduleToCloseMs: optional(duration),
+  heartbeatMs: optional(duration),
 })
+
+/** A guess, which may have fractions. */
+export const estimateShape = number(0, LONGEST_MS)
 
 export const priorityShape = integer(TASK_PRIORITY.least, TASK_PRIORITY.most)

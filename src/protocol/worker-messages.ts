@@ -127,6 +127,8 @@ export type EngineMessage =
   | { readonly type: 'error'; readonly code: string; readonly message: string }
   | RunMessage
 
+/** Of the note of a progress. */
+export const NOTE_CHARACTERS_MAX = 10_000
 export const CREDITS_MAX = 100_000
 const token = text(64)
 const name = identifier()
@@ -168,7 +170,7 @@ const workerMessages: {
   yielded: object({ token, checkpoint: payload }),
   returned: object({ token }),
   heartbeat: object({ token, checkpoint: optional(payload) }),
-  progress: object({ token, fraction: share, note: optional(text(10_000)) }),
+  progress: object({ token, fraction: share, note: optional(text(NOTE_CHARACTERS_MAX)) }),
   released: object({ token }),
   load: object({
     cpu: share,

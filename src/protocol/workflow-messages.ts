@@ -14,6 +14,7 @@ import type { Json } from './json.ts'
 import type { Payload } from './payload.ts'
 import {
   asIs,
+  duration,
   failure,
   flag,
   identifier,
@@ -30,10 +31,11 @@ import {
   shaped,
   table,
   text,
+  time,
   variant,
 } from './shapes.ts'
 import type { TaskOptions } from './task-port.ts'
-import { priorityShape, requirementsShape, retryShape, timeoutsShape } from './task-shapes.ts'
+import { estimateShape, priorityShape, requirementsShape, retryShape, timeoutsShape } from './task-shapes.ts'
 import type { CodeWait } from './worker-port.ts'
 import type { WorkflowCommand } from './workflow-command.ts'
 
@@ -139,7 +141,6 @@ const op = integer(1)
 const attempt = integer(1)
 /** Of a Date, ms. */
 const TIME_MAX = 8.64e15
-const time = number(0, TIME_MAX)
 const label = text(100_000)
 
 const taskOptions: Shape<TaskOptions> = object({
@@ -147,8 +148,8 @@ const taskOptions: Shape<TaskOptions> = object({
   affinity: optional(name),
   key: optional(name),
   priority: optional(priorityShape),
-  estimateMs: optional(number()),
-  delayMs: optional(time),
+  estimateMs: optional(estimateShape),
+  delayMs: optional(duration),
   retry: optional(retryShape),
   timeouts: optional(timeoutsShape),
 })
@@ -157,8 +158,8 @@ const commands: {
   readonly [K in WorkflowCommand['kind']]: Shape<Omit<Named<WorkflowCommand, 'kind', K>, 'kind'>>
 } = {
   step: object({ op, name, retry: optional(retryShape) }),
-  sleep: object({ op, delayMs: optional(time), untilMs: optional(number(-TIME_MAX, TIME_MAX)) }),
-  wait: object({ op, signal: name, timeoutMs: time }),
+  sleep: object({ op, delayMs: optional(duration), untilMs: optional(integer(-TIME_MAX, TIME_MAX)) }),
+  wait: object({ op, signal: name, timeoutMs: duration }),
   child: object({
     op,
     workflow: name,
@@ -166,7 +167,7 @@ const commands: {
     workflowId: optional(name),
     input: payload,
     closePolicy: oneOf('terminate', 'cancel', 'abandon'),
-    timeoutMs: optional(time),
+    timeoutMs: optional(duration),
   }),
   task: object({ op, name, queue: name, input: payload, options: taskOptions }),
   human: object({ op, name, spec: humanTaskSpecShape }),

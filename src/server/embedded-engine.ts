@@ -211,7 +211,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const retentionMs = optionalMs(settings.retention, 'retention')
   const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
-  const designs = queueDesigns(settings.queues ?? [], { random, windowTasks: seams.taskWindow })
+  const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
   const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
   const { store, shards, assembly } = await openStores(settings, clustering, { clock, random, logger })
   const engine = new Engine({

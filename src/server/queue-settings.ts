@@ -2,11 +2,13 @@
 import { createBalancer } from '../core/balance/balancers.ts'
 import type { LoadBalancer, Random } from '../core/balance/load-balancer.ts'
 import { type FleetOptions, WorkerFleet } from '../core/balance/worker-fleet.ts'
+import { guardedPolicy } from '../core/queue/guarded-policy.ts'
 import { checkPartitions, partitionLimits } from '../core/queue/partition-limits.ts'
 import { policyOf } from '../core/queue/policies.ts'
 import type { Place, SchedulingPolicy } from '../core/queue/policy.ts'
 import { checkLimits } from '../core/queue/queue-limits.ts'
 import type { QueueDesign, QueueDesigns } from '../engine/tasks/live-queue.ts'
+import type { Logger } from '../platform/logger.ts'
 import { seedOf } from '../platform/randomness.ts'
 import { checkedName } from '../protocol/checked-text.ts'
 import { PerdureError } from '../protocol/errors.ts'
@@ -32,7 +34,8 @@ export interface QueueSettings extends QueueLimits {
   readonly policy?: PolicyName | PolicySetting | (() => SchedulingPolicy)
   /**
    * Parts that are ordered by themselves, 1 to 64. Default 1. All tasks of a key are in one part; of the limits that are
-   * not per key each part has its share. The order holds within a part.
+   * not per key each part has its share. The order holds within a part. Change it when the queue is empty: tasks that wait
+   * stay in their part.
    */
   readonly partitions?: number
   /** Tasks wait, none starts. Default false. */
@@ -64,6 +67,7 @@ const SETTINGS: OptionNames<QueueSettings> = {
 }
 
 export interface QueueDesignsOptions {
+  readonly logger: Logger
   readonly random: Random
   /** Waiting tasks of a queue in memory, about. */
   readonly windowTasks: number | undefined
@@ -75,7 +79,7 @@ const DEFAULT_BALANCER: BalancerName = 'power-of-two'
 /** Throws `ARGUMENT_INVALID` for settings that make no sense. Queues that are not named get the defaults. */
 export function queueDesigns(
   settings: readonly QueueSettings[],
-  { random, windowTasks }: QueueDesignsOptions,
+  { random, windowTasks, logger }: QueueDesignsOptions,
 ): QueueDesigns {
   if (!Array.isArray(settings))
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ queues }) is not a list')
@@ -92,11 +96,15 @@ export function queueDesigns(
     names: [...known.keys()],
     windowTasks,
     partitionsOf: (name) => known.get(name)?.partitions ?? 1,
-    of: (name, overrides) => designOf(known.get(name) ?? { name }, overrides, random),
+    of: (name, overrides) => designOf(known.get(name) ?? { name }, overrides, { random, logger }),
   }
 }
 
-function designOf(code: QueueSettings, overrides: QueueOverrides, random: Random): QueueDesign {
+function designOf(
+  code: QueueSettings,
+  overrides: QueueOverrides,
+  { random, logger }: Pick<QueueDesignsOptions, 'random' | 'logger'>,
+): QueueDesign {
   const settings = overridden(code, overrides)
   if (Object.keys(overrides).length > 0) {
     checkQueue(settings)
@@ -114,7 +122,7 @@ function designOf(code: QueueSettings, overrides: QueueOverrides, random: Random
     balancerText: JSON.stringify(shownBalancer(balancer)),
     inForce: { policy: shownPolicy(policy), balancer: shownBalancer(balancer), paused, ...limits },
     declared: declarationOf(code),
-    makePolicy: () => made(policy),
+    makePolicy: () => guarded(made(policy), policy, settings.name, logger),
     makeBalancer: () => balancerOf(balancer, random),
     makeFleet: () => fleetOf(settings, random),
   }
@@ -211,6 +219,23 @@ function refused({ name }: QueueSettings, error: unknown): PerdureError {
 function made(policy: NonNullable<QueueSettings['policy']>): SchedulingPolicy {
   if (typeof policy === 'function') return policy()
   return policyOf(typeof policy === 'string' ? ({ name: policy } as PolicySetting) : policy)
+}
+
+/** One of code that is not ours may throw, or answer nonsense, for some tasks. */
+function guarded(
+  policy: SchedulingPolicy,
+  setting: NonNullable<QueueSettings['policy']>,
+  queue: string,
+  logger: Logger,
+): SchedulingPolicy {
+  if (typeof setting !== 'function') return policy
+  return guardedPolicy(policy, (error) =>
+    logger.error('a scheduling policy failed: its tasks wait in the order in which they came', {
+      queue,
+      policy: policy.name,
+      error,
+    }),
+  )
 }
 
 /** Other settings, other places: tasks that wait with another tag are moved. */

@@ -51,6 +51,19 @@ function describeRows(storeTest: DefineTest): void {
     },
   )
 
+  storeTest('a due time that is no safe integer is refused', async ({ store, session, write }) => {
+    await write({ tasksInserted: [taskRow(1)] })
+    for (const dueAt of [1000.5, 1e300]) {
+      const rows = [
+        { tasksInserted: [taskRow(5, { dueAt })] },
+        { tasksUpdated: [{ seq: 1, change: taskChange('delayed', { dueAt }) }] },
+      ]
+      for (const each of rows)
+        assert.equal((await store.commit(batchOf(session, 90, each))).outcome, 'refused')
+    }
+    assert.deepEqual(await store.tasks([1, 5]), [taskRow(1), undefined])
+  })
+
   storeTest(
     'a number or an id that exists is refused, and nothing of its batch stays',
     async ({ store, session, write }) => {

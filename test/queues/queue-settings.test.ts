@@ -139,6 +139,8 @@ describe('what counts', () => {
       [{ policy: 'lifo' }, /there is no scheduling policy 'lifo' to change to/],
       [{ policy: { name: 'sjf', agingg: 1 } }, /'agingg' is not an option of policy sjf; there are aging/],
       [{ policy: { name: 'sjf', aging: -1 } }, /queue q: sjf: aging is -1/],
+      [{ policy: { name: 'priority', agingMs: 3e307 } }, /agingMs is 3e\+307; give a number from/],
+      [{ policy: { name: 'sjf', aging: 1e300 } }, /aging is 1e\+300; give a number from/],
       [{ policy: { name: 'round-robin', weights: { a: 0 } } }, /weight of 'a' is 0/],
       [{ balancer: 'lowest' }, /there is no load balancer 'lowest' to change to/],
       [{ balancer: { name: 'consistent-hash', loadFactor: 0 } }, /loadFactor/],
@@ -162,6 +164,31 @@ describe('what counts', () => {
     await assert.rejects(engine.queues.get(''), { code: 'ID_INVALID' })
     assert.equal((await engine.queues.get('q')).revision, 0)
   })
+})
+
+test('a policy of code that fails for some tasks stops nothing: they wait in the order in which they came', async () => {
+  const errors: string[] = []
+  const logger = { ...silentLogger, error: (message: string) => void errors.push(message) }
+  const policy = (): SchedulingPolicy => ({
+    name: 'own',
+    place: ({ priority, order }) => {
+      if (priority === 9) throw new Error('no place for urgent ones')
+      return { flow: '', rank: priority === 8 ? Number.NaN : order, chargeMs: 0 }
+    },
+  })
+  await using engine = await createEngine({
+    store: 'memory',
+    tasks: [double],
+    queues: [{ name: 'default', policy }],
+    shutdownGrace: 0,
+    logger,
+  })
+  const handles = await Promise.all(
+    [9, 5, 8, 9].map((priority) => engine.enqueue(double, priority, { priority })),
+  )
+  assert.deepEqual(await Promise.all(handles.map((each) => each.result())), [18, 10, 16, 18])
+  assert.equal(errors.length, 1)
+  assert.match(errors[0] ?? '', /a scheduling policy failed/)
 })
 
 describe('changes are in force at once', () => {

@@ -23,6 +23,19 @@ describe('pause and resume', () => {
     assert.equal((await engine.schedules.describe('s')).paused, undefined)
   })
 
+  test('a time that waits for its jitter is left out by a pause, and counted', async () => {
+    await using engine = await engineOf()
+    await engine.schedules.create('s', { every: '1h' }, { workflow: quick, jitter: '50m' })
+    await engine.advance('1h')
+    assert.deepEqual(await executionsOf(engine), [])
+    await engine.schedules.pause('s')
+    await engine.advance('1s')
+    await engine.schedules.resume('s')
+    const { nextTime, counts } = await engine.schedules.describe('s')
+    assert.deepEqual(nextTime, new Date('2026-11-26T11:00:00Z'))
+    assert.deepEqual(counts, { started: 0, skipped: 1, missed: 0 })
+  })
+
   test('it may begin paused; resume of one that is not paused changes nothing', async () => {
     await using engine = await engineOf()
     await engine.schedules.create('s', { every: '1m' }, { workflow: quick, paused: true })
@@ -330,5 +343,43 @@ describe('what is refused', () => {
     await refused(schedules.trigger('s', { overlap: 'x' as 'skip' }), /not one of/)
     await refused(schedules.list({ limit: 0 }), /not a whole number/)
     await refused(schedules.pause('s', 7 as never), /not a string/)
+  })
+})
+
+describe('a backfill over times that have their runs', () => {
+  const day = (time: string): Date => new Date(`2026-11-${time}:00:00Z`)
+  const noon = { cron: '0 0 12 * * *' } as const
+
+  for (const overlap of ['buffer-one', 'skip', 'allow'] as const)
+    test(`${overlap}: what follows a run that has ended starts at once, and those that are there count once`, async () => {
+      await using engine = await engineOf()
+      const { schedules } = engine
+      await schedules.create('s', noon, { workflow: quick, paused: true })
+      await schedules.backfill('s', day('20T00'), day('20T23'), { overlap })
+      await engine.advance('1s')
+      await schedules.backfill('s', day('20T00'), day('21T23'), { overlap })
+      await engine.advance('1s')
+      assert.deepEqual(await executionsOf(engine), [
+        's-2026-11-20T12:00:00.000Z completed',
+        's-2026-11-21T12:00:00.000Z completed',
+      ])
+      const { counts, buffered, recentRuns } = await schedules.describe('s')
+      assert.deepEqual([counts, buffered], [{ started: 2, skipped: 0, missed: 0 }, undefined])
+      assert.equal(recentRuns.length, 2)
+    })
+
+  test('buffer-one: what follows a run that is open waits for its end', async () => {
+    await using engine = await engineOf()
+    const { schedules } = engine
+    await schedules.create('s', noon, { workflow: slow, paused: true })
+    await schedules.backfill('s', day('20T00'), day('20T23'))
+    await engine.advance('1s')
+    await schedules.backfill('s', day('20T00'), day('21T23'), { overlap: 'buffer-one' })
+    await engine.advance('1s')
+    const first = 's-2026-11-20T12:00:00.000Z'
+    assert.deepEqual(await executionsOf(engine), [`${first} running`])
+    await engine.execution(slow, first).signal(release, 'go')
+    await engine.advance('1s')
+    assert.deepEqual(await executionsOf(engine), [`${first} completed`, 's-2026-11-21T12:00:00.000Z running'])
   })
 })

@@ -1,7 +1,11 @@
 // Tasks that are deleted, by hand and by retention.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createEngine } from '../../src/index.ts'
+import { createEngine, silentLogger, task } from '../../src/index.ts'
+import { Client } from '../../src/sdk/client.ts'
+import { openEngine } from '../../src/server/embedded-engine.ts'
+import type { Store } from '../../src/store/contract/store.ts'
+import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 import { createTestEngine } from '../../src/testing.ts'
 import { double, gate, until } from './task-fixtures.ts'
 
@@ -39,4 +43,54 @@ describe('deletion', () => {
     open[0]?.()
     assert.equal(await kept.result(), 'x')
   })
+})
+
+test('retention leaves alone what was retried while it looked for what is closed', async () => {
+  const inner = createMemoryStore()
+  let onRead: (() => Promise<void>) | undefined
+  const listTasks: Store['listTasks'] = async (query) => {
+    const rows = await inner.listTasks(query)
+    if (query.closedBefore !== undefined && rows.length > 0) await onRead?.()
+    return rows
+  }
+  let isMended = false
+  const letter = task({
+    name: 'letter',
+    retry: { maxAttempts: 1 },
+    run: () => {
+      if (!isMended) throw new Error('no post today')
+      return 'sent'
+    },
+  })
+  const { calls, client, close } = await openEngine(
+    {
+      store: Object.assign(Object.create(inner), { listTasks }),
+      tasks: [letter],
+      retention: 50,
+      logger: silentLogger,
+      shutdownGrace: 0,
+    },
+    {},
+  )
+  try {
+    const engine = new Client(calls, client)
+    const handle = await engine.enqueue(letter, undefined, { id: 'a' })
+    await assert.rejects(handle.result(), /no post today/)
+    await engine.queues.pause('default', 'until it is looked at')
+    await new Promise<void>((resolve) => {
+      onRead = async () => {
+        onRead = undefined
+        await handle.retry()
+        // It is durable, and out of memory, before the rows come.
+        await new Promise((waited) => setTimeout(waited, 20))
+        setTimeout(resolve, 20)
+      }
+    })
+    assert.equal((await handle.describe()).status, 'waiting')
+    isMended = true
+    await engine.queues.resume('default')
+    assert.equal(await handle.result(), 'sent')
+  } finally {
+    await close()
+  }
 })

@@ -257,3 +257,21 @@ test('a worker that is refused says why', async () => {
   ] as const)
     await assert.rejects(createWorker(settings as never), what)
 })
+
+test('a note that is too long fails in the function; the worker goes on', async () => {
+  await using on = await listening()
+  const { engine, url } = on
+  const talking = task({
+    name: 'talking',
+    retry: { maxAttempts: 1 },
+    run: (context, characters: number) => context.progress(0.5, 'x'.repeat(characters)),
+  })
+  await using _ = await createWorker({ url, tasks: [talking], id: 'w1', ...quiet })
+  const tooLong = await engine.enqueue(talking, 10_001)
+  await assert.rejects(tooLong.result(), (error: Error) =>
+    /longer than 10000 characters/.test(String((error.cause as Error).message)),
+  )
+  assert.equal((await engine.workers()).length, 2)
+  const long = await engine.enqueue(talking, 10_000)
+  await long.result()
+})

@@ -121,6 +121,30 @@ describe('ejection of failing workers', () => {
     assert.deepEqual(ejected(), ['w1'])
   })
 
+  it('lets back the last worker of a fleet when the others leave', () => {
+    const { fleet, end, ejected } = setup(2)
+    end('w0', true, 0, 5)
+    assert.deepEqual(ejected(), ['w0'])
+    fleet.remove('w1', 10)
+    assert.deepEqual(ejected(), [])
+    assert.equal(fleet.pick({}, 10)?.id, 'w0')
+    assert.equal(fleet.nextReturnMs, Number.POSITIVE_INFINITY)
+  })
+
+  it('keeps to its share of the workers that are left: who would return first is let back first', () => {
+    const { fleet, end, ejected } = setup(10, { maxEjectedShare: 0.5 })
+    for (let i = 0; i < 5; i++) end(`w${i}`, true, i, 5)
+    assert.equal(ejected().length, 5)
+    for (let i = 5; i < 9; i++) fleet.remove(`w${i}`, 10)
+    // Of 6 workers 3 may be ejected.
+    assert.deepEqual(ejected(), ['w2', 'w3', 'w4'])
+    fleet.remove('w9', 10)
+    fleet.remove('w0', 10)
+    fleet.remove('w1', 10)
+    assert.deepEqual(ejected(), ['w4'])
+    assert.equal(fleet.nextReturnMs, 30_004)
+  })
+
   it('by success rate ejects who is far below the others, at the end of the interval', () => {
     const options = { successRate: DEFAULT_SUCCESS_RATE, consecutiveFailures: 1000 }
     const { fleet, end, ejected } = setup(10, options)

@@ -7,7 +7,8 @@
  * same tasks. A worker that cannot run a task is no substitute for one that failed it.
  *
  * 1. At most `maxEjectedShare` of the workers are ejected at once, but one may always be, if there are two or more. The same
- *    holds for each group of peers that a worker is in: the last of a group is never ejected.
+ *    holds for each group of peers that a worker is in: the last of a group is never ejected. When workers
+ *    leave, others are let back for it.
  * 2. An ejection lasts min(baseEjectionMs * times, maxEjectionMs). `times` counts ejections; each `intervalMs` since the last
  *    return takes one from it.
  * 3. Success rates are those of one interval, of workers with `requestsMin` completions in it, if there are `workersMin` of
@@ -109,9 +110,16 @@ export class OutlierEjection<Member extends HealthMember> {
     this.members.add(member)
   }
 
-  remove(member: Member): void {
+  /** Of a smaller fleet fewer may be ejected: those that would return first are let back. */
+  remove(member: Member, nowMs: number): void {
     this.members.delete(member)
-    if (this.ejected.delete(member)) this.findFirstReturn()
+    this.ejected.delete(member)
+    const excess = this.ejected.size - Math.max(0, this.ejectedMax(this.members.size))
+    if (excess > 0) {
+      const first = [...this.ejected].sort((a, b) => returnMs(a) - returnMs(b)).slice(0, excess)
+      for (const each of first) this.release(each, nowMs)
+    }
+    this.findFirstReturn()
   }
 
   /** Counts a completion. */

@@ -191,7 +191,7 @@ export class WorkerFleet {
     this.workers.delete(workerId)
     worker.hasLeft = true
     this.refresh(worker)
-    this.ejection?.remove(worker)
+    this.ejection?.remove(worker, now)
     this.balancer.removed?.(worker, now)
     this.freeSlots.push(worker.slot)
     return true

@@ -1,4 +1,5 @@
 /** Ids of requests that an execution has taken. */
+import type { Operation } from '../../protocol/event.ts'
 import type { ExecutionState } from './state.ts'
 
 export function rememberRequest(state: ExecutionState, requestId: string): void {
@@ -6,13 +7,20 @@ export function rememberRequest(state: ExecutionState, requestId: string): void 
   state.requestIds.add(requestId)
 }
 
-/** Ids of what people do are apart from those of signals. NUL is in no id. */
-const HUMAN = 'human\0'
-
-export function hasHumanRequest({ requestIds }: ExecutionState, requestId: string): boolean {
-  return requestIds?.has(HUMAN + requestId) === true
+/** What a person asks for. The same id of another person, or about another task, is another request. */
+export interface HumanRequest {
+  readonly op: Operation
+  readonly user: string
+  readonly requestId: string
 }
 
-export function rememberHumanRequest(state: ExecutionState, requestId: string): void {
-  rememberRequest(state, HUMAN + requestId)
+/** Ids of what people do are apart from those of signals. NUL is in no id. */
+const textOf = ({ op, user, requestId }: HumanRequest): string => `human\0${op}\0${user}\0${requestId}`
+
+export function hasHumanRequest({ requestIds }: ExecutionState, request: HumanRequest): boolean {
+  return requestIds?.has(textOf(request)) === true
+}
+
+export function rememberHumanRequest(state: ExecutionState, request: HumanRequest): void {
+  rememberRequest(state, textOf(request))
 }

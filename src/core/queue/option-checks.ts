@@ -5,7 +5,13 @@ export function positive(owner: string, option: string, value: number): void {
     throw new RangeError(`${owner}: ${option} is ${value}; give a finite number above 0`)
 }
 
-export function notNegative(owner: string, option: string, value: number): void {
-  if (!(value >= 0 && Number.isFinite(value)))
-    throw new RangeError(`${owner}: ${option} is ${value}; give a finite number of 0 or more`)
+/** With bounds that keep what follows from the option finite, and exact enough to order tasks by it. */
+export function within(
+  owner: string,
+  option: string,
+  value: number,
+  { least, most }: { readonly least: number; readonly most: number },
+): void {
+  if (!(value >= least && value <= most))
+    throw new RangeError(`${owner}: ${option} is ${value}; give a number from ${least} to ${most}`)
 }

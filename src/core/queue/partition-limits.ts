@@ -1,6 +1,7 @@
 /**
  * What each partition of a queue has of the limits of the queue: it adds up to them. All tasks of a key are in one
- * partition, so limits per key are those of the queue.
+ * partition, so limits per key are those of the queue. Neither is so while tasks of an earlier number of partitions wait:
+ * they stay where they are, and a key may be in two of them.
  */
 import type { QueueLimits } from '../../protocol/queue-settings.ts'
 

@@ -125,11 +125,37 @@ describe('the service estimator', () => {
   })
 })
 
+test('at the bounds of its options each policy places tasks of any time exactly', () => {
+  const settings: PolicySetting[] = [
+    { name: 'priority', agingMs: 1e12 },
+    { name: 'priority', agingMs: 1e-6 },
+    { name: 'sjf', aging: 1e6 },
+    { name: 'round-robin', quantumMs: 1e12, weights: { '': 1e-6 } },
+  ]
+  const enqueuedMs = 4e12
+  for (const setting of settings)
+    for (const priority of [0, 9]) {
+      const of = { priority, estimateMs: 9e12 }
+      const policy = policyOf(setting)
+      const first = task({ ...of, enqueuedMs })
+      assert.ok(isBefore(policy, first, task({ ...of, enqueuedMs: enqueuedMs + 1 })), JSON.stringify(setting))
+      const { flow, chargeMs } = policy.place(first)
+      assert.ok(Number.isSafeInteger(policy.flows?.turn(flow, chargeMs) ?? 0))
+    }
+})
+
 describe('settings that make no sense are refused', () => {
   const refused: [setting: unknown, message: RegExp][] = [
     [{ name: 'lifo' }, /no scheduling policy 'lifo'; there are fcfs, sjf, priority, round-robin/],
     [{ name: 'priority', agingMs: -1 }, /agingMs is -1/],
+    [
+      { name: 'priority', agingMs: 3e307 },
+      /agingMs is 3e\+307; give a number from 0.000001 to 1000000000000/,
+    ],
     [{ name: 'sjf', aging: Number.NaN }, /aging is NaN/],
+    [{ name: 'sjf', aging: 1e300 }, /aging is 1e\+300/],
+    [{ name: 'round-robin', quantumMs: 1e300 }, /quantumMs is 1e\+300/],
+    [{ name: 'round-robin', weights: { a: 1e-300 } }, /the weight of 'a' is 1e-300/],
     [{ name: 'round-robin', quantumMs: 0 }, /quantumMs is 0/],
     [{ name: 'round-robin', weights: { a: 0 } }, /the weight of 'a' is 0/],
   ]

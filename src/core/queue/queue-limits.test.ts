@@ -73,6 +73,30 @@ describe('limits of a queue', () => {
     assert.equal(q.take(), '2')
   })
 
+  test('rate per key: keys come back in the order of their tokens, however many rest', () => {
+    const q = new Queue({ limits: { keyRate: { perSecond: 0.001, burst: 1 } } })
+    const keys = 40_000
+    for (let round = 0; round < 2; round++) for (let key = 0; key < keys; key++) q.add(`k${key}`)
+    const began = performance.now()
+    for (let key = 0; key < keys; key++) {
+      q.nowMs = key
+      assert.equal(q.take(), String(key + 1))
+    }
+    const tookMs = performance.now() - began
+    // A look at each key for each task would be 800 million of them.
+    assert.ok(tookMs < 4000, `${keys} tasks took ${tookMs} ms`)
+    for (let key = 0; key < keys; key++) {
+      q.nowMs = 1e6 + key - 1
+      assert.deepEqual(
+        q.queue.take(q.nowMs, () => true),
+        { kind: 'nothing', wakeMs: q.nowMs + 1 },
+      )
+      q.nowMs += 1
+      assert.equal(q.take(), String(keys + key + 1))
+      if (key === 100) break
+    }
+  })
+
   test('both limits of a key must let it go', () => {
     const q = new Queue({ limits: { keyConcurrency: 1, keyRate: { perSecond: 1 } } })
     const first = q.add('a')

@@ -6,6 +6,7 @@
  * 3. Memory: one entry per key that runs or has used tokens lately.
  */
 import type { QueueLimits, RateLimit } from '../../protocol/queue-settings.ts'
+import { type HeapItem, IndexedHeap } from './indexed-heap.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 /** Throws a RangeError that says what is wrong. */
@@ -32,13 +33,23 @@ export interface KeyHold {
   readonly untilMs?: number
 }
 
+interface RestingKey extends HeapItem {
+  readonly limitKey: string
+  /** When it has a token, ms. */
+  readyMs: number
+}
+
+const NO_KEYS: readonly string[] = []
+
 export class LimitKeeper {
   readonly limits: QueueLimits
   #rate: TokenBucket | undefined
   readonly #running = new Map<string, number>()
   readonly #buckets = new Map<string, TokenBucket>()
-  /** Keys without a token, and when they have one. Few: those that used theirs up. */
-  readonly #resting = new Map<string, number>()
+  /** Keys without a token: those that used theirs up, with a slow rate perhaps all. */
+  readonly #resting = new Map<string, RestingKey>()
+  /** The same, by when they have one. */
+  readonly #byReady = new IndexedHeap<RestingKey>((a, b) => a.readyMs < b.readyMs)
   #count = 0
   #sweepAt = SWEEP_KEYS
 
@@ -63,7 +74,7 @@ export class LimitKeeper {
       const own = bucket.under(limits.keyRate, nowMs)
       next.#buckets.set(limitKey, own)
       const readyMs = own.readyMs(nowMs)
-      if (readyMs > nowMs) next.#resting.set(limitKey, readyMs)
+      if (readyMs > nowMs) next.#rest(limitKey, readyMs)
     }
     return next
   }
@@ -123,26 +134,27 @@ export class LimitKeeper {
 
   /** Keys that time has given a token, and that have a slot: they are to be let go. */
   rested(nowMs: number): readonly string[] {
-    const rested: string[] = []
-    for (const [limitKey, readyMs] of this.#resting) {
-      if (readyMs > nowMs) continue
-      this.#resting.delete(limitKey)
-      if (!this.#isFull(limitKey)) rested.push(limitKey)
+    let rested: string[] | undefined
+    for (;;) {
+      const first = this.#byReady.first
+      if (first === undefined || first.readyMs > nowMs) return rested ?? NO_KEYS
+      this.#byReady.remove(first)
+      this.#resting.delete(first.limitKey)
+      if (this.#isFull(first.limitKey)) continue
+      rested ??= []
+      rested.push(first.limitKey)
     }
-    return rested
   }
 
   /** When the next key has a token, ms. */
   get keyWakeMs(): number {
-    let wakeMs = Number.POSITIVE_INFINITY
-    for (const readyMs of this.#resting.values()) wakeMs = Math.min(wakeMs, readyMs)
-    return wakeMs
+    return this.#byReady.first?.readyMs ?? Number.POSITIVE_INFINITY
   }
 
   /** What holds a key up now. */
   holdOf(limitKey: string): KeyHold | undefined {
     if (limitKey === '') return undefined
-    const untilMs = this.#resting.get(limitKey)
+    const untilMs = this.#resting.get(limitKey)?.readyMs
     if (untilMs !== undefined) return { kind: 'rate', untilMs }
     return this.#isFull(limitKey) ? { kind: 'concurrency' } : undefined
   }
@@ -158,9 +170,17 @@ export class LimitKeeper {
       const bucket = this.#bucketOf(limitKey, keyRate, nowMs)
       bucket.take(nowMs)
       const readyMs = bucket.readyMs(nowMs)
-      if (readyMs > nowMs) this.#resting.set(limitKey, readyMs)
+      if (readyMs > nowMs) this.#rest(limitKey, readyMs)
     }
     return this.holdOf(limitKey)
+  }
+
+  #rest(limitKey: string, readyMs: number): void {
+    const known = this.#resting.get(limitKey)
+    const key = known ?? { limitKey, readyMs, heapIndex: -1 }
+    key.readyMs = readyMs
+    if (known === undefined) this.#resting.set(limitKey, key)
+    this.#byReady.put(key)
   }
 
   #bucketOf(limitKey: string, keyRate: RateLimit, nowMs: number): TokenBucket {

@@ -7,18 +7,22 @@
  */
 import type { RoundRobinOptions } from '../../protocol/queue-settings.ts'
 import { DeficitRoundRobin } from './deficit-round-robin.ts'
-import { positive } from './option-checks.ts'
+import { within } from './option-checks.ts'
 import type { SchedulingPolicy } from './policy.ts'
 import { ServiceEstimator } from './service-estimator.ts'
 
 const QUANTUM_MS = 100
+/** The number of a round stays exact: a key of the least weight is served once in a million rounds. */
+const QUANTUM_BOUNDS = { least: 0.01, most: 1e12 }
+const WEIGHT_BOUNDS = { least: 1e-6, most: 1e6 }
 
 export function roundRobin({
   quantumMs = QUANTUM_MS,
   weights = {},
 }: RoundRobinOptions = {}): SchedulingPolicy {
+  within('round-robin', 'quantumMs', quantumMs, QUANTUM_BOUNDS)
   const known = new Map(Object.entries(weights))
-  for (const [key, weight] of known) positive('round-robin', `the weight of '${key}'`, weight)
+  for (const [key, weight] of known) within('round-robin', `the weight of '${key}'`, weight, WEIGHT_BOUNDS)
   const estimator = new ServiceEstimator()
   return {
     name: 'round-robin',

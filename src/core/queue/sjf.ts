@@ -7,15 +7,16 @@
  * What the caller does not declare is learned from earlier runs of tasks of that name.
  */
 import type { SjfOptions } from '../../protocol/queue-settings.ts'
-import { notNegative } from './option-checks.ts'
+import { within } from './option-checks.ts'
 import type { SchedulingPolicy } from './policy.ts'
 import { ServiceEstimator } from './service-estimator.ts'
 
 /** A job of one minute is overtaken by shorter ones of the following ten minutes, at most. */
 const AGING = 0.1
+const AGING_BOUNDS = { least: 0, most: 1e6 }
 
 export function sjf({ aging = AGING }: SjfOptions = {}): SchedulingPolicy {
-  notNegative('sjf', 'aging', aging)
+  within('sjf', 'aging', aging, AGING_BOUNDS)
   const estimator = new ServiceEstimator()
   return {
     name: 'sjf',

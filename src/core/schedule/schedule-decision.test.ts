@@ -31,6 +31,7 @@ function momentOf(
   nowMs: number,
   state: Partial<ScheduleState> = {},
   open: readonly string[] = state.running ?? [],
+  there: readonly string[] = [],
 ): ScheduleMoment {
   const times = timesOf('s', spec, never)
   return {
@@ -39,6 +40,7 @@ function momentOf(
     times,
     state: { ...createdState(times, 0), ...state },
     isOpen: (workflowId) => open.includes(workflowId),
+    hasRun: (workflowId) => there.includes(workflowId),
     workflowIdOf: (timeMs) => `s-${timeMs}`,
   }
 }
@@ -169,22 +171,34 @@ describe('paused', () => {
 
   test('nothing starts, and what waits by itself is left out', () => {
     const buffered = { workflowId: 'b', timeMs: 100, cause: 'schedule' } as const
-    const paused = pausedState({ ...createdState(times, 0), buffered }, 'why', 120)
+    const paused = pausedState({ ...createdState(times, 0), buffered }, { reason: 'why', times }, 90)
     assert.deepEqual([paused.buffered, paused.counts.skipped, dueMs(paused, times)], [undefined, 1, null])
     assert.deepEqual(decideDue(momentOf(spec, 500, paused)).starts, [])
     const asked = { ...buffered, cause: 'trigger' } as const
-    assert.deepEqual(pausedState({ ...createdState(times, 0), buffered: asked }, '', 1).buffered, asked)
+    assert.deepEqual(
+      pausedState({ ...createdState(times, 0), buffered: asked }, { reason: '', times }, 1).buffered,
+      asked,
+    )
   })
 
   test('times that pass meanwhile have no runs', () => {
-    const resumed = resumedState(pausedState(createdState(times, 0), '', 1), times, 450)
+    const resumed = resumedState(pausedState(createdState(times, 0), { reason: '', times }, 1), times, 450)
     assert.deepEqual([resumed.paused, resumed.nextMs], [undefined, 500])
     const running = createdState(times, 0)
     assert.equal(resumedState(running, times, 450), running)
   })
 
+  test('a time that has come, and has not started for its jitter, is skipped, and counted so', () => {
+    const jittery = timesOf('s', specOf('skip', { jitterMs: 90 }), never)
+    const paused = pausedState(createdState(jittery, 0), { reason: '', times: jittery }, 101)
+    assert.deepEqual([paused.nextMs, paused.counts.skipped], [200, 1])
+    const again = pausedState(paused, { reason: 'other', times: jittery }, 450)
+    assert.deepEqual([again.paused?.reason, again.counts.skipped], ['other', 1])
+    assert.deepEqual([resumedState(again, jittery, 450).nextMs, again.counts.skipped], [500, 1])
+  })
+
   test('triggers and backfills run', () => {
-    const paused = pausedState(createdState(times, 0), '', 1)
+    const paused = pausedState(createdState(times, 0), { reason: '', times }, 1)
     const run = { workflowId: 't', timeMs: 450, cause: 'trigger' } as const
     assert.deepEqual(decideTrigger(momentOf(spec, 450, paused), run, 'skip').starts, [run])
     const filled = withBackfill(paused, { askedMs: 450, fromMs: 100, toMs: 300, overlap: 'allow' })
@@ -228,6 +242,23 @@ describe('triggers and backfills', () => {
     assert.deepEqual([buffered.state.buffered?.workflowId, buffered.state.counts.skipped], ['s-100', 2])
   })
 
+  test('a time whose run is there already is passed over: one that has ended holds nobody up', () => {
+    const over = (overlap: OverlapPolicy, open: readonly string[] = []) => {
+      const asked = { askedMs: 7, fromMs: 100, toMs: 200, overlap } as const
+      return decideDue(momentOf(specOf('skip'), 7, { backfills: [asked] }, open, ['s-100']))
+    }
+    for (const overlap of ['skip', 'buffer-one', 'allow', 'cancel-other', 'terminate-other'] as const) {
+      const { starts, state } = over(overlap)
+      assert.deepEqual([idsOf(starts), state.running, state.backfills], [['s-200'], ['s-200'], []])
+      assert.deepEqual(state.counts, { started: 1, skipped: 0, missed: 0 })
+    }
+    const { starts, state } = over('buffer-one', ['s-100'])
+    assert.deepEqual([starts, state.running, state.buffered?.workflowId], [[], ['s-100'], 's-200'])
+    const buffered = { workflowId: 's-100', timeMs: 100, cause: 'schedule' } as const
+    const waited = decideDue(momentOf(specOf('skip'), 50, { buffered }, [], ['s-100']))
+    assert.deepEqual([waited.starts, waited.state.buffered], [[], undefined])
+  })
+
   test('a long backfill is done in parts, both its ends included', () => {
     const spec = specOf('skip', { startAtMs: 1_000_000 })
     const asked = { askedMs: 7, fromMs: 1_000_000, toMs: 1_015_000, overlap: 'allow' } as const
@@ -244,10 +275,15 @@ describe('triggers and backfills', () => {
 
 test('other times hold from now on; other options leave the next time as it is', () => {
   const before = specOf('skip')
-  const state = createdState(timesOf('s', before, never), 0)
-  const changed = (after: ScheduleSpec) =>
-    respecifiedState(state, { before, after, times: timesOf('s', after, never) }, 240).nextMs
+  const timesBefore = timesOf('s', before, never)
+  const state = createdState(timesBefore, 0)
+  const respecified = (after: ScheduleSpec) =>
+    respecifiedState(state, { before, after, timesBefore, times: timesOf('s', after, never) }, 240)
+  const changed = (after: ScheduleSpec) => respecified(after).nextMs
   assert.equal(changed(specOf('allow', { jitterMs: 5 })), 100)
   assert.equal(changed(specOf('skip', { times: { kind: 'interval', everyMs: 1000, offsetMs: 0 } })), 1000)
   assert.equal(changed(specOf('skip', { endAtMs: 200 })), undefined)
+  // 100 and 200 had come, and have no runs.
+  assert.equal(respecified(specOf('skip', { endAtMs: 200 })).counts.skipped, 2)
+  assert.equal(respecified(specOf('allow', { jitterMs: 5 })).counts.skipped, 0)
 })

@@ -5,6 +5,7 @@
  * 2. What one decision starts may be stopped by a later time of the same decision: then it never starts, and counts as
  *    skipped. So after an outage `cancel-other` and `terminate-other` start the last run only.
  * 3. A decision is bounded: what is left over is due at once.
+ * 4. A time whose run is there already has had it: it starts nothing, and is counted nowhere.
  */
 import type { OverlapPolicy, ScheduleRun, ScheduleSpec } from '../../protocol/schedule-port.ts'
 import { type Backfill, type ScheduleState, withNext } from './schedule-state.ts'
@@ -15,8 +16,10 @@ export interface ScheduleMoment {
   readonly spec: ScheduleSpec
   readonly state: ScheduleState
   readonly times: ScheduleTimesOf
-  /** Whether a run of `state.running` is open. */
+  /** Whether a run of `state.running`, or one that is there already, is open. */
   readonly isOpen: (workflowId: string) => boolean
+  /** Whether a run with this id is there already: of a time that came before, as where two backfills meet. */
+  readonly hasRun: (workflowId: string) => boolean
   readonly workflowIdOf: (timeMs: number) => string
 }
 
@@ -84,7 +87,7 @@ class Pass {
     const run = this.#buffered
     if (run === undefined || this.#running.length > 0) return
     this.#buffered = undefined
-    this.#start(run)
+    if (!this.#isThere(run)) this.#start(run)
   }
 
   backfill(): void {
@@ -114,8 +117,7 @@ class Pass {
   }
 
   take(run: ScheduleRun, overlap: OverlapPolicy): 'started' | 'buffered' | 'skipped' {
-    // The same time came before, as where two backfills meet: it has its run.
-    if (this.#running.includes(run.workflowId)) return 'started'
+    if (this.#running.includes(run.workflowId) || this.#isThere(run)) return 'started'
     if (this.#buffered?.workflowId === run.workflowId) return 'buffered'
     if (this.#running.length === 0 || overlap === 'allow') return this.#start(run)
     switch (overlap) {
@@ -175,6 +177,14 @@ class Pass {
   #isFull(): boolean {
     this.#looked += 1
     return this.#looked > TIMES_MAX || this.#starts.length >= STARTS_MAX
+  }
+
+  /** It is passed over. If it is open, others wait for it; if it has ended, it holds nobody up. */
+  #isThere({ workflowId }: ScheduleRun): boolean {
+    const { hasRun, isOpen } = this.#moment
+    if (!hasRun(workflowId)) return false
+    if (isOpen(workflowId)) this.#running.push(workflowId)
+    return true
   }
 
   #start(run: ScheduleRun): 'started' {

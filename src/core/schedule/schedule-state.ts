@@ -9,6 +9,9 @@ import type {
 } from '../../protocol/schedule-port.ts'
 import type { ScheduleTimesOf } from './schedule-times.ts'
 
+/** Times that are counted one by one. */
+const SKIPPED_MAX = 1000
+
 export interface Backfill {
   /** When it was asked for. */
   readonly askedMs: number
@@ -42,15 +45,31 @@ export function createdState(times: ScheduleTimesOf, nowMs: number, pausedReason
     counts: { started: 0, skipped: 0, missed: 0 },
   }
   const planned = withNext(state, times.after(nowMs))
-  return pausedReason === undefined ? planned : pausedState(planned, pausedReason, nowMs)
+  return pausedReason === undefined ? planned : pausedState(planned, { reason: pausedReason, times }, nowMs)
 }
 
-/** A run of its own that waits is left out; one that somebody asked for stays. */
-export function pausedState(state: ScheduleState, reason: string, nowMs: number): ScheduleState {
-  const paused: ScheduleState = { ...state, paused: { reason, atMs: nowMs } }
+/** A run of its own that waits, also for its jitter, is left out; one that somebody asked for stays. */
+export function pausedState(
+  state: ScheduleState,
+  { reason, times }: { readonly reason: string; readonly times: ScheduleTimesOf },
+  nowMs: number,
+): ScheduleState {
+  const left = state.paused === undefined ? withoutWaiting(state, times, nowMs) : state
+  const paused: ScheduleState = { ...left, paused: { reason, atMs: nowMs } }
   if (state.buffered?.cause !== 'schedule') return paused
   const { buffered: _, ...rest } = paused
-  return { ...rest, counts: { ...state.counts, skipped: state.counts.skipped + 1 } }
+  return { ...rest, counts: { ...left.counts, skipped: left.counts.skipped + 1 } }
+}
+
+/** Times that have come, and whose runs have not started yet, are skipped. */
+function withoutWaiting(state: ScheduleState, times: ScheduleTimesOf, nowMs: number): ScheduleState {
+  let { nextMs } = state
+  let skipped = 0
+  for (; nextMs !== undefined && nextMs <= nowMs && skipped < SKIPPED_MAX; skipped++)
+    nextMs = times.after(nextMs)
+  if (skipped === 0) return state
+  const { counts } = state
+  return withNext({ ...state, counts: { ...counts, skipped: counts.skipped + skipped } }, times.after(nowMs))
 }
 
 /** Times that passed while it was paused have no runs. */
@@ -66,16 +85,22 @@ export function changedSpec(spec: ScheduleSpec, changes: ScheduleChanges): Sched
   return { ...kept, ...changes, start: { ...spec.start, ...changes.start } }
 }
 
-/** Other times hold from now on; what is not changed keeps its next time, also one that is due. */
+/** Other times hold from now on, and those before that have not started yet are left out; what is not changed keeps its next time, also one that is due. */
 export function respecifiedState(
   state: ScheduleState,
-  change: { readonly before: ScheduleSpec; readonly after: ScheduleSpec; readonly times: ScheduleTimesOf },
+  change: {
+    readonly before: ScheduleSpec
+    readonly after: ScheduleSpec
+    readonly timesBefore: ScheduleTimesOf
+    readonly times: ScheduleTimesOf
+  },
   nowMs: number,
 ): ScheduleState {
   const textOf = ({ times, startAtMs, endAtMs }: ScheduleSpec): string =>
     JSON.stringify([times, startAtMs, endAtMs])
   if (textOf(change.before) === textOf(change.after)) return state
-  return withNext(state, change.times.after(nowMs))
+  const left = state.paused === undefined ? withoutWaiting(state, change.timesBefore, nowMs) : state
+  return withNext(left, change.times.after(nowMs))
 }
 
 export function withBackfill(state: ScheduleState, backfill: Backfill): ScheduleState {
@@ -93,17 +118,4 @@ export function withNext(state: ScheduleState, nextMs: number | undefined): Sche
   if (nextMs !== undefined) return { ...state, nextMs }
   const { nextMs: _, ...rest } = state
   return rest
-}
-
-/** Of runs that were there already, by their workflow ids: nothing was started for them. */
-export function withoutStarts(state: ScheduleState, runs: readonly ScheduleRun[]): ScheduleState {
-  if (runs.length === 0) return state
-  const known = new Set(runs.map(({ workflowId }) => workflowId))
-  const { counts } = state
-  return {
-    ...state,
-    // Its newest entry only: an earlier one tells of the run that was there.
-    recent: state.recent.filter(({ workflowId }) => !known.delete(workflowId)),
-    counts: { ...counts, started: counts.started - runs.length },
-  }
 }

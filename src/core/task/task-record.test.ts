@@ -114,6 +114,16 @@ describe('a task', () => {
     assert.equal(dueMs(NEW, delayed), 5010, 'time counts from when it begins to wait')
   })
 
+  test('is due at a whole number, whatever its options say', () => {
+    const odd = spec({ startMs: 2000.5, timeouts: { scheduleToCloseMs: 1e300 } })
+    const delayed = enqueued(odd, 1000)
+    assert.equal(dueMs(delayed, odd), 2001)
+    assert.deepEqual(due(delayed, odd, 2001), { status: 'waiting', state: {} })
+    assert.equal(dueMs(NEW, odd), Number.MAX_SAFE_INTEGER)
+    const retry = { ...DEFAULT_RETRY, initialMs: 1e300, maxMs: 1e300 }
+    assert.equal(dueMs(failedAt(NEW, spec({ retry })), spec({ retry })), Number.MAX_SAFE_INTEGER)
+  })
+
   test('begins anew with all its attempts and time, from its checkpoint', () => {
     const sliced = yielded(NEW, encodePayload('half'), 3, AT)
     const dead = failed(sliced, spec(), failureOf(new NonRetryableError('x')), {

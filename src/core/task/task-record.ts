@@ -3,7 +3,7 @@
  *
  * 1. A closed task changes only by `retried`.
  * 2. An attempt that ends counts; a slice that yields and a worker that is lost do not.
- * 3. `dueMs` follows from the record: when time alone changes it.
+ * 3. `dueMs` follows from the record: when time alone changes it. It is a safe integer.
  */
 import { backoffMs } from '../../protocol/backoff.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
@@ -84,7 +84,9 @@ export function dueMs({ status, state }: TaskRecord, spec: TaskSpec): number | n
   if (timeouts?.scheduleToCloseMs !== undefined) due = Math.min(due, sinceMs + timeouts.scheduleToCloseMs)
   if (timeouts?.scheduleToStartMs !== undefined && status === 'waiting' && state.startedMs === undefined)
     due = Math.min(due, sinceMs + timeouts.scheduleToStartMs)
-  return due === Number.POSITIVE_INFINITY ? null : due
+  if (due === Number.POSITIVE_INFINITY) return null
+  // Whatever the options say, it can be stored; a time beyond all others never comes.
+  return Math.min(Math.ceil(due), Number.MAX_SAFE_INTEGER)
 }
 
 /** Its time has come; undefined: not yet. */
@@ -92,7 +94,7 @@ export function due(record: TaskRecord, spec: TaskSpec, nowMs: number): TaskReco
   const at = dueMs(record, spec)
   if (at === null || at > nowMs) return undefined
   const { status, state } = record
-  if (status === 'delayed' && at === state.wakeMs) {
+  if (status === 'delayed' && state.wakeMs !== undefined && state.wakeMs <= at) {
     const { wakeMs: _, ...rest } = state
     return { status: 'waiting', state: rest }
   }

@@ -363,7 +363,8 @@ export class ClusterNode {
     const isIn = ({ id, epoch }: OwnedShard): boolean =>
       engine.ownership.owns(id) || (this.#given.get(id) ?? -1) >= epoch
     while (!shards.every(isIn)) {
-      if (this.#isStopped || this.#member.session !== session) throw moved('the session that was given shards')
+      if (this.#isStopped || this.#member.session !== session)
+        throw moved('the session that was given shards')
       await this.changed(this.#options.lookMs ?? 150)
     }
   }

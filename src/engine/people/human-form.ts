@@ -1,5 +1,6 @@
 /** What people fill in, held against the form of their task. */
 
+import { preparedData, VERDICTS } from '../../core/execution/human/decide-seat.ts'
 import { heldSeat } from '../../core/execution/human/human-rules.ts'
 import type { PendingHuman } from '../../core/execution/human/human-state.ts'
 import { type JsonCheck, jsonCheck } from '../../platform/json-schema.ts'
@@ -20,9 +21,10 @@ export class HumanForms {
     const { data } = action
     const { form } = spec
     if (data === undefined) {
-      // What was prepared for the lender was held against the form before.
-      const draft = heldSeat({ spec, ...pending }, actor.user)?.draft
-      if (form === undefined || action.kind === 'reject' || draft?.data !== undefined) return
+      // What was prepared for the lender, to be decided so, was held against the form before.
+      const held = heldSeat({ spec, ...pending }, actor.user)
+      const prepared = held === undefined ? undefined : preparedData(held, VERDICTS[action.kind])
+      if (form === undefined || action.kind === 'reject' || prepared !== undefined) return
       throw new PerdureError('HUMAN_TASK_DATA_INVALID', `the form of '${spec.title}' is not filled in`)
     }
     const value = plainJson(decodePayload(data))

@@ -89,7 +89,7 @@ export class PeopleCalls implements PeoplePort {
     const rejected = await this.#with(place, (execution) => {
       const task = openTask(execution, place)
       // What was done already is not held against anything again.
-      if (task !== undefined && !hasHumanRequest(execution.state, requestId))
+      if (task !== undefined && !hasHumanRequest(execution.state, { op, user: actor.user, requestId }))
         this.#forms.check(task, actor, action)
       const refusal = this.#engine.transitions.apply(execution, {
         type: 'human',

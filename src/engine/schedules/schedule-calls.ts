@@ -59,7 +59,7 @@ export class ScheduleCalls implements SchedulePort {
   async pause(target: ScheduleTarget, reason: string): Promise<void> {
     await this.#change(target, (known, nowMs) => ({
       ...known,
-      state: pausedState(known.state, reason, nowMs),
+      state: pausedState(known.state, { reason, times: this.#engine.schedules.timesOf(known) }, nowMs),
     }))
   }
 
@@ -170,8 +170,11 @@ export class ScheduleCalls implements SchedulePort {
   }
 
   #respecified(known: StoredSchedule, spec: ScheduleSpec, nowMs: number): StoredSchedule {
-    const times = this.#engine.schedules.timesOf({ key: known.key, spec })
-    const state = respecifiedState(known.state, { before: known.spec, after: spec, times }, nowMs)
+    const { schedules } = this.#engine
+    const times = schedules.timesOf({ key: known.key, spec })
+    const timesBefore = schedules.timesOf(known)
+    const change = { before: known.spec, after: spec, timesBefore, times }
+    const state = respecifiedState(known.state, change, nowMs)
     return { key: known.key, spec, state }
   }
 

@@ -12,7 +12,7 @@ import {
   type ScheduleDecision,
   type ScheduleMoment,
 } from '../../core/schedule/schedule-decision.ts'
-import { dueMs, pausedState, type ScheduleState, withoutStarts } from '../../core/schedule/schedule-state.ts'
+import { dueMs, pausedState, type ScheduleState } from '../../core/schedule/schedule-state.ts'
 import { type ScheduleTimesOf, timesOf } from '../../core/schedule/schedule-times.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { nextCronTime } from '../../platform/cron-times.ts'
@@ -145,7 +145,11 @@ export class ScheduleDesk {
         ? undefined
         : {
             ...schedule,
-            state: pausedState({ ...schedule.state, backfills: [] }, reason, this.#options.clock.nowMs()),
+            state: pausedState(
+              { ...schedule.state, backfills: [] },
+              { reason, times: this.timesOf(schedule) },
+              this.#options.clock.nowMs(),
+            ),
           }
     this.#options.logger.error('schedule paused: the store refuses what it starts', { ...key, reason })
     this.change(key, pause).catch(this.#failedIn(this.#generation))
@@ -180,8 +184,10 @@ export class ScheduleDesk {
       const schedule = await this.#read(key)
       check()
       if (schedule === undefined) return undefined
+      // Workflow ids of starts that were found to be there: it is decided again with them.
+      const known = new Set<string>()
       for (;;) {
-        const decision = await this.#attempt(schedule, decide, check)
+        const decision = await this.#attempt(schedule, { decide, known }, check)
         if (decision !== undefined) return decision
         if (this.#options.isDraining()) throw new PerdureError('ENGINE_CLOSED', 'the engine is closed')
         await new Promise<void>((resolve) => this.#options.clock.defer(resolve))
@@ -190,20 +196,18 @@ export class ScheduleDesk {
     })
   }
 
-  /** Undefined: an execution has changed meanwhile, or left memory. */
+  /** Undefined: an execution has changed meanwhile, or left memory, or what is to start is there. */
   async #attempt<D extends ScheduleDecision>(
     schedule: StoredSchedule,
-    decide: (moment: ScheduleMoment) => D,
+    { decide, known }: { readonly decide: (moment: ScheduleMoment) => D; readonly known: Set<string> },
     check: () => void,
   ): Promise<D | undefined> {
     const { key, spec, state } = schedule
     const { table, store, committer, clock, ownership } = this.#options
     const workflowKeyOf = (workflowId: string): WorkflowKey => ({ namespace: key.namespace, workflowId })
-    const watched = state.running.map((workflowId) => keyText(workflowKeyOf(workflowId)))
-    this.#watch.set(scheduleRunOf(key), watched)
-    const open = await openRunsOf({ table, store }, state.running.map(workflowKeyOf), (text) =>
-      this.#isOnItsWay(text),
-    )
+    const asked = [...new Set([...state.running, ...known])].map(workflowKeyOf)
+    this.#watch.set(scheduleRunOf(key), asked.map(keyText))
+    const open = await openRunsOf({ table, store }, asked, (text) => this.#isOnItsWay(text))
     check()
     while (committer.isOverloaded) {
       await new Promise<void>((resolve) => void clock.after(OVERLOAD_PAUSE_MS, resolve))
@@ -215,6 +219,7 @@ export class ScheduleDesk {
       state,
       times: this.timesOf(schedule),
       isOpen: (workflowId) => open.has(keyText(workflowKeyOf(workflowId))),
+      hasRun: (workflowId) => known.has(workflowId),
       workflowIdOf: (timeMs) => `${spec.start.idPrefix}-${new Date(timeMs).toISOString()}`,
     })
     const ended = [...decision.cancels, ...decision.terminates]
@@ -227,12 +232,13 @@ export class ScheduleDesk {
     const written = await table.withCurrentRuns(texts, (runIdAt) => {
       check()
       if (stopped === undefined || !open.isStillSo()) return undefined
-      const known = decision.starts.filter((_, i) => runIdAt(i) !== undefined)
-      const next = { key, spec, state: withoutStarts(decision.state, known) }
+      const there = decision.starts.filter((_, i) => runIdAt(i) !== undefined)
+      for (const { workflowId } of there) known.add(workflowId)
+      if (there.length > 0) return undefined
+      const next = { key, spec, state: decision.state }
       const isSame = JSON.stringify(next.state) === JSON.stringify(state)
       if (isSame && ended.length === 0) return { durable: undefined }
-      const starts = decision.starts.filter((_, i) => runIdAt(i) === undefined)
-      const { terminates } = decision
+      const { starts, terminates } = decision
       committer.together(() => this.#carryOut(next, { starts, stopped, away, terminates }))
       return { durable: this.#written(key, next) }
     })

@@ -50,6 +50,10 @@ export class LiveQueue {
   readonly queue: TaskQueue<LiveTask>
   readonly crew: QueueCrew<LiveTask>
   wake: { readonly cancel: Cancel; readonly atMs: number } | undefined
+  /** Something of it waits: it is looked at. */
+  isActive = false
+  /** Somebody has asked for it since empty ones were looked for. */
+  isUsed = true
   /** Its shard is about to be given up: nothing is taken from it. */
   isClosed = false
   /** Why it is paused, and since when; undefined: it is not, or code says so. */

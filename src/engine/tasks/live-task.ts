@@ -45,6 +45,8 @@ export class LiveTask implements QueuedTask {
   chargeMs: number
   /** The newest batch that holds a change of it. */
   batch: TaskBatch<LiveTask> | undefined
+  /** Reads of the store that had begun when it was committed last: see `TaskMemory`. */
+  readsBegun = 0
   /** Where it belongs; looked up once. */
   queue: TaskQueue<LiveTask> | undefined
   /** Who runs it, while it runs, and for which queue. */

@@ -107,7 +107,8 @@ function rateOrNone(value: unknown, what: string): RateLimit | null | undefined 
 
 function finite(value: unknown, what: string): number {
   if (typeof value === 'number' && Number.isFinite(value)) return value
-  const hint = value === Number.POSITIVE_INFINITY ? '; to have none at all, give a very large number' : ''
+  const hint =
+    value === Number.POSITIVE_INFINITY ? '; to have none at all, give a very large number, such as 1e12' : ''
   throw invalid(`${what} is ${text(value)}, not a finite number${hint}`)
 }
 

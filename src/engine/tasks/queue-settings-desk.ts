@@ -121,6 +121,11 @@ export class QueueSettingsDesk {
     return this.#stored.get(textOf(key)) ?? NOTHING
   }
 
+  /** It was changed while the engine ran. */
+  isSet(key: QueueSettingKey): boolean {
+    return this.#stored.has(textOf(key))
+  }
+
   /** Resolves when it is durable; rejects when it never will be. */
   durable({ batch }: StoredQueueSetting): Promise<void> {
     if (batch === undefined || batch.isDone) return Promise.resolve()

@@ -1,6 +1,13 @@
-/** The queues of the engine, and what they give: one task of each queue in turn, while a worker has room. */
+/**
+ * The queues of the engine, and what they give: one task of each queue in turn, while a worker has room.
+ *
+ * 1. Looked at are those in which something waits. So a queue that is empty costs nothing, however many there are.
+ * 2. A look that was refused is made good when what refused it is over.
+ * 3. A queue that only its tasks have named is forgotten when it is empty and others come: its name may be one of very many.
+ */
 import type { PageRequest } from '../../core/queue/backlog.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
+import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { LaneCount, QueueKey, TaskReads, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { TaskCrew } from '../workers/task-crew.ts'
@@ -14,15 +21,28 @@ export interface QueueTableOptions {
   /** As its settings are now. */
   readonly make: (key: QueueKey, nowMs: number) => QueueParts & Pick<LiveQueue, 'pause'>
   readonly mayTake: () => boolean
-  readonly onTaken: (live: LiveQueue, task: LiveTask) => void
+  /** @param nowMs for which the crew has said that it can serve it */
+  readonly onTaken: (live: LiveQueue, task: LiveTask, nowMs: number) => void
   readonly isTaken: (seq: TaskSeq) => boolean
+  /** It has settings, which may have a memory. */
+  readonly isNamed: (key: QueueKey) => boolean
+  /** Queues that tasks in memory refer to. */
+  readonly inUse: () => ReadonlySet<TaskQueue<LiveTask>>
   readonly onError: (error: unknown) => void
 }
+
+/** So many queues are made before empty ones are looked for, at least. */
+const SWEEP_QUEUES = 1000
 
 export class QueueTable {
   readonly #options: QueueTableOptions
   readonly #queues = new Map<string, LiveQueue>()
-  readonly #list: LiveQueue[] = []
+  /** In the order in which they were made. */
+  #list: LiveQueue[] = []
+  /** Those in which something waits. */
+  readonly #active: LiveQueue[] = []
+  #sweepAt = SWEEP_QUEUES
+  #wasRefused = false
   #next = 0
   #isAsked = false
   #reads = 0
@@ -44,7 +64,11 @@ export class QueueTable {
   of(key: QueueKey): LiveQueue {
     const text = queueText(key)
     const known = this.#queues.get(text)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      known.isUsed = true
+      return known
+    }
+    if (this.#list.length >= this.#sweepAt) this.#sweep()
     const { namespace, queue, partition } = key
     const own = { namespace, queue, partition }
     const { pause, ...parts } = this.#options.make(own, this.#options.clock.nowMs())
@@ -56,15 +80,44 @@ export class QueueTable {
     return live
   }
 
+  /** Something of it waits now, and nothing did before. */
+  waits(key: QueueKey): void {
+    const live = this.of(key)
+    if (live.isActive) return
+    live.isActive = true
+    this.#active.push(live)
+    this.#options.crew.wake(live)
+  }
+
   /** It is another node's from now on. */
   remove(live: LiveQueue): void {
     const place = this.#list.indexOf(live)
     if (place < 0) return
+    this.#list.splice(place, 1)
+    this.#forget(live)
+  }
+
+  #forget(live: LiveQueue): void {
     live.rest()
     live.isClosed = true
-    this.#list.splice(place, 1)
     this.#queues.delete(queueText(live.key))
     this.#options.crew.closed(live)
+  }
+
+  /** Forgets those that nobody has used since the last sweep, and that have nothing. */
+  #sweep(): void {
+    const { isNamed, inUse } = this.#options
+    const held = inUse()
+    this.#list = this.#list.filter((live) => {
+      const { isUsed, isActive, key, queue, crew } = live
+      live.isUsed = false
+      const isKept = isUsed || isActive || queue.limits.running > 0 || held.has(queue) || isNamed(key)
+      // An ejection is not forgiven so.
+      if (isKept || Number.isFinite(crew.fleet.nextReturnMs)) return true
+      this.#forget(live)
+      return false
+    })
+    this.#sweepAt = this.#list.length + Math.max(SWEEP_QUEUES, this.#list.length)
   }
 
   /** What waits, as the store has it. Answers the lanes that earlier settings have made: their tasks are to be moved. */
@@ -72,6 +125,7 @@ export class QueueTable {
     const astray = new Map<LiveQueue, string[]>()
     for (const { lane, waiting, ...key } of lanes) {
       const live = this.of(key)
+      this.waits(key)
       const name = parseLaneName(lane)
       if (!live.queue.isAstray({ lane: name })) {
         live.queue.backlog.restore(name, waiting)
@@ -91,6 +145,9 @@ export class QueueTable {
     this.#options.crew.reset()
     this.#queues.clear()
     this.#list.length = 0
+    this.#active.length = 0
+    this.#sweepAt = SWEEP_QUEUES
+    this.#wasRefused = false
     this.#reads = 0
   }
 
@@ -108,26 +165,60 @@ export class QueueTable {
     })
   }
 
+  /** Looks again if a look was refused, and would not be now. */
+  askAgain(): void {
+    if (this.#wasRefused && this.#options.mayTake()) this.ask()
+  }
+
   #look(): void {
     const { crew, mayTake } = this.#options
+    const active = this.#active
+    this.#wasRefused = false
     let refusals = 0
-    while (crew.hasRoom && refusals < this.#list.length && mayTake()) {
-      const live = this.#list[this.#next % this.#list.length]
-      this.#next = (this.#next + 1) % this.#list.length
+    while (crew.hasRoom && refusals < active.length) {
+      if (!mayTake()) {
+        this.#wasRefused = true
+        break
+      }
+      const live = active[this.#next % active.length]
+      this.#next = (this.#next + 1) % active.length
       if (live !== undefined && this.#takeFrom(live)) refusals = 0
       else refusals += 1
     }
-    for (const live of this.#list) if (!live.isClosed) this.#readPages(live)
+    this.#settle()
+  }
+
+  /** Those in which nothing waits are not looked at any more; of the others pages are read. */
+  #settle(): void {
+    const active = this.#active
+    let kept = 0
+    let next = this.#next
+    for (let place = 0; place < active.length; place++) {
+      const live = active[place]
+      if (live === undefined) break
+      if (live.isClosed || live.queue.waiting === 0) {
+        if (place < this.#next) next -= 1
+        live.isActive = false
+        live.rest()
+        this.#options.crew.rests(live)
+        continue
+      }
+      this.#readPages(live)
+      active[kept] = live
+      kept += 1
+    }
+    active.length = kept
+    this.#next = next
   }
 
   #takeFrom(live: LiveQueue): boolean {
-    if (live.isClosed) return false
+    if (live.isClosed || live.queue.waiting === 0) return false
     const { clock } = this.#options
     const nowMs = clock.nowMs()
     const { crew } = live
     const taken = live.queue.take(nowMs, (classId) => crew.canServe(classId, nowMs))
     if (taken.kind === 'task') {
-      this.#options.onTaken(live, taken.task)
+      this.#options.onTaken(live, taken.task, nowMs)
       return true
     }
     const returnMs = crew.nextReturnMs(nowMs)

@@ -108,9 +108,9 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
   }
 
   /** The queue has given it. True: it starts now; else with the batch that it derives from. */
-  take(live: LiveQueue, task: LiveTask): void {
+  take(live: LiveQueue, task: LiveTask, nowMs: number): void {
     this.#running.add(task)
-    this.#options.crew.take(live, task)
+    this.#options.crew.take(live, task, nowMs)
   }
 
   start(task: LiveTask): void {

@@ -16,16 +16,18 @@ import {
   type TaskRequest,
   type TaskRetryPage,
   type TaskTarget,
+  type WaitOptions,
 } from '../../protocol/task-port.ts'
 import {
   type HeldKey,
   isTaskListed,
   type TaskKey,
-  type TaskRow,
   type TaskSeq,
   taskFactsOf,
 } from '../../store/contract/task-rows.ts'
 import type { Engine } from '../engine.ts'
+import { assertAwaited } from '../waiters.ts'
+import { checkIndexedBytes } from './indexed-bytes.ts'
 import type { LiveTask } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
 import type { MetTasks } from './task-lookup.ts'
@@ -49,6 +51,7 @@ export class TaskCalls implements TaskPort {
 
   async enqueue(requests: readonly TaskRequest[]): Promise<readonly TaskReply[]> {
     this.#engine.assertIntake()
+    for (const request of requests) checkIndexedBytes(request)
     const replies: Promise<readonly TaskReply[]>[] = []
     for (let start = 0; start < requests.length; start += CHUNK_TASKS) {
       const chunk = requests.slice(start, start + CHUNK_TASKS)
@@ -68,15 +71,17 @@ export class TaskCalls implements TaskPort {
     return (await Promise.all(replies)).flat()
   }
 
-  async outcome(target: TaskTarget): Promise<TaskOutcome> {
+  async outcome(target: TaskTarget, { signal }: WaitOptions = {}): Promise<TaskOutcome> {
     for (;;) {
+      assertAwaited(signal)
       const found = await this.#with(target, (task) =>
         task.isClosed
           ? { outcome: taskOutcomeOf(task.record), durable: this.#isDurable(task) }
-          : { told: this.#engine.taskEnds.next(task.seq).told },
+          : this.#engine.taskEnds.next(task.seq, signal),
       )
       // What is dropped before it is durable is not so.
       const outcome = 'told' in found ? await found.told : (await found.durable) ? found.outcome : undefined
+      if ('told' in found) found.forget()
       if (outcome !== undefined) return outcome
     }
   }
@@ -328,15 +333,19 @@ export class TaskCalls implements TaskPort {
     })
   }
 
-  /** For retention: those of the rows that are closed still. */
-  async deleteClosed(rows: readonly TaskRow[]): Promise<void> {
+  /** For retention: those that were closed before, and are so still. */
+  async deleteClosed(seqs: readonly TaskSeq[], closedBefore: number): Promise<void> {
     const { tasks } = this.#engine
     await tasks.ready()
+    // Looked for again: one of them may have been retried since it was listed.
+    const found = await tasks.lookup.findAll(seqs)
+    this.#engine.assertOpen()
     await tasks.together(() => {
-      const deleted = rows.flatMap((row) => {
-        const task = tasks.lookup.ofRow(row)
-        if (!task.isClosed || !task.isCommitted || tasks.lookup.isDeleted(row.seq)) return []
-        if (!this.#engine.ownership.isQueueOpen(row)) return []
+      const deleted = found.flatMap((each) => {
+        const task = each === undefined ? undefined : tasks.lookup.current(each)
+        if (task === undefined || !task.isCommitted) return []
+        if (task.closedAt === null || task.closedAt >= closedBefore) return []
+        if (!this.#engine.ownership.isQueueOpen(task.head)) return []
         tasks.delete(task)
         return [task]
       })

@@ -13,7 +13,6 @@
 import { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
   cancelled,
-  due,
   dueMs,
   enqueued,
   reprioritised,
@@ -28,7 +27,6 @@ import { textHash } from '../../protocol/text-hash.ts'
 import type { TaskCommand } from '../../protocol/workflow-command.ts'
 import type { LaneCount, QueueKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
-import { type DueTimer, TimerWindow } from '../timer-window.ts'
 import { TaskCrew } from '../workers/task-crew.ts'
 import type { LiveQueue, QueueParts } from './live-queue.ts'
 import { aboutOf, classOf, LiveTask, type TaskHead } from './live-task.ts'
@@ -42,7 +40,7 @@ import { TaskMemory } from './task-memory.ts'
 import { TaskMover } from './task-mover.ts'
 import { TaskNumbers } from './task-numbers.ts'
 import { TaskShards } from './task-shards.ts'
-import { dueTimers } from './task-timers.ts'
+import { TaskTimers } from './task-timers.ts'
 import { whyWaiting } from './why-waiting.ts'
 
 export class TaskDesk {
@@ -54,11 +52,13 @@ export class TaskDesk {
   readonly shards: TaskShards
   readonly #options: TaskDeskOptions
   readonly #numbers = new TaskNumbers()
+  /** Queues that code names. */
+  readonly #named: ReadonlySet<string>
   /** See invariant 4. */
   readonly #memory: TaskMemory
   readonly #mover: TaskMover
+  readonly #timers: TaskTimers
   #batch: TaskBatch<LiveTask> | undefined
-  #timers: TimerWindow | undefined
   #generation = 0
   #isOpen = false
   /** Tasks that begin to wait before it is known what else waits. */
@@ -67,6 +67,7 @@ export class TaskDesk {
 
   constructor(options: TaskDeskOptions) {
     this.#options = options
+    this.#named = new Set(options.designs.names)
     const { clock, random, logger, committer, store, onError, isDraining } = options
     this.#memory = new TaskMemory(clock, (task) => task.isCommitted && !this.attempts.has(task))
     this.crew = new TaskCrew(clock)
@@ -89,11 +90,13 @@ export class TaskDesk {
       make: (key, nowMs) => this.#make(key, nowMs),
       onError,
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
-      onTaken: (live, task) => this.#start(live, task),
+      onTaken: (live, task, nowMs) => this.#start(live, task, nowMs),
       isTaken: (seq) => {
         const task = this.#memory.get(seq)
         return task !== undefined && this.attempts.has(task)
       },
+      isNamed: (key) => this.#named.has(key.queue) || this.settings.isSet(key),
+      inUse: () => this.#memory.queues(),
     })
     this.settings = new QueueSettingsDesk({
       store,
@@ -120,6 +123,7 @@ export class TaskDesk {
       isDraining,
       onError,
     })
+    this.#timers = this.#timersOf(options)
     this.shards = new TaskShards({
       queues: this.queues,
       settings: this.settings,
@@ -128,7 +132,7 @@ export class TaskDesk {
       mover: this.#mover,
       ownership: options.ownership,
       restore: (lanes) => this.#restore(lanes),
-      includeTimers: () => void this.#timers?.include(dueTimers(store)).catch(onError),
+      includeTimers: () => this.#timers.include(),
     })
     this.lookup = new TaskLookup({
       store,
@@ -137,6 +141,22 @@ export class TaskDesk {
       generation: () => this.generation,
       isOpen: () => this.#isOpen,
       ready: () => this.ready(),
+    })
+  }
+
+  #timersOf({ clock, store, ownership, timerLookaheadMs, onError }: TaskDeskOptions): TaskTimers {
+    return new TaskTimers({
+      clock,
+      store,
+      ownership,
+      lookaheadMs: timerLookaheadMs,
+      lookup: () => this.lookup,
+      generation: () => this.#generation,
+      isRunning: (task) => this.attempts.has(task),
+      again: (task, record) => this.#again(task, record),
+      stop: (task, reason) => this.#stop(task, reason),
+      change: (task, record) => this.#change(task, record),
+      onError,
     })
   }
 
@@ -174,21 +194,9 @@ export class TaskDesk {
     for (const [live, left] of this.queues.restore(own)) this.#mover.begin(live, left)
   }
 
-  #startTimers(): void {
-    const { store, clock, onError, timerLookaheadMs } = this.#options
-    this.#timers = new TimerWindow({
-      clock,
-      timers: dueTimers(store),
-      onDue: (timers) => this.#onDue(timers),
-      onError,
-      ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
-    })
-    this.#timers.start()
-  }
-
   #opened(): void {
     this.#isOpen = true
-    this.#startTimers()
+    this.#timers.start()
     for (const tell of this.#openWaiters.splice(0)) tell()
     this.queues.ask()
   }
@@ -197,8 +205,7 @@ export class TaskDesk {
   reset(): void {
     this.#generation += 1
     this.#isOpen = false
-    this.#timers?.stop()
-    this.#timers = undefined
+    this.#timers.stop()
     this.attempts.reset(platformFailure('UNCOMMITTED', 'the engine started over'))
     this.#memory.clear()
     this.#batch = undefined
@@ -330,7 +337,7 @@ export class TaskDesk {
   /** The task is closed. */
   delete(task: LiveTask): void {
     this.#options.committer.writesFor(task.runId).deleteTask(task.seq)
-    this.#timers?.dropped(NO_RUN, task.seq)
+    this.#timers.dropped(task.seq)
     const batch = this.#open()
     task.batch = batch
     batch.deleted.push(task.seq)
@@ -383,12 +390,14 @@ export class TaskDesk {
     return { queue, fleet: design.makeFleet(), pause }
   }
 
-  #wait({ backlog }: TaskQueue<LiveTask>, task: LiveTask): void {
+  #wait(queue: TaskQueue<LiveTask>, task: LiveTask): void {
     if (this.#held !== undefined) {
       this.#held.push(task)
       return
     }
+    const { backlog } = queue
     backlog.add(task)
+    if (queue.waiting === 1) this.queues.waits(task.head)
     this.#open().marks.set(backlog, backlog.mark)
     this.queues.ask()
   }
@@ -424,7 +433,7 @@ export class TaskDesk {
     if (isKnown) this.#memory.put(task)
     const dueAt = dueMs(task.record, task.spec)
     if (dueAt !== null) batch.timers.push({ runId: NO_RUN, timer: task.seq, dueAt, shard: -1 })
-    else this.#timers?.dropped(NO_RUN, task.seq)
+    else this.#timers.dropped(task.seq)
     this.#options.committer.touch()
   }
 
@@ -442,7 +451,7 @@ export class TaskDesk {
   }
 
   #committed(batch: TaskBatch<LiveTask>): void {
-    for (const timer of batch.timers) this.#timers?.armed(timer)
+    for (const timer of batch.timers) this.#timers.armed(timer)
     for (const [backlog, mark] of batch.marks) backlog.committed(mark)
     for (const task of batch.tasks) {
       if (task.batch !== batch) continue
@@ -459,8 +468,8 @@ export class TaskDesk {
   }
 
   /** The queue has given it. */
-  #start(live: LiveQueue, task: LiveTask): void {
-    this.attempts.take(live, task)
+  #start(live: LiveQueue, task: LiveTask, nowMs: number): void {
+    this.attempts.take(live, task, nowMs)
     this.#memory.put(task)
     const { backlog } = live.queue
     this.#open().marks.set(backlog, backlog.mark)
@@ -474,26 +483,5 @@ export class TaskDesk {
     const queue = this.#queueOf(task)
     queue.remove(task)
     this.#open().marks.set(queue.backlog, queue.backlog.mark)
-  }
-
-  async #onDue(timers: readonly DueTimer[]): Promise<void> {
-    const generation = this.#generation
-    const tasks = await this.lookup.findAll(timers.map(({ timer }) => timer))
-    if (generation !== this.#generation) return
-    const nowMs = this.#options.clock.nowMs()
-    for (const found of tasks) {
-      if (found === undefined || !this.#options.ownership.ownsQueue(found.head)) continue
-      const task = this.lookup.current(found)
-      if (task === undefined) return
-      const { record, spec } = task
-      const isRunning = this.attempts.has(task)
-      const next = due(isRunning ? { ...record, status: 'running' } : record, spec, nowMs)
-      if (next === undefined) continue
-      if (next.status === 'waiting') this.#again(task, next)
-      else {
-        this.#stop(task, next.state.failure ?? platformFailure('TASK_EXPIRED', 'its time is up'))
-        this.#change(task, next)
-      }
-    }
   }
 }

@@ -1,11 +1,21 @@
 /**
  * Tasks that are in memory because the store is behind: they run, or have changes that are not committed.
  *
- * What is changed while the store is read stays here until nobody reads: whoever reads gets what is here instead.
+ * What is changed while the store is read stays here until the reads that had begun by then are over: whoever reads gets
+ * what is here instead. Reads that begin later see the change in the store. So it leaves also if somebody always reads.
  */
+import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { HeldKey, TaskKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import { type LiveTask, taskIdText } from './live-task.ts'
+
+/** What was committed between the beginnings of two reads. */
+interface Leaving {
+  /** Reads that had begun by then. */
+  readonly begun: number
+  readonly tasks: LiveTask[]
+  readonly gone: TaskSeq[]
+}
 
 export class TaskMemory {
   readonly #clock: Clock
@@ -18,9 +28,11 @@ export class TaskMemory {
   readonly #byKey = new Map<string, Set<TaskSeq>>()
   /** Deleted, and perhaps still read: for calls they are gone. */
   readonly #deleted = new Set<TaskSeq>()
-  #leaving: LiveTask[] = []
-  #goneFromStore: TaskSeq[] = []
-  #reads = 0
+  /** Of those that go on, and of those that are over and began after one that goes on, in the order of their beginning. */
+  readonly #reads: { isOver: boolean }[] = []
+  /** All reads before the first of these are over. */
+  #over = 0
+  readonly #leaving: Leaving[] = []
 
   constructor(clock: Clock, mayLeave: (task: LiveTask) => boolean) {
     this.#clock = clock
@@ -45,6 +57,13 @@ export class TaskMemory {
     else known.add(task.seq)
   }
 
+  /** Queues that the tasks here refer to. */
+  queues(): Set<TaskQueue<LiveTask>> {
+    const queues = new Set<TaskQueue<LiveTask>>()
+    for (const { queue } of this.#bySeq.values()) if (queue !== undefined) queues.add(queue)
+    return queues
+  }
+
   withKey({ namespace, dedupe }: HeldKey): readonly TaskSeq[] {
     return [...(this.#byKey.get(taskIdText(namespace, dedupe)) ?? [])]
   }
@@ -56,23 +75,27 @@ export class TaskMemory {
 
   /** Reads the store; the answer is to be looked at in the turn in which it comes. */
   async reading<T>(read: () => Promise<T>): Promise<T> {
-    this.#reads += 1
+    const own = { isOver: false }
+    this.#reads.push(own)
     try {
       return await read()
     } finally {
       this.#clock.defer(() => {
-        this.#reads -= 1
-        if (this.#reads > 0) return
-        for (const task of this.#leaving.splice(0)) this.#leave(task)
-        for (const seq of this.#goneFromStore.splice(0)) this.#deleted.delete(seq)
+        own.isOver = true
+        this.#letGo()
       })
     }
   }
 
   /** A change of it was committed. */
   committed(task: LiveTask): void {
-    if (this.#reads > 0) this.#leaving.push(task)
-    else this.#leave(task)
+    if (this.#reads.length === 0) {
+      this.#leave(task)
+      return
+    }
+    const leaving = this.#newestLeaving()
+    task.readsBegun = leaving.begun
+    leaving.tasks.push(task)
   }
 
   deleting(seq: TaskSeq): void {
@@ -84,7 +107,7 @@ export class TaskMemory {
   }
 
   deleted(seq: TaskSeq): void {
-    if (this.#reads > 0) this.#goneFromStore.push(seq)
+    if (this.#reads.length > 0) this.#newestLeaving().gone.push(seq)
     else this.#deleted.delete(seq)
   }
 
@@ -98,8 +121,34 @@ export class TaskMemory {
     this.#byId.clear()
     this.#byKey.clear()
     this.#deleted.clear()
-    this.#leaving = []
-    this.#goneFromStore = []
+    this.#leaving.length = 0
+  }
+
+  #newestLeaving(): Leaving {
+    const begun = this.#over + this.#reads.length
+    const newest = this.#leaving.at(-1)
+    if (newest?.begun === begun) return newest
+    const fresh: Leaving = { begun, tasks: [], gone: [] }
+    this.#leaving.push(fresh)
+    return fresh
+  }
+
+  /** What no read can be behind of any more. */
+  #letGo(): void {
+    while (this.#reads[0]?.isOver === true) {
+      this.#reads.shift()
+      this.#over += 1
+    }
+    for (
+      let first = this.#leaving[0];
+      first !== undefined && first.begun <= this.#over;
+      first = this.#leaving[0]
+    ) {
+      this.#leaving.shift()
+      // One that was committed again since leaves later.
+      for (const task of first.tasks) if (task.readsBegun === first.begun) this.#leave(task)
+      for (const seq of first.gone) this.#deleted.delete(seq)
+    }
   }
 
   #leave(task: LiveTask): void {

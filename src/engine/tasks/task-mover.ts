@@ -70,7 +70,8 @@ export class TaskMover {
     const added = lanes.map((lane) => ({ lane, after: BEFORE_ALL, batch }))
     const known = this.#lanes.get(live)
     if (known !== undefined) {
-      known.push(...added)
+      // One by one: there may be more of them than a call has arguments.
+      for (const lane of added) known.push(lane)
       return
     }
     if (added.length === 0) return

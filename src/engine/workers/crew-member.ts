@@ -1,6 +1,5 @@
 /** A worker of tasks as the engine sees it: what it can do, and how much of it is in use. */
 import type { WorkerLoad } from '../../core/balance/load-balancer.ts'
-import type { WorkerFleet } from '../../core/balance/worker-fleet.ts'
 import type { TaskRequirements } from '../../protocol/task-port.ts'
 import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { QueueKey } from '../../store/contract/task-rows.ts'
@@ -43,9 +42,12 @@ export class CrewMember<Task> {
   isFull = false
   hasLeft = false
   /** As it reported it last. */
-  load: Omit<WorkerLoad, 'inFlight'> | undefined
-  /** Of the queues that it serves. */
-  readonly fleets: WorkerFleet[] = []
+  load: WorkerLoad | undefined
+  /** Numbers of the changes of the crew (see `TaskCrew`) in which its places, and its load, have changed last. */
+  placesChange = 0
+  loadChange = 0
+  /** Tasks that require a part of it. */
+  #sharers = 0
   #cpu = 0
   #memoryMb = 0
   #lastChances = 0
@@ -89,15 +91,29 @@ export class CrewMember<Task> {
     if (requires === undefined) return true
     const { capacity = {} } = this.profile
     return (
-      this.#cpu + (requires.cpu ?? 0) <= (capacity.cpu ?? 0) &&
-      this.#memoryMb + (requires.memoryMb ?? 0) <= (capacity.memoryMb ?? 0)
+      hasRest(capacity.cpu, this.#cpu, requires.cpu) &&
+      hasRest(capacity.memoryMb, this.#memoryMb, requires.memoryMb)
     )
   }
 
   /** A task of this class takes part of it, or gives it back. */
   use({ requires, isLastChance }: TaskClass, sign: 1 | -1): void {
     if (isLastChance) this.#lastChances += sign
-    this.#cpu += sign * (requires?.cpu ?? 0)
-    this.#memoryMb += sign * (requires?.memoryMb ?? 0)
+    if (requires === undefined) return
+    this.#sharers += sign
+    this.#cpu += sign * (requires.cpu ?? 0)
+    this.#memoryMb += sign * (requires.memoryMb ?? 0)
+    // Sums of fractions are not exact: what is left of them when nothing runs is no use.
+    if (this.#sharers === 0) {
+      this.#cpu = 0
+      this.#memoryMb = 0
+    }
   }
+}
+
+/** Of what a worker has. Errors of sums are far below, what anybody means is far above. */
+const ROUNDING = 1e-9
+
+function hasRest(capacity = 0, used: number, required = 0): boolean {
+  return used + required <= capacity * (1 + ROUNDING)
 }

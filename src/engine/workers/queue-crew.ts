@@ -34,9 +34,42 @@ export class QueueCrew<Task> {
   readonly #members = new Set<CrewMember<Task>>()
   readonly #classes = new Map<string, KnownClass>()
 
+  /** The change of the crew up to which the fleet was told of its members; infinite: of all, as they come. */
+  #toldUpTo = 0
+  /** The same, of their loads. */
+  #loadUpTo = 0
+
   constructor(fleet: WorkerFleet) {
     this.fleet = fleet
     fleet.groupBy(() => this.#classes.values())
+  }
+
+  /** From now on the fleet is told of changes as they come: nothing was missed up to this one. */
+  wake(change: number, nowMs: number): void {
+    const told = this.#toldUpTo
+    this.#toldUpTo = change
+    if (told === change) return
+    for (const member of this.#members) {
+      if (member.placesChange > told) this.tellPlaces(member, nowMs)
+      if (member.loadChange > this.#loadUpTo && member.load !== undefined)
+        this.fleet.reported(member.id, member.load, nowMs)
+    }
+    this.#loadUpTo = change
+  }
+
+  /** It was told of all changes up to this one, and is told of none from now on. */
+  rests(change: number): void {
+    this.#toldUpTo = change
+  }
+
+  /** The load of a member that this queue has is told at once, also if nothing waits in it. */
+  tellLoad(member: CrewMember<Task>, change: number, nowMs: number): void {
+    this.#loadUpTo = change
+    if (member.load !== undefined) this.fleet.reported(member.id, member.load, nowMs)
+  }
+
+  tellPlaces(member: CrewMember<Task>, nowMs: number): void {
+    this.fleet.update(member.id, { capacity: member.isFull ? 0 : member.credits }, nowMs)
   }
 
   join(member: CrewMember<Task>, nowMs: number): void {
@@ -54,7 +87,6 @@ export class QueueCrew<Task> {
     )
     this.#bySlot[slot] = member
     this.#members.add(member)
-    member.fleets.push(this.fleet)
     this.#classes.clear()
   }
 

@@ -3,7 +3,8 @@
  *
  * 1. A task takes a place of its worker from when it is taken from its queue. The place is free again when the worker told
  *    the end of the task; if the engine gave the task up, when the worker said that its function has really ended.
- * 2. A worker without a free place is in no queue's candidates.
+ * 2. A worker without a free place is in no candidates of a queue in which something waits. Other queues are told of what
+ *    has changed when something waits in them: changes have numbers.
  */
 import type { PickRequest, WorkerLoad } from '../../core/balance/load-balancer.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -18,6 +19,9 @@ export class TaskCrew {
   readonly #clock: Clock
   readonly #members = new Map<string, CrewMember<LiveTask>>()
   readonly #queues = new Set<LiveQueue>()
+  /** Those in which something waits. */
+  readonly #awake = new Set<LiveQueue>()
+  #change = 0
   /** Members that have a free place. */
   #roomy = 0
 
@@ -64,30 +68,38 @@ export class TaskCrew {
   /** A queue is there, and looks for workers. */
   opened(live: LiveQueue): void {
     this.#queues.add(live)
+    live.crew.rests(this.#change)
     const nowMs = this.#clock.nowMs()
     for (const member of this.#members.values()) if (member.serves(live.key)) live.crew.join(member, nowMs)
   }
 
-  /** The queue is another node's. */
+  /** Something waits in it. */
+  wake(live: LiveQueue): void {
+    this.#awake.add(live)
+    live.crew.wake(this.#change, this.#clock.nowMs())
+  }
+
+  /** Nothing waits in it. */
+  rests(live: LiveQueue): void {
+    if (this.#awake.delete(live)) live.crew.rests(this.#change)
+  }
+
+  /** The queue is another node's, or forgotten. */
   closed(live: LiveQueue): void {
     this.#queues.delete(live)
-    const { fleet } = live.crew
-    for (const member of this.#members.values()) {
-      const place = member.fleets.indexOf(fleet)
-      if (place >= 0) member.fleets.splice(place, 1)
-    }
+    this.#awake.delete(live)
   }
 
   /** The queues are forgotten. */
   reset(): void {
     this.#queues.clear()
-    for (const member of this.#members.values()) member.fleets.length = 0
+    this.#awake.clear()
   }
 
-  /** Gives a task that its queue has given to a worker; `canServe` has just said that there is one. */
-  take(live: LiveQueue, task: LiveTask): void {
+  /** Gives a task that its queue has given to a worker; `canServe` has just said that there is one at this time. */
+  take(live: LiveQueue, task: LiveTask, nowMs: number): void {
     const { crew } = live
-    const member = this.#pick(live, task)
+    const member = this.#pick(live, task, nowMs)
     task.member = member
     task.crew = crew
     task.isStarted = false
@@ -95,9 +107,9 @@ export class TaskCrew {
     this.#weigh(member)
   }
 
-  #pick({ crew, key }: LiveQueue, task: LiveTask): CrewMember<LiveTask> {
+  #pick({ crew, key }: LiveQueue, task: LiveTask, nowMs: number): CrewMember<LiveTask> {
     try {
-      return crew.take(task.lane.classId, requestOf(task), this.#clock.nowMs())
+      return crew.take(task.lane.classId, requestOf(task), nowMs)
     } catch (error) {
       // Whose balancer it was is all that helps whoever wrote it.
       throw new Error(`the load balancer of queue ${key.queue} failed: ${failureOf(error).message}`, {
@@ -148,10 +160,12 @@ export class TaskCrew {
   }
 
   reported(member: CrewMember<LiveTask>, load: WorkerLoad): void {
-    const { inFlight: _, ...shares } = load
-    member.load = shares
+    this.#change += 1
+    member.loadChange = this.#change
+    member.load = load
     const nowMs = this.#clock.nowMs()
-    for (const fleet of member.fleets) fleet.reported(member.id, load, nowMs)
+    for (const live of this.#queues)
+      if (live.isActive || live.queue.limits.running > 0) live.crew.tellLoad(member, this.#change, nowMs)
   }
 
   #weigh(member: CrewMember<LiveTask>): void {
@@ -163,9 +177,10 @@ export class TaskCrew {
   }
 
   #tell(member: CrewMember<LiveTask>): void {
+    this.#change += 1
+    member.placesChange = this.#change
     const nowMs = this.#clock.nowMs()
-    const capacity = member.isFull ? 0 : member.credits
-    for (const fleet of member.fleets) fleet.update(member.id, { capacity }, nowMs)
+    for (const { crew } of this.#awake) crew.tellPlaces(member, nowMs)
   }
 }
 

@@ -1,7 +1,9 @@
 /** The calls of clients about workers: what is connected now. Nothing of it is stored. */
+import type { WorkerLoad } from '../../core/balance/load-balancer.ts'
 import type { WorkerDescription, WorkersPort } from '../../protocol/workers-port.ts'
 import type { Engine } from '../engine.ts'
 import type { LiveExecution } from '../live-execution.ts'
+import type { LiveQueue } from '../tasks/live-queue.ts'
 import type { LiveTask } from '../tasks/live-task.ts'
 import type { CrewMember } from './crew-member.ts'
 import type { WorkflowCrew } from './workflow-crew.ts'
@@ -17,18 +19,23 @@ export class WorkerCalls implements WorkersPort {
 
   async list(namespace: string): Promise<readonly WorkerDescription[]> {
     this.#engine.assertOpen()
+    const nowMs = this.#engine.clock.nowMs()
+    const { queues } = this.#engine.tasks
+    // Where nothing waits nobody lets workers back when their time has come: it is done here.
+    const ejecting = queues.all().filter(({ crew }) => Number.isFinite(crew.nextReturnMs(nowMs)))
     return [...this.#engine.tasks.crew.members()]
       .filter(({ profile }) => profile.namespace === undefined || profile.namespace === namespace)
-      .map((member) => this.#description(member))
+      .map((member) => this.#description(member, ejecting))
       .sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
-  #description({ profile, credits, taken, givenUp, load }: CrewMember<LiveTask>): WorkerDescription {
+  #description(
+    { profile, credits, taken, givenUp, load }: CrewMember<LiveTask>,
+    ejecting: readonly LiveQueue[],
+  ): WorkerDescription {
     const { id, isLocal = false, weight = 1, build, address, queues, zone, labels, capacity, tasks } = profile
     const code = this.#workflows.member(id)
-    const ejectedFrom = this.#engine.tasks.queues
-      .all()
-      .flatMap(({ key, crew }) => (crew.fleet.isEjected(id) ? [key.queue] : []))
+    const ejectedFrom = ejecting.flatMap(({ key, crew }) => (crew.fleet.isEjected(id) ? [key.queue] : []))
     return {
       id,
       isLocal,
@@ -47,7 +54,7 @@ export class WorkerCalls implements WorkersPort {
       executions: isLocal ? this.#localRuns() : (code?.runs ?? 0),
       isLeaving: code?.isLeaving ?? false,
       ejectedFrom: [...new Set(ejectedFrom)],
-      ...(load === undefined ? {} : { load }),
+      ...(load === undefined ? {} : { load: sharesOf(load) }),
     }
   }
 
@@ -56,4 +63,8 @@ export class WorkerCalls implements WorkersPort {
     for (const { run } of this.#engine.table.all()) if (run !== undefined && run.isWaiting !== true) live += 1
     return live - this.#workflows.remoteRuns
   }
+}
+
+function sharesOf({ inFlight: _, ...shares }: WorkerLoad): Omit<WorkerLoad, 'inFlight'> {
+  return shares
 }

@@ -31,6 +31,8 @@ export interface WorkflowCrewOptions<Owner> {
 }
 
 const GRACE_MS = 10_000
+/** Runs that are tried on one worker after the other, beyond which the first ones are tried on all of them again. */
+const UNFIT_MAX = 10_000
 
 export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
   readonly #options: WorkflowCrewOptions<Owner>
@@ -44,7 +46,7 @@ export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
   /** Code that could not replay a run, while others are tried. */
   readonly #unfit = new Map<string, Set<string>>()
   #host: RemoteWorkerHost<Owner> | undefined
-  #cancelSweep: Cancel | undefined
+  #sweep: { readonly cancel: Cancel; readonly atMs: number } | undefined
 
   constructor(options: WorkflowCrewOptions<Owner>) {
     this.#options = options
@@ -109,7 +111,7 @@ export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
     const code = codeText(workflow, version, key.namespace)
     const run = new WaitingRun(activation.owner, code, (evicted) => this.#forget([evicted]))
     this.#waiting.add(run)
-    this.#sweepLater()
+    this.#sweepAt(this.#untilMs(code))
     return run
   }
 
@@ -132,7 +134,9 @@ export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
     if (isFirst) {
       // Before its runs are told: whether there is code for them is looked at at once.
       member.isLeaving = true
-      const untilMs = this.#options.clock.nowMs() + this.#graceMs
+      const nowMs = this.#options.clock.nowMs()
+      this.#forgetCode(nowMs)
+      const untilMs = nowMs + this.#graceMs
       for (const { name, version } of workflows)
         if (!this.has(name, version, namespace))
           this.#leftUntilMs.set(codeText(name, version, namespace), untilMs)
@@ -148,6 +152,11 @@ export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
     for (const other of this.#members) {
       if (!supportsRun(other, info) || unfit.has(other.codeOf)) continue
       this.#unfit.set(info.runId, unfit)
+      // Some have ended, or were parked, while they waited for a worker.
+      for (const oldest of this.#unfit.keys()) {
+        if (this.#unfit.size <= UNFIT_MAX) break
+        this.#unfit.delete(oldest)
+      }
       return true
     }
     this.#unfit.delete(info.runId)
@@ -172,18 +181,26 @@ export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
     return Math.max(this.#anyUntilMs, this.#leftUntilMs.get(code) ?? Number.NEGATIVE_INFINITY)
   }
 
-  #sweepLater(): void {
-    if (this.#cancelSweep !== undefined || this.#waiting.size === 0) return
+  /** Runs whose code is not waited for any more are looked for then, if not earlier. */
+  #sweepAt(atMs: number): void {
+    if (this.#sweep !== undefined && this.#sweep.atMs <= atMs) return
+    this.#sweep?.cancel()
     const { clock } = this.#options
-    let firstMs = Number.POSITIVE_INFINITY
-    for (const { code } of this.#waiting) firstMs = Math.min(firstMs, this.#untilMs(code))
-    this.#cancelSweep = clock.after(Math.max(0, firstMs - clock.nowMs()), () => {
-      this.#cancelSweep = undefined
+    const cancel = clock.after(Math.max(0, atMs - clock.nowMs()), () => {
+      this.#sweep = undefined
       const nowMs = clock.nowMs()
       this.#wake(({ code }) => this.#untilMs(code) <= nowMs)
-      for (const [code, untilMs] of this.#leftUntilMs) if (untilMs <= nowMs) this.#leftUntilMs.delete(code)
-      this.#sweepLater()
+      this.#forgetCode(nowMs)
+      let firstMs = Number.POSITIVE_INFINITY
+      for (const { code } of this.#waiting) firstMs = Math.min(firstMs, this.#untilMs(code))
+      if (this.#waiting.size > 0) this.#sweepAt(firstMs)
     })
+    this.#sweep = { cancel, atMs }
+  }
+
+  /** It is not waited for any more. */
+  #forgetCode(nowMs: number): void {
+    for (const [code, untilMs] of this.#leftUntilMs) if (untilMs <= nowMs) this.#leftUntilMs.delete(code)
   }
 
   /** They are activated again: by code that is there, or to be parked. */
@@ -196,8 +213,8 @@ export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
   #forget(runs: readonly WaitingRun<Owner>[]): void {
     for (const run of runs) this.#waiting.delete(run)
     if (this.#waiting.size > 0) return
-    this.#cancelSweep?.()
-    this.#cancelSweep = undefined
+    this.#sweep?.cancel()
+    this.#sweep = undefined
   }
 }
 

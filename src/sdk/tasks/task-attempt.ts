@@ -3,6 +3,7 @@ import type { Logger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { decodePayload, type Payload } from '../../protocol/payload.ts'
 import type { TaskDispatch, TaskProgress } from '../../protocol/task-worker-port.ts'
+import { NOTE_CHARACTERS_MAX } from '../../protocol/worker-messages.ts'
 import type { TaskContext } from './task.ts'
 
 /** What an attempt needs of its worker. */
@@ -96,6 +97,11 @@ export class TaskAttempt<Owner> implements TaskContext {
       throw new PerdureError('ARGUMENT_INVALID', `task.progress: ${fraction} is not a number from 0 to 1`)
     if (note !== undefined && typeof note !== 'string')
       throw new PerdureError('ARGUMENT_INVALID', 'task.progress: the note is not a string')
+    if (note !== undefined && note.length > NOTE_CHARACTERS_MAX)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `task.progress: the note is longer than ${NOTE_CHARACTERS_MAX} characters`,
+      )
     this.#host.onProgress(this, note === undefined ? { fraction } : { fraction, note })
   }
 

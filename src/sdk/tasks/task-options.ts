@@ -1,6 +1,6 @@
 /** Options of tasks, checked. */
 import { checkedName } from '../../protocol/checked-text.ts'
-import { type Duration, durationMs, optionalMs } from '../../protocol/duration.ts'
+import { type Duration, durationMs, LONGEST_MS, optionalMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
@@ -124,8 +124,11 @@ export function checkedPriority(priority: number): number {
 }
 
 export function checkedEstimateMs(estimateMs: number): number {
-  if (!(Number.isFinite(estimateMs) && estimateMs >= 0))
-    throw new PerdureError('ARGUMENT_INVALID', `estimateMs is ${estimateMs}, not a number of 0 or more`)
+  if (!(estimateMs >= 0 && estimateMs <= LONGEST_MS))
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `estimateMs is ${estimateMs}, not a number from 0 to ${LONGEST_MS}`,
+    )
   return estimateMs
 }
 

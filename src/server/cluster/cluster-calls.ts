@@ -8,18 +8,7 @@ export function clusterCalls(options: RouterOptions): ClientPort {
   const router = new Router(options)
   const { local, engine } = options
   const ofRun =
-    <
-      M extends
-        | 'query'
-        | 'update'
-        | 'outcome'
-        | 'cancel'
-        | 'terminate'
-        | 'retry'
-        | 'describe'
-        | 'explain'
-        | 'delete',
-    >(
+    <M extends 'query' | 'update' | 'cancel' | 'terminate' | 'retry' | 'describe' | 'explain' | 'delete'>(
       method: M,
     ) =>
     (...args: Parameters<ClientPort[M]>): ReturnType<ClientPort[M]> =>
@@ -32,7 +21,8 @@ export function clusterCalls(options: RouterOptions): ClientPort {
       router.ofRun('signal', target, [target, name, payload, requestId]) as Promise<void>,
     query: ofRun('query'),
     update: ofRun('update'),
-    outcome: ofRun('outcome'),
+    outcome: (target, options) =>
+      router.ofRun('outcome', target, [target], options?.signal) as ReturnType<ClientPort['outcome']>,
     cancel: ofRun('cancel'),
     terminate: ofRun('terminate'),
     retry: ofRun('retry'),

@@ -6,6 +6,7 @@
  */
 import type { ClientMethod } from '../../protocol/client-messages.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
+import { withSignal } from '../waiting-calls.ts'
 
 /** Answers of these come from memory. What others answer is durable, and does not change. */
 const READS_OF_MEMORY: ReadonlySet<ClientMethod> = new Set([
@@ -37,10 +38,6 @@ export class OwnerCalls {
   }
 
   #run(method: ClientMethod, args: readonly unknown[], signal: AbortSignal | undefined): Promise<unknown> {
-    if (method === 'history' && signal !== undefined) {
-      const [target, afterSeq, options] = args as Parameters<ClientPort['history']>
-      return this.#port.history(target, afterSeq, { ...options, signal })
-    }
     const [first = '', second] = method.split('.')
     const groups: Readonly<Record<string, object>> = {
       tasks: this.#port.tasks,
@@ -56,6 +53,7 @@ export class OwnerCalls {
       second ?? first
     ]
     if (run === undefined) throw new Error(`invariant: the port has no method ${method}`)
-    return run.apply(on, args as unknown[])
+    const given = signal === undefined ? args : withSignal(method, args, signal)
+    return run.apply(on, given as unknown[])
   }
 }

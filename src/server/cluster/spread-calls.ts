@@ -19,15 +19,14 @@ const ENQUEUE_TASKS = 1000
 export function taskCalls(router: Router): TaskPort {
   const { local } = router.options
   const ofTask =
-    <M extends 'outcome' | 'describe' | 'explain' | 'cancel' | 'retry' | 'reprioritise' | 'delete'>(
-      method: M,
-    ) =>
+    <M extends 'describe' | 'explain' | 'cancel' | 'retry' | 'reprioritise' | 'delete'>(method: M) =>
     (...args: Parameters<TaskPort[M]>): ReturnType<TaskPort[M]> =>
       callOfTask(router, `tasks.${method}`, args) as ReturnType<TaskPort[M]>
   return {
     list: (query) => local.tasks.list(query),
     enqueue: (requests) => enqueue(router, requests),
-    outcome: ofTask('outcome'),
+    outcome: (target, options) =>
+      callOfTask(router, 'tasks.outcome', [target], options?.signal) as ReturnType<TaskPort['outcome']>,
     describe: ofTask('describe'),
     explain: ofTask('explain'),
     cancel: ofTask('cancel'),
@@ -43,12 +42,14 @@ async function callOfTask(
   router: Router,
   method: `tasks.${'outcome' | 'describe' | 'explain' | 'cancel' | 'retry' | 'reprioritise' | 'delete'}`,
   args: readonly [TaskTarget, ...unknown[]],
+  signal?: AbortSignal,
 ): Promise<unknown> {
   const { owner } = router.options
   const queue = await queueOfTask(router, args[0])
   // This node says that there is none.
-  if (queue === undefined) return owner.call(method, args)
-  return router.call({ shard: queueShardOf(queue, router.options.engine.ownership.shards), method, args })
+  if (queue === undefined) return owner.call(method, args, signal)
+  const shard = queueShardOf(queue, router.options.engine.ownership.shards)
+  return router.call({ shard, method, args, signal })
 }
 
 /** As its row says: a task stays on its queue. Nobody knows the id of a task that has no row yet. */

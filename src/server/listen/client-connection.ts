@@ -15,6 +15,7 @@ import { failureOf } from '../../protocol/failure.ts'
 import type { Json } from '../../protocol/json.ts'
 import type { TaskRequest } from '../../protocol/task-port.ts'
 import type { ArrivedCode } from '../../protocol/worker-port.ts'
+import { withSignal } from '../waiting-calls.ts'
 import { checkPayloadSizes } from './payload-sizes.ts'
 
 export interface ClientConnectionOptions {
@@ -106,14 +107,10 @@ export class ClientConnection {
           `workflow ${workflow} version ${version} is not registered with this engine`,
         )
     }
-    if (method === 'history') {
-      const [target, afterSeq, options] = args as Parameters<ClientPort['history']>
-      return calls.history(target, afterSeq, { ...options, signal })
-    }
     const [first, second] = method.split('.')
     // The shapes of the arguments were looked at: they are those of the method.
     const [on, call] = second === undefined ? [calls, first] : [groupOf(calls, first), second]
-    const given = this.#withAddress(method, args)
+    const given = withSignal(method, this.#withAddress(method, args), signal)
     const run = (on as unknown as Record<string, (...values: readonly unknown[]) => Promise<unknown>>)[
       call ?? ''
     ]

@@ -235,8 +235,8 @@ function insertAll(state: MemoryState, batch: Batch): string | undefined {
   let executions = 0
   let messages = 0
   let tasks = 0
-  let reason: string | undefined
-  for (const entry of batch.journal) {
+  let reason = wrongTime(batch)
+  for (const entry of reason === undefined ? batch.journal : []) {
     if (!state.addEntry(entry)) {
       reason = `journal entry ${entry.runId}, ${entry.seq} exists`
       break
@@ -270,6 +270,14 @@ function insertAll(state: MemoryState, batch: Batch): string | undefined {
   for (const row of batch.executionsInserted.slice(0, executions)) state.removeExecution(row.runId)
   for (const entry of batch.journal.slice(0, entries)) state.removeEntry(entry.runId, entry.seq)
   return reason
+}
+
+/** Other stores have columns of whole numbers for these. */
+function wrongTime({ tasksInserted, tasksUpdated }: Batch): string | undefined {
+  const isWrong = ({ dueAt }: Pick<TaskRow, 'dueAt'>): boolean =>
+    dueAt !== null && !Number.isSafeInteger(dueAt)
+  const wrong = tasksInserted.find(isWrong) ?? tasksUpdated.find(({ change }) => isWrong(change))
+  return wrong && `task ${wrong.seq} is due at a time that is no whole number`
 }
 
 function applyRest(state: MemoryState, batch: Batch): void {

@@ -34,7 +34,12 @@ export function int4Array(values: readonly number[]): Buffer {
   return buffer
 }
 
-/** @param values safe integers */
+/** No column has a place for this value: whoever writes it is refused. */
+export class NotStorableError extends Error {
+  override readonly name = 'NotStorableError'
+}
+
+/** @throws NotStorableError for what is no safe integer: as two halves it would become another number */
 export function int8Array(values: readonly (number | null)[]): Buffer {
   let nulls = 0
   for (const value of values) if (value === null) nulls++
@@ -46,6 +51,7 @@ export function int8Array(values: readonly (number | null)[]): Buffer {
       at += 4
       continue
     }
+    if (!Number.isSafeInteger(value)) throw new NotStorableError(`${value} is not a safe integer`)
     buffer.writeInt32BE(8, at)
     const high = Math.floor(value / 0x1_0000_0000)
     buffer.writeInt32BE(high, at + 4)

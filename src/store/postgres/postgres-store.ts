@@ -16,6 +16,7 @@ import type { ClusterStore } from '../contract/cluster-store.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import { type RegisteredSession, type Store, UnknownCommitError } from '../contract/store.ts'
 import { BatchStatements, ContradictoryBatchError } from './batch-statement.ts'
+import { NotStorableError } from './binary-array.ts'
 import { BEAT, DATABASE_MS, heartbeatOf } from './database-time.ts'
 import { ensureDayPartitions } from './day-partitions.ts'
 import { migrate } from './migrate.ts'
@@ -286,7 +287,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     } catch (error) {
       if (error instanceof UnknownCommitError) throw error
       if (isFenced(error)) return { outcome: 'fenced' }
-      if (isRefusal(error) || error instanceof ContradictoryBatchError)
+      if (isRefusal(error) || error instanceof ContradictoryBatchError || error instanceof NotStorableError)
         return { outcome: 'refused', reason: messageOf(error) }
       if (isOutage(error)) throw new UnknownCommitError(messageOf(error), { cause: error })
       throw storeFailed(this.name, error)

@@ -15,11 +15,11 @@ export function checkCredits(world: DispatchWorld, opened: OpenedEngine, process
   if (books.out > 0) world.fault(`at rest ${books.out} tokens are good`)
   if (members.length !== plan.workers)
     world.fault(`at rest ${members.length} of ${plan.workers} workers are connected`)
-  for (const { id, taken, givenUp, free, credits, fleets } of members) {
+  for (const { id, taken, givenUp, free, credits } of members) {
     if (taken !== 0 || givenUp !== 0 || free !== credits)
       world.fault(`at rest worker ${id} has ${taken} tasks, ${givenUp} given up, ${free} of ${credits} free`)
-    for (const fleet of fleets) {
-      const inFlight = fleet.get(id)?.inFlight
+    for (const { crew: ofQueue } of opened.engine.tasks.queues.all()) {
+      const inFlight = ofQueue.fleet.get(id)?.inFlight ?? 0
       if (inFlight !== 0) world.fault(`at rest the balancer counts ${inFlight} tasks of worker ${id}`)
     }
   }

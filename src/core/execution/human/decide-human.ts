@@ -24,7 +24,7 @@ export function decideHuman(
   { op, actor, action, requestId }: Extract<Command, { type: 'human' }>,
   { now: at, limits }: Circumstances,
 ): Decision {
-  if (hasHumanRequest(state, requestId)) return NOTHING
+  if (hasHumanRequest(state, { op, user: actor.user, requestId })) return NOTHING
   const pending = state.ops.get(op)
   if (isClosed(state.status) || pending?.kind !== 'human')
     return rejected('HUMAN_TASK_CONFLICT', `human task ${humanTaskId(state.runId, op)} has ended`)
@@ -99,7 +99,7 @@ function decideHandOver(on: HumanCase, action: ActionOf<'delegate' | 'hand-over'
     if (named === undefined && inTurn.length > 1) return conflict(on, 'has several seats: say which one')
   }
   if (seat === undefined || seat.decision !== undefined) return conflict(on, 'has no such seat to hand over')
-  const refused = refusedSeat(on, to)
+  const refused = refusedSeat(on, to, seat)
   if (refused !== undefined) return refused
   const lent = action.kind === 'delegate' && action.returns === true ? 'lent' : 'delegated'
   const own = action.kind === 'delegate' ? lent : 'transferred'
@@ -113,7 +113,8 @@ function decideSendBack(on: HumanCase, { to, reason }: ActionOf<'send-back'>): D
   const why = reason === undefined ? {} : { reason }
   const sentBack = (toSeat: number) =>
     changed(on, { kind: 'sent-back', seat: seat.number, toSeat, to, ...why })
-  if (seat.handOvers.some(({ from }) => from === to)) return refusedSeat(on, to) ?? sentBack(seat.number)
+  if (seat.handOvers.some(({ from }) => from === to))
+    return refusedSeat(on, to, seat) ?? sentBack(seat.number)
   const { seats, spec } = pending
   if (spec.order === 'sequence') {
     const earlier = seats.slice(0, seats.indexOf(seat)).find(({ decision }) => decision?.by === to)
@@ -126,10 +127,13 @@ function decideSendBack(on: HumanCase, { to, reason }: ActionOf<'send-back'>): D
 function decideTakeBack(on: HumanCase): Decision {
   const { pending, actor } = on
   const { seats, spec } = pending
-  const given = seatsInTurn(pending).find(({ handOvers }) => handOvers.at(-1)?.from === actor.user)
+  const given = seatsInTurn(pending).find(({ handOvers }) => {
+    const last = handOvers.at(-1)
+    return last?.from === actor.user && last.isOver === undefined
+  })
   if (given !== undefined) {
     if (given.hasActed) return conflict(on, `was taken up by ${given.holder}`)
-    return refusedSeat(on, actor.user) ?? changed(on, { kind: 'taken-back', seat: given.number })
+    return refusedSeat(on, actor.user, given) ?? changed(on, { kind: 'taken-back', seat: given.number })
   }
   const own = seats.find(({ decision }) => decision?.by === actor.user)
   if (own === undefined) return conflict(on, `has nothing that ${actor.user} could take back`)

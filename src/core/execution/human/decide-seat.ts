@@ -1,5 +1,6 @@
 /** A person completes, approves or rejects: in the seat he has, or in one that he may take and nobody has. */
 import type { ApprovalRule, HumanAction, SeatDecision, Verdict } from '../../../protocol/human-task.ts'
+import type { Payload } from '../../../protocol/payload.ts'
 import type { Decision } from '../decision.ts'
 import {
   changed,
@@ -10,12 +11,12 @@ import {
   withoutSeat,
 } from './human-case.ts'
 import { endHuman } from './human-end.ts'
-import { freeSeat, heldSeat } from './human-rules.ts'
-import { decisionsOf, neededVotes } from './human-state.ts'
+import { freeSeat, hasDecided, heldSeat } from './human-rules.ts'
+import { decisionsOf, neededVotes, type Seat } from './human-state.ts'
 
 type Deciding = Extract<HumanAction, { kind: 'complete' | 'approve' | 'reject' }>
 
-const VERDICTS: Readonly<Record<Deciding['kind'], Verdict>> = {
+export const VERDICTS: Readonly<Record<Deciding['kind'], Verdict>> = {
   complete: 'completed',
   approve: 'approved',
   reject: 'rejected',
@@ -32,7 +33,7 @@ export function decideSeat(on: HumanCase, action: Deciding): Decision {
   const held = heldSeat(pending, by)
   const seat = held ?? freeSeat(pending, actor)
   if (seat === undefined) return withoutSeat(on)
-  const refused = held === undefined ? refusedSeat(on, by) : refusedByFourEyes(on, by)
+  const refused = held === undefined ? refusedSeat(on, by) : refusedAgain(on, by)
   if (refused !== undefined) return refused
   const comment = action.comment === undefined ? {} : { comment: action.comment }
   // Whoever it was given to since, he works for the lender.
@@ -41,8 +42,10 @@ export function decideSeat(on: HumanCase, action: Deciding): Decision {
     return changed(on, { kind: 'returned', seat: seat.number, verdict, ...data, ...comment })
   }
   const { draft } = seat
-  // The lender who says nothing else decides on what was prepared.
-  const data = action.data ?? (draft?.verdict === verdict ? draft.data : undefined)
+  // Who has prepared it does it as well.
+  const apart = draft === undefined || draft.by === by ? undefined : refusedByFourEyes(on, draft.by)
+  if (apart !== undefined) return apart
+  const data = action.data ?? preparedData(seat, verdict)
   const decision: SeatDecision = {
     seat: seat.number,
     by,
@@ -55,6 +58,17 @@ export function decideSeat(on: HumanCase, action: Deciding): Decision {
   const outcome = kind === 'task' ? verdict : approvalOutcome(on, decision)
   if (outcome === undefined) return changed(on, { kind: 'decided', decision })
   return endHuman(pending, op, { outcome, by, requestId, last: decision, at })
+}
+
+/** Nobody decides twice, also if a second seat has come to him. */
+function refusedAgain(on: HumanCase, by: string): Decision | undefined {
+  if (hasDecided(on.pending, by)) return conflict(on, `was decided by ${by} already`)
+  return refusedByFourEyes(on, by)
+}
+
+/** The lender who says nothing else decides on what was prepared, if it was prepared to be decided so. */
+export function preparedData({ draft }: Seat, verdict: Verdict): Payload | undefined {
+  return draft?.verdict === verdict ? draft.data : undefined
 }
 
 function approvalOutcome({ pending }: HumanCase, last: SeatDecision): 'approved' | 'rejected' | undefined {

@@ -8,7 +8,8 @@ export function evolveHuman(
   state: ExecutionState,
   event: HumanTaskOpened | HumanTaskChanged | HumanTaskClosed,
 ): void {
-  if ('requestId' in event && event.requestId !== undefined) rememberHumanRequest(state, event.requestId)
+  if ('requestId' in event && event.requestId !== undefined && event.by !== undefined)
+    rememberHumanRequest(state, { op: event.op, user: event.by, requestId: event.requestId })
   switch (event.type) {
     case 'human-task-opened':
       state.ops.set(event.op, openedHuman(event))

@@ -4,7 +4,7 @@ import { type Actor, type HumanChange, humanTaskId } from '../../../protocol/hum
 import { type Decision, decided, rejected } from '../decision.ts'
 import type { ExecutionState } from '../state.ts'
 import { fourEyesConflict, hasDecided, hasSeat, isAmong } from './human-rules.ts'
-import { type PendingHuman, seatsInTurn } from './human-state.ts'
+import { type PendingHuman, type Seat, seatsInTurn } from './human-state.ts'
 
 export interface HumanCase {
   readonly state: ExecutionState
@@ -30,10 +30,10 @@ export function conflict({ state, op }: HumanCase, what: string): Decision {
   return rejected('HUMAN_TASK_CONFLICT', `human task ${humanTaskId(state.runId, op)} ${what}`)
 }
 
-/** Why the user may not have a seat of the task. */
-export function refusedSeat(on: HumanCase, user: string): Decision | undefined {
+/** Why the user may not have this seat of the task; without one: any seat. */
+export function refusedSeat(on: HumanCase, user: string, seat?: Seat): Decision | undefined {
   if (hasDecided(on.pending, user)) return conflict(on, `was decided by ${user} already`)
-  if (hasSeat(on.pending, user)) return conflict(on, `has a seat of ${user} already`)
+  if (hasSeat(on.pending, user, seat)) return conflict(on, `has a seat of ${user} already`)
   return refusedByFourEyes(on, user)
 }
 

@@ -23,9 +23,19 @@ export function freeSeat(pending: PendingHuman, actor: Actor): Seat | undefined 
   return seatsInTurn(pending).find((seat) => seat.holder === undefined && isAmong(seat, actor))
 }
 
-/** The user has a seat, now or by a decision: nobody has two. */
-export function hasSeat({ seats }: PendingHuman, user: string): boolean {
-  return seats.some(({ holder, decision }) => (decision === undefined ? holder : decision.by) === user)
+/**
+ * The user has a seat, now or by a decision, or one that comes back to him: nobody has two.
+ *
+ * @param given what the user has lent of this one is no other seat
+ */
+export function hasSeat({ seats }: PendingHuman, user: string, given?: Seat): boolean {
+  return seats.some((seat) => {
+    const { holder, decision, handOvers } = seat
+    if (decision !== undefined) return decision.by === user
+    return (
+      holder === user || (seat !== given && handOvers.some(({ from, isLent }) => isLent && from === user))
+    )
+  })
 }
 
 export function hasDecided({ seats }: PendingHuman, user: string): boolean {
@@ -51,7 +61,12 @@ export function fourEyesConflict(
   for (const name of apart) if (people.doers.get(name)?.has(user) === true) return name
   for (const other of ops.values()) {
     if (other === pending || other.kind !== 'human' || !apart.has(other.name)) continue
-    const hasDone = other.seats.some(({ decision }) => decision?.by === user || decision?.preparedBy === user)
+    const hasDone = other.seats.some(
+      ({ decision, draft }) =>
+        decision?.by === user ||
+        decision?.preparedBy === user ||
+        (decision === undefined && draft?.by === user),
+    )
     if (hasDone) return other.name
   }
   return undefined

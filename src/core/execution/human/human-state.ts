@@ -17,6 +17,8 @@ export interface HandOver {
   readonly from: string
   /** The holder works for the one who gave it, who will decide. */
   readonly isLent: boolean
+  /** A manager has given the seat to somebody else since: it cannot be taken back. */
+  isOver?: true
 }
 
 export interface Seat {
@@ -192,7 +194,8 @@ function changeSeat(pending: PendingHuman, seat: Seat, change: SeatChange, by: s
       seat.hasActed = true
       return
     case 'handed-over':
-      if (seat.holder !== undefined && change.how !== 'reassigned')
+      if (change.how === 'reassigned') for (const each of seat.handOvers) each.isOver = true
+      else if (seat.holder !== undefined)
         seat.handOvers.push({ from: seat.holder, isLent: change.how === 'lent' })
       seat.holder = change.to
       seat.hasActed = false

@@ -1,0 +1,15 @@
+/** Calls that wait for something: they are told when nobody waits for their answer any more. */
+import type { ClientMethod } from '../protocol/client-messages.ts'
+import type { ClientPort } from '../protocol/client-port.ts'
+
+/** The arguments for the port, with the signal where the call takes one. */
+export function withSignal(
+  method: ClientMethod,
+  args: readonly unknown[],
+  signal: AbortSignal,
+): readonly unknown[] {
+  if (method === 'outcome' || method === 'tasks.outcome') return [args[0], { signal }]
+  if (method !== 'history') return args
+  const [target, afterSeq, options] = args as Parameters<ClientPort['history']>
+  return [target, afterSeq, { ...options, signal }]
+}
