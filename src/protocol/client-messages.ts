@@ -36,6 +36,8 @@ import { estimateShape, priorityShape, requirementsShape, retryShape, timeoutsSh
 import { TASK_STATUSES } from './task-status.ts'
 
 export const CLIENT_PROTOCOL = 'perdure.client.v1'
+/** The same, and what an engine says without being asked: where the nodes of its cluster are, and that it is about to end. */
+export const CLIENT_PROTOCOL_2 = 'perdure.client.v2'
 
 /** Of the client. */
 export interface ClientCall {
@@ -53,6 +55,9 @@ export interface ClientCancel {
 export type EngineReply =
   | { readonly id: number; readonly result: Json | undefined }
   | { readonly id: number; readonly failure: Failure }
+
+/** In version 2. */
+export type EngineNews = { readonly nodes: readonly string[] } | { readonly leave: true }
 
 const name = identifier(512)
 const options = text(4096)
@@ -234,6 +239,7 @@ const cancel = object({ cancel: id })
 const call = object({ id, method: oneOf(...(Object.keys(CLIENT_METHODS) as ClientMethod[])), args: json })
 const failed = object({ id, failure })
 const answered = object({ id, result: optional(json) })
+const nodeUrls = object({ nodes: list(text(4096), 10_000) })
 
 /**
  * The frame of a client. Arguments that do not fit are told in the answer of their call: `onBad`.
@@ -258,8 +264,10 @@ export function clientMessagesOf(
 }
 
 /** @throws PerdureError `PROTOCOL_INVALID` */
-export function engineRepliesOf(frame: string): readonly EngineReply[] {
+export function engineRepliesOf(frame: string): readonly (EngineReply | EngineNews)[] {
   return itemsOf(frame).map((item) => {
+    if (isObject(item) && 'leave' in item) return { leave: true }
+    if (isObject(item) && 'nodes' in item) return shaped(nodeUrls, item, 'nodes')
     if (isObject(item) && 'failure' in item) return shaped(failed, item, 'reply')
     const { id: of, result } = shaped(answered, item, 'reply')
     return { id: of, result }

@@ -108,6 +108,8 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
 }
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly (keyof Logger)[]
 const DEFAULT_SHARDS = 256
+/** Clients of a node that ends are waited for so long, until their last calls are answered. */
+const LEAVE_MS = 5000
 const DEFAULT_IDLE_EXECUTIONS = 2000
 const DEFAULT_TASK_CONCURRENCY = 64
 /** The worker in the process of the engine. */
@@ -247,7 +249,10 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const close = async (): Promise<void> => {
     retention?.stop()
     try {
-      await assembly?.node.drain(clustering?.drainMs ?? 0)
+      if (assembly !== undefined) {
+        await assembly.node.drain(clustering?.drainMs ?? 0)
+        if (assembly.node.others().length > 0) await doors.leave(LEAVE_MS)
+      }
       // Workers may still tell the end of what runs.
       await engine.close(graceMs)
     } finally {

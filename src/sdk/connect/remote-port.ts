@@ -1,27 +1,23 @@
 /**
  * The client's port over a WebSocket.
  *
+ * Of a cluster it knows all nodes once one of them has told it. When its node is about to leave, it goes on with another one.
  * When the connection is lost, calls that are harmless to repeat (reads, and what has an id of its own) are sent again over
  * the next one. Others are answered with `CONNECTION_LOST`: whether they were done is not known.
  */
 import { randomUUID } from 'node:crypto'
-import { WebSocket } from 'ws'
-import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
-import { watchPulse } from '../../platform/peer-pulse.ts'
 import {
   CLIENT_METHODS,
-  CLIENT_PROTOCOL,
   type ClientCall,
-  type ClientCancel,
   type ClientMethod,
   type EngineReply,
-  engineRepliesOf,
 } from '../../protocol/client-messages.ts'
 import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
 import type { QueueChangeOptions } from '../../protocol/queue-port.ts'
 import type { TaskReply, TaskRequest } from '../../protocol/task-port.ts'
+import { ClientLink } from './client-link.ts'
 
 export interface RemotePortOptions {
   /** Of the engine; of a cluster those of its nodes: each of them takes every call. */
@@ -32,6 +28,8 @@ export interface RemotePortOptions {
 }
 
 interface OpenCall extends ClientCall {
+  /** That it was sent over; undefined: it is to be sent over the next one. */
+  link: ClientLink | undefined
   readonly isRepeatable: boolean
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
@@ -82,8 +80,8 @@ export class RemotePort {
   /** Nodes that are known, the one that is or was connected first. */
   #urls: string[]
   readonly #calls = new Map<number, OpenCall>()
-  #socket: WebSocket | undefined
-  #out: OutgoingMessages<ClientCall | ClientCancel> | undefined
+  /** Where calls are sent now; undefined: nowhere yet. */
+  #link: ClientLink | undefined
   #last = 0
   #failures = 0
   #retry: NodeJS.Timeout | undefined
@@ -97,12 +95,6 @@ export class RemotePort {
     const first = Math.floor(Math.random() * urls.length)
     this.#urls = [...urls.slice(first), ...urls.slice(0, first)]
     this.#connect()
-  }
-
-  /** Where else the cluster can be reached: asked when the one that is connected is lost. */
-  learn(urls: readonly string[]): void {
-    const known = new Set(this.#urls)
-    this.#urls.push(...urls.filter((url) => !known.has(url)))
   }
 
   /** All methods of the client's port. */
@@ -133,7 +125,7 @@ export class RemotePort {
   }
 
   async connected(): Promise<void> {
-    if (this.#out !== undefined) return
+    if (this.#link?.isOpen === true) return
     await new Promise<void>((resolve, reject) => void this.#waiting.push({ resolve, reject }))
   }
 
@@ -142,8 +134,8 @@ export class RemotePort {
     if (this.#isClosed) return
     this.#isClosed = true
     clearTimeout(this.#retry)
-    this.#out?.flush()
-    this.#socket?.close()
+    this.#link?.close()
+    for (const { link } of this.#calls.values()) link?.close()
     const error = new PerdureError('CONNECTION_LOST', 'the connection was closed by this program')
     for (const { reject } of [...this.#calls.values(), ...this.#waiting.splice(0)]) reject(error)
     this.#calls.clear()
@@ -170,13 +162,14 @@ export class RemotePort {
       return Promise.reject(new PerdureError('CONNECTION_LOST', 'the connection was closed by this program'))
     this.#last += 1
     const id = this.#last
-    const cancel = (): void => this.#out?.send({ cancel: id })
     return new Promise((resolve, reject) => {
+      const cancel = (): void => call.link?.send({ cancel: id })
       const end = (): void => signal?.removeEventListener('abort', cancel)
       const call: OpenCall = {
         id,
         method,
         args,
+        link: undefined,
         isRepeatable: isRepeatable(method, args),
         resolve: (result) => {
           end()
@@ -188,77 +181,97 @@ export class RemotePort {
         },
       }
       this.#calls.set(id, call)
-      this.#out?.send({ id, method, args })
+      if (this.#link?.isOpen === true) this.#send(call, this.#link)
       if (signal?.aborted === true) cancel()
       else signal?.addEventListener('abort', cancel)
     })
   }
 
+  #send(call: OpenCall, link: ClientLink): void {
+    call.link = link
+    const { id, method, args } = call
+    link.send({ id, method, args })
+  }
+
   #connect(): void {
     const { warn, heartbeatMs = HEARTBEAT_MS } = this.#options
     const [url = ''] = this.#urls
-    const socket = new WebSocket(url, [CLIENT_PROTOCOL], {
-      perMessageDeflate: false,
-      maxPayload: 0,
-      handshakeTimeout: 2 * heartbeatMs,
-    })
-    let stopPulse = (): void => {}
-    this.#socket = socket
-    socket.on('open', () => {
-      this.#failures = 0
-      stopPulse = watchPulse(socket, {
-        heartbeatMs,
-        onSilent: (silentMs) => warn('the engine is silent', { url, silentMs }),
-      })
-      const out = new OutgoingMessages<ClientCall | ClientCancel>(socket)
-      this.#out = out
-      for (const { id, method, args } of this.#calls.values()) out.send({ id, method, args })
-      for (const { resolve } of this.#waiting.splice(0)) resolve()
-    })
-    socket.on('message', (data) => this.#onFrame(String(data)))
-    socket.on('error', (error) => warn('no connection to the engine', { url, error }))
-    socket.on('close', () => {
-      stopPulse()
-      this.#onClosed()
+    this.#link = new ClientLink(url, {
+      heartbeatMs,
+      warn,
+      onOpen: (link) => this.#onOpen(link),
+      onReply: (link, reply) => this.#onReply(link, reply),
+      onLeave: (link) => this.#onLeave(link),
+      onNodes: (urls) => this.#learn(urls),
+      onClosed: (link) => this.#onClosed(link),
     })
   }
 
-  #onFrame(frame: string): void {
-    let replies: readonly EngineReply[]
-    try {
-      replies = engineRepliesOf(frame)
-    } catch (error) {
-      this.#options.warn('the engine said what this client does not understand', { error })
-      this.#socket?.close(1002)
+  #onOpen(link: ClientLink): void {
+    if (this.#isClosed) {
+      link.close()
       return
     }
-    for (const reply of replies) {
-      const call = this.#calls.get(reply.id)
-      if (call === undefined) continue
-      this.#calls.delete(reply.id)
-      if ('failure' in reply) call.reject(errorOf(reply.failure))
-      else call.resolve(reply.result)
-    }
+    this.#failures = 0
+    for (const call of this.#calls.values()) if (call.link === undefined) this.#send(call, link)
+    for (const { resolve } of this.#waiting.splice(0)) resolve()
   }
 
-  #onClosed(): void {
-    const wasOpen = this.#out !== undefined
-    this.#out = undefined
+  #onReply(link: ClientLink, reply: EngineReply): void {
+    const call = this.#calls.get(reply.id)
+    // It was asked of another node meanwhile, which has answered first.
+    if (call === undefined) return
+    this.#calls.delete(reply.id)
+    if ('failure' in reply) call.reject(errorOf(reply.failure))
+    else call.resolve(reply.result)
+    if (link.isLeaving) this.#closeIfDone(link)
+  }
+
+  /** New calls, and those that can be asked again, go to another node; the answers of the others are waited for. */
+  #onLeave(link: ClientLink): void {
+    if (this.#isClosed || this.#link !== link) return
+    for (const call of this.#calls.values())
+      if (call.link === link && call.isRepeatable) call.link = undefined
+    this.#rotate()
+    this.#connect()
+    this.#closeIfDone(link)
+  }
+
+  #closeIfDone(link: ClientLink): void {
+    for (const call of this.#calls.values()) if (call.link === link) return
+    link.close()
+  }
+
+  #rotate(): void {
+    const [lost = '', ...others] = this.#urls
+    this.#urls = [...others, lost]
+  }
+
+  /** Where else the cluster can be reached. What the program has named is kept. */
+  #learn(urls: readonly string[]): void {
+    const [own = ''] = this.#urls
+    this.#urls = [...new Set([own, ...urls, ...[this.#options.url].flat()])]
+  }
+
+  #onClosed(link: ClientLink): void {
     if (this.#isClosed) return
-    if (wasOpen)
-      for (const [id, { isRepeatable: isHarmless, method, reject }] of this.#calls) {
-        if (isHarmless) continue
-        this.#calls.delete(id)
-        reject(new PerdureError('CONNECTION_LOST', `the connection was lost before ${method}() was answered`))
-      }
+    for (const [id, call] of this.#calls) {
+      if (call.link !== link) continue
+      call.link = undefined
+      if (call.isRepeatable) continue
+      this.#calls.delete(id)
+      const why = `the connection was lost before ${call.method}() was answered`
+      call.reject(new PerdureError('CONNECTION_LOST', why))
+    }
+    if (this.#link !== link) return
+    this.#link = undefined
     // The other nodes at once; when all were tried, after a pause.
     const nodes = this.#urls.length
     const round = nodes === 1 ? this.#failures : Math.floor(this.#failures / nodes) - 1
     const longest = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** round)
     const pauseMs = round < 0 ? 0 : longest * (0.5 + Math.random() / 2)
     this.#failures += 1
-    const [lost = '', ...others] = this.#urls
-    this.#urls = [...others, lost]
+    this.#rotate()
     this.#options.warn('not connected to the engine: trying again', { url: this.#urls[0], inMs: pauseMs })
     this.#retry = setTimeout(() => this.#connect(), pauseMs)
   }

@@ -4,9 +4,11 @@ import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import {
+  CLIENT_PROTOCOL_2,
   type ClientCall,
   type ClientMethod,
   clientMessagesOf,
+  type EngineNews,
   type EngineReply,
 } from '../../protocol/client-messages.ts'
 import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
@@ -17,6 +19,7 @@ import type { TaskRequest } from '../../protocol/task-port.ts'
 import type { ArrivedCode } from '../../protocol/worker-port.ts'
 import { withSignal } from '../waiting-calls.ts'
 import { checkPayloadSizes } from './payload-sizes.ts'
+import type { NodeList } from './worker-connection.ts'
 
 export interface ClientConnectionOptions {
   readonly socket: WebSocket
@@ -29,6 +32,8 @@ export interface ClientConnectionOptions {
   readonly logger: Logger
   readonly heartbeatMs: number
   readonly payloadBytes: number
+  /** In a cluster. */
+  readonly nodes?: NodeList | undefined
 }
 
 /** Embedded callers have it, and records leave it out. */
@@ -39,7 +44,8 @@ const OPEN_CALLS_MAX = 100_000
 
 export class ClientConnection {
   readonly #options: ClientConnectionOptions
-  readonly #out: OutgoingMessages<EngineReply>
+  readonly #out: OutgoingMessages<EngineReply | EngineNews>
+  readonly #closed = Promise.withResolvers<void>()
   readonly #open = new Map<number, AbortController>()
 
   constructor(options: ClientConnectionOptions) {
@@ -52,11 +58,25 @@ export class ClientConnection {
     })
     socket.on('message', (data) => this.#onFrame(String(data)))
     socket.on('error', (error) => logger.warn('the connection of a client failed', { address, error }))
+    const unfollow = this.#hearsNews ? options.nodes?.follow((nodes) => this.#out.send({ nodes })) : undefined
     socket.on('close', () => {
       stopPulse()
+      unfollow?.()
+      this.#closed.resolve()
       for (const controller of this.#open.values()) controller.abort()
       this.#open.clear()
     })
+  }
+
+  /** The engine is about to end. Resolves when the client has gone; at once, if it does not listen to such news. */
+  async leave(): Promise<void> {
+    if (!this.#hearsNews) return
+    this.#out.send({ leave: true })
+    await this.#closed.promise
+  }
+
+  get #hearsNews(): boolean {
+    return this.#options.socket.protocol === CLIENT_PROTOCOL_2
   }
 
   #onFrame(frame: string): void {

@@ -1,9 +1,15 @@
 /** All that an engine listens on. */
-import { type Listener, type ListenOptions, listen, type ProtocolServerParts } from './protocol-server.ts'
+import {
+  type Listener,
+  type ListenOptions,
+  listen,
+  type OwnListener,
+  type ProtocolServerParts,
+} from './protocol-server.ts'
 
 export class Doors {
   readonly #parts: ProtocolServerParts
-  readonly #listeners = new Set<Listener>()
+  readonly #listeners = new Set<OwnListener>()
 
   constructor(parts: ProtocolServerParts) {
     this.#parts = parts
@@ -13,6 +19,16 @@ export class Doors {
     const listener = await listen(this.#parts, options)
     this.#listeners.add(listener)
     return listener
+  }
+
+  /** Clients are asked to go on with another node; those that do not are not waited for any longer than `mostMs`. */
+  async leave(mostMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, mostMs)
+    })
+    await Promise.race([Promise.all([...this.#listeners].map((listener) => listener.leave())), late])
+    clearTimeout(timer)
   }
 
   async close(): Promise<void> {

@@ -14,7 +14,7 @@ import type { WorkflowCrew } from '../../engine/workers/workflow-crew.ts'
 import { systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { tokenSource } from '../../platform/tokens.ts'
-import { CLIENT_PROTOCOL } from '../../protocol/client-messages.ts'
+import { CLIENT_PROTOCOL, CLIENT_PROTOCOL_2 } from '../../protocol/client-messages.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -43,6 +43,12 @@ export interface Listener {
   close(): Promise<void>
 }
 
+/** What the engine does with a listener beside that. */
+export interface OwnListener extends Listener {
+  /** Asks clients to go on with another node; resolves when they have gone. */
+  leave(): Promise<void>
+}
+
 export interface ProtocolServerParts {
   readonly engine: Engine
   readonly workflows: WorkflowCrew<LiveExecution>
@@ -56,7 +62,7 @@ export interface ProtocolServerParts {
 }
 
 const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true }
-const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL] as const
+const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL_2, CLIENT_PROTOCOL] as const
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
 const FRAME_ROOM_BYTES = 1024 * 1024
 const NODE_HEARTBEAT_MS = 1000
@@ -65,7 +71,7 @@ const GOING_AWAY = 1001
 const CLOSE_WITHIN_MS = 1000
 
 /** @throws PerdureError `ARGUMENT_INVALID`; the error of the system if the port is taken */
-export async function listen(parts: ProtocolServerParts, given: ListenOptions = {}): Promise<Listener> {
+export async function listen(parts: ProtocolServerParts, given: ListenOptions = {}): Promise<OwnListener> {
   const { host = '127.0.0.1', port = 0, heartbeat = '10s' } = checkedOptions(given, 'listen()', OPTIONS)
   if (typeof host !== 'string' || !LOOPBACK.test(host))
     throw new PerdureError(
@@ -84,7 +90,8 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
     response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
     response.end(`This port speaks WebSocket with the subprotocol ${PROTOCOLS.join(' or ')}.\n`)
   })
-  const sockets = accept(http, parts, heartbeatMs)
+  const clients = new Set<ClientConnection>()
+  const sockets = accept(http, parts, { heartbeatMs, clients })
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject)
     http.listen(port, host, () => {
@@ -99,6 +106,9 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
   return {
     url: `ws://${shown}:${address.port}`,
     port: address.port,
+    leave: async () => {
+      await Promise.all([...clients].map((client) => client.leave()))
+    },
     close: () => {
       closed ??= end(http, sockets)
       return closed
@@ -106,7 +116,11 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
   }
 }
 
-function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): WebSocketServer {
+function accept(
+  http: Server,
+  parts: ProtocolServerParts,
+  { heartbeatMs, clients }: { readonly heartbeatMs: number; readonly clients: Set<ClientConnection> },
+): WebSocketServer {
   const { engine, workflows, logger, limits, calls, door, nodes } = parts
   const { payloadBytes } = limits
   const protocols = door === undefined ? PROTOCOLS : [...PROTOCOLS, NODE_PROTOCOL]
@@ -126,8 +140,8 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const address = `${request.socket.remoteAddress}:${request.socket.remotePort}`
-      if (webSocket.protocol === CLIENT_PROTOCOL) {
-        new ClientConnection({
+      if (webSocket.protocol === CLIENT_PROTOCOL || webSocket.protocol === CLIENT_PROTOCOL_2) {
+        const client = new ClientConnection({
           socket: webSocket,
           address,
           host: (request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
@@ -136,7 +150,10 @@ function accept(http: Server, parts: ProtocolServerParts, heartbeatMs: number): 
           logger,
           heartbeatMs,
           payloadBytes: limits.payloadBytes,
+          nodes,
         })
+        clients.add(client)
+        webSocket.on('close', () => clients.delete(client))
         return
       }
       if (webSocket.protocol === NODE_PROTOCOL && door !== undefined) {

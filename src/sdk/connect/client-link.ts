@@ -1,0 +1,84 @@
+/** One connection of a client to an engine, or to a node of a cluster. */
+import { WebSocket } from 'ws'
+import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { watchPulse } from '../../platform/peer-pulse.ts'
+import {
+  CLIENT_PROTOCOL,
+  CLIENT_PROTOCOL_2,
+  type ClientCall,
+  type ClientCancel,
+  type EngineReply,
+  engineRepliesOf,
+} from '../../protocol/client-messages.ts'
+
+export interface ClientLinkHost {
+  readonly heartbeatMs: number
+  readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
+  readonly onOpen: (link: ClientLink) => void
+  readonly onReply: (link: ClientLink, reply: EngineReply) => void
+  /** The engine is about to end: what can be asked of another node should be. */
+  readonly onLeave: (link: ClientLink) => void
+  /** Where the nodes of the cluster are. */
+  readonly onNodes: (urls: readonly string[]) => void
+  readonly onClosed: (link: ClientLink) => void
+}
+
+export class ClientLink {
+  readonly url: string
+  isOpen = false
+  isLeaving = false
+  readonly #socket: WebSocket
+  readonly #out: OutgoingMessages<ClientCall | ClientCancel>
+  #stopPulse = (): void => {}
+
+  constructor(url: string, host: ClientLinkHost) {
+    const { heartbeatMs, warn } = host
+    this.url = url
+    const socket = new WebSocket(url, [CLIENT_PROTOCOL_2, CLIENT_PROTOCOL], {
+      perMessageDeflate: false,
+      maxPayload: 0,
+      handshakeTimeout: 2 * heartbeatMs,
+    })
+    this.#socket = socket
+    this.#out = new OutgoingMessages<ClientCall | ClientCancel>(socket)
+    socket.on('open', () => {
+      this.#stopPulse = watchPulse(socket, {
+        heartbeatMs,
+        onSilent: (silentMs) => warn('the engine is silent', { url, silentMs }),
+      })
+      this.isOpen = true
+      host.onOpen(this)
+    })
+    socket.on('message', (data) => this.#onFrame(String(data), host))
+    socket.on('error', (error) => warn('no connection to the engine', { url, error }))
+    socket.on('close', () => {
+      this.#stopPulse()
+      host.onClosed(this)
+      this.isOpen = false
+    })
+  }
+
+  send(message: ClientCall | ClientCancel): void {
+    this.#out.send(message)
+  }
+
+  close(): void {
+    this.#out.flush()
+    this.#socket.close()
+  }
+
+  #onFrame(frame: string, host: ClientLinkHost): void {
+    try {
+      for (const message of engineRepliesOf(frame)) {
+        if ('nodes' in message) host.onNodes(message.nodes)
+        else if ('leave' in message) {
+          this.isLeaving = true
+          host.onLeave(this)
+        } else host.onReply(this, message)
+      }
+    } catch (error) {
+      host.warn('the engine said what this client does not understand', { error })
+      this.#socket.close(1002)
+    }
+  }
+}
