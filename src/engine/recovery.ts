@@ -9,7 +9,7 @@ const RECOVERY_PAGE = 500
 /** Recovery and timers wait while this many executions are in memory and busy. */
 const LIVE_LIMIT = 20_000
 /** Of a journal, read together with those of others; longer ones are read on by themselves. */
-const FIRST_ENTRIES = 50
+const FIRST_ENTRIES = 200
 const ROOM_WAITS = 50
 const ROOM_WAIT_MS = 20
 
