@@ -32,7 +32,10 @@ export const shardsCommand: Command = {
   summary: 'Lists the shards of a cluster, and their owners.',
   operands: [],
   options: { ...URL_OPTION, ...COMMON_OPTIONS },
-  examples: [{ line: 'perdure shards --url ws://127.0.0.1:7233', says: 'which node owns what' }],
+  examples: [
+    { line: 'perdure shards --url ws://127.0.0.1:7233', says: 'which node owns what' },
+    { line: 'perdure shards --json --url ws://127.0.0.1:7233', says: 'the same, one object per line' },
+  ],
   run: runShards,
 }
 
