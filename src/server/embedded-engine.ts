@@ -220,7 +220,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     store,
     worker: workflows,
     designs,
-    clock,
+    clock: assembly?.clock ?? clock,
     logger,
     limits,
     random,

@@ -65,7 +65,10 @@ describe('a wrong command line', () => {
     [['lst'], /there is no command 'lst'\nDid you mean list\?/],
     [['dcotor'], /Did you mean doctor\?/],
     [['hist'], /Did you mean history\?/],
-    [['frobnicate'], /Commands: start, list, show, history, tasks, schedules, queues, people, workers, nodes, shards, doctor\./],
+    [
+      ['frobnicate'],
+      /Commands: start, list, show, history, tasks, schedules, queues, people, workers, nodes, shards, doctor\./,
+    ],
     [['--json', 'list'], /'--json' stands before the command/],
     [['list', '--colour'], /there is no option --colour/],
     [['list', '--json=yes'], /--json/],

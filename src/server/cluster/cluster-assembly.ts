@@ -5,12 +5,14 @@ import { ClusterNode } from '../../engine/cluster/cluster-node.ts'
 import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { DatabaseClock } from '../../platform/database-clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import { incarnationOf } from '../../platform/run-ids.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { NodesPort } from '../../protocol/nodes-port.ts'
+import type { ClusterStore } from '../../store/contract/cluster-store.ts'
 import type { PostgresStore } from '../../store/postgres/postgres-store.ts'
 import type { NodeList } from '../listen/worker-connection.ts'
 import { clusterCalls } from './cluster-calls.ts'
@@ -35,6 +37,9 @@ const LOOK_AGAIN_MS = 1500
 
 export class ClusterAssembly {
   readonly node: ClusterNode
+  /** That of the database, for the engine: nodes agree on what is due. */
+  readonly clock: Clock
+  readonly #cluster: ClusterStore
   readonly #options: ClusterAssemblyOptions
   readonly #links: NodeLinks
   #engine: Engine | undefined
@@ -46,10 +51,13 @@ export class ClusterAssembly {
 
   constructor(options: ClusterAssemblyOptions) {
     this.#options = options
-    const { store, settings, clock, logger } = options
+    const { store, settings, logger } = options
+    const clock = new DatabaseClock(options.clock)
+    this.clock = clock
+    this.#cluster = timed(store.cluster, clock)
     this.#links = new NodeLinks({ logger, onLost: (session) => this.node.hint(session) })
     this.node = new ClusterNode({
-      cluster: store.cluster,
+      cluster: this.#cluster,
       fence: (session) => store.fence(session),
       identity: () => ({
         node: settings.name ?? options.process,
@@ -128,7 +136,7 @@ export class ClusterAssembly {
 
   /** The calls about nodes, for all ports of this engine. */
   nodesOf(engine: Engine): NodesPort {
-    const look = (): Promise<ClusterView> => this.#options.store.cluster.look()
+    const look = (): Promise<ClusterView> => this.#cluster.look()
     return nodeCalls({ engine, node: this.node, links: this.#links, look })
   }
 
@@ -163,7 +171,7 @@ export class ClusterAssembly {
         readonly node: string
       }[]
     > =>
-      (await store.cluster.look()).sessions.filter(({ address, isFenced }) => address === null && !isFenced)
+      (await this.#cluster.look()).sessions.filter(({ address, isFenced }) => address === null && !isFenced)
     const before = await alone()
     if (before.length === 0) return
     await new Promise<void>((resolve) => void clock.after(LOOK_AGAIN_MS, resolve))
@@ -176,5 +184,21 @@ export class ClusterAssembly {
         )
       await store.fence(session)
     }
+  }
+}
+
+/** Each look at the cluster tells what time it is there. */
+function timed(cluster: ClusterStore, clock: DatabaseClock): ClusterStore {
+  return {
+    join: (node) => cluster.join(node),
+    beat: (session, isDraining) => cluster.beat(session, isDraining),
+    look: () => clock.sample(() => cluster.look()),
+    lead: (session, from) => cluster.lead(session, from),
+    take: (takings) => cluster.take(takings),
+    isAlive: (session) => cluster.isAlive(session),
+    shardMail: (shards) => cluster.shardMail(shards),
+    recoverableOf: (...page) => cluster.recoverableOf(...page),
+    timersOf: (...page) => cluster.timersOf(...page),
+    firstEntries: (...page) => cluster.firstEntries(...page),
   }
 }
