@@ -15,10 +15,11 @@ import { history } from './workloads/history.ts'
 import { picks } from './workloads/picks.ts'
 import { queue } from './workloads/queue.ts'
 import { recovery } from './workloads/recovery.ts'
+import { scaling } from './workloads/scaling.ts'
 import { sleepers } from './workloads/sleepers.ts'
 import { slices } from './workloads/slices.ts'
 import { steps } from './workloads/steps.ts'
-import { printTable } from './workloads/table-workload.ts'
+import { printTable, type TableWorkload } from './workloads/table-workload.ts'
 import { workflowTasks } from './workloads/workflow-tasks.ts'
 import type { BenchOptions, Workload } from './workloads/workload.ts'
 
@@ -34,7 +35,7 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance, slices, failover] as const
+const TABLES = [picks, balance, slices, failover, scaling] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600
@@ -88,10 +89,8 @@ async function printTables(given: CommandLine, options: Omit<BenchOptions, 'stor
   const isAll = given.workload === 'all'
   if (given.store !== undefined && isAll) return 0
   if (given.store !== undefined) throw new UsageError(`${given.workload} has no store`)
-  if (isAll || given.workload === picks.name) await printTable(picks, options, given.isJson)
-  if (isAll || given.workload === balance.name) await printTable(balance, options, given.isJson)
-  if (isAll || given.workload === slices.name) await printTable(slices, options, given.isJson)
-  if (isAll || given.workload === failover.name) await printTable(failover, options, given.isJson)
+  const chosen = TABLES.filter(({ name }) => isAll || given.workload === name)
+  for (const table of chosen) await printTable(table as TableWorkload<object>, options, given.isJson)
   return 0
 }
 
