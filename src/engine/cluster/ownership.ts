@@ -40,7 +40,7 @@ export class Ownership {
   }
 
   owns(shard: number): boolean {
-    return this.#epochs.has(shard)
+    return this.isWhole || this.#epochs.has(shard)
   }
 
   ownsRunsOf(key: WorkflowKey): boolean {
@@ -52,7 +52,7 @@ export class Ownership {
   }
 
   isOpen(shard: number): boolean {
-    return this.#epochs.has(shard) && !this.#closed.has(shard)
+    return this.isWhole || (this.#epochs.has(shard) && !this.#closed.has(shard))
   }
 
   isQueueOpen(queue: QueueAddress): boolean {
