@@ -49,6 +49,7 @@ export class Mailbox {
   readonly #queues = new Map<string, Waiting[]>()
   /** Messages sent while the outbox is read; undefined when it is not. */
   #held: Waiting[] | undefined
+  /** Goes on when everything is forgotten: the session may go on too, with the same epochs. */
   #nextNumber = 0
   /** Messages to other nodes whose rows are not durable yet, in order. */
   readonly #leaving = new Set<OutboxRow>()
@@ -81,7 +82,6 @@ export class Mailbox {
     this.#options.outgoing?.clear()
     this.#leaving.clear()
     this.#held = []
-    this.#nextNumber = 0
   }
 
   /** What the store held at the start of the session. */
