@@ -21,6 +21,8 @@ export interface Waiting {
   readonly row: OutboxKey
   /** It came from another node, which drops its row; else the row is dropped by the batch that applies it. */
   readonly isForeign: boolean
+  /** An owner of the sender's shard before has sent it: its number is noted too. */
+  readonly isAdopted?: boolean
   /** The sender, if it sent in this session: its outbox row and the drop of it stay in one commit. */
   readonly from: RunId | undefined
   readonly applied?: () => void
@@ -114,10 +116,10 @@ export class Delivery {
   }
 
   /** In the batch that applies it, as a change of `run`. */
-  #took({ row, isForeign }: Waiting, run: RunId): void {
+  #took({ row, isForeign, isAdopted = false }: Waiting, run: RunId): void {
     const { fromShard, toShard, seq } = row
-    if (isForeign) this.#options.inbox.applied(row, run)
-    else this.#options.committer.writesFor(run).dropOutbox({ fromShard, toShard, seq })
+    if (isForeign || isAdopted) this.#options.inbox.applied(row, run)
+    if (!isForeign) this.#options.committer.writesFor(run).dropOutbox({ fromShard, toShard, seq })
   }
 
   applyTo(receiver: LiveExecution, message: RunMessage): void {

@@ -127,6 +127,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       timers: () => this.#timers,
       send: (from, message) => this.mailbox.send(from, message),
       isDraining: (shard) => this.#state !== 'running' || !this.ownership.isOpen(shard),
+      epochOf: (shard) => this.ownership.epochOf(shard),
       scheduleTask: (execution, command) => scheduleTask(this, execution, command),
       onTerminal: (execution) => this.updates.closed(execution),
       onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),

@@ -15,6 +15,7 @@ import { keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
 import { type Message, shardOfMessage } from '../protocol/message.ts'
 import type { ShardMail } from '../store/contract/cluster-store.ts'
 import type { OutboxKey, OutboxRow } from '../store/contract/rows.ts'
+import { AdoptedMail } from './cluster/adopted-mail.ts'
 import type { OutgoingMail } from './cluster/cluster-parts.ts'
 import { Inbox } from './cluster/inbox.ts'
 import type { Ownership } from './cluster/ownership.ts'
@@ -45,10 +46,12 @@ export class Mailbox {
   readonly #options: MailboxOptions
   readonly #delivery: Delivery
   readonly #inbox: Inbox
+  readonly #adopted = new AdoptedMail()
   /** Messages that wait for their receiver to be read, by receiver. */
   readonly #queues = new Map<string, Waiting[]>()
   /** Messages sent while the outbox is read; undefined when it is not. */
   #held: Waiting[] | undefined
+  /** Goes on when everything is forgotten: the session may go on too, with the same epochs. */
   #nextNumber = 0
   /** Messages to other nodes whose rows are not durable yet, in order. */
   readonly #leaving = new Set<OutboxRow>()
@@ -78,10 +81,10 @@ export class Mailbox {
     for (const queue of this.#queues.values()) for (const { gone } of queue) gone?.()
     this.#queues.clear()
     this.#inbox.clear()
+    this.#adopted.clear()
     this.#options.outgoing?.clear()
     this.#leaving.clear()
     this.#held = []
-    this.#nextNumber = 0
   }
 
   /** What the store held at the start of the session. */
@@ -102,7 +105,10 @@ export class Mailbox {
       if (!ownership.owns(row.toShard)) away.push(row)
       // Its answer was lost with the node that had applied it.
       else if (this.#inbox.has(row)) this.#dropRow(row)
-      else this.#enqueue(waitingOf(row))
+      else {
+        this.#adopted.add(row)
+        this.#enqueue({ ...waitingOf(row), isAdopted: true })
+      }
     }
     outgoing?.add(away)
     this.#options.committer.touch()
@@ -113,12 +119,14 @@ export class Mailbox {
     const { outgoing } = this.#options
     outgoing?.dropFrom(shards)
     for (const row of [...this.#leaving]) if (shards.has(row.fromShard)) this.#leaving.delete(row)
+    const left: { readonly row: OutboxRow; readonly from: RunId }[] = []
     for (const [text, queue] of [...this.#queues]) {
-      const kept = queue.filter(({ row, isForeign, gone, message, from }) => {
+      const kept = queue.filter(({ row, isForeign, isAdopted, gone, message, from }) => {
         if (!shards.has(row.toShard) && (isForeign || !shards.has(row.fromShard))) return true
         gone?.()
+        if (isAdopted === true) this.#adopted.remove(row)
         if (!isForeign && !shards.has(row.fromShard))
-          this.#leave({ ...row, message: JSON.stringify(message) }, from ?? NO_RUN)
+          left.push({ row: { ...row, message: JSON.stringify(message) }, from: from ?? NO_RUN })
         return false
       })
       if (kept.length === queue.length) continue
@@ -126,6 +134,9 @@ export class Mailbox {
       this.#queues.delete(text)
       for (const waiting of kept) this.#enqueue(waiting)
     }
+    // They waited by receiver; between shards they go in the order of their numbers.
+    left.sort((a, b) => a.row.seq - b.row.seq)
+    for (const { row, from } of left) this.#leave(row, from)
     this.#inbox.release(shards)
   }
 
@@ -178,7 +189,10 @@ export class Mailbox {
 
   #receive(row: OutboxRow): Promise<boolean> {
     return new Promise((resolve) => {
-      if (!this.#options.ownership.owns(row.toShard) || this.#held !== undefined) {
+      const { ownership } = this.#options
+      // Of a shard that is owned here by now its row is here too: whoever sends it has lost it.
+      const isLost = ownership.owns(row.fromShard) || !ownership.owns(row.toShard)
+      if (isLost || this.#held !== undefined) {
         resolve(false)
         return
       }
@@ -254,15 +268,41 @@ export class Mailbox {
     this.#work(text, to, queue).catch(this.#options.onError)
   }
 
+  /** It has come twice, by its row and from whoever had it before. */
+  #isDone({ row, isForeign, isAdopted = false, applied }: Waiting): boolean {
+    if (!(isForeign || isAdopted) || !this.#inbox.has(row)) return false
+    if (isAdopted) {
+      this.#adopted.remove(row)
+      this.#dropRow(row)
+      this.#options.committer.touch()
+    }
+    applied?.()
+    return true
+  }
+
+  #isNext({ row, isAdopted = false }: Waiting): boolean {
+    return !isAdopted || this.#adopted.isNext(row)
+  }
+
   async #work(text: string, key: WorkflowKey, queue: Waiting[]): Promise<void> {
     const { table } = this.#options
     const isWanted = (): boolean => this.#queues.get(text) === queue
     for (;;) {
       const [first] = queue
+      if (first !== undefined && this.#isDone(first)) {
+        queue.shift()
+        continue
+      }
+      if (first !== undefined && !this.#isNext(first)) {
+        await this.#adopted.changed()
+        if (!isWanted()) return
+        continue
+      }
       if (first !== undefined && this.#delivery.isForQueue(first.message)) {
         await this.#delivery.toQueue(first, isWanted)
         if (!isWanted()) return
         queue.shift()
+        if (first.isAdopted === true) this.#adopted.remove(first.row)
         continue
       }
       const [runId] = await table.currentRuns([key])
@@ -272,8 +312,8 @@ export class Mailbox {
       const receiver = table.current(key) ?? loaded
       // It left memory in this moment.
       if (receiver !== undefined && table.get(receiver.state.runId) !== receiver) continue
-      // It came meanwhile, and needs no receiver.
-      if (queue[0] !== undefined && this.#delivery.isForQueue(queue[0].message)) continue
+      // It came meanwhile, and has to wait, or needs no receiver.
+      if (queue[0] !== first) continue
       const next = queue.shift()
       if (next === undefined) {
         this.#queues.delete(text)
@@ -281,6 +321,7 @@ export class Mailbox {
       }
       // What applies it and what drops it from the outbox share a commit.
       this.#options.committer.together(() => this.#delivery.deliver(next, receiver))
+      if (next.isAdopted === true) this.#adopted.remove(next.row)
       next.applied?.()
       this.#options.committer.touch()
     }

@@ -104,6 +104,12 @@ export class Starts {
       else this.#answer(live, () => resolve({ runId: found, started: false }), reject)
       return
     }
+    const before = request.runId === undefined ? undefined : await table.load(request.runId)
+    if (before !== undefined) {
+      // Asked before, and replaced since.
+      this.#answer(before, () => resolve({ runId: before.state.runId, started: true }), reject)
+      return
+    }
     let runId: RunId | undefined = found
     while (runId !== undefined) {
       const execution = await this.#load(request.key, runId)

@@ -46,6 +46,8 @@ export interface TransitionsOptions {
   readonly send: (from: LiveExecution, message: Message) => void
   /** Steps are no longer started: the engine closes, or gives up the shard. */
   readonly isDraining: (shard: number) => boolean
+  /** Of a shard that is owned. */
+  readonly epochOf: (shard: number) => number
   readonly scheduleTask: (
     execution: LiveExecution,
     command: Extract<Effect, { kind: 'schedule-task' }>['command'],
@@ -227,11 +229,11 @@ export class Transitions {
   }
 
   #append(execution: LiveExecution, event: Event): void {
-    const { committer } = this.#options
-    const { state } = execution
+    const { committer, epochOf } = this.#options
+    const { state, shard } = execution
     committer.batchFor(execution)
     // The journal first: what cannot be written must not have happened in memory.
-    execution.writes?.appendEvent(state.seq + 1, 0, event)
+    execution.writes?.appendEvent(state.seq + 1, epochOf(shard), event)
     evolve(state, event)
     if (isDelivered(event)) {
       if (execution.run !== undefined) {

@@ -26,7 +26,7 @@ import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
 import type { Task } from '../sdk/tasks/task.ts'
 import type { Store } from '../store/contract/store.ts'
-import { ClusterAssembly } from './cluster/cluster-assembly.ts'
+import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
 import {
   type CheckedClusterSettings,
   type ClusterSettings,
@@ -88,6 +88,8 @@ export interface EngineSeams {
   readonly codeGraceMs?: number
   /** Waiting tasks of a queue in memory, about. */
   readonly taskWindow?: number
+  /** Between the nodes of a cluster. */
+  readonly network?: NodeNetwork
 }
 
 const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
@@ -215,7 +217,12 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const random = seams.random ?? systemRandomness
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
   const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
-  const { store, shards, assembly } = await openStores(settings, clustering, { clock, random, logger })
+  const { store, shards, assembly } = await openStores(settings, clustering, {
+    clock,
+    random,
+    logger,
+    network: seams.network,
+  })
   const engine = new Engine({
     store,
     worker: workflows,
@@ -235,7 +242,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
   const calls = assembly?.connect(engine, local) ?? local
   const doors = new Doors({ engine, workflows, logger, limits, calls, ...assembly?.doors })
-  const member = await openParts({ engine, assembly, doors, store }, clustering)
+  const member = await openParts({ engine, assembly, doors, store, network: seams.network }, clustering)
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
   const released = guardsOf(settings)
@@ -300,16 +307,17 @@ async function openParts(
     readonly assembly: ClusterAssembly | undefined
     readonly doors: Doors
     readonly store: Store
+    readonly network: NodeNetwork | undefined
   },
   clustering: CheckedClusterSettings | undefined,
 ): Promise<OpenedMember | undefined> {
-  const { engine, assembly, doors, store } = parts
+  const { engine, assembly, doors, store, network } = parts
   try {
     if (assembly === undefined) {
       await engine.open()
       return undefined
     }
-    const { url } = await doors.open(clustering?.listen)
+    const url = network?.listen(assembly.doors.door) ?? (await doors.open(clustering?.listen)).url
     await assembly.open(engine, url)
     return { url, node: assembly.node }
   } catch (error) {
@@ -323,7 +331,7 @@ async function openParts(
 async function openStores(
   settings: EngineSettings,
   clustering: CheckedClusterSettings | undefined,
-  parts: { readonly clock: Clock; readonly random: Randomness; readonly logger: Logger },
+  parts: Pick<ConstructorParameters<typeof ClusterAssembly>[0], 'clock' | 'random' | 'logger' | 'network'>,
 ): Promise<{
   readonly store: Store
   readonly shards: number

@@ -1,5 +1,6 @@
 /** Runs in the copy of the repository that has the bug: simulates seeds until one of them shows it. */
 import { writeSync } from 'node:fs'
+import { simulateCluster } from '../simulation/cluster/simulate-cluster.ts'
 import { simulateDispatch } from '../simulation/dispatch/simulate-dispatch.ts'
 import { simulate } from '../simulation/simulate.ts'
 
@@ -20,13 +21,17 @@ function caught(seed: number, violation: string): never {
   process.exit(0)
 }
 
+function simulated(seed: number): Promise<{ readonly violations: readonly string[] }> {
+  if (kind === 'dispatch') return simulateDispatch(seed)
+  if (kind === 'cluster') return simulateCluster(seed)
+  return simulate(seed, { isOfTasks: kind === 'tasks' })
+}
+
 let seed = first
 process.on('uncaughtException', (error) => caught(seed, `uncaught: ${error.message}`))
 for (; seed < first + count; seed++) {
   say({ begins: seed })
-  const { violations } = await (kind === 'dispatch'
-    ? simulateDispatch(seed)
-    : simulate(seed, { isOfTasks: kind === 'tasks' }))
+  const { violations } = await simulated(seed)
   const [violation] = violations
   if (violation !== undefined) caught(seed, violation)
 }

@@ -1,6 +1,6 @@
 /** Calls of clients: repeated with the same ids until they are answered, and every answer is written down. */
 import { PerdureError } from '../../src/protocol/errors.ts'
-import type { Event } from '../../src/protocol/event.ts'
+import { type Event, isTerminal } from '../../src/protocol/event.ts'
 import { decodePayload } from '../../src/protocol/payload.ts'
 import type { Execution } from '../../src/sdk/client.ts'
 import { ExecutionFailedError } from '../../src/sdk/execution-failed-error.ts'
@@ -15,7 +15,15 @@ import type { World } from './world.ts'
 /** A call is answered within this while its process lives, whatever the store does. */
 const ANSWER_LIMIT_MS = 180_000
 const REPEAT_PAUSE_MS = 20
-const REPEATED = new Set(['UNCOMMITTED', 'ENGINE_CLOSED', 'ENGINE_FAILED', 'OVERLOADED', 'STORE_FAILED'])
+const REPEATED = new Set([
+  'UNCOMMITTED',
+  'ENGINE_CLOSED',
+  'ENGINE_FAILED',
+  'OVERLOADED',
+  'STORE_FAILED',
+  'SHARD_MOVED',
+  'CONNECTION_LOST',
+])
 
 export interface StartPlan {
   readonly program: Program
@@ -121,11 +129,22 @@ export class Calls {
   }
 
   async describe(id: string): Promise<void> {
+    const world = this.#world
+    const runs = world.durable.byId.get(id) ?? []
+    const newest = runs.at(-1)
+    const before = runs.length
+    const events = newest === undefined ? 0 : world.seqOf(newest)
     const described = await this.#made('describe', id, [], (engine, workflow) =>
       engine.execution(workflow, id).describe(),
     )
     if (described === undefined) return
-    const isDurable = described.events <= this.#world.seqOf(described.runId)
+    const place = runs.indexOf(described.runId)
+    const isOlder = place >= 0 && place < before - 1
+    if (isOlder || (described.runId === newest && described.events < events))
+      world.faults.push(
+        `I9: describe ${id} was answered with ${described.runId}/${described.events}, and ${newest}/${events} was durable before it was asked`,
+      )
+    const isDurable = described.events <= world.seqOf(described.runId)
     this.#acknowledged('describe', id, isDurable, { kind: 'none' })
   }
 
@@ -214,7 +233,10 @@ export class Calls {
       this.#acknowledged(call, id, true, { kind: 'none' })
       return
     }
-    const isDurable = this.#world.durable.has(id, (event) => event.type === type)
+    const isDurable = this.#world.durable.has(
+      id,
+      (event) => event.type === type || (this.#world.isClustered && isTerminal(event)),
+    )
     this.#acknowledged(call, id, isDurable, { kind: 'event', type })
   }
 

@@ -11,6 +11,8 @@ const COMPLETIONS: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'timer-fired',
   'child-completed',
   'child-failed',
+  'task-completed',
+  'task-failed',
 ])
 
 type Report = (violation: string) => void
@@ -94,6 +96,17 @@ function awayMs(outages: readonly Outage[], fromMs: number, toMs: number): numbe
 }
 
 /** What happened outside: only after the commit of what it derives from, and never again once it is recorded. */
+/** I2: the result of a task is what a call of it has answered. */
+export function checkTaskResults({ runId, events }: Journal, { taskMarkers }: Facts, report: Report): void {
+  for (const event of events) {
+    if (event.type !== 'task-completed') continue
+    const text = JSON.stringify(event.result)
+    const [marker = ''] = /m\d+/.exec(text) ?? []
+    if (!taskMarkers.has(`${runId}/${event.op} ${marker}`))
+      report(`I2: task ${runId}/${event.op} has a result that no call gave: ${text}`)
+  }
+}
+
 export function checkLedger(
   ledger: readonly StepCall[],
   { byRun }: Journals,
@@ -102,7 +115,7 @@ export function checkLedger(
 ): void {
   const markers = new Map<string, Set<string>>()
   for (const call of ledger) {
-    const { runId, op, attempt, durableSeq, maxAttempts, marker } = call
+    const { runId, op, attempt, durableSeq, maxAttempts, marker, isOutdated } = call
     const place = `${runId}/${op} attempt ${attempt}`
     const journal = byRun.get(runId)
     if (journal === undefined || durableSeq === 0) {
@@ -114,8 +127,8 @@ export function checkLedger(
     else if (cause > durableSeq)
       report(`step ${place} ran after event ${durableSeq} was durable, and derives from event ${cause}`)
     const { failedAttempts, isCompleted } = operationUpTo(journal, op, durableSeq)
-    if (isCompleted) report(`step ${place} ran again after its completion was durable`)
-    if (attempt !== failedAttempts + 1)
+    if (isCompleted && !isOutdated) report(`step ${place} ran again after its completion was durable`)
+    if (attempt !== failedAttempts + 1 && !isOutdated)
       report(`step ${place} ran, but ${failedAttempts} failed attempts were durable`)
     if (attempt > maxAttempts) report(`step ${place} ran, but has at most ${maxAttempts}`)
     if (marker === undefined) continue

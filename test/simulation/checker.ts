@@ -10,11 +10,20 @@
 
 import { decodePayload } from '../../src/protocol/payload.ts'
 import { checkChildren, checkSignals } from './check-messages.ts'
-import { checkLedger, checkOperations, checkTimers } from './check-operations.ts'
+import { checkLedger, checkOperations, checkTaskResults, checkTimers } from './check-operations.ts'
 import { checkReplay } from './check-replay.ts'
 import type { Acknowledgement, Facts } from './facts.ts'
 import { isEnd, type Journal, type Journals, journalsOf } from './journals.ts'
 import { replayJournals } from './replay-journals.ts'
+
+/** Who cancels again what has ended meanwhile is told that it is done. */
+const ENDS: ReadonlySet<string> = new Set([
+  'execution-completed',
+  'execution-failed',
+  'execution-cancelled',
+  'execution-terminated',
+  'execution-timed-out',
+])
 
 /** A seed that goes wrong goes wrong often: so many violations are enough. */
 const VIOLATIONS_LIMIT = 30
@@ -25,14 +34,15 @@ export async function check(facts: Facts): Promise<string[]> {
     if (violations.length < VIOLATIONS_LIMIT) violations.push(violation)
   }
   const journals = journalsOf(facts.dump, report)
-  for (const acknowledgement of facts.acknowledgements) checkAnswer(acknowledgement, journals, report)
+  for (const acknowledgement of facts.acknowledgements) checkAnswer(acknowledgement, journals, facts, report)
   checkReads(facts, journals, report)
   checkEnds(facts, journals, report)
-  for (const [id, runs] of journals.byId) checkOneRun(id, runs, facts.contestedIds.has(id), report)
+  for (const [id, runs] of journals.byId) checkOneRun(id, runs, facts, report)
   const replayed = await replayJournals(journals.byRun.values())
   for (const journal of journals.byRun.values()) {
     checkOperations(journal, report)
     checkTimers(journal, facts, report)
+    checkTaskResults(journal, facts, report)
     checkReplay(journal, replayed.get(journal.runId), report)
     checkSignals(journal, journals, replayed.get(journal.runId), report)
     checkChildren(journal, journals, report)
@@ -41,7 +51,12 @@ export async function check(facts: Facts): Promise<string[]> {
   return violations
 }
 
-function checkAnswer(answer: Acknowledgement, journals: Journals, report: (violation: string) => void): void {
+function checkAnswer(
+  answer: Acknowledgement,
+  journals: Journals,
+  { isClustered }: Facts,
+  report: (violation: string) => void,
+): void {
   const { call, id, promise, atMs } = answer
   if (!answer.isDurable) report(`I1: ${call} ${id} was answered at ${atMs} before the commit of what it says`)
   const events = (journals.byId.get(id) ?? []).flatMap((journal) => journal.events)
@@ -64,7 +79,7 @@ function checkAnswer(answer: Acknowledgement, journals: Journals, report: (viola
       case 'result':
         return events.some((event) => isEnd(event, promise.text))
       case 'event':
-        return events.some((event) => event.type === promise.type)
+        return events.some(({ type }) => type === promise.type || (isClustered && ENDS.has(type)))
       case 'none':
         return true
     }
@@ -86,10 +101,13 @@ function checkReads({ reads }: Facts, journals: Journals, report: (violation: st
 function checkOneRun(
   id: string,
   runs: readonly Journal[],
-  isContested: boolean,
+  { contestedIds, isClustered }: Facts,
   report: (violation: string) => void,
 ): void {
-  const inOrder = runs.toSorted((a, b) => (a.runId < b.runId ? -1 : 1))
+  // Nodes with clocks of their own: what was committed first came first.
+  const inOrder = isClustered
+    ? runs.toSorted((a, b) => (a.events[0]?.at ?? 0) - (b.events[0]?.at ?? 0))
+    : runs.toSorted((a, b) => (a.runId < b.runId ? -1 : 1))
   for (const [i, { runId, events, end }] of inOrder.entries()) {
     const next = inOrder[i + 1]
     const nextAt = next?.events[0]?.at
@@ -102,7 +120,7 @@ function checkOneRun(
       first?.type === 'execution-started' && first.parent === undefined && first.continuedFrom === undefined
     )
   })
-  if (roots.length > 1 && !isContested) report(`I1: ${id} was started ${roots.length} times`)
+  if (roots.length > 1 && !contestedIds.has(id)) report(`I1: ${id} was started ${roots.length} times`)
 }
 
 /** I14, I8: every run has ended, and nothing of it is left to do. */

@@ -29,6 +29,8 @@ export interface StepCall {
   readonly maxAttempts: number
   /** Events of the run that the database held at that instant. */
   readonly durableSeq: number
+  /** Somebody else owned the run by then, and whoever called it did not know. */
+  readonly isOutdated: boolean
   /** What it answered, once it did. */
   marker: string | undefined
 }
@@ -61,11 +63,15 @@ export interface StoreDump {
 export interface Facts {
   readonly acknowledgements: readonly Acknowledgement[]
   readonly ledger: readonly StepCall[]
+  /** What tasks of executions have answered. */
+  readonly taskMarkers: ReadonlySet<string>
   readonly reads: readonly HistoryRead[]
   readonly outages: readonly Outage[]
   readonly dump: StoreDump
   /** Ids that a start may have given to a further run: it replaces the old one, or brings a signal. */
   readonly contestedIds: ReadonlySet<string>
+  /** Several nodes give run ids, each by its own clock; and what is asked again may have been done before. */
+  readonly isClustered: boolean
   /** Clocks of instances differ by at most this. */
   readonly skewMs: number
   /** How late a timer may fire while process and store are well. */

@@ -9,7 +9,12 @@ import type { Logger } from '../../src/platform/logger.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
 import { idempotencyKeyOf } from '../../src/protocol/ids.ts'
 import type { StepContext } from '../../src/sdk/context.ts'
-import { assembleEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import {
+  assembleEngine,
+  type EmbeddedEngine,
+  type EngineSeams,
+  type EngineSettings,
+} from '../../src/server/embedded-engine.ts'
 import type { CrashSite } from './fault-plan.ts'
 import { type ProgramWorkflow, programWorkflow } from './interpreter.ts'
 import type { StepSpec } from './program.ts'
@@ -40,11 +45,16 @@ export class Instance {
   readonly #gone = new Set<(error: Error) => void>()
   readonly #onDeath: () => void
 
-  constructor(world: World, number: number, onDeath: () => void) {
+  constructor(
+    world: World,
+    number: number,
+    onDeath: () => void,
+    store: (owner: Instance) => SimulatedStore = (owner) => new SimulatedStore(world, owner),
+  ) {
     this.#world = world
     this.number = number
     this.#onDeath = onDeath
-    this.store = new SimulatedStore(world, this)
+    this.store = store(this)
     this.clock = this.#ownClock()
     this.workflow = programWorkflow({
       inCode: () => {
@@ -55,7 +65,12 @@ export class Instance {
     })
   }
 
-  async open(): Promise<void> {
+  /** Something comes from outside: now, or when the process moves again. Never when it is dead. */
+  run(call: () => void): void {
+    if (this.isAlive) call()
+  }
+
+  async open(settings: Partial<EngineSettings> = {}, seams: Partial<EngineSeams> = {}): Promise<void> {
     const world = this.#world
     const { idleExecutions, timerLookaheadMs, timerPageRows } = world.plan.engine
     this.engine = await assembleEngine(
@@ -63,10 +78,11 @@ export class Instance {
         store: this.store,
         workflows: [this.workflow],
         ...(world.isOfTasks ? taskSettings(world, this) : {}),
-        logger: this.#logger(),
+        logger: this.logger(),
         idleExecutions,
         shutdownGrace: 2000,
         onFailed: (error) => this.#onFailed(error),
+        ...settings,
       },
       {
         clock: this.clock,
@@ -74,6 +90,7 @@ export class Instance {
         timerLookaheadMs,
         timerPageRows,
         ...(world.isOfTasks ? { taskWindow: taskWindow(world) } : {}),
+        ...seams,
       },
     )
   }
@@ -149,14 +166,19 @@ export class Instance {
     return {
       nowMs: () => clock.nowMs() + skewMs,
       // The system's timers take a millisecond at least.
-      after: (delayMs, call) =>
-        clock.after(Math.max(1, delayMs), () => {
-          if (this.isAlive) call()
-        }),
-      defer: (call) =>
-        clock.defer(() => {
-          if (this.isAlive) call()
-        }),
+      after: (delayMs, call) => {
+        let isCancelled = false
+        const cancel = clock.after(Math.max(1, delayMs), () =>
+          this.run(() => {
+            if (!isCancelled) call()
+          }),
+        )
+        return () => {
+          isCancelled = true
+          cancel()
+        }
+      },
+      defer: (call) => clock.defer(() => this.run(call)),
     }
   }
 
@@ -181,6 +203,7 @@ export class Instance {
       attempt,
       maxAttempts: spec.maxAttempts,
       durableSeq: world.seqOf(runId),
+      isOutdated: world.isOutdated(this.store.session, runId),
       marker: undefined as string | undefined,
     }
     world.ledger.push(call)
@@ -210,7 +233,7 @@ export class Instance {
   }
 
   /** Logs of workflow code derive from what it has seen: that must be durable when they are written. */
-  #logger(): Logger {
+  protected logger(): Logger {
     const world = this.#world
     const write = (message: string, fields?: { readonly [name: string]: unknown }): void => {
       if (!this.isAlive) return

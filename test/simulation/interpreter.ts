@@ -4,7 +4,8 @@
  */
 import type { StepContext, WorkflowContext } from '../../src/sdk/context.ts'
 import { query, signal, update, type Workflow, workflow } from '../../src/sdk/definition.ts'
-import { type Program, SIGNALS, type SignalName, type StepSpec } from './program.ts'
+import { type Task, type TaskContext, task } from '../../src/sdk/tasks/task.ts'
+import { type Program, SIGNALS, type SignalName, type StepSpec, type TaskSpec } from './program.ts'
 
 /** What the surroundings add: the simulated world while it runs, nothing in the replay of the checker. */
 export interface Surroundings {
@@ -18,6 +19,19 @@ export const signals = Object.fromEntries(SIGNALS.map((name) => [name, signal<st
   SignalName,
   ReturnType<typeof signal<string>>
 >
+/** What executions put into queues. */
+export function programTask(run: (context: TaskContext, spec: TaskSpec) => unknown): Task<TaskSpec, string> {
+  return task({
+    name: 'work',
+    retry: { maxAttempts: 5, initialInterval: 20, maxInterval: 200 },
+    run: (context: TaskContext, spec: TaskSpec) => run(context, spec) as Promise<string>,
+  })
+}
+
+const asked = programTask(() => {
+  throw new Error('invariant: the task of an instance runs')
+})
+
 export const seenQuery = query<readonly string[]>('seen')
 export const addUpdate = update<string, { readonly id: string; readonly step: StepSpec | null }>('add')
 
@@ -63,6 +77,9 @@ class ProgramRun {
     switch (instruction.do) {
       case 'step':
         this.seen.push(await this.step(ctx, instruction))
+        return
+      case 'task':
+        this.seen.push(await ctx.task(asked, instruction, { queue: instruction.queue }))
         return
       case 'sleep':
         await ctx.sleep(instruction.ms)

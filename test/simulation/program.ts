@@ -13,8 +13,16 @@ export interface StepSpec {
   readonly fatal?: true
 }
 
+export interface TaskSpec {
+  readonly do: 'task'
+  readonly queue: string
+  readonly failures: number
+  readonly ms: number
+}
+
 export type Instruction =
   | StepSpec
+  | TaskSpec
   | { readonly do: 'sleep'; readonly ms: number }
   | { readonly do: 'wait'; readonly signal: SignalName; readonly timeoutMs?: number }
   | { readonly do: 'all' | 'race' | 'any' | 'settled'; readonly branches: readonly Program[] }
@@ -39,12 +47,17 @@ export type Program = readonly Instruction[]
 export const SIGNALS = ['red', 'green', 'blue'] as const
 export type SignalName = (typeof SIGNALS)[number]
 
+const TASK_SHARE = 0.12
+
 export class ProgramMaker {
   readonly #random: Randomness
+  readonly #queues: number
   #steps = 0
 
-  constructor(random: Randomness) {
+  /** @param queues in which programs put tasks; 0: they have none */
+  constructor(random: Randomness, queues = 0) {
     this.#random = random
+    this.#queues = queues
   }
 
   /** The program of an execution that a client starts. */
@@ -63,6 +76,7 @@ export class ProgramMaker {
   }
 
   #instruction(depth: number): Instruction {
+    if (this.#queues > 0 && this.#random() < TASK_SHARE) return this.#task()
     const chance = this.#random()
     if (depth === 0 || chance < 0.42) return this.#step()
     if (chance < 0.52) return { do: 'sleep', ms: this.#ms(3000) }
@@ -101,6 +115,15 @@ export class ProgramMaker {
       ...(this.#random() < 0.06 ? { timeoutMs: 30 } : {}),
       ...(this.#random() < 0.3 ? { decorrelated: true as const } : {}),
       ...(this.#random() < 0.02 ? { fatal: true as const } : {}),
+    }
+  }
+
+  #task(): TaskSpec {
+    return {
+      do: 'task',
+      queue: `q${this.#below(this.#queues)}`,
+      failures: this.#random() < 0.8 ? 0 : 1 + this.#below(3),
+      ms: this.#random() < 0.4 ? 0 : this.#ms(120),
     }
   }
 

@@ -2,9 +2,12 @@
 //
 //   npm run sim -- --seeds 1000 --seed 1                  seeds 1 to 1000
 //   npm run sim -- --seed 17 --trace                      one seed, with everything that happens in it
+//   npm run sim -- --cluster --seeds 200                  a cluster of nodes on one database
 //   npm run sim -- --dispatch --messages 10000000         workers over a network, until so many messages were sent
 
 import { parseArgs } from 'node:util'
+import { addClusterReport, noClusterTotals } from './cluster/cluster-totals.ts'
+import { simulateCluster } from './cluster/simulate-cluster.ts'
 import { addDispatchReport, FAULTS, noDispatchTotals } from './dispatch/dispatch-totals.ts'
 import { MESSAGES_PER_SEED, simulateDispatch } from './dispatch/simulate-dispatch.ts'
 import { type SimulationKind, type SimulationReports, simulateSeeds } from './seed-pool.ts'
@@ -19,6 +22,7 @@ usage: npm run sim -- [options]
   --seed S       the first seed (default 1)
   --threads N    threads (default: one per core)
   --tasks        clients enqueue tasks, instead of starting executions
+  --cluster      several nodes on one database, over a network with faults
   --dispatch     tasks run on workers in other processes, over a network with faults
   --messages N   with --dispatch: as many seeds as it takes for N messages
   --trace        print what happens, seed by seed, on this thread
@@ -33,6 +37,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     threads: { type: 'string' },
     tasks: { type: 'boolean', default: false },
+    cluster: { type: 'boolean', default: false },
     dispatch: { type: 'boolean', default: false },
     messages: { type: 'string' },
     trace: { type: 'boolean', default: false },
@@ -40,7 +45,8 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
-const kind: SimulationKind = values.dispatch ? 'dispatch' : values.tasks ? 'tasks' : 'executions'
+const kinds = (['cluster', 'dispatch', 'tasks'] as const).filter((each) => values[each])
+const kind: SimulationKind = kinds[0] ?? 'executions'
 
 type Row = readonly [name: string, value: string | number]
 
@@ -93,6 +99,20 @@ function sumsOfEvents(): Sums<SimulationReports['executions']> {
     rows: () => [
       ['journal events', all.events],
       ['faults', all.faults],
+      ['seeds that hit work in flight', all.seedsHit],
+      hours(all.simulatedMs),
+      ...Object.entries(all.counters),
+    ],
+  }
+}
+
+function sumsOfCluster(): Sums<SimulationReports['cluster']> {
+  const all = noClusterTotals()
+  return {
+    all,
+    add: (report) => addClusterReport(all, report),
+    rows: () => [
+      ['journal events', all.events],
       ['seeds that hit work in flight', all.seedsHit],
       hours(all.simulatedMs),
       ...Object.entries(all.counters),
@@ -164,11 +184,13 @@ async function main(): Promise<void> {
     console.log(HELP)
     return
   }
-  if (values.dispatch && values.tasks) usage('--tasks and --dispatch exclude each other')
+  if (kinds.length > 1) usage(`--${kinds.join(' and --')} exclude each other`)
   if (values.messages !== undefined && kind !== 'dispatch') usage('--messages goes with --dispatch')
   const print = (line: string): void => console.log(line)
   if (kind === 'dispatch')
     await simulateAll(kind, sumsOfMessages(), (seed) => simulateDispatch(seed, { print }))
+  else if (kind === 'cluster')
+    await simulateAll(kind, sumsOfCluster(), (seed) => simulateCluster(seed, { print }))
   else
     await simulateAll(kind, sumsOfEvents(), (seed) => simulate(seed, { isOfTasks: kind === 'tasks', print }))
 }

@@ -1,6 +1,7 @@
 /** Simulates many seeds on several threads, each seed on one. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import type { ClusterReport } from './cluster/simulate-cluster.ts'
 import type { DispatchReport } from './dispatch/simulate-dispatch.ts'
 import type { SimulationReport } from './simulate.ts'
 
@@ -10,6 +11,8 @@ export interface SimulationReports {
   readonly tasks: SimulationReport
   /** Workers in other processes, over a network. */
   readonly dispatch: DispatchReport
+  /** Several nodes on one database. */
+  readonly cluster: ClusterReport
 }
 
 export type SimulationKind = keyof SimulationReports

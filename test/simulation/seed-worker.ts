@@ -1,5 +1,6 @@
 /** A thread of the pool: simulates the seeds that it is given. */
 import { parentPort } from 'node:worker_threads'
+import { simulateCluster } from './cluster/simulate-cluster.ts'
 import { simulateDispatch } from './dispatch/simulate-dispatch.ts'
 import type { SeedRequest, SimulationKind, SimulationReports } from './seed-pool.ts'
 import { simulate } from './simulate.ts'
@@ -10,6 +11,7 @@ Error.stackTraceLimit = 0
 type Report = SimulationReports[SimulationKind]
 
 function simulated(seed: number, kind: SimulationKind): Promise<Report> {
+  if (kind === 'cluster') return simulateCluster(seed)
   return kind === 'dispatch' ? simulateDispatch(seed) : simulate(seed, { isOfTasks: kind === 'tasks' })
 }
 

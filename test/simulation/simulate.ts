@@ -5,7 +5,7 @@
 import { Calls } from './calls.ts'
 import { checkTasks } from './check-tasks.ts'
 import { check } from './checker.ts'
-import type { StoreDump } from './facts.ts'
+import type { Facts, StoreDump } from './facts.ts'
 import { Life } from './life.ts'
 import { TaskWorkload } from './task-workload.ts'
 import { Workload } from './workload.ts'
@@ -57,11 +57,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     await drain(world, life, workload)
   }
   await runUntil(world, life, life.finish(calls), QUIET_LIMIT_MS, 'the end of the engine')
-  const { acknowledgements, ledger, reads, outages, plan, contestedIds } = world
-  const { skewMs, latenessMs } = plan
-  const dump = dumpOf(world)
-  const facts = { acknowledgements, ledger, reads, outages, dump, contestedIds, skewMs, latenessMs }
-  const violations = [...world.faults, ...(await check(facts)), ...checkTasks(world)]
+  const violations = [...world.faults, ...(await check(factsOf(world))), ...checkTasks(world)]
   for (const violation of violations) world.note(violation)
   return {
     seed,
@@ -76,11 +72,16 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   }
 }
 
+/** Called between any two macrotasks. */
+export interface Disturber {
+  disturb(): void
+}
+
 type Load = Pick<Workload, 'run' | 'drain'>
 
-async function work(
+export async function work(
   world: World,
-  life: Life,
+  life: Disturber,
   calls: Calls,
   workload: Load,
   isEnough: () => boolean,
@@ -90,14 +91,14 @@ async function work(
     world.faults.push(...[...calls.outstanding].map((call) => `I14: ${call}, was never answered`))
 }
 
-async function drain(world: World, life: Life, workload: Load): Promise<void> {
+export async function drain(world: World, life: Disturber, workload: Load): Promise<void> {
   const isDrained = await runUntil(world, life, workload.drain(), DRAIN_LIMIT_MS, 'the end of all work')
   if (isDrained === false) world.faults.push('I14: executions are open long after the faults have stopped')
 }
 
-async function runUntil<T>(
+export async function runUntil<T>(
   world: World,
-  life: Life,
+  life: Disturber,
   work: Promise<T>,
   limitMs: number,
   what: string,
@@ -123,11 +124,29 @@ async function runUntil<T>(
   return undefined
 }
 
-function faultCount({ counters }: World): number {
+export function faultCount({ counters }: World): number {
   const { crashes, closes, lateAcks, stalls, lostAcks, overtaken, lostCommits } = counters
   const { fences, failedCommits, refusals } = counters
   const ofCommits = lateAcks + lostAcks + overtaken + lostCommits + failedCommits + refusals
   return crashes + closes + stalls + fences + ofCommits
+}
+
+export function factsOf(world: World): Facts {
+  const { acknowledgements, ledger, taskMarkers, reads, outages, plan, contestedIds, isClustered } = world
+  const { skewMs, latenessMs } = plan
+  const dump = dumpOf(world)
+  return {
+    acknowledgements,
+    ledger,
+    taskMarkers,
+    reads,
+    outages,
+    dump,
+    contestedIds,
+    isClustered,
+    skewMs,
+    latenessMs,
+  }
 }
 
 function dumpOf({ state }: World): StoreDump {

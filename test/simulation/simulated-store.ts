@@ -27,6 +27,10 @@ const ANSWER_LIMIT_MS = 1500
 export interface LinkOwner {
   readonly isAlive: boolean
   kill(site: CrashSite): void
+  /** Resolves when the process moves again; absent: it moves. */
+  held?(): Promise<void> | undefined
+  /** Resolves when the link is there again; absent: it is there. */
+  cut?(): Promise<void> | undefined
 }
 
 interface Reply {
@@ -71,7 +75,7 @@ export class SimulatedStore implements Store {
   async commit(batch: Batch): Promise<CommitOutcome> {
     this.inFlight += 1
     try {
-      return await this.#commit(batch)
+      return await this.#held(this.#commit(batch))
     } finally {
       this.inFlight -= 1
     }
@@ -226,6 +230,7 @@ export class SimulatedStore implements Store {
 
   #fate(): CommitFate {
     const world = this.#world
+    if (this.#owner.cut?.() !== undefined) return world.storeRandom() < 0.5 ? 'lost' : 'lost-ack'
     const { late, lostAck, overtaken, lost, failed } = world.plan.rates
     if (world.draw(lostAck)) return 'lost-ack'
     if (world.draw(overtaken)) {
@@ -247,12 +252,14 @@ export class SimulatedStore implements Store {
   /** The request reaches the database, from an instance that lives or not. */
   async #arrive(batch: Batch, fate: CommitFate): Promise<CommitOutcome> {
     const world = this.#world
+    const wrong = world.guard(batch)
     const answer = this.#inner.commit(batch)
     const outcome = await answer
     world.note(
       `commit ${batch.session.id}.${batch.seq} ${outcome.outcome} ${batch.journal.map((entry) => `${entry.runId}/${entry.seq}+${entry.count}`).join()}`,
     )
     if (outcome.outcome === 'committed') {
+      world.faults.push(...wrong)
       if (this.#settledOut.has(`${batch.session.id}.${batch.seq}`))
         world.faults.push(
           `commit ${batch.session.id}.${batch.seq} took effect after it was settled as not in`,
@@ -307,11 +314,27 @@ export class SimulatedStore implements Store {
 
   async #call<T>(name: string, effect: () => Promise<T>): Promise<T> {
     if (!this.#owner.isAlive) return never()
+    const healed = this.#owner.cut?.()
+    if (healed !== undefined) await healed
     await this.#delay()
     if (!this.#owner.isAlive && name !== 'fence') return never()
     const result = await effect()
     await this.#delay()
+    const held = this.#owner.held?.()
+    if (held !== undefined) await held
     return result
+  }
+
+  /** A request of another kind, over the same link. */
+  protected ask<T>(name: string, effect: () => Promise<T>): Promise<T> {
+    return this.#read(name, effect)
+  }
+
+  /** No answer comes to a process that stands still. */
+  #held<T>(answer: Promise<T>): Promise<T> {
+    const { held } = this.#owner
+    if (held === undefined) return answer
+    return answer.finally(() => this.#owner.held?.())
   }
 
   #diesAt(site: 'commit-sent' | 'commit-applied' | 'commit-acknowledged' | 'read-sent'): boolean {

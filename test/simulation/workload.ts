@@ -23,7 +23,7 @@ export class Workload {
     this.#world = world
     this.#calls = calls
     this.#random = world.workloadRandom
-    this.#maker = new ProgramMaker(this.#random)
+    this.#maker = new ProgramMaker(this.#random, world.queues)
   }
 
   /** Runs clients until the goal is reached. */

@@ -1,6 +1,8 @@
 /** One simulation: its time, its database, its faults, and what is written down for the checker. */
 import type { Randomness } from '../../src/platform/randomness.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
+import type { Batch } from '../../src/store/contract/batch.ts'
+import type { Session } from '../../src/store/contract/rows.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { DurableView } from './durable-view.ts'
 import type { Acknowledgement, HistoryRead, Outage, StepCall } from './facts.ts'
@@ -53,6 +55,8 @@ export interface WorldOptions {
   /** Gets each line of the trace. */
   readonly print?: ((line: string) => void) | undefined
   readonly isOfTasks?: boolean | undefined
+  /** Of several nodes: queues in which executions put tasks. Default: there is one engine, and executions have no tasks. */
+  readonly queues?: number
   /** Default: that of the seed. */
   readonly plan?: FaultPlan
 }
@@ -61,6 +65,7 @@ export class World {
   readonly seed: number
   /** Clients enqueue tasks, and start no executions. */
   readonly isOfTasks: boolean
+  readonly queues: number
   readonly plan: FaultPlan
   readonly trace: Trace
   readonly scheduler: Scheduler
@@ -86,11 +91,21 @@ export class World {
   readonly deletedTasks = new Set<string>()
   /** The queue was paused, which was answered at this time, and nobody has asked to resume it. */
   pausedSinceMs: number | undefined
+  /** What tasks of executions have answered, by run and operation. */
+  readonly taskMarkers = new Set<string>()
   readonly stepCallsByKey = new Map<string, number>()
   isFaulty = true
+  /** Says what is wrong with a batch that is about to take effect. */
+  guard: (batch: Batch) => readonly string[] = () => []
+  /** Whether somebody else owns the run by now. */
+  isOutdated: (session: Session | undefined, runId: RunId) => boolean = () => false
   #markers = 0
 
-  constructor(seed: number, { print, isOfTasks = false, plan = faultPlan(seed) }: WorldOptions = {}) {
+  constructor(
+    seed: number,
+    { print, isOfTasks = false, queues = 0, plan = faultPlan(seed) }: WorldOptions = {},
+  ) {
+    this.queues = queues
     this.seed = seed
     this.isOfTasks = isOfTasks
     this.plan = plan
@@ -104,6 +119,10 @@ export class World {
 
   get nowMs(): number {
     return this.scheduler.clock.nowMs()
+  }
+
+  get isClustered(): boolean {
+    return this.queues > 0
   }
 
   newMarker(): string {

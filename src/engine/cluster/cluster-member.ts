@@ -180,6 +180,8 @@ export class ClusterMember {
 
   #saw(view: ClusterView, session: Session): void {
     const { onChange } = this.#options
+    // It was looked for a session that has ended meanwhile: what that owned is not the next one's.
+    if (this.#session !== session) return
     this.#view = view
     const own = view.sessions.find(({ id }) => id === session.id)
     if (own === undefined || own.isFenced) {

@@ -354,7 +354,9 @@ export class ClusterNode {
   async given(shards: readonly OwnedShard[]): Promise<void> {
     const engine = this.#engine
     const session = this.#member.session
-    if (engine === undefined || session === undefined) throw moved('the session that was given shards')
+    // The engine of the session before may still answer while the next one has been registered.
+    if (engine === undefined || session === undefined || engine.session !== session)
+      throw moved('the session that was given shards')
     const ids = new Set(shards.map(({ id }) => id))
     const known = this.#owned.filter(({ id }) => !ids.has(id))
     this.#owned = [...known, ...shards.map((shard) => ({ ...shard, owner: session.id }))]

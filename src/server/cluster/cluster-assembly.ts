@@ -19,7 +19,7 @@ import { clusterCalls } from './cluster-calls.ts'
 import type { CheckedClusterSettings } from './cluster-settings.ts'
 import { nodeCalls } from './node-calls.ts'
 import type { NodeDoor } from './node-connection.ts'
-import { NodeLinks } from './node-link.ts'
+import { NodeLinks, type NodeLinksOptions } from './node-link.ts'
 import { OwnerCalls } from './owner-calls.ts'
 
 export interface ClusterAssemblyOptions {
@@ -30,6 +30,14 @@ export interface ClusterAssemblyOptions {
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
+  /** Default: connections of the system. */
+  readonly network?: NodeNetwork | undefined
+}
+
+/** What is between the nodes, for simulation. */
+export interface NodeNetwork extends Required<Pick<NodeLinksOptions, 'open' | 'clock'>> {
+  /** Others reach the node by its door. Answers where that is. */
+  listen(door: NodeDoor): string
 }
 
 /** A session without an address is that of an engine which is alone on its database. */
@@ -51,11 +59,12 @@ export class ClusterAssembly {
 
   constructor(options: ClusterAssemblyOptions) {
     this.#options = options
-    const { store, settings, logger } = options
+    const { store, settings, logger, network } = options
     const clock = new DatabaseClock(options.clock)
     this.clock = clock
     this.#cluster = timed(store.cluster, clock)
-    this.#links = new NodeLinks({ logger, onLost: (session) => this.node.hint(session) })
+    const onLost = (session: number): void => this.node.hint(session)
+    this.#links = new NodeLinks({ logger, onLost, ...network })
     this.node = new ClusterNode({
       cluster: this.#cluster,
       fence: (session) => store.fence(session),

@@ -1,6 +1,7 @@
 /** Another node that has connected: its requests, for what this node owns. */
 import type { WebSocket } from 'ws'
 import type { OwnedShard } from '../../engine/cluster/ownership.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
@@ -30,6 +31,8 @@ export interface NodeConnectionOptions {
   readonly door: NodeDoor
   readonly logger: Logger
   readonly heartbeatMs: number
+  /** Default: that of the system. */
+  readonly clock?: Clock
 }
 
 const POLICY_VIOLATION = 1008
@@ -41,10 +44,11 @@ export class NodeConnection {
 
   constructor(options: NodeConnectionOptions) {
     this.#options = options
-    const { socket, heartbeatMs, logger, address } = options
-    this.#out = new OutgoingMessages(socket)
+    const { socket, heartbeatMs, logger, address, clock } = options
+    this.#out = new OutgoingMessages(socket, clock)
     const stopPulse = watchPulse(socket, {
       heartbeatMs,
+      ...(clock === undefined ? {} : { clock }),
       onSilent: (silentMs) => logger.warn('a node is silent', { address, silentMs }),
     })
     socket.on('message', (data) => this.#onFrame(String(data)))

@@ -6,6 +6,7 @@
 import { WebSocket } from 'ws'
 import type { SessionView } from '../../core/cluster/cluster-view.ts'
 import type { OwnedShard } from '../../engine/cluster/ownership.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
@@ -29,6 +30,10 @@ export interface NodeLinksOptions {
   readonly onLost: (session: number) => void
   /** Between two pings; a node that is silent for three of them is lost. Default 1,000 ms. */
   readonly heartbeatMs?: number
+  /** Default: that of the system. */
+  readonly clock?: Clock
+  /** Default: a connection of the system's network. */
+  readonly open?: (url: string) => WebSocket
 }
 
 const HEARTBEAT_MS = 1000
@@ -40,6 +45,14 @@ interface OpenRequest {
 }
 
 type Unnumbered = Omit<NodeCall, 'id'> | Omit<NodeDelivery, 'id'> | Omit<NodeGift, 'id'>
+
+function connectTo(url: string): WebSocket {
+  return new WebSocket(url, [NODE_PROTOCOL], {
+    perMessageDeflate: false,
+    maxPayload: 0,
+    handshakeTimeout: CONNECT_MS,
+  })
+}
 
 class NodeLink {
   readonly #socket: WebSocket
@@ -53,19 +66,16 @@ class NodeLink {
   constructor(
     url: string,
     node: string,
-    { logger, heartbeatMs = HEARTBEAT_MS }: NodeLinksOptions,
+    { logger, heartbeatMs = HEARTBEAT_MS, clock, open = connectTo }: NodeLinksOptions,
     onLost: () => void,
   ) {
-    const socket = new WebSocket(url, [NODE_PROTOCOL], {
-      perMessageDeflate: false,
-      maxPayload: 0,
-      handshakeTimeout: CONNECT_MS,
-    })
+    const socket = open(url)
     this.#socket = socket
-    this.#out = new OutgoingMessages<NodeRequest>(socket)
+    this.#out = new OutgoingMessages<NodeRequest>(socket, clock)
     socket.on('open', () => {
       this.#stopPulse = watchPulse(socket, {
         heartbeatMs,
+        ...(clock === undefined ? {} : { clock }),
         onSilent: (silentMs) => logger.warn('a node is silent', { node, silentMs }),
       })
       for (const request of this.#waiting ?? []) this.#out.send(request)
