@@ -36,6 +36,7 @@ import { Doors } from './listen/doors.ts'
 import type { Listener, ListenOptions } from './listen/protocol-server.ts'
 import { openClusterStore, openStore } from './open-store.ts'
 import { type QueueSettings, queueDesigns } from './queue-settings.ts'
+import { startRequests } from './requests/open-requests.ts'
 
 export interface EngineSettings {
   /** `'memory'`, `'sqlite:PATH'`, `'postgres://USER@HOST:PORT/DATABASE'`, or a store. */
@@ -245,6 +246,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const member = await openParts({ engine, assembly, doors, store, network: seams.network }, clustering)
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
+  const requests = startRequests({ engine, calls, crew: workflows, settings })
   const released = guardsOf(settings)
   const client: ClientSettings = {
     namespace,
@@ -256,6 +258,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const close = async (): Promise<void> => {
     retention?.stop()
     try {
+      await requests?.stop()
       if (assembly !== undefined) {
         await assembly.node.drain(clustering?.drainMs ?? 0)
         if (assembly.node.others().length > 0) await doors.leave(LEAVE_MS)

@@ -8,12 +8,13 @@
 import { PerdureError } from '../../protocol/errors.ts'
 import { FIRST_SCHEMA } from './migrations/0001-first-schema.ts'
 import { CLUSTERS } from './migrations/0002-clusters.ts'
+import { REQUESTS } from './migrations/0003-requests.ts'
 import type { PostgresLink, Row, Statement } from './postgres-link.ts'
 
 type Query = (statement: Statement) => Promise<Row[]>
 
 /** Step n - 1 leads from schema version n - 1 to n. */
-const MIGRATIONS: readonly string[] = [FIRST_SCHEMA, CLUSTERS]
+const MIGRATIONS: readonly string[] = [FIRST_SCHEMA, CLUSTERS, REQUESTS]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
 

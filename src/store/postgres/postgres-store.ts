@@ -13,6 +13,7 @@ import { type Logger, silentLogger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
 import type { ClusterStore } from '../contract/cluster-store.ts'
+import type { RequestStore } from '../contract/request-store.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import { type RegisteredSession, type Store, UnknownCommitError } from '../contract/store.ts'
 import { BatchStatements, ContradictoryBatchError } from './batch-statement.ts'
@@ -23,6 +24,7 @@ import { migrate } from './migrate.ts'
 import { PostgresCluster } from './postgres-cluster.ts'
 import { isFenced, isOutage, isRefusal, messageOf, storeFailed, warned } from './postgres-error.ts'
 import { type Answer, PostgresLink, type Row, type Statement } from './postgres-link.ts'
+import { PostgresRequests } from './postgres-requests.ts'
 import { postgresTarget } from './postgres-url.ts'
 import { ReadMethods } from './read-methods.ts'
 import { Timeline } from './timeline.ts'
@@ -50,6 +52,8 @@ export interface PostgresStore extends Store {
   readonly shards: number
   /** For nodes that share the database. */
   readonly cluster: ClusterStore
+  /** From the transactions of users. */
+  readonly requests: RequestStore
 }
 
 const READ_MS = 60_000
@@ -84,9 +88,10 @@ export async function createPostgresStore(
   const control = link('control')
   // A heartbeat waits behind nothing. It connects when it is used first.
   const clustering = link('cluster')
+  const requesting = link('requests')
   const reading = Array.from({ length: readConnections }, () => link('read'))
   const close = async (): Promise<void> => {
-    await Promise.all([committing, control, clustering, ...reading].map((each) => each.close()))
+    await Promise.all([committing, control, clustering, requesting, ...reading].map((each) => each.close()))
   }
   try {
     await reach(control, target.name, openMs)
@@ -95,7 +100,7 @@ export async function createPostgresStore(
     return new DatabaseStore({
       name: target.name,
       shards: known,
-      links: { committing, control, clustering, reading },
+      links: { committing, control, clustering, requesting, reading },
       commitMs: options.commitMs ?? 10_000,
       isExclusive: options.exclusive === true,
       timeline,
@@ -198,6 +203,7 @@ interface Links {
   /** Fences, registrations, and what has time. */
   readonly control: PostgresLink
   readonly clustering: PostgresLink
+  readonly requesting: PostgresLink
   readonly reading: readonly PostgresLink[]
 }
 
@@ -215,6 +221,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
   readonly name: string
   readonly shards: number
   readonly cluster: ClusterStore
+  readonly requests: RequestStore
   readonly #links: Links
   readonly #commitMs: number
   readonly #isExclusive: boolean
@@ -243,6 +250,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
         this.#registeredAt = this.#timeline.newest
       },
     })
+    this.requests = new PostgresRequests(links.requesting)
     this.#links = links
     this.#commitMs = commitMs
     this.#isExclusive = isExclusive
@@ -322,9 +330,9 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     clearInterval(this.#partitionTimer)
     clearInterval(this.#heartbeat)
     await Promise.allSettled(this.#background)
-    const { committing, control, clustering, reading } = this.#links
+    const { committing, control, clustering, requesting, reading } = this.#links
     if (this.#session !== undefined && (this.#isExclusive || this.#isMember)) await this.#leave(this.#session)
-    await Promise.all([committing, control, clustering, ...reading].map((each) => each.close()))
+    await Promise.all([committing, control, clustering, requesting, ...reading].map((each) => each.close()))
   }
 
   /**
