@@ -2,19 +2,15 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-
-/** What the engine process answers when it is asked: one for each task that runs. */
-export interface RunningTask {
-  readonly execution: string
-  readonly operation: number
-  readonly worker: string
-}
+import type { RunningTask } from './upload-run.ts'
 
 export class ChildProcesses {
   readonly #running = new Set<DemoProcess>()
+  #isOver = false
 
   /** Starts a program of this folder, on the sources of this repository. It is told by `disconnect` if this process dies. */
   start(program: string, args: readonly string[]): DemoProcess {
+    if (this.#isOver) throw new Error('the demo has ended')
     // What it writes to standard output would break `--json`.
     const child = fork(join(import.meta.dirname, program), args, {
       execArgv: ['--conditions=perdure-source', '--disable-warning=ExperimentalWarning'],
@@ -26,7 +22,9 @@ export class ChildProcesses {
     return started
   }
 
+  /** Also what would be started later. */
   async killAll(): Promise<void> {
+    this.#isOver = true
     await Promise.all([...this.#running].map((each) => each.kill()))
   }
 }

@@ -8,9 +8,9 @@
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { createEngine } from 'perdure'
-import type { RunningTask } from './child-processes.ts'
 import { uploadFileWith } from './upload-file.ts'
-import { executionIdOf, type Manifest } from './upload-manifest.ts'
+import { executionIdOf, type Manifest, portOf } from './upload-manifest.ts'
+import { runningTaskOf } from './upload-run.ts'
 import { uploadQueue, uploadTasksWith } from './upload-tasks.ts'
 
 const startsAtOnce = 500
@@ -22,26 +22,19 @@ process.on('SIGINT', () => {})
 
 const [manifestPath = ''] = process.argv.slice(2)
 const manifest: Manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
-const { folder, storeUrl, database, policy, balancer, files } = manifest
+const { folder, storeUrl, store, urls, policy, balancer, files } = manifest
 const uploadFile = uploadFileWith(uploadTasksWith({ folder, storeUrl, worker: 'engine' }))
 const engine = await createEngine({
-  store: `sqlite:${database}`,
+  store,
   workflows: [uploadFile],
   queues: [{ name: uploadQueue, policy, balancer }],
 })
-await engine.listen({ port: manifest.enginePort })
+await engine.listen({ port: portOf(urls[0]) })
 
 // The parent asks who runs what.
 process.on('message', async () => {
   const { tasks } = await engine.listTasks({ status: ['running'] }).catch(() => ({ tasks: [] }))
-  const running = tasks.map(
-    ({ owner, worker = '' }): RunningTask => ({
-      execution: owner?.workflowId ?? '',
-      operation: owner?.op ?? 0,
-      worker,
-    }),
-  )
-  process.send?.(running)
+  process.send?.(tasks.map(runningTaskOf))
 })
 
 for (let first = 0; first < files.length; first += startsAtOnce) {

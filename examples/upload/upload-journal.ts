@@ -1,6 +1,6 @@
 /**
  * What is recorded of the uploads, read from the engine's SQLite file with plain SQL: while the engine runs, and after it
- * was killed. The engine is not asked, because its word is what the demo checks.
+ * was killed. The engine is not asked, because its word is what the demo checks. Of a cluster: cluster-database.ts.
  */
 import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -56,13 +56,18 @@ interface Failure {
 }
 
 export function readUploads(database: string): RecordedUploads {
-  const uploads = new Map<string, Reading>()
-  if (!existsSync(database)) return uploads
+  if (!existsSync(database)) return new Map()
   using file = new DatabaseSync(database, { readOnly: true, timeout: 10_000 })
   const sql = `
     select namespace, workflow_id, run_id, status, events from execution join journal using (day, run_id)
     order by day, run_id, seq`
-  for (const { namespace, workflow_id, run_id, status, events } of file.prepare(sql).iterate()) {
+  return uploadsOf(file.prepare(sql).iterate())
+}
+
+/** @param rows of the journal, those of an execution in their order */
+export function uploadsOf(rows: Iterable<Readonly<Record<string, unknown>>>): RecordedUploads {
+  const uploads = new Map<string, Reading>()
+  for (const { namespace, workflow_id, run_id, status, events } of rows) {
     const id = String(workflow_id)
     const run = [namespace, id, run_id].map((part) => encodeURIComponent(String(part))).join('/')
     const upload = uploads.get(id) ?? new Reading(run, String(status))

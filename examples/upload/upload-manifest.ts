@@ -16,15 +16,17 @@ export interface SourceFile {
 export interface Manifest {
   readonly folder: string
   readonly storeUrl: string
-  readonly database: string
-  /** Of the engine, in all its lives. */
-  readonly enginePort: number
+  /** Where the engine, or the nodes, keep the journal: `sqlite:PATH` or `postgres://…`. */
+  readonly store: string
+  /** Of the engine in all its lives, or of each node. */
+  readonly urls: readonly string[]
   readonly policy: PolicyName
   readonly balancer: BalancerName
   readonly files: readonly SourceFile[]
 }
 
-export const engineUrlOf = ({ enginePort }: Manifest): string => `ws://127.0.0.1:${enginePort}`
+export const urlOf = (port: number): string => `ws://127.0.0.1:${port}`
+export const portOf = (url: string | undefined): number => Number(new URL(url ?? '').port)
 
 const idBytesMax = 512
 

@@ -3,11 +3,19 @@ import { createHash } from 'node:crypto'
 import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { RunningTask } from './child-processes.ts'
+import {
+  type ClusterFindings,
+  type ClusterReport,
+  clusterReportOf,
+  clusterRowsOf,
+  nodeRowsOf,
+} from './cluster-report.ts'
+import { columnTable } from './column-table.ts'
 import { midFilePartsMin, midFileWanted, progressOf } from './kill-moment.ts'
 import { logPath, objectPath, type PutRecord } from './object-store.ts'
 import type { RecordedUploads } from './upload-journal.ts'
 import { executionIdOf, type Manifest, type SourceFile } from './upload-manifest.ts'
+import type { RunningTask } from './upload-run.ts'
 import { shareTableOf, type WorkerShare, workerShares } from './worker-shares.ts'
 
 /** The worker that was killed, and what ran on it then. */
@@ -16,7 +24,7 @@ export interface WorkerKill {
   readonly running: readonly RunningTask[]
 }
 
-/** What was recorded when the engine was killed, and how many PUTs the object store had logged then. */
+/** What was recorded when the engine, or a node, was killed, and how many PUTs the object store had logged then. */
 export interface Kill {
   readonly uploads: RecordedUploads
   readonly putsBefore: number
@@ -49,6 +57,8 @@ export interface Report {
   readonly wallTimeMs: number
   /** Of each worker, and last of all. */
   readonly workers: readonly WorkerShare[]
+  /** Null when it was one engine. */
+  readonly cluster: ClusterReport | null
 }
 
 export function readPutLog(storeFolder: string): PutRecord[] {
@@ -130,6 +140,7 @@ export interface Findings {
   readonly uploads: RecordedUploads
   readonly differing: readonly string[]
   readonly wallTimeMs: number
+  readonly cluster?: ClusterFindings
 }
 
 export function reportOf(findings: Findings): Report {
@@ -166,8 +177,12 @@ export function reportOf(findings: Findings): Report {
     filesThatDiffer: differing.length,
     wallTimeMs,
     workers,
+    cluster: findings.cluster === undefined ? null : clusterReportOf(findings.cluster, { files, puts }),
   }
 }
+
+/** What is killed beside a worker. */
+const victimOf = ({ cluster }: Report): string => (cluster === null ? 'engine' : 'node')
 
 /** What is wrong, in sentences; nothing if all is as promised. */
 export function faultsOf(report: Report): string[] {
@@ -181,7 +196,7 @@ export function faultsOf(report: Report): string[] {
   if (uploadsFailed > 0) faults.push(`${uploadsFailed} uploads did not complete`)
   if (midFileAtKill < report.midFileWanted)
     faults.push(
-      `the kill of the engine hit ${midFileAtKill} uploads in mid-file, not ${report.midFileWanted} or more`,
+      `the kill of the ${victimOf(report)} hit ${midFileAtKill} uploads in mid-file, not ${report.midFileWanted} or more`,
     )
   if (report.midFileWanted > 0 && report.workerKilled === null) faults.push('no worker was killed')
   return faults
@@ -189,6 +204,7 @@ export function faultsOf(report: Report): string[] {
 
 export function tableOf(report: Report): string {
   const MiB = (report.bytes / 2 ** 20).toFixed(1)
+  const victim = victimOf(report)
   const rows: [name: string, value: string | number][] = [
     ['policy and balancer', `${report.policy}, ${report.balancer}`],
     ['files', report.files],
@@ -204,20 +220,23 @@ export function tableOf(report: Report): string {
     ],
     ['  of these completed by other workers', report.tasksTakenOver],
     [
-      'uploads in mid-file when the engine was killed',
+      `uploads in mid-file when the ${victim} was killed`,
       report.enginesKilled === 0 ? 'no kill' : report.midFileAtKill,
     ],
-    ['parts recorded when the engine was killed', report.partsRecordedAtKill],
+    [`parts recorded when the ${victim} was killed`, report.partsRecordedAtKill],
     ['  of these no longer recorded at the end', report.recordedPartsLost],
     ['parts PUT before that, not recorded, PUT again', report.partsPutAgainUnrecorded],
     ['parts PUT again after their completion was recorded', report.partsPutAgainAfterRecorded],
     ['uploads that did not complete', report.uploadsFailed],
     ['files whose stored bytes differ', report.filesThatDiffer],
+    ...(report.cluster === null ? [] : clusterRowsOf(report.cluster)),
     ['wall time', `${(report.wallTimeMs / 1000).toFixed(1)} s`],
   ]
   const nameWidth = Math.max(...rows.map(([name]) => name.length))
   const lines = rows.map(([name, value]) => `${name.padEnd(nameWidth)}  ${value}`)
-  return `${lines.join('\n')}\n\n${shareTableOf(report.workers, report.workerKilled)}`
+  const tables = [lines.join('\n'), shareTableOf(report.workers, report.workerKilled)]
+  if (report.cluster !== null) tables.push(columnTable(nodeRowsOf(report.cluster)))
+  return tables.join('\n\n')
 }
 
 /** What a directory with few large files means for the kill. */
@@ -226,7 +245,7 @@ export function remarkOf(report: Report): string | undefined {
   const rule = `fewer than ${midFileWanted} files of ${midFilePartsMin} parts or more`
   const happened =
     report.enginesKilled === 0
-      ? 'the uploads ended before the engine could be killed'
-      : `the kill of the engine hit ${report.midFileAtKill} uploads in mid-file`
+      ? `the uploads ended before the ${victimOf(report)} could be killed`
+      : `the kill of the ${victimOf(report)} hit ${report.midFileAtKill} uploads in mid-file`
   return `The directory has ${rule}: ${happened}, and that does not count as a fault.`
 }

@@ -1,8 +1,11 @@
-/** A worker process. It connects to the engine by itself: at the beginning, and again when the engine was killed. */
+/**
+ * A worker process. It connects to the engine by itself: at the beginning, and again when the engine was killed. Of a cluster it
+ * connects to all nodes, and has the work of each.
+ */
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { createWorker, jsonLogger } from 'perdure'
-import { engineUrlOf, type Manifest } from './upload-manifest.ts'
+import type { Manifest } from './upload-manifest.ts'
 import { uploadQueue, uploadTasksWith } from './upload-tasks.ts'
 
 const tasksAtOnce = 4
@@ -14,10 +17,10 @@ process.on('SIGINT', () => {})
 
 const [manifestPath = '', worker = ''] = process.argv.slice(2)
 const manifest: Manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
-const { folder, storeUrl } = manifest
+const { folder, storeUrl, urls } = manifest
 
 await createWorker({
-  url: engineUrlOf(manifest),
+  url: urls,
   id: worker,
   tasks: Object.values(uploadTasksWith({ folder, storeUrl, worker })),
   queues: [uploadQueue],

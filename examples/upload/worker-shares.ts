@@ -2,6 +2,7 @@
  * What each worker has done, from the journal. A task counts for the worker that completed it, with its wait and its
  * retries, so that the rows of the workers add up to the row of all.
  */
+import { columnTable } from './column-table.ts'
 import type { RecordedTask, RecordedUploads } from './upload-journal.ts'
 
 export interface WorkerShare {
@@ -46,11 +47,5 @@ export function shareTableOf(shares: readonly WorkerShare[], killed: string | nu
       String(retries),
     ]),
   ]
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  const lineOf = ([name = '', ...cells]: string[]) =>
-    [
-      name.padEnd(widths[0] ?? 0),
-      ...cells.map((cell, column) => cell.padStart(widths[column + 1] ?? 0)),
-    ].join('  ')
-  return rows.map(lineOf).join('\n')
+  return columnTable(rows)
 }

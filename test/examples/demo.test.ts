@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -28,6 +28,8 @@ interface RunOptions {
 
 async function runDemo(args: readonly string[], { damage, interruptAt }: RunOptions = {}): Promise<Outcome> {
   using temporary = mkdtempDisposableSync(join(tmpdir(), 'perdure-demo-test-'))
+  // PostgreSQL is another user than root, and has to get in.
+  chmodSync(temporary.path, 0o755)
   const env = { ...process.env, TMPDIR: temporary.path, TEMP: temporary.path, TMP: temporary.path }
   if (damage !== undefined) Object.assign(env, { PERDURE_DEMO_DAMAGE: damage })
   const child = spawn(process.execPath, [demo, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -39,7 +41,8 @@ async function runDemo(args: readonly string[], { damage, interruptAt }: RunOpti
       if (interruptAt?.test(written) === true && !interruptAt.test(before)) child.kill('SIGINT')
     })
     const [stdout] = await Promise.all([text(child.stdout), once(child, 'close')])
-    const left = readdirSync(temporary.path).filter((name) => name.startsWith('perdure-'))
+    // The programs of PostgreSQL stay, for the next time.
+    const left = readdirSync(temporary.path).filter((name) => /^perdure-(?!postgres-)/.test(name))
     return { code: child.exitCode, stdout, stderr: written, left }
   } finally {
     child.kill('SIGKILL')
@@ -143,6 +146,46 @@ describe('the demo', () => {
       assert.doesNotMatch(outcomes[number]?.stderr ?? '', /\n {4}at /, 'no stack')
       assert.deepEqual(outcomes[number]?.left, [])
     }
+  })
+})
+
+describe('the demo on three nodes', () => {
+  test('kills a worker and a node, and keeps what is promised', async () => {
+    using folder = newFolder()
+    for (let file = 0; file < 6; file++)
+      writeFileSync(join(folder.path, `${file}.bin`), Buffer.alloc(3_000_001, `perdure ${file}`))
+    const { code, report } = await runForReport(['--cluster', '--policy', 'sjf', folder.path])
+    assert.deepEqual(report.faults, [])
+    assert.equal(code, 0)
+    const { cluster } = report
+    assert.ok(cluster !== null)
+    assert.deepEqual(
+      cluster.nodes.map(({ node }) => node),
+      ['node-1', 'node-2', 'node-3'],
+    )
+    assert.ok(cluster.shardsOfKilledNode >= 85, `${cluster.shardsOfKilledNode} shards`)
+    for (const { node, ...line } of cluster.nodes) {
+      assert.ok(line.shardsBefore >= 85, `${node} had its share`)
+      if (node === cluster.nodeKilled) assert.deepEqual([line.shardsAfter, line.uploadsAfter], [0, 0])
+      else assert.equal(line.shardsAfter, 128)
+    }
+    assert.equal(
+      cluster.nodes.reduce((sum, { uploadsAfter }) => sum + uploadsAfter, 0),
+      report.files,
+    )
+    assert.ok(cluster.takenOverMs > 0 && cluster.firstMs > 0)
+  })
+
+  test('ends PostgreSQL and all else after Ctrl-C', async () => {
+    using folder = newFolder()
+    const { code, stderr, left } = await runDemo(['--cluster', fewFiles(folder.path)], {
+      interruptAt: /A client starts/,
+    })
+    assert.equal(code, 130, stderr)
+    assert.deepEqual(left, [])
+    const pids = [...stderr.matchAll(/\(process (\d+)\)/g)].map(([, pid]) => Number(pid))
+    assert.equal(pids.length, 10, 'object store, PostgreSQL, three nodes, four workers and a client')
+    for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
   })
 })
 

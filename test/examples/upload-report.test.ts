@@ -86,8 +86,8 @@ describe('the report', () => {
   const manifest: Manifest = {
     folder: '',
     storeUrl: '',
-    database: '',
-    enginePort: 20_000,
+    store: '',
+    urls: [],
     policy: 'fcfs',
     balancer: 'power-of-two',
     files,

@@ -68,14 +68,14 @@ async function install(wanted: string): Promise<void> {
   const lock = await acquireInstallLock(join(import.meta.dirname, '.install'))
   try {
     if (existsSync(join(wanted, 'package.json'))) return
-    console.error('installing PostgreSQL for tests')
+    console.error('Installing PostgreSQL (npm ci in test/postgres) ...')
     const npm = process.env.npm_execpath
     const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--include=optional']
     const [command, before] = npm === undefined ? ['npm', []] : [process.execPath, [npm]]
     const done = spawnSync(command, [...before, ...args], { cwd: import.meta.dirname, encoding: 'utf8' })
     if (done.status !== 0) throw new Error(`npm ci in test/postgres failed:\n${done.stdout}\n${done.stderr}`)
     if (!existsSync(wanted))
-      throw new Error(`there is no ${basename(wanted)}: this machine has no PostgreSQL for tests`)
+      throw new Error(`there is no ${basename(wanted)}: npm has no PostgreSQL for this machine`)
   } finally {
     lock.release()
   }

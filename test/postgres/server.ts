@@ -1,5 +1,5 @@
 /**
- * A PostgreSQL server for tests and benchmarks: data of its own, on 127.0.0.1 and a free port. It ends with its process,
+ * A PostgreSQL server for tests, benchmarks and the demo: data of its own, on 127.0.0.1 and a free port. It ends with its process,
  * however that ends.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
@@ -31,6 +31,8 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Default: a free one. */
   readonly port?: number
+  /** In which a folder for its data is made; if we are root, everybody must get through it. Default: that for temporary files. */
+  readonly within?: string
 }
 
 const NEWEST: PostgresVersion = 18
@@ -62,7 +64,7 @@ export class PostgresServer implements AsyncDisposable {
 
   static async start(options: PostgresServerOptions = {}): Promise<PostgresServer> {
     const binaries = await postgresBinaries(options.version ?? NEWEST)
-    const folder = mkdtempSync(join(tmpdir(), 'perdure-pg-'))
+    const folder = mkdtempSync(join(options.within ?? tmpdir(), 'perdure-pg-'))
     const server = new PostgresServer(binaries, folder, options)
     try {
       server.#initialize()
@@ -136,8 +138,10 @@ export class PostgresServer implements AsyncDisposable {
     if (keeper === undefined) return
     this.#keeper = undefined
     const ended = once(keeper, 'exit')
+    const hasEnded = (): boolean => keeper.exitCode !== null || keeper.signalCode !== null
+    if (hasEnded()) return
     process.kill(this.pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
-    while (existsSync(join(this.data, 'postmaster.pid'))) await sleep(10)
+    while (existsSync(join(this.data, 'postmaster.pid')) && !hasEnded()) await sleep(10)
     keeper.stdin?.end()
     await ended
   }
@@ -210,6 +214,8 @@ export class PostgresServer implements AsyncDisposable {
       ...(isRoot() ? { uid: NOBODY, gid: NOBODY } : {}),
       env: { ...process.env, PATH: `${join(this.#binaries, 'bin')}:${process.env.PATH}` },
       stdio: ['pipe', 'ignore', 'ignore'],
+      // Ctrl-C of a terminal is for us: it is stopped when we want it.
+      detached: true,
     })
     keeper.stdin.on('error', () => undefined)
     const endMs = performance.now() + START_LIMIT_MS
