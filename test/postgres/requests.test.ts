@@ -309,7 +309,7 @@ describe('requests from transactions', () => {
     assert.equal((await engine.listTasks({ limit: 1000 })).tasks.length, 50)
   })
 
-  test('the nodes of a cluster share them, and the owner of each gets it, also when a node is lost', async () => {
+  test('the nodes of a cluster share them, and the owner of each gets it, also when one leaves', async () => {
     const { name, url } = await server.createDatabase()
     const runs = new Runs()
     const open = (): ReturnType<typeof createEngine> =>
