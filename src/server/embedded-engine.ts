@@ -218,12 +218,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const random = seams.random ?? systemRandomness
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
   const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
-  const { store, shards, assembly } = await openStores(settings, clustering, {
-    clock,
-    random,
-    logger,
-    network: seams.network,
-  })
+  const around = { clock, random, logger, network: seams.network }
+  const { store, shards, assembly } = await openStores(settings, clustering, around)
   const engine = new Engine({
     store,
     worker: workflows,
