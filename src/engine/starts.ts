@@ -177,9 +177,13 @@ export class Starts {
   }
 
   async #load(key: WorkflowKey, runId: RunId): Promise<LiveExecution> {
-    const execution = await this.#engine.table.load(runId)
+    const { ownership, table } = this.#engine
+    const { losses } = ownership
+    const execution = await table.load(runId)
     this.#engine.assertOpen()
-    this.#engine.ownership.assertRunsOf(key)
+    ownership.assertRunsOf(key)
+    // Its shard may have gone and come back meanwhile.
+    if (execution === undefined) ownership.assertSince(losses)
     if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
     return execution
   }

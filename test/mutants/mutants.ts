@@ -309,4 +309,40 @@ export const mutants: readonly Mutant[] = [
     seeds: 0,
     suite: 'test/cluster/members.test.ts',
   },
+  {
+    name: 'load-a-foreign-run',
+    what: 'runs are read whoever owns their shard',
+    seeds: 10,
+    kind: 'cluster',
+  },
+  {
+    name: 'keep-the-runs-of-a-released-shard',
+    what: 'a shard is given up, and its runs stay in memory',
+    seeds: 10,
+    kind: 'cluster',
+  },
+  {
+    name: 'apply-a-message-twice',
+    what: 'a message of another node that comes again is applied again',
+    seeds: 10,
+    kind: 'cluster',
+  },
+  {
+    name: 'note-a-number-on-arrival',
+    what: 'the number of a message is noted when it arrives, not when it is applied',
+    seeds: 10,
+    kind: 'cluster',
+  },
+  {
+    name: 'keep-shards-after-a-fence',
+    what: 'another session goes on with the shards of the one before',
+    seeds: 10,
+    kind: 'cluster',
+  },
+  {
+    name: 'acknowledge-mail-before-its-commit',
+    what: 'a node is told that its messages are applied before that is durable',
+    seeds: 10,
+    kind: 'cluster',
+  },
 ]

@@ -325,9 +325,9 @@ export class SimulatedStore implements Store {
     return result
   }
 
-  /** A request of another kind, over the same link. */
-  protected ask<T>(name: string, effect: () => Promise<T>): Promise<T> {
-    return this.#read(name, effect)
+  /** A request of another kind, over the same link. Short ones are not held up. */
+  protected ask<T>(name: string, effect: () => Promise<T>, isShort = false): Promise<T> {
+    return isShort ? this.#call(name, effect) : this.#read(name, effect)
   }
 
   /** No answer comes to a process that stands still. */

@@ -71,6 +71,6 @@ export class SimulatedClusterStore extends SimulatedStore {
       await new Promise<void>((resolve) => void this.#node.clock.after(100, resolve))
       throw new PerdureError('STORE_FAILED', `${name}: the link is down`)
     }
-    return this.ask(name, effect)
+    return this.ask(name, effect, true)
   }
 }

@@ -1,0 +1,43 @@
+/** The promises of a cluster hold under seeded faults of its nodes, their network and their database. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { addClusterReport, noClusterTotals } from './cluster/cluster-totals.ts'
+import { type ClusterReport, simulateCluster } from './cluster/simulate-cluster.ts'
+import { simulateSeeds } from './seed-pool.ts'
+
+const SEEDS = 120
+
+describe('simulation of a cluster under seeded faults', () => {
+  test('the same seed gives the same trace, another seed another', async () => {
+    const [once, again, other] = [
+      await simulateCluster(7),
+      await simulateCluster(7),
+      await simulateCluster(8),
+    ]
+    assert.equal(once.hash, again.hash)
+    assert.notEqual(once.hash, other.hash)
+  })
+
+  test(`${SEEDS} seeds keep every promise, and the faults hit work in flight`, async () => {
+    const totals = noClusterTotals()
+    const failed: ClusterReport[] = []
+    await simulateSeeds({
+      kind: 'cluster',
+      first: 1,
+      count: SEEDS,
+      onReport: (report) => {
+        addClusterReport(totals, report)
+        if (report.violations.length > 0) failed.push(report)
+      },
+      isEnough: () => failed.length >= 5,
+    })
+    const shown = failed.map(
+      ({ seed, violations }) =>
+        `seed ${seed}: ${violations.join('\n  ')}\n  repeat it with: npm run sim -- --cluster --seed ${seed} --trace`,
+    )
+    assert.equal(shown.join('\n'), '')
+    for (const [name, count] of Object.entries(totals.counters))
+      assert.ok(count > 0, `${name} never happened`)
+    assert.ok(totals.seedsHit >= 0.9 * SEEDS, `only ${totals.seedsHit} seeds hit work in flight`)
+  })
+})
