@@ -41,6 +41,12 @@ export class ClusterDatabase implements AsyncDisposable {
   }
 
   /** By execution id. */
+  async shardOfEach(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#rows('select workflow_id, shard from perdure.execution')
+    return new Map(rows.map(({ workflow_id, shard }) => [String(workflow_id), Number(shard)]))
+  }
+
+  /** By execution id. */
   async recordings(): Promise<ReadonlyMap<string, Recordings>> {
     const rows = await this.#rows(`
       select workflow_id, shard, string_agg(events, ' ' order by seq) as events

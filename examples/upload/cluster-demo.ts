@@ -14,7 +14,7 @@ import { freePort } from './free-port.ts'
 import { isKillMoment, progressOf } from './kill-moment.ts'
 import { type Manifest, urlOf } from './upload-manifest.ts'
 import { type Kill, type Report, readPutLog, reportOf, type WorkerKill } from './upload-report.ts'
-import type { UploadRun } from './upload-run.ts'
+import type { RunningTask, UploadRun } from './upload-run.ts'
 
 const nodeNames = ['node-1', 'node-2', 'node-3']
 const shards = 256
@@ -53,7 +53,7 @@ export async function runClusterDemo(stage: DemoStage, options: DemoOptions): Pr
   const run: UploadRun = {
     done: client.done,
     uploads: () => database.uploads(),
-    runningTasks: () => client.runningTasks(),
+    runningTasks: () => runningTasks(nodes),
   }
   for (const [name, node] of nodes)
     node.done.catch((error: Error) => display.say(`${name}: ${error.message}`))
@@ -111,6 +111,13 @@ async function untilSpread(database: ClusterDatabase): Promise<void> {
   }
 }
 
+/** Each node is asked what it has; a task counts once. */
+async function runningTasks(nodes: Nodes): Promise<readonly RunningTask[]> {
+  const answers = await Promise.all([...nodes.values()].map((node) => node.runningTasks()))
+  const tasks = new Map(answers.flat().map((each) => [`${each.operation} ${each.execution}`, each]))
+  return [...tasks.values()]
+}
+
 interface Stand {
   readonly stage: DemoStage
   readonly run: UploadRun
@@ -133,11 +140,11 @@ async function killHalfWay(stand: Stand): Promise<Kills> {
 async function killNode({ stage, database, files, nodes }: Stand): Promise<Omit<Kills, 'workerKill'>> {
   const { display, storeFolder } = stage
   const shardsBefore = await database.shards()
-  const recordings = await database.recordings()
+  const shardOf = await database.shardOfEach()
   const midFile = midFileOf(files, await database.uploads())
   const hits = nodeNames.map((name) => ({
     name,
-    count: midFile.filter((id) => shardsBefore.get(name)?.has(recordings.get(id)?.shard ?? -1)).length,
+    count: midFile.filter((id) => shardsBefore.get(name)?.has(shardOf.get(id) ?? -1)).length,
   }))
   const [victim] = hits.toSorted((a, b) => b.count - a.count)
   const node = victim === undefined ? undefined : nodes.get(victim.name)

@@ -7,7 +7,6 @@ import process from 'node:process'
 import { connect, jsonLogger } from 'perdure'
 import { uploadFileWith } from './upload-file.ts'
 import { executionIdOf, type Manifest } from './upload-manifest.ts'
-import { runningTaskOf } from './upload-run.ts'
 import { uploadTasksWith } from './upload-tasks.ts'
 
 const startsAtOnce = 500
@@ -22,12 +21,6 @@ const { folder, storeUrl, urls, files }: Manifest = JSON.parse(readFileSync(mani
 const uploadFile = uploadFileWith(uploadTasksWith({ folder, storeUrl, worker: 'client' }))
 // That a node is gone is what the demo is about, and no news.
 const client = await connect(urls, { logger: jsonLogger('error') })
-
-// The parent asks who runs what.
-process.on('message', async () => {
-  const { tasks } = await client.listTasks({ status: ['running'] }).catch(() => ({ tasks: [] }))
-  process.send?.(tasks.map(runningTaskOf))
-})
 
 for (let first = 0; first < files.length; first += startsAtOnce) {
   const batch = files.slice(first, first + startsAtOnce)

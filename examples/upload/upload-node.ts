@@ -7,6 +7,7 @@ import process from 'node:process'
 import { createEngine, jsonLogger } from 'perdure'
 import { uploadFileWith } from './upload-file.ts'
 import { type Manifest, portOf } from './upload-manifest.ts'
+import { runningTaskOf } from './upload-run.ts'
 import { uploadQueue, uploadTasksWith } from './upload-tasks.ts'
 
 /** The queue is on all nodes: each partition is in a shard of its own. */
@@ -19,7 +20,7 @@ process.on('SIGINT', () => {})
 
 const [manifestPath = '', name = '', url] = process.argv.slice(2)
 const { folder, storeUrl, store, policy, balancer }: Manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
-await createEngine({
+const engine = await createEngine({
   store,
   cluster: { name, port: portOf(url) },
   workflows: [uploadFileWith(uploadTasksWith({ folder, storeUrl, worker: name }))],
@@ -30,5 +31,11 @@ await createEngine({
     console.error(`${name} stops:`, error)
     process.exit(1)
   },
+})
+
+// The parent asks who runs what.
+process.on('message', async () => {
+  const { tasks } = await engine.listTasks({ status: ['running'] }).catch(() => ({ tasks: [] }))
+  process.send?.(tasks.map(runningTaskOf))
 })
 process.send?.('ready')
