@@ -8,7 +8,8 @@
  * 4. After a new start nothing is delivered before what the store holds is queued: that was sent first.
  * 5. A message to a shard of another node leaves after the commit of its row, and its row is dropped when the other node has
  *    said that it has committed it. One that comes from another node is applied in the batch that notes its number, so that it
- *    is known if it comes again; those of one pair of shards are applied one after the other.
+ *    is known if it comes again; those of one pair of shards are applied one after the other. So is one that an owner of its
+ *    sender's shard before has sent, when both shards are here.
  */
 import type { Logger } from '../platform/logger.ts'
 import { keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
