@@ -53,7 +53,7 @@ export function bareSqlite(file: string): BareCommit {
     writer(table, `insert or fail into ${table} (day, run_id, ${columns}) values`, `(${DAY}, ?, ${values})`)
   const summary = 'workflow_id, workflow, shard, active, started_at, namespace, version, status'
   const inserters = [
-    insert('journal', 'seq, count, events, epoch, format', '?, ?, ?, 0, 1'),
+    insert('journal', 'seq, count, events, epoch, format', '?, ?, ?, 1, 1'),
     insert('execution', summary, "?, ?, ?, ?, ?, 'default', '1', 'running'"),
     insert('current', 'workflow_id, namespace', "?, 'default'"),
     insert('timer', 'due_at, shard, timer', '?, ?, 1'),

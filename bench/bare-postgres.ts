@@ -20,7 +20,7 @@ const TABLES: readonly Table[] = [
     name: 'journal',
     types: ['text', 'int4', 'int4', 'text'],
     sql: (given) => `insert into perdure.journal (day, epoch, run_id, seq, count, events)
-      select ${DAY}, 0, * from ${given}`,
+      select ${DAY}, 1, * from ${given}`,
   },
   {
     name: 'execution',

@@ -40,8 +40,11 @@ export interface MailboxOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** Numbers of messages begin anew with each owner of a shard, above all that came before. */
-const NUMBERS_PER_EPOCH = 2 ** 32
+/**
+ * Numbers of messages begin anew with each owner of a shard, above all that came before: 69 thousand million of them, for 131
+ * thousand owners.
+ */
+const NUMBERS_PER_EPOCH = 2 ** 36
 
 export class Mailbox {
   readonly #options: MailboxOptions
@@ -214,6 +217,8 @@ export class Mailbox {
     const { ownership } = this.#options
     const toShard = shardOfMessage(message, ownership.shards)
     this.#nextNumber += 1
+    if (this.#nextNumber >= NUMBERS_PER_EPOCH)
+      throw new Error('invariant: a session has numbers for its messages; start the engine again')
     return { fromShard, toShard, seq: ownership.epochOf(fromShard) * NUMBERS_PER_EPOCH + this.#nextNumber }
   }
 
