@@ -13,7 +13,7 @@
  */
 import type { Logger } from '../platform/logger.ts'
 import { keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
-import { type Message, shardOfMessage } from '../protocol/message.ts'
+import { MESSAGES_PER_EPOCH, type Message, shardOfMessage } from '../protocol/message.ts'
 import type { ShardMail } from '../store/contract/cluster-store.ts'
 import type { OutboxKey, OutboxRow } from '../store/contract/rows.ts'
 import { AdoptedMail } from './cluster/adopted-mail.ts'
@@ -39,12 +39,6 @@ export interface MailboxOptions {
   readonly outgoing: OutgoingMail | undefined
   readonly onError: (error: unknown) => void
 }
-
-/**
- * Numbers of messages begin anew with each owner of a shard, above all that came before: 69 thousand million of them, for 131
- * thousand owners.
- */
-const NUMBERS_PER_EPOCH = 2 ** 36
 
 export class Mailbox {
   readonly #options: MailboxOptions
@@ -217,9 +211,9 @@ export class Mailbox {
     const { ownership } = this.#options
     const toShard = shardOfMessage(message, ownership.shards)
     this.#nextNumber += 1
-    if (this.#nextNumber >= NUMBERS_PER_EPOCH)
+    if (this.#nextNumber >= MESSAGES_PER_EPOCH)
       throw new Error('invariant: a session has numbers for its messages; start the engine again')
-    return { fromShard, toShard, seq: ownership.epochOf(fromShard) * NUMBERS_PER_EPOCH + this.#nextNumber }
+    return { fromShard, toShard, seq: ownership.epochOf(fromShard) * MESSAGES_PER_EPOCH + this.#nextNumber }
   }
 
   /** Into the outbox of the open batch, and on its way. */
@@ -339,5 +333,5 @@ function waitingOf({ message, ...row }: OutboxRow): Waiting {
 }
 
 function epochOfNumber(seq: number): number {
-  return Math.floor(seq / NUMBERS_PER_EPOCH)
+  return Math.floor(seq / MESSAGES_PER_EPOCH)
 }

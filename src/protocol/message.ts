@@ -116,6 +116,12 @@ export type Message =
   /** Asks a child to report its outcome again, if it has ended. */
   | { readonly kind: 'report-outcome'; readonly to: WorkflowKey; readonly parent: ParentLink }
 
+/**
+ * Numbers of messages begin anew with each owner of a shard, above all that came before: 69 thousand million of them, for 131
+ * thousand owners.
+ */
+export const MESSAGES_PER_EPOCH = 2 ** 36
+
 /** The shard that a message goes to. */
 export function shardOfMessage(message: Message, shards: number): number {
   return 'queue' in message && message.queue !== undefined

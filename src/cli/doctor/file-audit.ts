@@ -8,7 +8,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { EXECUTION_STATUSES, isClosed } from '../../protocol/execution-status.ts'
 import { isRunId, type RunId, runDay, shardOf, type WorkflowKey } from '../../protocol/ids.ts'
-import type { Message } from '../../protocol/message.ts'
+import { MESSAGES_PER_EPOCH, type Message } from '../../protocol/message.ts'
 import type { OutboxRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey } from '../../store/contract/schedule-rows.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
@@ -66,8 +66,6 @@ export interface AuditOptions {
 const KEPT_PER_CODE = 10
 const SNAPSHOT_MS = 200
 const STUCK_MS = 60_000
-/** Numbers of messages begin with that of the session that sent them. */
-const MESSAGES_PER_SESSION = 2 ** 32
 const JOURNAL_FORMAT = 1
 const BEFORE_ALL: RunPosition = { day: Number.MIN_SAFE_INTEGER, runId: '' }
 
@@ -353,7 +351,7 @@ class StoreAuditor {
     const { engineSinceMs, nowMs = Date.now() } = this.#options
     if (engineSinceMs === undefined || nowMs < engineSinceMs + STUCK_MS) return false
     const newest = this.#rows.sessions().at(-1)?.id ?? 0
-    return seq < newest * MESSAGES_PER_SESSION
+    return seq < newest * MESSAGES_PER_EPOCH
   }
 
   #auditOrphans(table: 'journal' | 'timer'): void {
