@@ -73,7 +73,7 @@ describe('production planning', () => {
     await using engine = await open(folder.path)
     await using _lathe = await machine(engine, 'lathe-1', 'lathe')
     const execution = await order(engine, 1, 100, turnedAndMilled)
-    const isHeldUp = async () => /no worker .*"kind":"mill"/.test((await execution.explain()).sentence)
+    const isHeldUp = async () => /no worker .*kind=mill/.test((await execution.explain()).sentence)
     while (!(await isHeldUp())) await new Promise((wake) => setTimeout(wake, 2))
     await using _mill = await machine(engine, 'mill-1', 'mill')
     const bookings = await execution.result()
