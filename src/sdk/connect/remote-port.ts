@@ -219,8 +219,8 @@ export class RemotePort {
 
   #onReply(link: ClientLink, reply: EngineReply): void {
     const call = this.#calls.get(reply.id)
-    // It was asked of another node meanwhile, which has answered first.
-    if (call === undefined) return
+    // It was asked of another node meanwhile: what the one that leaves says of it does not count.
+    if (call === undefined || call.link !== link) return
     this.#calls.delete(reply.id)
     if ('failure' in reply) call.reject(errorOf(reply.failure))
     else call.resolve(reply.result)

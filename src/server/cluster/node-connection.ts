@@ -1,10 +1,10 @@
 /** Another node that has connected: its requests, for what this node owns. */
-import type { WebSocket } from 'ws'
 import type { OwnedShard } from '../../engine/cluster/ownership.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
+import type { Socket } from '../../platform/socket.ts'
 import type { ClientMethod } from '../../protocol/client-messages.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { failureOf } from '../../protocol/failure.ts'
@@ -26,7 +26,7 @@ export interface NodeDoor {
 }
 
 export interface NodeConnectionOptions {
-  readonly socket: WebSocket
+  readonly socket: Socket
   readonly address: string
   readonly door: NodeDoor
   readonly logger: Logger

@@ -10,6 +10,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
+import type { Socket } from '../../platform/socket.ts'
 import type { ClientMethod } from '../../protocol/client-messages.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
@@ -33,7 +34,7 @@ export interface NodeLinksOptions {
   /** Default: that of the system. */
   readonly clock?: Clock
   /** Default: a connection of the system's network. */
-  readonly open?: (url: string) => WebSocket
+  readonly open?: (url: string) => Socket
 }
 
 const HEARTBEAT_MS = 1000
@@ -46,7 +47,7 @@ interface OpenRequest {
 
 type Unnumbered = Omit<NodeCall, 'id'> | Omit<NodeDelivery, 'id'> | Omit<NodeGift, 'id'>
 
-function connectTo(url: string): WebSocket {
+function connectTo(url: string): Socket {
   return new WebSocket(url, [NODE_PROTOCOL], {
     perMessageDeflate: false,
     maxPayload: 0,
@@ -55,7 +56,7 @@ function connectTo(url: string): WebSocket {
 }
 
 class NodeLink {
-  readonly #socket: WebSocket
+  readonly #socket: Socket
   readonly #out: OutgoingMessages<NodeRequest>
   readonly #open = new Map<number, OpenRequest>()
   #waiting: NodeRequest[] | undefined = []

@@ -18,8 +18,8 @@ import type { Json } from '../../protocol/json.ts'
 import type { TaskRequest } from '../../protocol/task-port.ts'
 import type { ArrivedCode } from '../../protocol/worker-port.ts'
 import { withSignal } from '../waiting-calls.ts'
+import type { NodeList } from './node-list.ts'
 import { checkPayloadSizes } from './payload-sizes.ts'
-import type { NodeList } from './worker-connection.ts'
 
 export interface ClientConnectionOptions {
   readonly socket: WebSocket

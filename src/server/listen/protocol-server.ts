@@ -24,7 +24,8 @@ import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
 import { ClientConnection } from './client-connection.ts'
-import { type NodeList, WorkerConnection } from './worker-connection.ts'
+import type { NodeList } from './node-list.ts'
+import { WorkerConnection } from './worker-connection.ts'
 
 export interface ListenOptions {
   /** A loopback address: `'127.0.0.1'` (default), `'::1'` or `'localhost'`. */

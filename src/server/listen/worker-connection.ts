@@ -22,6 +22,7 @@ import {
 } from '../../protocol/worker-messages.ts'
 import type { RemoteWorkerHost } from '../../protocol/worker-port.ts'
 import type { WorkflowCode } from '../../protocol/workflow-messages.ts'
+import type { NodeList } from './node-list.ts'
 import { checkPayloadSizes } from './payload-sizes.ts'
 
 export interface WorkerConnectionOptions {
@@ -41,14 +42,6 @@ export interface WorkerConnectionOptions {
   readonly nodes?: NodeList | undefined
   /** A failure of the engine itself. */
   readonly guarded: (call: () => void) => void
-}
-
-/** Where the nodes of the cluster are. */
-export interface NodeList {
-  /** The URL of this node. */
-  readonly own: string
-  /** Tells them now, and whenever they change; the answer ends that. */
-  follow(tell: (urls: readonly string[]) => void): () => void
 }
 
 interface Joined {
