@@ -55,9 +55,6 @@ export function checkOperations({ runId, events }: Journal, report: Report): voi
   }
 }
 
-/** What reading again may take after a start, beside what is counted as an outage. */
-const READ_AGAIN_MS = 50
-
 /** I6. */
 export function checkTimers(journal: Journal, { outages, skewMs, latenessMs }: Facts, report: Report): void {
   const { runId, events, dump } = journal
@@ -81,10 +78,7 @@ export function checkTimers(journal: Journal, { outages, skewMs, latenessMs }: F
     if (event.at < dueAt) report(`I6: ${place} is ${dueAt - event.at} ms early`)
     const from = Math.max(dueAt, aliveSince)
     const late = event.at - from - awayMs(outages, from - skewMs, event.at + skewMs) - 2 * skewMs
-    // After each of them what was in memory is read again.
-    const readAgain = outages.filter(({ fromMs, toMs }) => toMs > from - skewMs && fromMs < event.at + skewMs)
-    if (late > latenessMs + READ_AGAIN_MS * readAgain.length)
-      report(`I6: ${place} is ${event.at - from} ms late, ${late} without a reason`)
+    if (late > latenessMs) report(`I6: ${place} is ${event.at - from} ms late, ${late} without a reason`)
   }
   if (first?.type !== 'execution-started' || first.notBefore === undefined || dump.row === undefined) return
   const early = events.find((event) => event.type === 'step-completed' || event.type === 'timer-started')
