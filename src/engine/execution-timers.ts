@@ -19,33 +19,37 @@ export interface TimedEngine {
   reload(execution: LiveExecution): void
 }
 
-/** @param isWanted false: the engine has started over, or ends */
+/**
+ * Each is fired as soon as its execution is in memory: one with a long journal holds up no other.
+ *
+ * @param isWanted false: the engine has started over, or ends
+ */
 export async function fireTimers(
   engine: TimedEngine,
   due: readonly DueTimer[],
   isWanted: () => boolean,
 ): Promise<void> {
+  await Promise.all(due.map((timer) => fireOne(engine, timer, isWanted)))
+  if (isWanted()) await roomInMemory(engine, isWanted)
+}
+
+async function fireOne(engine: TimedEngine, due: DueTimer, isWanted: () => boolean): Promise<void> {
   const { table, committer, ownership } = engine
-  let rest = due
-  while (rest.length > 0) {
-    // Those of shards that were given up are another node's.
-    rest = rest.filter(({ shard }) => ownership.owns(shard))
+  const { runId, shard, timer } = due
+  // Those of shards that were given up are another node's.
+  while (ownership.owns(shard)) {
     const { losses } = ownership
-    const found = await Promise.all(rest.map(({ runId }) => table.get(runId) ?? table.load(runId)))
+    const found = table.get(runId) ?? (await table.load(runId))
     if (!isWanted()) return
-    if (losses !== ownership.losses) continue
-    const late: DueTimer[] = []
-    for (const [i, each] of rest.entries()) {
-      const execution = table.get(each.runId)
-      if (execution !== undefined) fire(engine, execution, each.timer)
-      else if (found[i] === undefined) committer.writesFor(each.runId).dropTimer(each.timer)
-      // It left memory while others were read.
-      else late.push(each)
-    }
+    // It may have left memory, or its shard, since it was found.
+    const execution = table.get(runId)
+    const isGone = execution === undefined && found !== undefined
+    if (losses !== ownership.losses || isGone) continue
+    if (execution === undefined) committer.writesFor(runId).dropTimer(timer)
+    else fire(engine, execution, timer)
     committer.touch()
-    rest = late
+    return
   }
-  await roomInMemory(engine, isWanted)
 }
 
 function fire(engine: TimedEngine, execution: LiveExecution, timer: number): void {

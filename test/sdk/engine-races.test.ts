@@ -1,51 +1,14 @@
 // What happens when calls, commits, evictions and crashes fall between each other.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { signal, silentLogger, update, type Workflow, workflow } from '../../src/index.ts'
+import { signal, update, workflow } from '../../src/index.ts'
 import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
-import { Client } from '../../src/sdk/client.ts'
-import { type EngineSeams, type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
 import { type Store, UnknownCommitError } from '../../src/store/contract/store.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 import { heldStore } from './held-store.ts'
-
-const go = signal<string>('go')
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
-const turns = async (count: number): Promise<void> => {
-  for (let i = 0; i < count; i++) await turn()
-}
-
-const waiting = workflow({ name: 'waiting', run: (ctx) => ctx.waitFor(go) })
-
-interface Options {
-  readonly store?: Store
-  readonly idleExecutions?: number
-  readonly workflows?: readonly Workflow[]
-  readonly seams?: EngineSeams
-}
-
-async function withEngine(
-  { store = createMemoryStore(), idleExecutions = 100, workflows = [waiting], seams = {} }: Options,
-  use: (client: Client, opened: OpenedEngine) => Promise<void>,
-): Promise<void> {
-  const opened = await openEngine(
-    { store, workflows, logger: silentLogger, idleExecutions, shutdownGrace: 0 },
-    seams,
-  )
-  try {
-    await use(new Client(opened.calls, opened.client), opened)
-  } finally {
-    await opened.close()
-  }
-}
-
-/** Runs of one id that are open, from the store. */
-async function openRuns(store: Store, id: string): Promise<string[]> {
-  const rows = await store.list({ limit: 100, status: ['running', 'parked'] })
-  return rows.filter((row) => row.key.workflowId === id).map((row) => row.runId)
-}
+import { go, openRuns, turn, turns, waiting, withEngine } from './open-engine.ts'
 
 describe('one id has one open run', () => {
   test('when two starts replace the same execution at a time', async () => {
@@ -356,90 +319,6 @@ describe('retry', () => {
       }
     })
   })
-})
-
-test('a sleep until a time before 1970 ends, also over a restart', async () => {
-  const state = new MemoryState()
-  const early = workflow({
-    name: 'early',
-    run: async (ctx) => {
-      await ctx.waitFor(go)
-      await ctx.sleepUntil(-5000)
-      return 'awake'
-    },
-  })
-  const held = heldStore(state)
-  const first = await openEngine(
-    { store: held.store, workflows: [early], logger: silentLogger, shutdownGrace: 0 },
-    {},
-  )
-  const client = new Client(first.calls, first.client)
-  const execution = await client.start(early, undefined, { id: 'one' })
-  await turns(10)
-  held.hold()
-  execution.signal(go, 'sleep').catch(() => {})
-  await held.held()
-  const store = createMemoryStore(state)
-  await withEngine({ store, workflows: [early] }, async (next) => {
-    await next.execution(early, 'one').result()
-  })
-  held.release()
-  await first.close()
-})
-
-test('sleeps end, however many executions are kept in memory', async () => {
-  const sleeping = workflow({
-    name: 'sleeping',
-    run: async (ctx, ms: number) => {
-      await ctx.sleep(ms)
-      await ctx.sleep(ms)
-    },
-  })
-  await withEngine({ idleExecutions: 50_000, workflows: [waiting, sleeping] }, async (client, { engine }) => {
-    while (engine.table.size <= 20_000)
-      await Promise.all(Array.from({ length: 500 }, () => client.start(waiting, undefined)))
-    await (await client.start(sleeping, 1)).result()
-  })
-})
-
-test('a sleep that ends while its execution is evicted wakes it', async () => {
-  const sleeping = workflow({
-    name: 'sleeping',
-    run: async (ctx, ms: number) => {
-      await ctx.sleep(ms)
-      return 'awake'
-    },
-  })
-  const inner = createMemoryStore()
-  let slowRun: string | undefined
-  let waits: (() => void) | undefined
-  const executions: Store['executions'] = async (runIds) => {
-    const isSlow = waits === undefined && runIds[0] === slowRun
-    if (isSlow)
-      await new Promise<void>((resolve) => {
-        waits = resolve
-      })
-    return inner.executions(runIds)
-  }
-  const store: Store = Object.assign(Object.create(inner), { executions })
-  await withEngine(
-    { store, idleExecutions: 2, workflows: [waiting, sleeping] },
-    async (client, { engine }) => {
-      const until = Date.now() + 150
-      const first = await client.start(sleeping, until - Date.now())
-      slowRun = first.runId
-      for (const id of ['one', 'two']) await client.start(waiting, undefined, { id })
-      const second = await client.start(sleeping, until - Date.now())
-      while (!engine.isQuiet) await turn()
-      assert.equal(engine.table.get(first.runId as RunId), undefined)
-      assert.notEqual(engine.table.get(second.runId as RunId), undefined)
-      // Both are due: the first is read from the store, slowly, while the second leaves memory.
-      while (waits === undefined) await turn()
-      for (const id of ['three', 'four', 'five']) await client.start(waiting, undefined, { id })
-      waits()
-      assert.deepEqual(await Promise.all([first.result(), second.result()]), ['awake', 'awake'])
-    },
-  )
 })
 
 test('an engine that fails while a commit is being settled does nothing more', async () => {
