@@ -85,15 +85,6 @@ export class Committer {
     this.#await(this.#open, { runId, isStep: false, release })
   }
 
-  /** Runs `release` when all that is appended by now is durable. */
-  releaseAfterAll(runId: RunId, release: Release): void {
-    const waiting = { runId, isStep: false, release }
-    const isOpenNewest = !this.#open.builder.isEmpty || this.#open.dropped !== undefined
-    const newest = isOpenNewest ? this.#open : (this.#sealed.at(-1) ?? this.#inFlight)
-    if (newest === undefined) this.#releaseSoon(waiting)
-    else this.#await(newest, waiting)
-  }
-
   get isOverloaded(): boolean {
     return this.#open.builder.rows + this.#sealedRows > UNCOMMITTED_ROWS_LIMIT
   }

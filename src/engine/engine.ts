@@ -25,13 +25,14 @@ import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import { SESSION_SLOTS } from '../store/contract/cluster-store.ts'
 import type { Session } from '../store/contract/rows.ts'
 import type { TaskSeq } from '../store/contract/task-rows.ts'
+import { ownWaiting } from './cluster/own-waiting.ts'
 import { Ownership } from './cluster/ownership.ts'
 import { ShardDesk } from './cluster/shard-desk.ts'
 import { Committer } from './committer.ts'
 import { noCounts } from './engine-counters.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { reportTask, scheduleTask, withIds } from './engine-tasks.ts'
-import { fireTimers } from './execution-timers.ts'
+import { timersOf } from './execution-timers.ts'
 import { guardedBy } from './guarded.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { LiveTable, type LoadedExecution } from './live-table.ts'
@@ -44,7 +45,7 @@ import { ScheduleDesk } from './schedules/schedule-desk.ts'
 import { sessionLost, settleBatch } from './settlement.ts'
 import { taskOutcomeOf } from './tasks/task-description.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
-import { type DueTimer, TimerWindow } from './timer-window.ts'
+import type { TimerWindow } from './timer-window.ts'
 import { Transitions } from './transitions.ts'
 import { takeReport } from './turn-reports.ts'
 import { UpdateDesk } from './update-desk.ts'
@@ -82,6 +83,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   #idsFromMs = 0
   #timers: TimerWindow | undefined
   #generation = 0
+  /** The session was found to be fenced while a commit was in flight. */
+  #isLost = false
   #state: 'new' | 'running' | 'closing' | 'closed' | 'failed' = 'new'
   #failure: Error | undefined
 
@@ -148,6 +151,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.updates = new UpdateDesk({ committer, transitions, guarded: (call) => this.guarded(call) })
     this.tasks = new TaskDesk({
       store,
+      waiting: ownWaiting(this),
       logger,
       committer,
       ownership,
@@ -204,6 +208,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       this.beginAt(clockFloorMs)
     }
     this.#batchSeq = 0
+    this.#isLost = false
   }
 
   /** Time and run ids go on from there: what was committed before is not later. */
@@ -237,15 +242,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   }
 
   #startTimers(): void {
-    const { store, cluster, timerLookaheadMs, timerPageRows } = this.options
-    this.#timers = new TimerWindow({
-      clock: this.clock,
-      timers: (page) => cluster?.reads.timersOf(this.ownership.list(), page) ?? store.timers(page),
-      onDue: (due) => this.#onTimersDue(due),
-      onError: (error) => this.fail(error),
-      ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
-      ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
-    })
+    this.#timers = timersOf(this)
     this.#timers.start()
   }
 
@@ -283,9 +280,11 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     await this.start()
   }
 
-  /** The session was found to be fenced. A commit that is in flight tells it too. */
+  /** The session was found to be fenced. A commit that is in flight tells it too, unless it was faster than the fence. */
   sessionLost(session: Session): void {
-    if (this.session !== session || this.#state !== 'running' || this.committer.isCommitting) return
+    if (this.session !== session || this.#state !== 'running') return
+    this.#isLost = this.committer.isCommitting
+    if (this.#isLost) return
     sessionLost(this).catch((error) => this.fail(error))
   }
 
@@ -486,14 +485,10 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     }
     this.table.trim()
     this.tasks.queues.askAgain()
+    if (this.#isLost) this.sessionLost(this.session)
   }
 
   #onLoaded({ execution, history }: LoadedExecution): void {
     this.transitions.activate(execution, history)
-  }
-
-  #onTimersDue(due: readonly DueTimer[]): Promise<void> {
-    const generation = this.#generation
-    return fireTimers(this, due, () => generation === this.#generation)
   }
 }

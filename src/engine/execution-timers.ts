@@ -1,22 +1,38 @@
 /** Timers of executions whose time has come. */
 import type { Clock } from '../platform/clock.ts'
-import type { Store } from '../store/contract/store.ts'
 import type { Ownership } from './cluster/ownership.ts'
 import type { Committer } from './committer.ts'
+import type { EngineOptions } from './engine-options.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import { roomInMemory } from './recovery.ts'
-import type { DueTimer } from './timer-window.ts'
+import { type DueTimer, TimerWindow } from './timer-window.ts'
 import type { Transitions } from './transitions.ts'
 
 export interface TimedEngine {
-  readonly options: { readonly store: Store }
+  readonly options: Pick<EngineOptions, 'store' | 'cluster' | 'timerLookaheadMs' | 'timerPageRows'>
   readonly clock: Clock
   readonly committer: Committer
   readonly table: LiveTable
   readonly transitions: Transitions
   readonly ownership: Ownership
+  readonly generation: number
   reload(execution: LiveExecution): void
+  fail(cause: unknown): void
+}
+
+/** Of the executions of the engine, until it starts over. */
+export function timersOf(engine: TimedEngine): TimerWindow {
+  const { generation } = engine
+  const { store, cluster, timerLookaheadMs, timerPageRows } = engine.options
+  return new TimerWindow({
+    clock: engine.clock,
+    timers: (page) => cluster?.reads.timersOf(engine.ownership.list(), page) ?? store.timers(page),
+    onDue: (due) => fireTimers(engine, due, () => generation === engine.generation),
+    onError: (error) => engine.fail(error),
+    ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
+    ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
+  })
 }
 
 /**
@@ -24,7 +40,7 @@ export interface TimedEngine {
  *
  * @param isWanted false: the engine has started over, or ends
  */
-export async function fireTimers(
+async function fireTimers(
   engine: TimedEngine,
   due: readonly DueTimer[],
   isWanted: () => boolean,

@@ -170,10 +170,7 @@ export class Mailbox {
    */
   async receive(rows: readonly OutboxRow[]): Promise<void> {
     await this.#inbox.receive(rows, (row) => this.#receive(row))
-    const { committer } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      committer.releaseAfterAll(NO_RUN, (dropped) => (dropped === undefined ? resolve() : reject(dropped)))
-    })
+    await this.#inbox.durable(rows)
   }
 
   /** The other node has them, for sure. */

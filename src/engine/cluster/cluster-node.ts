@@ -10,6 +10,7 @@ import type { ClusterView, SessionView, ShardView } from '../../core/cluster/clu
 import type { FailureDetectorOptions } from '../../core/cluster/failure-detector.ts'
 import type { Move } from '../../core/cluster/shard-assignment.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { coalesced } from '../../platform/coalesced.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { ClusterStore, ClusterNode as NodeRow } from '../../store/contract/cluster-store.ts'
 import type { Session } from '../../store/contract/rows.ts'
@@ -20,6 +21,8 @@ import { moved, type OwnedShard } from './ownership.ts'
 /** What the node needs of its engine. */
 export interface NodeEngine {
   readonly session: Session
+  /** Rises when the engine drops all that it has, and starts over. */
+  readonly generation: number
   readonly ownership: {
     readonly size: number
     owns(shard: number): boolean
@@ -78,7 +81,7 @@ export class ClusterNode {
   #wake: (() => void) | undefined
   #waiters: (() => void)[] = []
   #loop: Promise<void> | undefined
-  #check: { readonly now: Promise<void>; next: Promise<void> | undefined } | undefined
+  readonly #isAlive = coalesced(() => this.#askAlive())
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options
@@ -98,6 +101,7 @@ export class ClusterNode {
       mail,
       join: () => this.#join(),
       started: () => this.#sync(),
+      isAlive: () => this.#isAliveAtLast(),
       stop: () => this.stop(),
     }
   }
@@ -155,22 +159,11 @@ export class ClusterNode {
 
   /**
    * Resolves if the session was not fenced at some moment after this call: what the engine has in memory was the newest then.
-   * One look serves all that ask while the one before is on its way.
    *
    * Errors: `SHARD_MOVED`, and those of the database.
    */
-  assertAlive(): Promise<void> {
-    const check = this.#check
-    if (check === undefined) {
-      const now = this.#askAlive()
-      this.#check = { now, next: undefined }
-      return now
-    }
-    check.next ??= check.now.then(
-      () => this.#askAlive(),
-      () => this.#askAlive(),
-    )
-    return check.next
+  async assertAlive(): Promise<void> {
+    if (!(await this.#isAlive())) throw moved('what this node had')
   }
 
   /** It hands over what it has, and gets nothing any more. */
@@ -224,22 +217,28 @@ export class ClusterNode {
     return await this.#member.join()
   }
 
-  #askAlive(): Promise<void> {
-    const { cluster } = this.#options
+  /** The database may be away for a while: then it is asked again. */
+  async #isAliveAtLast(): Promise<boolean> {
+    const { lookMs = 150, logger } = this.#options
     const session = this.#engine?.session
-    const asked = (async () => {
-      if (session === undefined || !(await cluster.isAlive(session))) {
-        this.look()
-        throw moved('what this node had')
+    for (;;) {
+      try {
+        return await this.#isAlive()
+      } catch (error) {
+        if (this.#isStopped || this.#engine?.session !== session) return false
+        logger.debug('it is not known whether the session still counts: the database is asked again', {
+          error,
+        })
+        await this.changed(lookMs)
       }
-    })()
-    const done = (): void => {
-      const next = this.#check?.now === asked ? this.#check.next : undefined
-      if (this.#check?.now === asked)
-        this.#check = next === undefined ? undefined : { now: next, next: undefined }
     }
-    asked.then(done, done)
-    return asked
+  }
+
+  async #askAlive(): Promise<boolean> {
+    const session = this.#engine?.session
+    const isAlive = session !== undefined && (await this.#options.cluster.isAlive(session))
+    if (!isAlive) this.look()
+    return isAlive
   }
 
   #changed(change: MemberChange): void {
@@ -280,15 +279,23 @@ export class ClusterNode {
   }
 
   async #adopt(engine: NodeEngine, shards: readonly ShardView[]): Promise<void> {
-    for (const { id } of shards) this.#busy.add(id)
-    try {
-      await engine.shards.adopt(shards)
-    } finally {
-      for (const { id } of shards) this.#busy.delete(id)
-    }
+    const ids = shards.map(({ id }) => id)
+    await this.#whileBusy(engine, ids, () => engine.shards.adopt(shards))
     this.#tell()
     this.look()
     await this.#handOver()
+  }
+
+  /** An engine that started over meanwhile has none of them: whatever of these its session has is then taken in. */
+  async #whileBusy<T>(engine: NodeEngine, shards: readonly number[], work: () => Promise<T>): Promise<T> {
+    const { generation } = engine
+    for (const shard of shards) this.#busy.add(shard)
+    try {
+      return await work()
+    } finally {
+      for (const shard of shards) this.#busy.delete(shard)
+      if (engine.generation !== generation) this.#sync()
+    }
   }
 
   async #handOver(): Promise<void> {
@@ -311,17 +318,17 @@ export class ClusterNode {
   async #giveUp(engine: NodeEngine, moves: readonly Move[]): Promise<void> {
     const { session } = engine
     const { handOverMs = 1000 } = this.#options
-    for (const { shard } of moves) this.#busy.add(shard.id)
-    try {
+    const ids = moves.map(({ shard }) => shard.id)
+    const isGiven = await this.#whileBusy(engine, ids, async () => {
       const given = await engine.shards.release(
         moves.map(({ shard, to }) => ({ shard: shard.id, to })),
         handOverMs,
       )
-      if (!given || engine.session !== session) return
+      if (!given || engine.session !== session) return false
       for (const { shard } of moves) this.#given.set(shard.id, shard.epoch)
-    } finally {
-      for (const { shard } of moves) this.#busy.delete(shard.id)
-    }
+      return true
+    })
+    if (!isGiven) return
     const left = new Set(moves.map(({ shard }) => shard.id))
     this.#moves = this.#moves.filter(({ shard }) => !left.has(shard.id))
     this.#owned = this.#owned.filter(({ id }) => !left.has(id))

@@ -9,6 +9,8 @@ export interface ClusterParts {
   join(): Promise<JoinedSession>
   /** The engine has a session, and owns nothing: from now on it can be given shards. */
   started(): void
+  /** Whether the session was not fenced at some moment after this call: what was read before is its own, and nobody else's. */
+  isAlive(): Promise<boolean>
   /** The engine has ended: the session is kept alive no more. */
   stop(): Promise<void>
   /** Messages to shards of other nodes; the caller has committed them. */

@@ -81,6 +81,30 @@ export class Inbox {
     )
   }
 
+  /**
+   * Resolves when all that was applied of the pairs of these messages is durable. In a batch that is split they share the fate
+   * of what took them.
+   *
+   * Errors: `SHARD_MOVED`, and those of a batch that was dropped.
+   */
+  async durable(rows: readonly OutboxRow[]): Promise<void> {
+    const pairs = new Map(rows.map((row) => [textOf(row), row.toShard]))
+    await Promise.all(
+      [...pairs].map(([text, toShard]) => {
+        const pair = this.#pairs.get(text)
+        if (pair === undefined) throw moved(`shard ${toShard}`)
+        const { last } = pair
+        // As it was read.
+        if (last === undefined) return undefined
+        return new Promise<void>((resolve, reject) => {
+          const release = (dropped: Error | undefined): void =>
+            dropped === undefined ? resolve() : reject(dropped)
+          this.#committer.wait(last, { runId: last.run, isStep: false, release })
+        })
+      }),
+    )
+  }
+
   async #receiveGroup(
     group: readonly OutboxRow[],
     apply: (row: OutboxRow) => Promise<boolean>,

@@ -15,7 +15,7 @@ import type { Store } from '../../store/contract/store.ts'
 import type { Committer } from '../committer.ts'
 import type { LiveTable } from '../live-table.ts'
 import type { Mailbox } from '../mailbox.ts'
-import { NO_RUN } from '../no-run.ts'
+import { NO_PART } from '../no-run.ts'
 import { recover } from '../recovery.ts'
 import type { TaskDesk } from '../tasks/task-desk.ts'
 import type { Transitions } from '../transitions.ts'
@@ -95,7 +95,7 @@ export class ShardDesk {
     const releases = moves.map(({ shard, to }) => ({ shard, epoch: ownership.epochOf(shard), to }))
     committer.together(() => this.#forget(shards, releases))
     const durable = new Promise<boolean>((resolve) => {
-      committer.releaseAfterOpen(NO_RUN, (dropped) => resolve(dropped === undefined))
+      committer.releaseAfterOpen(NO_PART, (dropped) => resolve(dropped === undefined))
     })
     committer.touch()
     engine.tellWaiters()

@@ -9,15 +9,16 @@ import type { PageRequest } from '../../core/queue/backlog.ts'
 import { parseLaneName } from '../../core/queue/lane.ts'
 import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { LaneCount, QueueKey, TaskReads, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { LaneCount, QueueKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { TaskCrew } from '../workers/task-crew.ts'
 import { LiveQueue, type QueueParts, queueText } from './live-queue.ts'
 import { type LiveTask, taskOfRow } from './live-task.ts'
+import type { ReadWaiting } from './task-desk-options.ts'
 
 export interface QueueTableOptions {
   readonly clock: Clock
   readonly crew: TaskCrew
-  readonly store: TaskReads
+  readonly waiting: ReadWaiting
   /** As its settings are now. */
   readonly make: (key: QueueKey, nowMs: number) => QueueParts & Pick<LiveQueue, 'pause'>
   readonly mayTake: () => boolean
@@ -244,11 +245,11 @@ export class QueueTable {
   }
 
   async #read(live: LiveQueue, page: PageRequest<LiveTask>): Promise<void> {
-    const { store, isTaken } = this.#options
+    const { waiting, isTaken } = this.#options
     const generation = this.#generation
     const { backlog } = live.queue
     this.#reads += 1
-    const rows = await store.waiting({
+    const rows = await waiting({
       ...live.key,
       lane: page.lane.name.text,
       after: page.after,
@@ -257,7 +258,7 @@ export class QueueTable {
     if (generation !== this.#generation) return
     this.#reads -= 1
     // Other settings have another backlog; another owner has all of it.
-    if (backlog !== live.queue.backlog || live.isClosed) return
+    if (rows === undefined || backlog !== live.queue.backlog || live.isClosed) return
     const tasks = rows.map((row) => taskOfRow(row, live.queue, page.lane.name))
     backlog.page(page, tasks, isTaken)
     this.ask()

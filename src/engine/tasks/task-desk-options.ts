@@ -4,14 +4,18 @@ import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import type { TaskOwner } from '../../protocol/task-port.ts'
 import type { QueueSettingReads } from '../../store/contract/queue-setting-rows.ts'
-import type { TaskReads } from '../../store/contract/task-rows.ts'
+import type { TaskReads, TaskRow, WaitingPage } from '../../store/contract/task-rows.ts'
 import type { Ownership } from '../cluster/ownership.ts'
 import type { Committer } from '../committer.ts'
 import type { QueueDesigns } from './live-queue.ts'
 import type { LiveTask } from './live-task.ts'
 
+/** Of a lane; undefined: its queue may be another node's by now, and everything is about to be dropped. */
+export type ReadWaiting = (page: WaitingPage) => Promise<readonly TaskRow[] | undefined>
+
 export interface TaskDeskOptions {
   readonly store: TaskReads & QueueSettingReads
+  readonly waiting: ReadWaiting
   readonly committer: Committer
   readonly ownership: Ownership
   readonly clock: Clock

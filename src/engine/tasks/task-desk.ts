@@ -86,7 +86,7 @@ export class TaskDesk {
     this.queues = new QueueTable({
       clock,
       crew: this.crew,
-      store,
+      waiting: options.waiting,
       make: (key, nowMs) => this.#make(key, nowMs),
       onError,
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
@@ -110,7 +110,7 @@ export class TaskDesk {
     })
     this.#mover = new TaskMover({
       clock,
-      store,
+      waiting: options.waiting,
       committer,
       memory: this.#memory,
       windowTasks: options.designs.windowTasks,

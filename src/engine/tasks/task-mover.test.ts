@@ -8,7 +8,7 @@ test('a second change during a move may leave behind any number of lanes', () =>
   const unused = (): never => assert.fail('nothing is read before the change is durable')
   const mover = new TaskMover({
     clock: systemClock,
-    store: { waiting: unused },
+    waiting: unused,
     committer: { wait: () => {} },
     memory: { reading: unused },
     windowTasks: undefined,

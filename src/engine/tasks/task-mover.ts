@@ -14,16 +14,17 @@
  * 4. After a crash the lanes are found in the store by their names, and the move goes on with what it had not moved.
  */
 import type { Clock } from '../../platform/clock.ts'
-import type { TaskReads, TaskRow } from '../../store/contract/task-rows.ts'
+import type { TaskRow } from '../../store/contract/task-rows.ts'
 import type { Committer } from '../committer.ts'
 import { NO_RUN } from '../no-run.ts'
 import type { LiveQueue } from './live-queue.ts'
 import { type LiveTask, taskOfRow } from './live-task.ts'
+import type { ReadWaiting } from './task-desk-options.ts'
 import type { TaskMemory } from './task-memory.ts'
 
 export interface TaskMoverOptions {
   readonly clock: Clock
-  readonly store: TaskReads
+  readonly waiting: ReadWaiting
   readonly committer: Committer
   readonly memory: TaskMemory
   /** Waiting tasks of a queue in memory, about: no more are moved in one commit. */
@@ -101,7 +102,7 @@ export class TaskMover {
       const begunMs = clock.tickMs?.() ?? 0
       const limit = Math.ceil(Math.min(ROWS, windowTasks) / round.length)
       const pages = await this.#read(live, round, limit)
-      if (isOver()) return
+      if (isOver() || pages === undefined) return
       // In the turn in which they came: what memory says of their tasks holds now.
       let moved = 0
       pages.forEach((rows, i) => {
@@ -124,11 +125,17 @@ export class TaskMover {
     ask()
   }
 
-  #read(live: LiveQueue, lanes: readonly AstrayLane[], limit: number): Promise<(readonly TaskRow[])[]> {
-    const { store, memory } = this.#options
-    return memory.reading(() =>
-      Promise.all(lanes.map(({ lane, after }) => store.waiting({ ...live.key, lane, after, limit }))),
+  async #read(
+    live: LiveQueue,
+    lanes: readonly AstrayLane[],
+    limit: number,
+  ): Promise<(readonly TaskRow[])[] | undefined> {
+    const { waiting, memory } = this.#options
+    const pages = await memory.reading(() =>
+      Promise.all(lanes.map(({ lane, after }) => waiting({ ...live.key, lane, after, limit }))),
     )
+    const own = pages.filter((rows) => rows !== undefined)
+    return own.length === pages.length ? own : undefined
   }
 
   #move({ queue }: LiveQueue, row: TaskRow): boolean {

@@ -143,6 +143,8 @@ export class NodeProcess extends Instance {
 
   /** Over the network: call and answer take their time, and may be lost with the connection. */
   override call<T>(run: (engine: EmbeddedEngine) => Promise<T>, isCounted = true): Promise<T> {
+    // It died in this moment: nobody takes the connection.
+    if (!this.isAlive) return Promise.reject(new ProcessGone('not there'))
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const lost = (): void => reject(new ProcessGone('the connection was lost'))
     this.#clients.add(lost)
