@@ -13,6 +13,7 @@ import {
   update,
   workflow,
 } from '../../src/index.ts'
+import { temporaryFile } from '../sdk/temporary-file.ts'
 import { double, until } from '../tasks/task-fixtures.ts'
 
 const quiet = { logger: silentLogger, shutdownGrace: 0 } as const
@@ -43,8 +44,8 @@ const failing = workflow({
   },
 })
 
-async function started() {
-  const engine = await createEngine({ store: 'memory', workflows: [summing, failing], ...quiet })
+async function started(store = 'memory') {
+  const engine = await createEngine({ store, workflows: [summing, failing], ...quiet })
   const { url, port } = await engine.listen({ heartbeat: 1000 })
   const client = await connect(url, { logger: silentLogger })
   const close = async (): Promise<void> => {
@@ -151,4 +152,26 @@ test('arguments that do not fit are refused by the engine, whatever the client h
   const closed = new Promise((resolve) => socket.once('close', resolve))
   socket.send(JSON.stringify([{ id: 9, method: 'constructor', args: [] }]))
   assert.equal(await closed, 1008)
+})
+
+test('what can be asked again is asked of another engine when the one that was asked closes', async () => {
+  using file = temporaryFile('one.db')
+  using next = temporaryFile('two.db')
+  await using one = await started(`sqlite:${file.path}`)
+  await using two = await started(`sqlite:${next.path}`)
+  const client = await connect([one.url, two.url], { logger: silentLogger })
+  try {
+    await client.start(summing, 1, { id: 'sum' })
+    // Which one it is connected to is drawn.
+    const [asked, other] = (await one.engine.list()).executions.length > 0 ? [one, two] : [two, one]
+    await other.engine.start(summing, 1, { id: 'sum' })
+    const result = client.execution(summing, 'sum').result()
+    // It comes after the question.
+    await client.execution(summing, 'sum').query(total)
+    await asked.engine.close()
+    await other.engine.execution(summing, 'sum').signal(add, 199)
+    assert.deepEqual(await result, { sum: 200, at: new Date(0) })
+  } finally {
+    await client.close()
+  }
 })

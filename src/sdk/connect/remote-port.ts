@@ -1,7 +1,8 @@
 /**
  * The client's port over a WebSocket.
  *
- * Of a cluster it knows all nodes once one of them has told it. When its node is about to leave, it goes on with another one.
+ * Of a cluster it knows all nodes once one of them has told it. When its node is about to leave, or has ended, it goes on with
+ * another one.
  * When the connection is lost, calls that are harmless to repeat (reads, and what has an id of its own) are sent again over
  * the next one. Others are answered with `CONNECTION_LOST`: whether they were done is not known.
  */
@@ -221,6 +222,10 @@ export class RemotePort {
     const call = this.#calls.get(reply.id)
     // It was asked of another node meanwhile: what the one that leaves says of it does not count.
     if (call === undefined || call.link !== link) return
+    if ('failure' in reply && reply.failure.code === 'ENGINE_CLOSED' && this.#mayAskElsewhere(call)) {
+      this.#askElsewhere(call, link)
+      return
+    }
     this.#calls.delete(reply.id)
     if ('failure' in reply) call.reject(errorOf(reply.failure))
     else call.resolve(reply.result)
@@ -235,6 +240,21 @@ export class RemotePort {
     this.#rotate()
     this.#connect()
     this.#closeIfDone(link)
+  }
+
+  #mayAskElsewhere({ isRepeatable }: OpenCall): boolean {
+    return isRepeatable && !this.#isClosed && this.#urls.length > 1
+  }
+
+  /** A node has ended that had not said that it leaves, or was asked when it had. */
+  #askElsewhere(call: OpenCall, link: ClientLink): void {
+    call.link = undefined
+    link.isLeaving = true
+    if (this.#link === link) this.#onLeave(link)
+    else {
+      if (this.#link?.isOpen === true) this.#send(call, this.#link)
+      this.#closeIfDone(link)
+    }
   }
 
   #closeIfDone(link: ClientLink): void {
