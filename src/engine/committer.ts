@@ -49,7 +49,7 @@ export class Committer {
   #inFlight: OpenBatch<LiveExecution> | undefined
   #checkAsked = false
   #nesting = 0
-  #isHalted = false
+  #halts = 0
   /** Releases of durable batches that have not run yet, in order. */
   #due: WaitingRelease[] = []
   #dueHead = 0
@@ -144,7 +144,7 @@ export class Committer {
   }
 
   check(): void {
-    if (this.#inFlight !== undefined || this.#isHalted || this.#open.dropped !== undefined) return
+    if (this.#inFlight !== undefined || this.#halts > 0 || this.#open.dropped !== undefined) return
     if (this.#sealed.length === 0) {
       const { builder, turns } = this.#open
       if (builder.isEmpty) return
@@ -201,13 +201,13 @@ export class Committer {
     this.#open.dropped = error
   }
 
-  /** No batch is flushed until `proceed`. */
+  /** No batch is flushed until `proceed` was called as often: another session may be lost while one is being replaced. */
   halt(): void {
-    this.#isHalted = true
+    this.#halts += 1
   }
 
   proceed(): void {
-    this.#isHalted = false
+    this.#halts -= 1
     this.#askCheck()
   }
 

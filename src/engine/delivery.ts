@@ -79,8 +79,11 @@ export class Delivery {
     const { message } = waiting
     for (;;) {
       await tasks.ready()
-      const found = message.kind === 'withdraw-task' ? await tasks.lookup.find(message.task) : undefined
+      const own = message.kind === 'withdraw-task' ? await tasks.lookup.findOwn([message.task]) : []
       if (!isWanted()) return
+      // Another owner may have it: then this message is about to be dropped.
+      if (own === undefined) continue
+      const [found] = own
       // If it is gone, its end crossed this message.
       const isGone = found === undefined || tasks.lookup.isDeleted(found.seq)
       const task = isGone ? undefined : tasks.lookup.current(found)

@@ -25,7 +25,7 @@ import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import { SESSION_SLOTS } from '../store/contract/cluster-store.ts'
 import type { Session } from '../store/contract/rows.ts'
 import type { TaskSeq } from '../store/contract/task-rows.ts'
-import { ownWaiting } from './cluster/own-waiting.ts'
+import { ownReads } from './cluster/own-reads.ts'
 import { Ownership } from './cluster/ownership.ts'
 import { ShardDesk } from './cluster/shard-desk.ts'
 import { Committer } from './committer.ts'
@@ -151,7 +151,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.updates = new UpdateDesk({ committer, transitions, guarded: (call) => this.guarded(call) })
     this.tasks = new TaskDesk({
       store,
-      waiting: ownWaiting(this),
+      own: ownReads(this),
       logger,
       committer,
       ownership,

@@ -43,7 +43,7 @@ export class ExecutionAccess {
     const { key, runId } = target
     const live = runId === undefined ? this.#engine.table.current(key) : this.#engine.table.get(runId)
     if (live !== undefined && isSame(live.state.key, key)) return live
-    return this.#load(target, await this.runOf(target))
+    return loadRun(this.#engine, target.key, await this.runOf(target))
   }
 
   async runOf(target: ExecutionTarget): Promise<RunId> {
@@ -62,18 +62,6 @@ export class ExecutionAccess {
     return runId
   }
 
-  async #load({ key }: ExecutionTarget, runId: RunId): Promise<LiveExecution> {
-    const { ownership, table } = this.#engine
-    const { losses } = ownership
-    const execution = await table.load(runId)
-    this.#engine.assertOpen()
-    ownership.assertRunsOf(key)
-    // Its shard may have gone and come back meanwhile.
-    if (execution === undefined) ownership.assertSince(losses)
-    if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
-    return execution
-  }
-
   durable(execution: LiveExecution): Promise<void> {
     return new Promise((resolve, reject) => this.#answer(execution, resolve, reject))
   }
@@ -90,6 +78,20 @@ export class ExecutionAccess {
     this.#engine.table.trim()
     if (isClosed(execution.state.status) && execution.isCommitted) this.#engine.table.remove(execution)
   }
+}
+
+/** A run that is known to be there. */
+export async function loadRun(engine: Engine, key: WorkflowKey, runId: RunId): Promise<LiveExecution> {
+  const { ownership, table } = engine
+  // Its shard may have gone by now, and come back while the run is read.
+  ownership.assertRunsOf(key)
+  const { losses } = ownership
+  const execution = await table.load(runId)
+  engine.assertOpen()
+  ownership.assertRunsOf(key)
+  if (execution === undefined) ownership.assertSince(losses)
+  if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
+  return execution
 }
 
 export function pinned(execution: LiveExecution): LiveExecution {

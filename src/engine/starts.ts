@@ -8,8 +8,9 @@ import type { StartReply, StartRequest } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { ExecutionStarted } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
-import { keyText, type RunId, type WorkflowKey } from '../protocol/ids.ts'
+import { keyText, type RunId } from '../protocol/ids.ts'
 import type { Engine } from './engine.ts'
+import { loadRun } from './execution-access.ts'
 import type { LiveExecution } from './live-execution.ts'
 
 interface PendingStart {
@@ -112,7 +113,7 @@ export class Starts {
     }
     let runId: RunId | undefined = found
     while (runId !== undefined) {
-      const execution = await this.#load(request.key, runId)
+      const execution = await loadRun(this.#engine, request.key, runId)
       runId = await table.withCurrentRuns([{ key: request.key, text }], (runIdAt) => {
         const newest = runIdAt(0)
         // It was replaced, or has left memory, while it was read.
@@ -174,18 +175,6 @@ export class Starts {
     transitions.finish(execution)
     const refused = rejected === undefined ? undefined : new PerdureError(rejected.code, rejected.detail)
     this.#answer(execution, () => (refused === undefined ? resolve() : reject(refused)), reject)
-  }
-
-  async #load(key: WorkflowKey, runId: RunId): Promise<LiveExecution> {
-    const { ownership, table } = this.#engine
-    const { losses } = ownership
-    const execution = await table.load(runId)
-    this.#engine.assertOpen()
-    ownership.assertRunsOf(key)
-    // Its shard may have gone and come back meanwhile.
-    if (execution === undefined) ownership.assertSince(losses)
-    if (execution === undefined) throw new PerdureError('EXECUTION_NOT_FOUND', `there is no run ${runId}`)
-    return execution
   }
 
   #answer(execution: LiveExecution, resolve: () => void, reject: (error: unknown) => void): void {

@@ -23,7 +23,7 @@ export interface DueTimer {
 export interface TimerWindowOptions {
   readonly clock: Clock
   readonly timers: (page: TimerPage) => Promise<readonly TimerRow[]>
-  /** Timers whose time has come. No further ones are given before it resolves. */
+  /** Timers whose time has come. While it has not resolved for 500 of them, no further ones are given. */
   readonly onDue: (due: readonly DueTimer[]) => Promise<void>
   readonly onError: (error: unknown) => void
   /** How far ahead timers are held in memory, ms. Default 2,000. */
@@ -35,7 +35,7 @@ export interface TimerWindowOptions {
 /** Due times may lie before 1970. */
 const BEFORE_ALL: TimerPage['after'] = { dueAt: Number.MIN_SAFE_INTEGER, runId: '', timer: 0 }
 
-/** Timers fired at a time: their executions may have to be read, and run. */
+/** Timers that are being fired, at most: their executions may have to be read, and run. */
 const FIRE_LIMIT = 500
 
 export class TimerWindow {
@@ -52,7 +52,8 @@ export class TimerWindow {
   readonly #known = new Map<string, number>()
   #wake: { readonly cancel: Cancel; readonly atMs: number } | undefined
   #isStopped = false
-  #isFiring = false
+  /** Timers that `onDue` was given, and has not done yet. */
+  #firing = 0
 
   constructor(options: TimerWindowOptions) {
     this.#options = options
@@ -142,11 +143,15 @@ export class TimerWindow {
   }
 
   #schedule(): void {
-    if (this.#isStopped || this.#isFiring) return
+    if (this.#isStopped) return
     // A page has to follow before time reaches its first row; half of the lookahead is early enough.
-    const pageAtMs = this.#isComplete ? this.#horizonMs - this.#lookaheadMs / 2 : this.#after.dueAt
-    const dueAtMs = this.#heap[0]?.dueAt ?? Number.POSITIVE_INFINITY
+    const nextPageMs = this.#isComplete ? this.#horizonMs - this.#lookaheadMs / 2 : this.#after.dueAt
+    const pageAtMs = this.#isPaging ? Number.POSITIVE_INFINITY : nextPageMs
+    const isFull = this.#firing >= FIRE_LIMIT
+    const dueAtMs = isFull ? Number.POSITIVE_INFINITY : (this.#heap[0]?.dueAt ?? Number.POSITIVE_INFINITY)
     const atMs = Math.min(dueAtMs, pageAtMs)
+    // A page that comes, or timers that were fired, go on from there.
+    if (atMs === Number.POSITIVE_INFINITY) return
     if (this.#wake !== undefined) {
       if (this.#wake.atMs <= atMs) return
       this.#wake.cancel()
@@ -161,7 +166,7 @@ export class TimerWindow {
   #fire(): void {
     const now = this.#clock.nowMs()
     const due: DueTimer[] = []
-    while (due.length < FIRE_LIMIT) {
+    while (this.#firing + due.length < FIRE_LIMIT) {
       const top = this.#heap[0]
       if (top === undefined || top.dueAt > now) break
       heapPop(this.#heap)
@@ -170,15 +175,13 @@ export class TimerWindow {
       this.#known.delete(id)
       due.push(top)
     }
+    this.#firing += due.length
     this.#advance()
-    if (due.length === 0) {
-      this.#schedule()
-      return
-    }
-    this.#isFiring = true
+    this.#schedule()
+    if (due.length === 0) return
     this.#options.onDue(due).then(
       () => {
-        this.#isFiring = false
+        this.#firing -= due.length
         this.#schedule()
       },
       (error) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClusterNode, type NodeEngine } from '../../src/engine/cluster/cluster-node.ts'
 import { Inbox } from '../../src/engine/cluster/inbox.ts'
-import { ownWaiting } from '../../src/engine/cluster/own-waiting.ts'
+import { ownReads } from '../../src/engine/cluster/own-reads.ts'
 import { Ownership } from '../../src/engine/cluster/ownership.ts'
 import type { Committer } from '../../src/engine/committer.ts'
 import { silentLogger } from '../../src/index.ts'
@@ -48,7 +48,11 @@ class OwningEngine implements NodeEngine {
     release: () => Promise.resolve(true),
   }
 
-  sessionLost(): void {}
+  lost: Session[] = []
+
+  sessionLost(session: Session): void {
+    this.lost.push(session)
+  }
 
   fail(cause: unknown): void {
     throw cause
@@ -85,35 +89,64 @@ describe('a node', () => {
     }
   })
 
+  test('is told that its session is lost also if that was found when it could not be told', async () => {
+    const engine = new OwningEngine()
+    await engine.open()
+    try {
+      await until(() => Promise.resolve(engine.ownership.size === SHARDS))
+      const { session } = engine
+      await engine.cluster.fence(session)
+      await until(() => Promise.resolve(engine.lost.length === 1))
+      // A commit was in flight, and was refused: it starts over in the session that it has.
+      engine.startOver()
+      assert.deepEqual(engine.lost, [session, session])
+    } finally {
+      await engine.node.stop()
+    }
+  })
+
+  test('takes nothing for the newest that was read in another session', async () => {
+    const engine = new OwningEngine()
+    await engine.open()
+    try {
+      const before = engine.session
+      await engine.cluster.fence(before)
+      engine.session = (await engine.node.parts.join()).session
+      await engine.node.assertAlive(engine.session)
+      await assert.rejects(engine.node.assertAlive(before), { code: 'SHARD_MOVED' })
+    } finally {
+      await engine.node.stop()
+    }
+  })
+
   test('asks the database for each answer whether its session counts', async () => {
     const engine = new OwningEngine()
     await engine.open()
     try {
       // Two at once, twice: nothing of that is remembered.
       for (let round = 0; round < 2; round++)
-        await Promise.all([engine.node.assertAlive(), engine.node.assertAlive()])
+        await Promise.all([engine.node.assertAlive(engine.session), engine.node.assertAlive(engine.session)])
       await engine.cluster.fence(engine.session)
-      await assert.rejects(engine.node.assertAlive(), { code: 'SHARD_MOVED' })
+      await assert.rejects(engine.node.assertAlive(engine.session), { code: 'SHARD_MOVED' })
     } finally {
       await engine.node.stop()
     }
   })
 })
 
-describe('a page of waiting tasks', () => {
-  const page = { namespace: 'n', queue: 'q', partition: 0, lane: '', after: { rank: 0, seq: 0 }, limit: 1 }
+describe('what was read of tasks', () => {
   const engineOf = (isAlive: () => Promise<boolean>) => ({
-    options: { store: { waiting: () => Promise.resolve([]) }, cluster: { isAlive } },
+    options: { cluster: { isAlive } },
     session: { id: 1, incarnation: 'a' },
   })
 
   test('is taken while the session counts, and not when it has ended by then', async () => {
     let isAlive = true
     const engine = engineOf(() => Promise.resolve(isAlive))
-    const read = ownWaiting(engine as unknown as Parameters<typeof ownWaiting>[0])
-    assert.deepEqual(await read(page), [])
+    const own = ownReads(engine as unknown as Parameters<typeof ownReads>[0])
+    assert.equal(await own(() => Promise.resolve(1)), 1)
     isAlive = false
-    assert.equal(await read(page), undefined)
+    assert.equal(await own(() => Promise.resolve(1)), undefined)
   })
 
   test('is not taken when there is another session by then', async () => {
@@ -121,8 +154,8 @@ describe('a page of waiting tasks', () => {
       engine.session = { id: 2, incarnation: 'b' }
       return true
     })
-    const read = ownWaiting(engine as unknown as Parameters<typeof ownWaiting>[0])
-    assert.equal(await read(page), undefined)
+    const own = ownReads(engine as unknown as Parameters<typeof ownReads>[0])
+    assert.equal(await own(() => Promise.resolve(1)), undefined)
   })
 })
 

@@ -116,6 +116,8 @@ test('a timer whose execution takes long to read holds up no other that is due',
   const store: Store = Object.assign(Object.create(inner), { journal })
   await withEngine({ store, workflows: [sleeping] }, async (client) => {
     await client.execution(sleeping, 'quick').result()
+    // Nor one that is due later.
+    await (await client.start(sleeping, undefined, { id: 'later' })).result()
     assert.deepEqual(await openRuns(store, 'slow'), [slow])
     giveSlow()
     await client.execution(sleeping, 'slow').result()

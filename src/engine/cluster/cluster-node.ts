@@ -79,7 +79,7 @@ export class ClusterNode {
   #isHandingOver = false
   #isStopped = false
   #wake: (() => void) | undefined
-  #waiters: (() => void)[] = []
+  readonly #waiters = new Set<() => void>()
   #loop: Promise<void> | undefined
   readonly #isAlive = coalesced(() => this.#askAlive())
 
@@ -100,7 +100,7 @@ export class ClusterNode {
       reads: cluster,
       mail,
       join: () => this.#join(),
-      started: () => this.#sync(),
+      started: () => this.#started(),
       isAlive: () => this.#isAliveAtLast(),
       stop: () => this.stop(),
     }
@@ -118,7 +118,7 @@ export class ClusterNode {
   start(engine: NodeEngine): void {
     this.#engine = engine
     this.#loop = this.#run()
-    this.#sync()
+    this.#started()
   }
 
   /** Looks soon. */
@@ -149,21 +149,25 @@ export class ClusterNode {
   /** Resolves when who owns what may have changed, or after `mostMs`. */
   changed(mostMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(mostMs, resolve)
-      this.#waiters.push(() => {
+      const waiter = (): void => {
         cancel()
         resolve()
+      }
+      const cancel = this.#options.clock.after(mostMs, () => {
+        this.#waiters.delete(waiter)
+        resolve()
       })
+      this.#waiters.add(waiter)
     })
   }
 
   /**
-   * Resolves if the session was not fenced at some moment after this call: what the engine has in memory was the newest then.
+   * Resolves if the session was not fenced at some moment after this call: what the engine had in memory then was the newest.
    *
-   * Errors: `SHARD_MOVED`, and those of the database.
+   * Errors: `SHARD_MOVED`, also if the engine has another session; and those of the database.
    */
-  async assertAlive(): Promise<void> {
-    if (!(await this.#isAlive())) throw moved('what this node had')
+  async assertAlive(session: Session): Promise<void> {
+    if (!(await this.#isAlive()) || this.#engine?.session !== session) throw moved('what this node had')
   }
 
   /** It hands over what it has, and gets nothing any more. */
@@ -263,6 +267,13 @@ export class ClusterNode {
         break
     }
     this.#route()
+  }
+
+  /** The engine has started in a session that may have been lost meanwhile, when it could not be told. */
+  #started(): void {
+    const engine = this.#engine
+    if (engine !== undefined && this.#member.session !== engine.session) engine.sessionLost(engine.session)
+    else this.#sync()
   }
 
   /** What it owns, and has not taken in. */
@@ -396,6 +407,8 @@ export class ClusterNode {
   }
 
   #tell(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter()
+    const waiters = [...this.#waiters]
+    this.#waiters.clear()
+    for (const waiter of waiters) waiter()
   }
 }

@@ -97,8 +97,15 @@ export class Inbox {
         // As it was read.
         if (last === undefined) return undefined
         return new Promise<void>((resolve, reject) => {
-          const release = (dropped: Error | undefined): void =>
-            dropped === undefined ? resolve() : reject(dropped)
+          const release = (dropped: Error | undefined): void => {
+            if (dropped !== undefined) {
+              reject(dropped)
+              return
+            }
+            // The batch is not kept for as long as the pair.
+            if (pair.last === last) pair.last = undefined
+            resolve()
+          }
           this.#committer.wait(last, { runId: last.run, isStep: false, release })
         })
       }),

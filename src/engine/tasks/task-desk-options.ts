@@ -5,17 +5,18 @@ import type { Randomness } from '../../platform/randomness.ts'
 import type { TaskOwner } from '../../protocol/task-port.ts'
 import type { QueueSettingReads } from '../../store/contract/queue-setting-rows.ts'
 import type { TaskReads, TaskRow, WaitingPage } from '../../store/contract/task-rows.ts'
+import type { ReadOwn } from '../cluster/own-reads.ts'
 import type { Ownership } from '../cluster/ownership.ts'
 import type { Committer } from '../committer.ts'
 import type { QueueDesigns } from './live-queue.ts'
 import type { LiveTask } from './live-task.ts'
 
-/** Of a lane; undefined: its queue may be another node's by now, and everything is about to be dropped. */
+/** Of a lane; undefined: see `ReadOwn`. */
 export type ReadWaiting = (page: WaitingPage) => Promise<readonly TaskRow[] | undefined>
 
 export interface TaskDeskOptions {
   readonly store: TaskReads & QueueSettingReads
-  readonly waiting: ReadWaiting
+  readonly own: ReadOwn
   readonly committer: Committer
   readonly ownership: Ownership
   readonly clock: Clock

@@ -34,7 +34,7 @@ import { QueueSettingsDesk } from './queue-settings-desk.ts'
 import { QueueTable } from './queue-table.ts'
 import { TaskAttempts } from './task-attempts.ts'
 import { TaskBatch } from './task-batch.ts'
-import type { TaskDeskOptions } from './task-desk-options.ts'
+import type { ReadWaiting, TaskDeskOptions } from './task-desk-options.ts'
 import { TaskLookup } from './task-lookup.ts'
 import { TaskMemory } from './task-memory.ts'
 import { TaskMover } from './task-mover.ts'
@@ -68,7 +68,8 @@ export class TaskDesk {
   constructor(options: TaskDeskOptions) {
     this.#options = options
     this.#named = new Set(options.designs.names)
-    const { clock, random, logger, committer, store, onError, isDraining } = options
+    const { clock, random, logger, committer, store, own, onError, isDraining } = options
+    const waiting: ReadWaiting = (page) => own(() => store.waiting(page))
     this.#memory = new TaskMemory(clock, (task) => task.isCommitted && !this.attempts.has(task))
     this.crew = new TaskCrew(clock)
     this.attempts = new TaskAttempts({
@@ -86,7 +87,7 @@ export class TaskDesk {
     this.queues = new QueueTable({
       clock,
       crew: this.crew,
-      waiting: options.waiting,
+      waiting,
       make: (key, nowMs) => this.#make(key, nowMs),
       onError,
       mayTake: () => this.#isOpen && !isDraining() && !committer.isOverloaded,
@@ -110,7 +111,7 @@ export class TaskDesk {
     })
     this.#mover = new TaskMover({
       clock,
-      waiting: options.waiting,
+      waiting,
       committer,
       memory: this.#memory,
       windowTasks: options.designs.windowTasks,
@@ -136,6 +137,7 @@ export class TaskDesk {
     })
     this.lookup = new TaskLookup({
       store,
+      own,
       memory: this.#memory,
       queues: this.queues,
       generation: () => this.generation,

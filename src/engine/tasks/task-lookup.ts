@@ -6,12 +6,14 @@
  */
 import { PerdureError } from '../../protocol/errors.ts'
 import type { HeldKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { ReadOwn } from '../cluster/own-reads.ts'
 import { type LiveTask, taskOfRow } from './live-task.ts'
 import type { QueueTable } from './queue-table.ts'
 import type { TaskMemory } from './task-memory.ts'
 
 export interface TaskLookupOptions {
   readonly store: TaskReads
+  readonly own: ReadOwn
   readonly memory: TaskMemory
   readonly queues: QueueTable
   /** What was read under an earlier one is not so any more. */
@@ -49,6 +51,26 @@ export class TaskLookup {
       await ready()
       return this.findAll(seqs)
     }
+    return this.#ofRows(rows, seqs)
+  }
+
+  /** The same, for what time and messages do to tasks that this node owns; undefined: see `ReadOwn`. */
+  async findOwn(seqs: readonly TaskSeq[]): Promise<readonly (LiveTask | undefined)[] | undefined> {
+    const { store, own, memory, generation, ready } = this.#options
+    const before = generation()
+    const rows = await memory.reading(() => own(() => store.tasks(seqs)))
+    if (before !== generation()) {
+      await ready()
+      return this.findOwn(seqs)
+    }
+    return rows && this.#ofRows(rows, seqs)
+  }
+
+  #ofRows(
+    rows: readonly (TaskRow | undefined)[],
+    seqs: readonly TaskSeq[],
+  ): readonly (LiveTask | undefined)[] {
+    const { memory } = this.#options
     return rows.map((row, i) => memory.get(seqs[i] ?? -1) ?? (row === undefined ? undefined : this.#of(row)))
   }
 

@@ -102,7 +102,11 @@ export class TaskMover {
       const begunMs = clock.tickMs?.() ?? 0
       const limit = Math.ceil(Math.min(ROWS, windowTasks) / round.length)
       const pages = await this.#read(live, round, limit)
-      if (isOver() || pages === undefined) return
+      if (isOver()) return
+      if (pages === undefined) {
+        this.stop(live)
+        return
+      }
       // In the turn in which they came: what memory says of their tasks holds now.
       let moved = 0
       pages.forEach((rows, i) => {

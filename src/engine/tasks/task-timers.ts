@@ -70,8 +70,8 @@ export class TaskTimers {
   async #onDue(timers: readonly DueTimer[]): Promise<void> {
     const { clock, ownership, lookup, generation, isRunning, again, stop, change } = this.#options
     const before = generation()
-    const tasks = await lookup().findAll(timers.map(({ timer }) => timer))
-    if (before !== generation()) return
+    const tasks = await lookup().findOwn(timers.map(({ timer }) => timer))
+    if (tasks === undefined || before !== generation()) return
     const nowMs = clock.nowMs()
     for (const found of tasks) {
       if (found === undefined || !ownership.ownsQueue(found.head)) continue

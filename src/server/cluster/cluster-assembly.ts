@@ -13,6 +13,7 @@ import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { NodesPort } from '../../protocol/nodes-port.ts'
 import type { ClusterStore } from '../../store/contract/cluster-store.ts'
+import type { Session } from '../../store/contract/rows.ts'
 import type { PostgresStore } from '../../store/postgres/postgres-store.ts'
 import type { NodeList } from '../listen/node-list.ts'
 import { clusterCalls } from './cluster-calls.ts'
@@ -152,7 +153,8 @@ export class ClusterAssembly {
   /** The port for all clients of this node. */
   connect(engine: Engine, local: ClientPort): ClientPort {
     this.#engine = engine
-    const owner = new OwnerCalls(local, () => this.node.assertAlive())
+    const assertAlive = (session: Session): Promise<void> => this.node.assertAlive(session)
+    const owner = new OwnerCalls(local, () => engine.session, assertAlive)
     this.#owner = owner
     return clusterCalls({ engine, local, owner, links: this.#links, nodes: this.node })
   }

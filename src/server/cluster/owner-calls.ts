@@ -6,6 +6,7 @@
  */
 import type { ClientMethod } from '../../protocol/client-messages.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
+import type { Session } from '../../store/contract/rows.ts'
 import { withSignal } from '../waiting-calls.ts'
 
 /** Answers of these come from memory. What others answer is durable, and does not change. */
@@ -24,16 +25,19 @@ const READS_OF_MEMORY: ReadonlySet<ClientMethod> = new Set([
 
 export class OwnerCalls {
   readonly #port: ClientPort
-  readonly #assertAlive: () => Promise<void>
+  readonly #session: () => Session
+  readonly #assertAlive: (session: Session) => Promise<void>
 
-  constructor(port: ClientPort, assertAlive: () => Promise<void>) {
+  constructor(port: ClientPort, session: () => Session, assertAlive: (session: Session) => Promise<void>) {
     this.#port = port
+    this.#session = session
     this.#assertAlive = assertAlive
   }
 
   async call(method: ClientMethod, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+    const session = this.#session()
     const answer = await this.#run(method, args, signal)
-    if (READS_OF_MEMORY.has(method)) await this.#assertAlive()
+    if (READS_OF_MEMORY.has(method)) await this.#assertAlive(session)
     return answer
   }
 

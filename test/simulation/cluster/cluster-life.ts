@@ -10,6 +10,7 @@ import { NodeWire } from './node-wire.ts'
 const DOWN_MS = 6000
 const PAUSE_MS = 9000
 const CUT_MS = 7000
+const FAIL_OVER_MS = 12_000
 const QUIET_CHECK_MS = 50
 /** By then all faults have been noticed, and each shard has an owner. */
 const SETTLED_MS = 20_000
@@ -66,6 +67,7 @@ export class ClusterLife {
     if (isIt(rates.cut)) this.#cutNodes()
     if (isIt(rates.leave)) this.#leave()
     if (isIt(rates.join) && this.#places.length < plan.mostNodes) this.#add()
+    if (isIt(rates.failOver)) this.#failOver()
     if (isIt(rates.fenced)) {
       const { session } = this.#some()?.process.store ?? {}
       const row = session === undefined ? undefined : base.state.sessions.get(session.id)
@@ -141,6 +143,17 @@ export class ClusterLife {
     if (place.process.isBusy) counters.inFlight += 1
     base.note(`${place.name} does not reach the database for ${ms} ms`)
     place.process.cutDatabase(ms)
+  }
+
+  /** No node reaches the database for a while; what was on its way there is in, or is lost. */
+  #failOver(): void {
+    const { base, counters } = this.#world
+    const ms = 200 + Math.floor(this.#world.random() * FAIL_OVER_MS)
+    counters.failOvers += 1
+    if (this.#places.some(({ process }) => process.isAlive && process.isBusy)) counters.inFlight += 1
+    base.note(`the database moves to its standby, for ${ms} ms`)
+    for (const { process } of this.#places)
+      if (process.isAlive && process.cut() === undefined) process.cutDatabase(ms)
   }
 
   #cutNodes(): void {

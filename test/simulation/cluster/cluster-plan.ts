@@ -9,6 +9,8 @@ export interface ClusterRates {
   readonly leave: number
   readonly join: number
   readonly fenced: number
+  /** The database moves to its standby, which has all that was acknowledged. */
+  readonly failOver: number
   /** Per frame. */
   readonly lost: number
   readonly broken: number
@@ -55,6 +57,7 @@ export function clusterPlan(seed: number): ClusterPlan {
       lost: rate(0.5, 0.004),
       broken: rate(0.6, 0.01),
       clientLost: rate(0.6, 0.02),
+      failOver: rate(0.5, 1e-4),
     },
     nodes,
     mostNodes: Math.min(MOST_NODES, nodes + Math.floor(random() * 2)),
@@ -72,6 +75,7 @@ export interface ClusterCounters {
   /** Faults of nodes and links while they had something to do. */
   inFlight: number
   databaseCuts: number
+  failOvers: number
   cuts: number
   broken: number
   /** Frames that did not arrive. */
@@ -100,6 +104,7 @@ export function noClusterCounts(): ClusterCounters {
     pauses: 0,
     inFlight: 0,
     databaseCuts: 0,
+    failOvers: 0,
     cuts: 0,
     broken: 0,
     framesLost: 0,
