@@ -42,7 +42,7 @@ import { recover } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
 import { loseRuns, tryParked } from './remote-code.ts'
 import { ScheduleDesk } from './schedules/schedule-desk.ts'
-import { sessionLost, settleBatch } from './settlement.ts'
+import { parkAllGuilty, sessionLost, settleBatch } from './settlement.ts'
 import { taskOutcomeOf } from './tasks/task-description.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
 import type { TimerWindow } from './timer-window.ts'
@@ -75,6 +75,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   readonly taskEnds = new Waiters<TaskSeq, TaskOutcome>()
   readonly tasks: TaskDesk
   readonly schedules: ScheduleDesk
+  readonly guilty = new Map<RunId, string>()
   clock: Clock
   newRunId: () => RunId
   session: Session = { id: 0, incarnation: '' }
@@ -93,7 +94,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     const { store, worker, logger, limits, clock, idleLimit, cluster } = options
     this.clock = clock
     this.ownership = new Ownership(options.shards, cluster === undefined)
-    this.shards = new ShardDesk(this)
+    this.shards = new ShardDesk(this, () => parkAllGuilty(this))
     this.newRunId = runIdSource(clock, options.random)
     const onError = (error: unknown): void => this.fail(error)
     const areTasksIdle = (): boolean => this.tasks.isIdle
@@ -209,6 +210,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     }
     this.#batchSeq = 0
     this.#isLost = false
+    this.guilty.clear()
   }
 
   /** Time and run ids go on from there: what was committed before is not later. */

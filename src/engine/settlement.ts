@@ -41,6 +41,8 @@ export interface SettlingEngine {
   readonly ownership: Ownership
   readonly transitions: Transitions
   readonly schedules: { refused(key: ScheduleKey, reason: string): void }
+  /** Of this session, to be parked when their shards are here: why. */
+  readonly guilty: Map<RunId, string>
   readonly session: Session
   readonly batchSeq: number
   register(): Promise<void>
@@ -138,6 +140,8 @@ async function settleRefused(
     else each.release(split.guilty.has(each.runId) ? refused : dropped)
   }
   await started
+  // Another node may have it by then, and finds out for itself.
+  if (split.isFenced && !engine.ownership.isWhole) return
   for (const runId of split.guilty) await parkGuilty(engine, runId, reason)
 }
 
@@ -199,17 +203,28 @@ async function commitPart(engine: SettlingEngine, part: BatchBuilder): Promise<C
   }
 }
 
+/** Shards are here again, before anything of them runs. */
+export async function parkAllGuilty(engine: SettlingEngine): Promise<void> {
+  for (const [runId, reason] of [...engine.guilty]) await parkGuilty(engine, runId, reason)
+}
+
 async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string): Promise<void> {
   // Whatever callers may say of tasks can be stored: its shape is checked, and so are texts and times.
   if (runId === NO_RUN) throw new Error(`the store refuses rows of tasks: ${reason}`)
+  const { session } = engine
   const schedule = scheduleKeyOf(runId)
   if (schedule !== undefined) {
     engine.schedules.refused(schedule, reason)
     return
   }
   const execution = await engine.table.load(runId)
-  // Refused at its very start: there is nothing to park, and its caller was told.
-  if (execution === undefined) return
+  if (execution === undefined) {
+    // Refused at its very start: there is nothing to park, and its caller was told. In a cluster its shard may not be back yet.
+    const [row] = engine.ownership.isWhole ? [] : await engine.options.store.executions([runId])
+    if (row !== undefined && session === engine.session) engine.guilty.set(runId, reason)
+    return
+  }
+  engine.guilty.delete(runId)
   const failure = platformFailure('STORE_FAILED', `the store refuses what the execution wrote: ${reason}`)
   engine.transitions.apply(execution, { type: 'park', failure })
   engine.transitions.finish(execution)

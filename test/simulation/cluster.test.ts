@@ -5,7 +5,7 @@ import { addClusterReport, noClusterTotals } from './cluster/cluster-totals.ts'
 import { type ClusterReport, simulateCluster } from './cluster/simulate-cluster.ts'
 import { simulateSeeds } from './seed-pool.ts'
 
-const SEEDS = 120
+const SEEDS = 500
 
 describe('simulation of a cluster under seeded faults', () => {
   test('the same seed gives the same trace, another seed another', async () => {

@@ -46,9 +46,12 @@ const POLL_MS = 2
 
 export class ShardDesk {
   readonly #engine: ShardedEngine
+  readonly #parkGuilty: () => Promise<void>
 
-  constructor(engine: ShardedEngine) {
+  /** @param parkGuilty parks runs whose batches the store has refused, as far as they are here */
+  constructor(engine: ShardedEngine, parkGuilty: () => Promise<void>) {
     this.#engine = engine
+    this.#parkGuilty = parkGuilty
   }
 
   /** These belong to the session of this engine. Resolves when they are taken in. */
@@ -70,8 +73,13 @@ export class ShardDesk {
     engine.tasks.shards.adopt(lanes, settings, this.#isQueueOf(new Set(ids)))
     engine.mailbox.adopt(ids, mail)
     engine.schedules.adopt()
-    const work = [recover(engine, () => engine.isCurrent(generation), ids), engine.includeTimers(ids)]
-    Promise.all(work).catch((error) => {
+    const isWanted = (): boolean => engine.isCurrent(generation)
+    const goOn = async (): Promise<void> => {
+      await this.#parkGuilty()
+      if (!isWanted()) return
+      await Promise.all([recover(engine, isWanted, ids), engine.includeTimers(ids)])
+    }
+    goOn().catch((error) => {
       if (engine.isCurrent(generation)) engine.fail(error)
     })
   }

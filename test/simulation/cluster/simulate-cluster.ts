@@ -12,7 +12,7 @@ import type { ClusterCounters } from './cluster-plan.ts'
 import { ClusterWorld } from './cluster-world.ts'
 
 /** Journal events and faults of a seed, at least. */
-export const CLUSTER_EVENTS_PER_SEED = 1000
+export const CLUSTER_EVENTS_PER_SEED = 2000
 const REST_LIMIT_MS = 3_600_000
 
 export interface ClusterReport extends SimulationReport {
