@@ -1,6 +1,6 @@
 /**
- * Asks one thing at a time, for all that want to know: whoever comes while an answer is on its way gets the next one, so that
- * every answer was asked for after the call.
+ * Asks once for all that want to know at a time: whoever comes while an answer is on its way gets the next one, so that every
+ * answer was asked for after the call.
  */
 export function coalesced<T>(ask: () => Promise<T>): () => Promise<T> {
   let now: Promise<T> | undefined

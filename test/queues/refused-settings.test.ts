@@ -4,8 +4,7 @@ import { test } from 'node:test'
 import { createEngine } from '../../src/index.ts'
 
 /** Without types, as a JavaScript program gives them. */
-// biome-ignore lint/suspicious/noExplicitAny: that is the point
-const untyped = (settings: object): any => settings
+const untyped = (settings: object): never => settings as never
 
 const refused: readonly (readonly [settings: object, message: RegExp])[] = [
   [{ concurency: 3 }, /has no setting 'concurency'; there are .*concurrency, keyConcurrency/],
