@@ -231,9 +231,12 @@ function describeProgress(create: CreateBalancer, picksPerWorker: number): void 
   test(`starves nobody: every worker is picked within ${picksPerWorker} picks per worker`, () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 8 }), (weights) => {
-        const fleet = fleetOf(create, weights, 100)
+        const tasks = 60 * weights.length
+        // Every third task stays. Where a cycle of picks is a multiple of three, all that stay can be one worker's,
+        // and one that is full waits for a credit, not for its turn: so each has credits for all.
+        const fleet = fleetOf(create, weights, tasks)
         const waiting = new Map(weights.map((_, index) => [`worker-${index}`, 0]))
-        for (let task = 0; task < 60 * weights.length; task++) {
+        for (let task = 0; task < tasks; task++) {
           const id = pickId(fleet, {}, task)
           fleet.started(id, task)
           for (const each of waiting.keys()) waiting.set(each, (waiting.get(each) ?? 0) + 1)
@@ -243,7 +246,7 @@ function describeProgress(create: CreateBalancer, picksPerWorker: number): void 
           assert.ok(longest <= picksPerWorker * weights.length, `one waits for ${longest} picks: ${weights}`)
         }
       }),
-      { numRuns: 50 },
+      { numRuns: 50, examples: [[[1, 1, 1, 1, 1, 4]]] },
     )
   })
 }
