@@ -10,6 +10,7 @@ export type {
 } from './core/balance/load-balancer.ts'
 export type { Place, PolicyTask, SchedulingPolicy } from './core/queue/policy.ts'
 export { jsonLogger, type Logger, silentLogger } from './platform/logger.ts'
+export type { TlsSettings } from './platform/tls.ts'
 export type { ConflictPolicy, PendingOperation } from './protocol/client-port.ts'
 export type { Duration } from './protocol/duration.ts'
 export { type ErrorCode, PerdureError } from './protocol/errors.ts'

@@ -1,10 +1,12 @@
 /** An engine that runs and listens. */
+import { TlsIdentity } from '../platform/tls.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../protocol/limits.ts'
 import { Client } from '../sdk/client.ts'
 import { RemotePort } from '../sdk/connect/remote-port.ts'
 import type { CommandCall } from './command.ts'
+import { tlsOf } from './tls-options.ts'
 import { UsageError } from './usage-error.ts'
 
 /** For the connection and the answer together. */
@@ -14,15 +16,19 @@ const NOTE_AFTER_MS = 1500
 
 /** @throws PerdureError `CONNECTION_LOST` if no engine answers in time */
 export async function withEngine<T>(
-  { options, output }: CommandCall,
+  call: CommandCall,
   url: string,
   use: (engine: Client) => Promise<T>,
 ): Promise<T> {
+  const { options, output } = call
   if (!URL.canParse(url) || !/^wss?:$/.test(new URL(url).protocol))
     throw new UsageError(`--url ${url} is not a URL like ws://127.0.0.1:7233`)
   let why = ''
+  const tls = tlsOf(call)
+  const note = (message: string): void => output.note(message)
   const remote = new RemotePort({
     url,
+    tls: tls === undefined ? undefined : new TlsIdentity(tls, '--tls-cert, --tls-key, --tls-ca', note),
     warn: (_, fields) => {
       if (fields?.error instanceof Error) why = `: ${fields.error.message}`
     },
@@ -34,7 +40,7 @@ export async function withEngine<T>(
       WITHIN_MS,
     )
   })
-  const note = setTimeout(
+  const patience = setTimeout(
     () => output.note(`No engine has answered at ${url} yet${why}. Waiting up to ${WITHIN_MS / 1000} s.`),
     NOTE_AFTER_MS,
   )
@@ -52,7 +58,7 @@ export async function withEngine<T>(
     return await Promise.race([answer, late])
   } finally {
     clearTimeout(timer)
-    clearTimeout(note)
+    clearTimeout(patience)
     remote.close()
   }
 }

@@ -6,9 +6,13 @@ import { COMMON_OPTIONS, type Command, type CommandCall } from './command.ts'
 import { printable } from './display-width.ts'
 import { withEngine } from './engine-connection.ts'
 import { type Cell, type Column, Table } from './table.ts'
+import { TLS_OPTIONS } from './tls-options.ts'
 import { UsageError } from './usage-error.ts'
 
-const URL_OPTION = { url: { value: 'URL', says: 'of any node; default $PERDURE_URL' } } as const
+const URL_OPTION = {
+  url: { value: 'URL', says: 'of any node; default $PERDURE_URL' },
+  ...TLS_OPTIONS,
+} as const
 const POLL_MS = 300
 
 export const nodesCommand: Command = {

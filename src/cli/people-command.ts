@@ -9,6 +9,7 @@ import { eventDetails } from './event-text.ts'
 import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { timeText } from './time-text.ts'
+import { TLS_OPTIONS } from './tls-options.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The first schema version that has human tasks. */
@@ -46,6 +47,7 @@ export const peopleCommand: Command = {
   options: {
     ...STORE_OPTIONS,
     url: { value: 'URL', says: 'of an engine that listens, instead of a file; default $PERDURE_URL' },
+    ...TLS_OPTIONS,
     namespace: { value: 'NAME', says: 'default `default`' },
     as: { value: 'USER', says: 'who acts, or whose inbox it is' },
     group: { value: 'NAME', says: 'a group of this user; may be given several times', multiple: true },

@@ -17,6 +17,7 @@ import { withEngine } from './engine-connection.ts'
 import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { isoTime, timeText } from './time-text.ts'
+import { TLS_OPTIONS } from './tls-options.ts'
 import { UsageError } from './usage-error.ts'
 
 const ACTIONS = ['list', 'show', 'set', 'pause', 'resume', 'reset'] as const
@@ -31,6 +32,7 @@ export const queuesCommand: Command = {
   options: {
     ...STORE_OPTIONS,
     url: { value: 'URL', says: 'of an engine that listens, instead of a file; default $PERDURE_URL' },
+    ...TLS_OPTIONS,
     namespace: { value: 'NAME', says: 'only this namespace; default: all of a file, `default` of an engine' },
     reason: { value: 'TEXT', says: 'pause: why' },
     policy: { value: 'POLICY', says: 'set: a name, or JSON such as {"name":"sjf","aging":0.2}' },

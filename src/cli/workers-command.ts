@@ -4,6 +4,7 @@ import { COMMON_OPTIONS, type Command, type CommandCall } from './command.ts'
 import { printable } from './display-width.ts'
 import { withEngine } from './engine-connection.ts'
 import { type Cell, type Column, Table } from './table.ts'
+import { TLS_OPTIONS } from './tls-options.ts'
 import { UsageError } from './usage-error.ts'
 
 export const workersCommand: Command = {
@@ -12,6 +13,7 @@ export const workersCommand: Command = {
   operands: [],
   options: {
     url: { value: 'URL', says: 'of the engine; default $PERDURE_URL' },
+    ...TLS_OPTIONS,
     namespace: { value: 'NAME', says: 'those that serve it; default `default`' },
     ...COMMON_OPTIONS,
   },

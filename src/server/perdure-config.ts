@@ -1,4 +1,5 @@
 /** What a program says in `perdure.config.ts`, for `perdure start`. */
+import type { TlsSettings } from '../platform/tls.ts'
 import type { Duration } from '../protocol/duration.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
@@ -12,6 +13,8 @@ export interface PerdureConfig {
   readonly listen?: string
   /** URL at which other nodes reach this one. Default: where it listens. */
   readonly address?: string
+  /** Certificate, key and authority of the node: paths from the directory of the configuration. Default: no TLS. */
+  readonly tls?: TlsSettings
   /** Name of the node, the same over restarts. Default `host:pid`. */
   readonly name?: string
   /** Its share of the shards, relative to other nodes. Default 1. */

@@ -3,6 +3,7 @@ import { jsonLogger, type LogLevel } from '../../platform/logger.ts'
 import type { EngineSettings } from '../../server/embedded-engine.ts'
 import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
 import type { Command, CommandCall } from '../command.ts'
+import { TLS_OPTIONS } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
 import { runProcesses } from './process-group.ts'
 import { definitionsOf, type StartSettings, startSettings } from './start-config.ts'
@@ -26,6 +27,7 @@ export const startCommand: Command = {
     },
     listen: { value: 'HOST:PORT', says: 'default 127.0.0.1:7233, or $PERDURE_LISTEN; port 0: a free one' },
     address: { value: 'URL', says: 'at which other nodes reach this one; default: where it listens' },
+    ...TLS_OPTIONS,
     name: { value: 'NAME', says: 'of the node, the same over restarts; default HOST:PID' },
     weight: { value: 'N', says: 'its share of the work, relative to other nodes; default 1' },
     processes: {
@@ -64,7 +66,7 @@ async function runStart(call: CommandCall): Promise<number> {
   const level = levelOf(call)
   if (settings.processes > 1) return runGroup(call, settings)
   const definitions = await definitionsOf(settings.files)
-  const { host, port, store } = settings
+  const { host, port, store, tls } = settings
   const isShared = isPostgresUrl(store)
   // Not before: help works also where `node:sqlite` is missing.
   const { createEngine } = await import('../../server/embedded-engine.ts')
@@ -81,7 +83,9 @@ async function runStart(call: CommandCall): Promise<number> {
     ...optional('namespace', settings.namespace),
     ...optional('retention', settings.retentionMs),
   })
-  const url = isShared ? engine.url : (await engine.listen({ host, port })).url
+  const url = isShared
+    ? engine.url
+    : (await engine.listen({ host, port, ...(tls === undefined ? {} : { tls }) })).url
   const code = `${definitions.workflows.length} workflows, ${definitions.tasks.length} tasks`
   call.output.line(`perdure listens on ${url} (${code})`)
   const ended = await Promise.race([failed.promise, signalled(call)])
@@ -102,6 +106,7 @@ function clusterOf({
   host,
   port,
   address,
+  tls,
   name,
   weight,
 }: StartSettings): NonNullable<EngineSettings['cluster']> {
@@ -109,6 +114,7 @@ function clusterOf({
     host,
     port,
     ...(address === undefined ? {} : { address }),
+    ...(tls === undefined ? {} : { tls }),
     ...(name === undefined ? {} : { name }),
     ...(weight === undefined ? {} : { weight }),
   }

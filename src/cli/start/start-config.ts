@@ -2,12 +2,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { TlsSettings } from '../../platform/tls.ts'
 import { type Duration, optionalMs } from '../../protocol/duration.ts'
 import type { Workflow } from '../../sdk/definition.ts'
 import type { Task } from '../../sdk/tasks/task.ts'
 import type { PerdureConfig } from '../../server/perdure-config.ts'
 import type { QueueSettings } from '../../server/queue-settings.ts'
 import type { CommandCall } from '../command.ts'
+import { tlsOf } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
 
 export interface StartSettings {
@@ -15,6 +17,7 @@ export interface StartSettings {
   readonly host: string
   readonly port: number
   readonly address: string | undefined
+  readonly tls: TlsSettings | undefined
   readonly name: string | undefined
   readonly weight: number | undefined
   readonly namespace: string | undefined
@@ -38,6 +41,7 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   workflows: true,
   listen: true,
   address: true,
+  tls: true,
   name: true,
   weight: true,
   namespace: true,
@@ -73,6 +77,7 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     host,
     port,
     address: given('address', 'PERDURE_ADDRESS') ?? config.address,
+    tls: tlsOf(call, filesFrom(base, config.tls)),
     name: given('name', 'PERDURE_NODE') ?? config.name,
     weight: weight === undefined ? undefined : Number(weight),
     namespace: given('namespace', 'PERDURE_NAMESPACE') ?? config.namespace,
@@ -127,6 +132,16 @@ async function configOf({
       )
   // The one cast: its names are known, and each value is checked where it is used.
   return { config: config as PerdureConfig, base: resolve(path, '..') }
+}
+
+/** Paths in the configuration are from its directory. */
+function filesFrom(base: string, tls: TlsSettings | undefined): TlsSettings | undefined {
+  if (typeof tls !== 'object' || tls === null) return tls
+  const paths = Object.entries(tls).map(([name, value]) => [
+    name,
+    typeof value === 'string' && !value.includes('-----BEGIN ') ? resolve(base, value) : value,
+  ])
+  return Object.fromEntries(paths) as TlsSettings
 }
 
 function listenOf(text: string): { readonly host: string; readonly port: number } {

@@ -1,7 +1,9 @@
 /** One connection of a client to an engine, or to a node of a cluster. */
-import { WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { openSocket } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
+import type { TlsIdentity } from '../../platform/tls.ts'
 import {
   CLIENT_PROTOCOL,
   CLIENT_PROTOCOL_2,
@@ -13,6 +15,7 @@ import {
 
 export interface ClientLinkHost {
   readonly heartbeatMs: number
+  readonly tls?: TlsIdentity | undefined
   readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
   readonly onOpen: (link: ClientLink) => void
   readonly onReply: (link: ClientLink, reply: EngineReply) => void
@@ -32,13 +35,10 @@ export class ClientLink {
   #stopPulse = (): void => {}
 
   constructor(url: string, host: ClientLinkHost) {
-    const { heartbeatMs, warn } = host
+    const { heartbeatMs, tls, warn } = host
     this.url = url
-    const socket = new WebSocket(url, [CLIENT_PROTOCOL_2, CLIENT_PROTOCOL], {
-      perMessageDeflate: false,
-      maxPayload: 0,
-      handshakeTimeout: 2 * heartbeatMs,
-    })
+    const protocols = [CLIENT_PROTOCOL_2, CLIENT_PROTOCOL]
+    const socket = openSocket(url, protocols, { tls, handshakeTimeoutMs: 2 * heartbeatMs })
     this.#socket = socket
     this.#out = new OutgoingMessages<ClientCall | ClientCancel>(socket)
     socket.on('open', () => {

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** `connect`: the engine's interface from another process. */
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
+import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
@@ -14,9 +15,11 @@ export interface ConnectOptions {
   readonly namespace?: string
   /** Default: JSON lines on standard error, warnings and errors. */
   readonly logger?: Logger
+  /** For `wss:` URLs: the certificate of this client, its key, and the authority of the engine. */
+  readonly tls?: TlsSettings
 }
 
-const OPTIONS: OptionNames<ConnectOptions> = { namespace: true, logger: true }
+const OPTIONS: OptionNames<ConnectOptions> = { namespace: true, logger: true, tls: true }
 
 /**
  * A client of an engine that listens (`engine.listen()`), with the interface of the embedded one: `start`, `signal`,
@@ -32,7 +35,7 @@ export async function connect(
 ): Promise<RemoteClient> {
   const urls = (Array.isArray(url) ? url : [url]).map(checkedUrl)
   if (urls.length === 0) throw new PerdureError('ARGUMENT_INVALID', 'connect() has no url')
-  const { namespace = DEFAULT_NAMESPACE, logger } = checkedOptions(options, 'connect()', OPTIONS)
+  const { namespace = DEFAULT_NAMESPACE, logger, tls } = checkedOptions(options, 'connect()', OPTIONS)
   const { warn } = logger === undefined ? jsonLogger() : safeLogger(logger)
   const settings: ClientSettings = {
     namespace: checkedName(namespace, 'the namespace'),
@@ -41,7 +44,8 @@ export async function connect(
     // The engine knows, and says so.
     knows: () => true,
   }
-  const remote = new RemotePort({ url: urls, warn })
+  const identity = tls === undefined ? undefined : new TlsIdentity(tls, 'connect({ tls })', warn)
+  const remote = new RemotePort({ url: urls, warn, tls: identity })
   await remote.connected()
   return new RemoteClient(remote, settings)
 }

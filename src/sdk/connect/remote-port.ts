@@ -7,6 +7,7 @@
  * the next one. Others are answered with `CONNECTION_LOST`: whether they were done is not known.
  */
 import { randomUUID } from 'node:crypto'
+import type { TlsIdentity } from '../../platform/tls.ts'
 import {
   CLIENT_METHODS,
   type ClientCall,
@@ -26,6 +27,8 @@ export interface RemotePortOptions {
   readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
   /** Between two pings: a connection that is silent for three of them is lost. Default 10,000 ms. */
   readonly heartbeatMs?: number
+  /** For `wss:` URLs. */
+  readonly tls?: TlsIdentity | undefined
 }
 
 interface OpenCall extends ClientCall {
@@ -195,10 +198,11 @@ export class RemotePort {
   }
 
   #connect(): void {
-    const { warn, heartbeatMs = HEARTBEAT_MS } = this.#options
+    const { warn, tls, heartbeatMs = HEARTBEAT_MS } = this.#options
     const [url = ''] = this.#urls
     this.#link = new ClientLink(url, {
       heartbeatMs,
+      tls,
       warn,
       onOpen: (link) => this.#onOpen(link),
       onReply: (link, reply) => this.#onReply(link, reply),
@@ -267,10 +271,11 @@ export class RemotePort {
     this.#urls = [...others, lost]
   }
 
-  /** Where else the cluster can be reached. What the program has named is kept. */
+  /** Where else the cluster can be reached. What the program has named is kept; who asks over TLS goes on with TLS. */
   #learn(urls: readonly string[]): void {
     const [own = ''] = this.#urls
-    this.#urls = [...new Set([own, ...urls, ...[this.#options.url].flat()])]
+    const isFit = (url: string): boolean => !own.startsWith('wss:') || url.startsWith('wss:')
+    this.#urls = [...new Set([own, ...urls.filter(isFit), ...[this.#options.url].flat()])]
   }
 
   #onClosed(link: ClientLink): void {

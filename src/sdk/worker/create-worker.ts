@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** `createWorker`: runs tasks and workflows of an engine in another process. */
-import { WebSocket } from 'ws'
 import { type Cancel, type Clock, systemClock } from '../../platform/clock.ts'
 import { type LoadProbe, loadProbe } from '../../platform/load-probe.ts'
+import { openSocket } from '../../platform/outgoing-socket.ts'
 import { type Randomness, systemRandomness } from '../../platform/randomness.ts'
 import type { Socket } from '../../platform/socket.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -62,7 +62,8 @@ export class Worker implements AsyncDisposable {
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
 
   constructor(settings: CheckedWorkerSettings, seams: WorkerSeams = {}) {
-    const { clock = systemClock, random = systemRandomness, probe = loadProbe(), open = opened } = seams
+    const { clock = systemClock, random = systemRandomness, probe = loadProbe() } = seams
+    const open = seams.open ?? ((url) => openSocket(url, [WORKER_PROTOCOL], { tls: settings.tls }))
     this.#settings = settings
     this.#clock = clock
     this.#probe = probe
@@ -165,7 +166,9 @@ export class Worker implements AsyncDisposable {
   }
 
   /** The cluster has these nodes now. */
-  #follow(urls: readonly string[]): void {
+  #follow(given: readonly string[]): void {
+    // Who has a certificate goes on with TLS.
+    const urls = this.#settings.tls === undefined ? given : given.filter((url) => url.startsWith('wss:'))
     if (this.#closing !== undefined || urls.length === 0) return
     this.#nodes = urls
     this.#begin(urls)
@@ -264,8 +267,4 @@ export class Worker implements AsyncDisposable {
     held.session.finish(held, message)
     this.#tellCreditsSoon()
   }
-}
-
-function opened(url: string): Socket {
-  return new WebSocket(url, [WORKER_PROTOCOL], { perMessageDeflate: false, maxPayload: 0 })
 }

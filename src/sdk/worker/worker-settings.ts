@@ -1,6 +1,7 @@
 /** Settings of a worker in a process of its own, checked. */
 import { availableParallelism, totalmem } from 'node:os'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
+import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -48,6 +49,8 @@ export interface WorkerSettings {
   readonly logger?: Logger
   /** As of `createEngine`: calls of workflow code that replay could not repeat are refused. Default: false. */
   readonly determinismGuards?: boolean
+  /** For `wss:` URLs: the certificate of this worker, its key, and the authority of the engine. */
+  readonly tls?: TlsSettings
 }
 
 export interface CheckedWorkerSettings {
@@ -58,6 +61,7 @@ export interface CheckedWorkerSettings {
   readonly hello: WorkerHello
   readonly graceMs: number
   readonly logger: Logger
+  readonly tls: TlsIdentity | undefined
 }
 
 const SETTINGS: OptionNames<WorkerSettings> = {
@@ -76,6 +80,7 @@ const SETTINGS: OptionNames<WorkerSettings> = {
   shutdownGrace: true,
   logger: true,
   determinismGuards: true,
+  tls: true,
 }
 const DEFAULT_CONCURRENCY = 64
 const MIB = 1024 * 1024
@@ -90,7 +95,8 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
     concurrency = DEFAULT_CONCURRENCY,
     namespace = DEFAULT_NAMESPACE,
   } = settings
-  const { id, build, zone, labels, capacity, weight, logger } = settings
+  const { id, build, zone, labels, capacity, weight, tls } = settings
+  const logger = settings.logger === undefined ? jsonLogger() : safeLogger(settings.logger)
   for (const [name, list] of Object.entries({ tasks, workflows }))
     if (!Array.isArray(list))
       throw new PerdureError('ARGUMENT_INVALID', `createWorker({ ${name} }) is not a list`)
@@ -129,7 +135,8 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
     workflows,
     determinismGuards: settings.determinismGuards === true,
     graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
-    logger: logger === undefined ? jsonLogger() : safeLogger(logger),
+    logger,
+    tls: tls === undefined ? undefined : new TlsIdentity(tls, 'createWorker({ tls })', logger.warn),
     hello: {
       type: 'hello',
       ...(id === undefined ? {} : { worker: checkedName(id, 'the id of a worker') }),

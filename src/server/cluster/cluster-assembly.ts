@@ -9,6 +9,7 @@ import { DatabaseClock } from '../../platform/database-clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import { incarnationOf } from '../../platform/run-ids.ts'
+import { TlsIdentity } from '../../platform/tls.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { NodesPort } from '../../protocol/nodes-port.ts'
@@ -65,7 +66,10 @@ export class ClusterAssembly {
     this.clock = clock
     this.#cluster = timed(store.cluster, clock)
     const onLost = (session: number): void => this.node.hint(session)
-    this.#links = new NodeLinks({ logger, onLost, ...network })
+    const { tls } = settings.listen
+    const identity =
+      tls === undefined ? undefined : new TlsIdentity(tls, 'createEngine({ cluster: { tls } })', logger.warn)
+    this.#links = new NodeLinks({ logger, onLost, tls: identity, ...network })
     this.node = new ClusterNode({
       cluster: this.#cluster,
       fence: (session) => store.fence(session),

@@ -1,17 +1,23 @@
 /** What a program says of its node. */
 
+import type { TlsSettings } from '../../platform/tls.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
 
 export interface ClusterSettings {
-  /** Where the node listens for other nodes, workers and clients: a loopback address. Default `'127.0.0.1'`. */
+  /** Where the node listens for other nodes, workers and clients: without `tls`, a loopback address. Default `'127.0.0.1'`. */
   readonly host?: string
   /** Default 0: a free one. */
   readonly port?: number
-  /** URL at which the other nodes reach it. Default: where it listens. */
+  /** URL at which nodes, workers and clients reach it, such as `'wss://node-1.internal:7233'`. Default: where it listens. */
   readonly address?: string
+  /**
+   * Mutual TLS between all: `cert` and `key` of this node, and `ca`, the authority of nodes, workers and clients. The
+   * certificates of nodes are for servers and clients, those of workers and clients for clients only. Default: none.
+   */
+  readonly tls?: TlsSettings
   /** Its name, for people, the same over restarts: it tends to get the shards that it had. Default `host:pid`. */
   readonly name?: string
   /** Its share of the shards, relative to other nodes. Default 1. */
@@ -23,7 +29,7 @@ export interface ClusterSettings {
 }
 
 export interface CheckedClusterSettings {
-  readonly listen: { readonly host?: string; readonly port?: number }
+  readonly listen: { readonly host?: string; readonly port?: number; readonly tls?: TlsSettings }
   readonly address: string | undefined
   readonly name: string | undefined
   readonly weight: number
@@ -31,10 +37,13 @@ export interface CheckedClusterSettings {
   readonly drainMs: number
 }
 
+const WHAT = 'createEngine({ cluster })'
+const ALL_ADDRESSES: readonly unknown[] = ['0.0.0.0', '::']
 const OPTIONS: OptionNames<ClusterSettings> = {
   host: true,
   port: true,
   address: true,
+  tls: true,
   name: true,
   weight: true,
   handOver: true,
@@ -43,26 +52,44 @@ const OPTIONS: OptionNames<ClusterSettings> = {
 
 /** @throws PerdureError `ARGUMENT_INVALID`, `DURATION_INVALID` */
 export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSettings {
-  const what = 'createEngine({ cluster })'
   const {
     host,
     port,
     address,
+    tls,
     name,
     weight = 1,
     handOver = '1s',
     drain = '30s',
-  } = checkedOptions(given, what, OPTIONS)
-  if (address !== undefined && !(URL.canParse(address) && /^wss?:$/.test(new URL(address).protocol)))
-    throw new PerdureError('ARGUMENT_INVALID', `${what}: address is no URL like ws://127.0.0.1:7233`)
+  } = checkedOptions(given, WHAT, OPTIONS)
+  checkAddress(address, host, tls !== undefined)
   if (typeof weight !== 'number' || !(weight > 0 && weight < 1e6))
-    throw new PerdureError('ARGUMENT_INVALID', `${what}: weight is ${weight}, not a number above 0`)
+    throw new PerdureError('ARGUMENT_INVALID', `${WHAT}: weight is ${weight}, not a number above 0`)
   return {
-    listen: { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) },
+    listen: {
+      ...(host === undefined ? {} : { host }),
+      ...(port === undefined ? {} : { port }),
+      ...(tls === undefined ? {} : { tls }),
+    },
     address,
     name: name === undefined ? undefined : checkedName(name, 'the name of the node'),
     weight,
     handOverMs: durationMs(handOver),
     drainMs: durationMs(drain),
   }
+}
+
+function checkAddress(address: unknown, host: string | undefined, isSecure: boolean): void {
+  const invalid = (why: string): PerdureError => new PerdureError('ARGUMENT_INVALID', `${WHAT}: ${why}`)
+  const scheme = isSecure ? 'wss' : 'ws'
+  if (address === undefined) {
+    if (ALL_ADDRESSES.includes(host))
+      throw invalid(
+        `host ${host} listens on all addresses; say which the others use: address '${scheme}://…'`,
+      )
+    return
+  }
+  const url = typeof address === 'string' && URL.canParse(address) ? new URL(address) : undefined
+  if (url?.protocol !== `${scheme}:`)
+    throw invalid(`address is ${JSON.stringify(address)}, no URL like ${scheme}://127.0.0.1:7233`)
 }

@@ -3,14 +3,15 @@
  *
  * A request that was not answered before its connection was lost gets `CONNECTION_LOST`: whether it was done is not known.
  */
-import { WebSocket } from 'ws'
 import type { SessionView } from '../../core/cluster/cluster-view.ts'
 import type { OwnedShard } from '../../engine/cluster/ownership.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { openSocket } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { Socket } from '../../platform/socket.ts'
+import type { TlsIdentity } from '../../platform/tls.ts'
 import type { ClientMethod } from '../../protocol/client-messages.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
@@ -35,6 +36,8 @@ export interface NodeLinksOptions {
   readonly clock?: Clock
   /** Default: a connection of the system's network. */
   readonly open?: (url: string) => Socket
+  /** What this node shows, and what it accepts; nodes without TLS are not talked to then. Default: none. */
+  readonly tls?: TlsIdentity | undefined
 }
 
 const HEARTBEAT_MS = 1000
@@ -46,14 +49,6 @@ interface OpenRequest {
 }
 
 type Unnumbered = Omit<NodeCall, 'id'> | Omit<NodeDelivery, 'id'> | Omit<NodeGift, 'id'>
-
-function connectTo(url: string): Socket {
-  return new WebSocket(url, [NODE_PROTOCOL], {
-    perMessageDeflate: false,
-    maxPayload: 0,
-    handshakeTimeout: CONNECT_MS,
-  })
-}
 
 class NodeLink {
   readonly #socket: Socket
@@ -67,10 +62,10 @@ class NodeLink {
   constructor(
     url: string,
     node: string,
-    { logger, heartbeatMs = HEARTBEAT_MS, clock, open = connectTo }: NodeLinksOptions,
-    onLost: () => void,
+    { logger, heartbeatMs = HEARTBEAT_MS, clock, open, tls }: NodeLinksOptions,
+    { onError, onLost }: { readonly onError: (error: Error) => void; readonly onLost: () => void },
   ) {
-    const socket = open(url)
+    const socket = open?.(url) ?? openSocket(url, [NODE_PROTOCOL], { tls, handshakeTimeoutMs: CONNECT_MS })
     this.#socket = socket
     this.#out = new OutgoingMessages<NodeRequest>(socket, clock)
     socket.on('open', () => {
@@ -83,7 +78,7 @@ class NodeLink {
       this.#waiting = undefined
     })
     socket.on('message', (data) => this.#onFrame(String(data), logger))
-    socket.on('error', (error) => logger.debug('no connection to a node', { node, url, error }))
+    socket.on('error', onError)
     socket.on('close', () => {
       this.#end()
       onLost()
@@ -159,6 +154,8 @@ export class NodeLinks {
   readonly #options: NodeLinksOptions
   /** By incarnation: a node that has come back has another one. */
   readonly #links = new Map<string, NodeLink>()
+  /** By incarnation, why it could not be connected to, as the log has it. */
+  readonly #troubles = new Map<string, string>()
   #isClosed = false
 
   constructor(options: NodeLinksOptions) {
@@ -188,6 +185,8 @@ export class NodeLinks {
   /** Of nodes that are not there any more the connections are ended. */
   keep(sessions: readonly SessionView[]): void {
     const living = new Set(sessions.map(({ incarnation }) => incarnation))
+    for (const incarnation of this.#troubles.keys())
+      if (!living.has(incarnation)) this.#troubles.delete(incarnation)
     for (const [incarnation, link] of [...this.#links]) {
       if (living.has(incarnation)) continue
       this.#links.delete(incarnation)
@@ -205,17 +204,32 @@ export class NodeLinks {
     return this.#linkTo(to)?.ask(request, signal) ?? Promise.reject(lost())
   }
 
-  #linkTo({ id, incarnation, address, node }: SessionView): NodeLink | undefined {
+  #linkTo(to: SessionView): NodeLink | undefined {
+    const { id, incarnation, address, node } = to
     if (this.#isClosed || address === null) return undefined
     const known = this.#links.get(incarnation)
     if (known !== undefined && !known.isLost) return known
-    const link = new NodeLink(address, node, this.#options, () => {
-      if (this.#links.get(incarnation) !== link) return
-      this.#links.delete(incarnation)
-      if (!this.#isClosed) this.#options.onLost(id)
+    if (this.#options.tls !== undefined && !address.startsWith('wss:')) {
+      this.#trouble(to, 'it has no TLS, and this node has')
+      return undefined
+    }
+    const link = new NodeLink(address, node, this.#options, {
+      onError: ({ message }) => this.#trouble(to, message),
+      onLost: () => {
+        if (this.#links.get(incarnation) !== link) return
+        this.#links.delete(incarnation)
+        if (!this.#isClosed) this.#options.onLost(id)
+      },
     })
     this.#links.set(incarnation, link)
     return link
+  }
+
+  /** It is tried again and again: the log has each reason once. */
+  #trouble({ incarnation, node, address }: SessionView, reason: string): void {
+    if (this.#troubles.get(incarnation) === reason) return
+    this.#troubles.set(incarnation, reason)
+    this.#options.logger.warn('no connection to a node', { node, address, reason })
   }
 }
 

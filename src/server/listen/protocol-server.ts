@@ -1,10 +1,10 @@
 /**
- * The door of the engine for workers and clients in other processes: HTTP that is upgraded to WebSocket, on this machine only.
+ * The door of the engine for workers, clients and other nodes: HTTP that is upgraded to WebSocket.
  *
- * Whoever can reach the port can work: there is no authentication yet, so it listens on loopback addresses alone. Requests
- * of web pages, which a browser sends with an `Origin`, are refused.
+ * Without TLS, whoever can reach the port can work, so it listens on loopback addresses alone. With TLS, whoever shows a
+ * certificate of the authority can. Requests of web pages, which a browser sends with an `Origin`, are refused.
  */
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
@@ -13,6 +13,7 @@ import type { LiveExecution } from '../../engine/live-execution.ts'
 import type { WorkflowCrew } from '../../engine/workers/workflow-crew.ts'
 import { systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
+import type { TlsSettings } from '../../platform/tls.ts'
 import { tokenSource } from '../../platform/tokens.ts'
 import { CLIENT_PROTOCOL, CLIENT_PROTOCOL_2 } from '../../protocol/client-messages.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
@@ -24,20 +25,26 @@ import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
 import { ClientConnection } from './client-connection.ts'
+import { type HttpDoor, httpDoor, isNodeCertificate } from './http-door.ts'
 import type { NodeList } from './node-list.ts'
 import { WorkerConnection } from './worker-connection.ts'
 
 export interface ListenOptions {
-  /** A loopback address: `'127.0.0.1'` (default), `'::1'` or `'localhost'`. */
+  /** Without `tls` a loopback address: `'127.0.0.1'` (default), `'::1'` or `'localhost'`; with it, any of this machine. */
   readonly host?: string
   /** Default 0: a free one; `url` says which. */
   readonly port?: number
   /** Workers are pinged this often, and lost after three pings without an answer. Default `'10s'`. */
   readonly heartbeat?: Duration
+  /**
+   * Mutual TLS, 1.2 or newer: `cert` and `key` of this engine, and `ca`, the authority that workers, clients and nodes must
+   * have a certificate of. Default: none.
+   */
+  readonly tls?: TlsSettings
 }
 
 export interface Listener {
-  /** Such as `ws://127.0.0.1:7233`. */
+  /** Such as `ws://127.0.0.1:7233`; with TLS, `wss://…`. */
   readonly url: string
   readonly port: number
   /** Ends all connections: what runs on their workers waits again. */
@@ -62,7 +69,7 @@ export interface ProtocolServerParts {
   readonly nodes?: NodeList
 }
 
-const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true }
+const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true, tls: true }
 const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL_2, CLIENT_PROTOCOL] as const
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
 const FRAME_ROOM_BYTES = 1024 * 1024
@@ -73,24 +80,10 @@ const CLOSE_WITHIN_MS = 1000
 
 /** @throws PerdureError `ARGUMENT_INVALID`; the error of the system if the port is taken */
 export async function listen(parts: ProtocolServerParts, given: ListenOptions = {}): Promise<OwnListener> {
-  const { host = '127.0.0.1', port = 0, heartbeat = '10s' } = checkedOptions(given, 'listen()', OPTIONS)
-  if (typeof host !== 'string' || !LOOPBACK.test(host))
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      `host is ${JSON.stringify(host)}: without authentication the engine listens on loopback addresses only`,
-    )
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new PerdureError('ARGUMENT_INVALID', `port is ${port}, not a whole number from 0 to 65535`)
-  const heartbeatMs = durationMs(heartbeat, 'heartbeat')
-  if (heartbeatMs < HEARTBEAT_LEAST_MS)
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      `heartbeat is ${heartbeatMs} ms, not ${HEARTBEAT_LEAST_MS} or more`,
-    )
-  const http = createServer((_, response) => {
-    response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
-    response.end(`This port speaks WebSocket with the subprotocol ${PROTOCOLS.join(' or ')}.\n`)
-  })
+  const { host, port, heartbeatMs, tls } = checkedListenOptions(given)
+  const says = `This port speaks WebSocket with the subprotocol ${PROTOCOLS.join(' or ')}.\n`
+  const door = httpDoor(tls, says, parts.logger)
+  const { http } = door
   const clients = new Set<ClientConnection>()
   const sockets = accept(http, parts, { heartbeatMs, clients })
   await new Promise<void>((resolve, reject) => {
@@ -102,19 +95,43 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
   })
   // The one cast: it listens on TCP.
   const address = http.address() as AddressInfo
-  const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  // A certificate names hosts, so the name is kept.
+  const shown = tls === undefined ? address.address : host
   let closed: Promise<void> | undefined
   return {
-    url: `ws://${shown}:${address.port}`,
+    url: `${tls === undefined ? 'ws' : 'wss'}://${shown.includes(':') ? `[${shown}]` : shown}:${address.port}`,
     port: address.port,
     leave: async () => {
       await Promise.all([...clients].map((client) => client.leave()))
     },
     close: () => {
-      closed ??= end(http, sockets)
+      closed ??= end(door, sockets)
       return closed
     },
   }
+}
+
+function checkedListenOptions(given: ListenOptions): {
+  readonly host: string
+  readonly port: number
+  readonly heartbeatMs: number
+  readonly tls: TlsSettings | undefined
+} {
+  const { host = '127.0.0.1', port = 0, heartbeat = '10s', tls } = checkedOptions(given, 'listen()', OPTIONS)
+  if (typeof host !== 'string' || host === '' || (tls === undefined && !LOOPBACK.test(host)))
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `host is ${JSON.stringify(host)}: without tls the engine listens on loopback addresses only`,
+    )
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new PerdureError('ARGUMENT_INVALID', `port is ${port}, not a whole number from 0 to 65535`)
+  const heartbeatMs = durationMs(heartbeat, 'heartbeat')
+  if (heartbeatMs < HEARTBEAT_LEAST_MS)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `heartbeat is ${heartbeatMs} ms, not ${HEARTBEAT_LEAST_MS} or more`,
+    )
+  return { host, port, heartbeatMs, tls }
 }
 
 function accept(
@@ -183,12 +200,15 @@ function accept(
 }
 
 function refusalOf(
-  { headers }: IncomingMessage,
+  { headers, socket }: IncomingMessage,
   protocols: readonly string[],
 ): [status: number, why: string] | undefined {
   if (headers.origin !== undefined) return [403, 'requests of web pages are refused']
   const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
-  if (protocols.some((each) => offered.includes(each))) return undefined
+  const chosen = protocols.find((each) => offered.includes(each))
+  if (chosen === NODE_PROTOCOL && !isNodeCertificate(socket))
+    return [403, 'the certificate is not that of a node: its extended key usage lacks serverAuth']
+  if (chosen !== undefined) return undefined
   return [
     400,
     `this engine speaks ${PROTOCOLS.join(' and ')}; offered was ${offered.join(', ') || 'nothing'}`,
@@ -203,7 +223,8 @@ function refuse(socket: Duplex, status: number, why: string): void {
   )
 }
 
-async function end(http: Server, sockets: WebSocketServer): Promise<void> {
+async function end({ http, stop }: HttpDoor, sockets: WebSocketServer): Promise<void> {
+  stop()
   const closed = new Promise<void>((resolve) => void http.close(() => resolve()))
   for (const socket of sockets.clients) socket.close(GOING_AWAY, 'the engine closes')
   const late = setTimeout(() => {

@@ -1,0 +1,227 @@
+// Mutual TLS: who may connect to an engine, as what, and what a certificate that is renewed does.
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
+import { WebSocket } from 'ws'
+import {
+  connect,
+  createEngine,
+  createWorker,
+  type Logger,
+  PerdureError,
+  silentLogger,
+  type TlsSettings,
+  workflow,
+} from '../../src/index.ts'
+import { TlsIdentity } from '../../src/platform/tls.ts'
+import { httpDoor } from '../../src/server/listen/http-door.ts'
+import { double, until } from '../tasks/task-fixtures.ts'
+import { Authority, openssl } from './certificates.ts'
+
+const found = openssl()
+const skip = 'missing' in found ? found.missing : false
+const quiet = { logger: silentLogger, shutdownGrace: 0 } as const
+const greet = workflow({ name: 'greet', run: (ctx, name: string) => ctx.step('say', () => `hello ${name}`) })
+
+describe('mutual TLS', { skip }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'perdure-tls-'))
+  after(() => rmSync(directory, { recursive: true, force: true }))
+  if (skip !== false) return
+  const authority = new Authority(directory, 'authority')
+  const foreign = new Authority(directory, 'foreign')
+  const node = authority.issue('node', 'serverAuth,clientAuth')
+  const worker = authority.issue('worker', 'clientAuth')
+
+  const listening = async (tls: TlsSettings = node, logger: Logger = silentLogger) => {
+    const engine = await createEngine({ store: 'memory', workflows: [greet], ...quiet, logger })
+    const { url, port } = await engine.listen({ tls })
+    return { engine, url, port, [Symbol.asyncDispose]: () => engine.close() }
+  }
+
+  test('a client and a worker with certificates of the authority work', async () => {
+    await using on = await listening()
+    assert.match(on.url, /^wss:\/\/127\.0\.0\.1:\d+$/)
+    await using far = await createWorker({ url: on.url, tasks: [double], tls: worker, ...quiet })
+    await using client = await connect(on.url, { tls: worker, logger: silentLogger })
+    assert.equal(await (await client.enqueue(double, 4, { id: 'four' })).result(), 8)
+    assert.equal(await (await client.start(greet, 'ada', { id: 'greet-ada' })).result(), 'hello ada')
+    assert.equal(far.nodes, 1)
+  })
+
+  const refusals: readonly [who: string, tls: TlsSettings, why: RegExp][] = [
+    ['without a certificate', { ca: authority.ca }, /certificate required|ECONNRESET|socket|disconnected/i],
+    [
+      'with a certificate of another authority',
+      { ...foreign.issue('stranger', 'clientAuth'), ca: authority.ca },
+      /unknown ca|decrypt|ECONNRESET|socket|disconnected/i,
+    ],
+    ['that knows another authority', { ...worker, ca: foreign.ca }, /certificate/i],
+    [
+      'with a certificate for servers only',
+      authority.issue('server', 'serverAuth' as 'clientAuth'),
+      /certificate|ECONNRESET|socket|disconnected/i,
+    ],
+  ]
+  for (const [who, tls, why] of refusals)
+    test(`a client ${who} is not let in`, async () => {
+      await using on = await listening()
+      const { failure, opened } = await tried(on.url, 'perdure.client.v2', tls)
+      assert.equal(opened, false)
+      assert.match(failure, why)
+      // Whoever has been refused has not harmed the others.
+      await using client = await connect(on.url, { tls: worker, logger: silentLogger })
+      assert.deepEqual((await client.list()).executions, [])
+    })
+
+  test('plain text, and TLS below 1.2, are not spoken', async () => {
+    await using on = await listening()
+    assert.equal((await tried(on.url.replace('wss:', 'ws:'), 'perdure.client.v2', {})).opened, false)
+    const { ca, cert, key } = contents(worker)
+    const old = connectTls({
+      host: '127.0.0.1',
+      port: on.port,
+      ca,
+      cert,
+      key,
+      minVersion: 'TLSv1',
+      maxVersion: 'TLSv1.1',
+      ciphers: 'DEFAULT@SECLEVEL=0',
+    })
+    const ended = await new Promise<string>((resolve) => {
+      old.on('secureConnect', () => resolve(`connected with ${old.getProtocol()}`))
+      old.on('error', ({ message }) => resolve(message))
+    })
+    assert.match(ended, /alert|protocol version|unsupported/i)
+  })
+
+  test('an engine whose certificate is of another host is not talked to', async () => {
+    const elsewhere = authority.issue('elsewhere', 'serverAuth,clientAuth', 'DNS:node-2.internal')
+    await using on = await listening(elsewhere)
+    const { failure } = await tried(on.url, 'perdure.client.v2', worker)
+    assert.match(failure, /does not match certificate's altnames/)
+  })
+
+  test('a certificate for clients only is none of a node', async () => {
+    const parts = { ...node }
+    const door = httpDoor(parts, '', silentLogger)
+    door.stop()
+    const { isNodeCertificate } = await import('../../src/server/listen/http-door.ts')
+    const answers: boolean[] = []
+    door.http.on('upgrade', ({ socket }) => {
+      answers.push(isNodeCertificate(socket))
+      socket.destroy()
+    })
+    await new Promise<void>((resolve) => void door.http.listen(0, '127.0.0.1', resolve))
+    const address = door.http.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    const url = `wss://127.0.0.1:${address.port}`
+    for (const tls of [worker, node]) await tried(url, 'perdure.node.v1', tls)
+    door.http.close()
+    assert.deepEqual(answers, [false, true])
+  })
+
+  test('a certificate that is renewed is used by both ends without a restart', async () => {
+    const own = { cert: join(directory, 'live.crt'), key: join(directory, 'live.key'), ca: authority.ca }
+    copyFileSync(node.cert, own.cert)
+    copyFileSync(node.key, own.key)
+    const warnings: string[] = []
+    const identity = new TlsIdentity(own, 'test', (message) => warnings.push(message))
+    const first = identity.current
+    assert.equal(identity.current, first)
+    const renewed = authority.issue('renewed', 'serverAuth,clientAuth')
+    replaced(renewed.cert, own.cert)
+    // The key is that of the old one still: both do not fit together.
+    assert.equal(identity.current, first)
+    assert.equal(identity.current, first)
+    assert.deepEqual(warnings, ['changed certificates are not used: those from before stay'])
+    replaced(renewed.key, own.key)
+    assert.equal(identity.current.cert, readFileSync(renewed.cert, 'utf8'))
+  })
+
+  test('an engine shows the renewed certificate to those who connect then', async () => {
+    const own = { cert: join(directory, 'shown.crt'), key: join(directory, 'shown.key'), ca: authority.ca }
+    copyFileSync(node.cert, own.cert)
+    copyFileSync(node.key, own.key)
+    await using on = await listening(own)
+    const shown = async (): Promise<string> => {
+      const { ca, cert, key } = contents(worker)
+      const socket = connectTls({ host: '127.0.0.1', port: on.port, ca, cert, key })
+      await new Promise((resolve, reject) => socket.on('secureConnect', resolve).on('error', reject))
+      const { subject } = socket.getPeerCertificate()
+      socket.destroy()
+      return String(subject.CN)
+    }
+    assert.equal(await shown(), 'node')
+    await using client = await connect(on.url, { tls: worker, logger: silentLogger })
+    const renewed = authority.issue('renewed', 'serverAuth,clientAuth')
+    replaced(renewed.key, own.key)
+    replaced(renewed.cert, own.cert)
+    await until(async () => (await shown()) === 'renewed')
+    assert.deepEqual((await client.list()).executions, [])
+  })
+
+  test('beyond loopback it listens with TLS only', async () => {
+    await using on = await listening()
+    await assert.rejects(on.engine.listen({ host: '0.0.0.0' }), /without tls the engine listens on loopback/)
+    const open = await on.engine.listen({ host: '0.0.0.0', tls: node })
+    await using client = await connect(`wss://127.0.0.1:${open.port}`, { tls: worker, logger: silentLogger })
+    assert.deepEqual((await client.list()).executions, [])
+  })
+
+  test('says what is wrong with certificates before it connects', async () => {
+    const key = foreign.issue('other', 'clientAuth').key
+    const wrong: readonly [TlsSettings, RegExp][] = [
+      [{ cert: worker.cert }, /cert and key belong together/],
+      [{ ...worker, ca: join(directory, 'none.crt') }, /none\.crt cannot be read/],
+      [{ ...worker, key }, /do not make an identity/],
+      [{ ca: import.meta.filename }, /is no PEM/],
+      [{ certificate: 'x' } as TlsSettings, /no setting 'certificate'/],
+      [{ ca: 7 } as unknown as TlsSettings, /ca is not the path/],
+    ]
+    for (const [tls, why] of wrong)
+      await assert.rejects(connect('wss://127.0.0.1:1', { tls, logger: silentLogger }), (error) => {
+        assert.ok(error instanceof PerdureError && error.code === 'ARGUMENT_INVALID', String(error))
+        assert.match(error.message, why)
+        return true
+      })
+    await using engine = await createEngine({ store: 'memory', ...quiet })
+    await assert.rejects(engine.listen({ tls: { ca: authority.ca } }), /tls has no cert/)
+  })
+})
+
+function contents({ cert, key, ca }: TlsSettings): { ca: string; cert: string; key: string } {
+  const read = (path = ''): string => readFileSync(path, 'utf8')
+  return { ca: read(ca), cert: read(cert), key: read(key) }
+}
+
+/** Within one tick of the file system's clock a change would not be seen. */
+function replaced(from: string, to: string): void {
+  const before = statSync(to).mtimeMs
+  copyFileSync(from, to)
+  const at = Math.max(Date.now(), before + 1000) / 1000
+  utimesSync(to, at, at)
+}
+
+async function tried(
+  url: string,
+  protocol: string,
+  tls: TlsSettings,
+): Promise<{ readonly opened: boolean; readonly failure: string }> {
+  const read = Object.fromEntries(
+    Object.entries(tls).map(([name, path]) => [name, readFileSync(String(path), 'utf8')]),
+  )
+  const socket = new WebSocket(url, [protocol], read)
+  let opened = false
+  const failure = await new Promise<string>((resolve) => {
+    socket.on('open', () => {
+      opened = true
+      socket.close()
+    })
+    socket.on('error', ({ message }) => resolve(message))
+    socket.on('close', () => resolve(''))
+  })
+  return { opened, failure }
+}
