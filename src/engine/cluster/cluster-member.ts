@@ -1,22 +1,21 @@
 /**
  * One node's part in its cluster: it keeps its session alive, watches the others, and leads when nobody else does.
  *
- * All decisions are those of `core/cluster`; this carries them out, one look at the database at a time. Nothing here is safety:
- * what a member believes may be old, and each of its writes is compared with what is there. Safety is that a session which was
- * fenced writes nothing any more.
+ * All decisions are those of `core/cluster` and of the coordinator; this carries them out, one look at the database at a time.
+ * Nothing here is safety: what a member believes may be old, and each of its writes is compared with what is there. Safety is
+ * that a session which was fenced writes nothing any more.
  *
- * 1. A member fences a session only after `FailureDetector` has named it; the leader watches everybody, the others the leader.
+ * 1. A member fences a session only after its coordinator has named it; the leader watches everybody, the others the leader.
  * 2. Shards are taken only after the fence of their owner has been acknowledged, on a view that was read after it.
  * 3. A member that finds its own session fenced owns nothing from then on, tells so, and joins anew.
- * 4. A look that fails changes nothing. The detector sees the gap.
+ * 4. A look that fails changes nothing. The coordinator sees the gap.
  */
 import type { ClusterView, SessionView, ShardView } from '../../core/cluster/cluster-view.ts'
-import { FailureDetector, type FailureDetectorOptions } from '../../core/cluster/failure-detector.ts'
-import { leadershipOf } from '../../core/cluster/leadership.ts'
 import { assignShards, type Move } from '../../core/cluster/shard-assignment.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { ClusterNode, ClusterStore, JoinedSession } from '../../store/contract/cluster-store.ts'
 import type { Session } from '../../store/contract/rows.ts'
+import { type Coordinator, DatabaseCoordinator } from './coordinator.ts'
 
 export interface ClusterMemberOptions {
   readonly cluster: ClusterStore
@@ -25,7 +24,8 @@ export interface ClusterMemberOptions {
   /** For the next session: each one has another incarnation. */
   readonly identity: () => ClusterNode
   readonly logger: Logger
-  readonly detector?: FailureDetectorOptions
+  /** Default: the database. */
+  readonly coordinator?: Coordinator
   /** ms of the own clock, which nobody sets. */
   readonly tickMs: () => number
   /** Default 450 ms: at most about twice a second. */
@@ -49,7 +49,7 @@ export type MemberChange =
 
 export class ClusterMember {
   readonly #options: ClusterMemberOptions
-  #detector: FailureDetector
+  readonly #coordinator: Coordinator
   #session: Session | undefined
   /** The last one that was found fenced. */
   #ended: Session | undefined
@@ -61,7 +61,7 @@ export class ClusterMember {
 
   constructor(options: ClusterMemberOptions) {
     this.#options = options
-    this.#detector = new FailureDetector(options.detector)
+    this.#coordinator = options.coordinator ?? new DatabaseCoordinator()
   }
 
   /** What it saw last. */
@@ -90,7 +90,7 @@ export class ClusterMember {
 
   /** The connection to the node of that session has closed. */
   hint(session: number): void {
-    this.#detector.hint(session)
+    this.#coordinator.hint(session)
   }
 
   /** One look, and what follows from it. To be called again and again, a few times a second. */
@@ -108,12 +108,13 @@ export class ClusterMember {
 
   /** Registers a session. One that it had before has ended: what that owned is taken over at once. */
   async join(): Promise<JoinedSession> {
-    const { cluster, identity, detector, onChange } = this.#options
+    const { cluster, identity, onChange } = this.#options
     const before = this.#ended
-    const joined = await cluster.join(identity())
+    const node = identity()
+    const joined = await cluster.join(node)
     const { session } = joined
     this.#session = session
-    this.#detector = new FailureDetector(detector)
+    this.#coordinator.enter(session, node)
     this.#owned = ''
     this.#moves = ''
     this.#beatAtMs = this.#options.tickMs()
@@ -158,7 +159,7 @@ export class ClusterMember {
       await this.#options.fence(suspect)
     }
     if (suspects.length > 0) view = await cluster.look()
-    const leadership = leadershipOf(view, session.id)
+    const leadership = this.#coordinator.leadership(view, session)
     if (leadership.role === 'candidate' && (await cluster.lead(session, leadership.from)))
       view = await cluster.look()
     if (view.leader?.session === session.id && (await this.#take(view))) view = await cluster.look()
@@ -168,7 +169,7 @@ export class ClusterMember {
   /** All are observed by all, so that a new leader need not begin with it. */
   #suspectsOf(view: ClusterView, session: Session): SessionView[] {
     const others = view.sessions.filter(({ id, isFenced }) => id !== session.id && !isFenced)
-    const named = new Set(this.#detector.look(view.databaseMs, others))
+    const named = new Set(this.#coordinator.suspects(view, others))
     const leader = view.leader?.session
     return others.filter(({ id }) => named.has(id) && (leader === session.id || leader === id))
   }

@@ -7,7 +7,6 @@
  *    caller looks again.
  */
 import type { ClusterView, SessionView, ShardView } from '../../core/cluster/cluster-view.ts'
-import type { FailureDetectorOptions } from '../../core/cluster/failure-detector.ts'
 import type { Move } from '../../core/cluster/shard-assignment.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { coalesced } from '../../platform/coalesced.ts'
@@ -16,6 +15,7 @@ import type { ClusterStore, ClusterNode as NodeRow } from '../../store/contract/
 import type { Session } from '../../store/contract/rows.ts'
 import { ClusterMember, type MemberChange } from './cluster-member.ts'
 import type { ClusterParts, OutgoingMail } from './cluster-parts.ts'
+import { type Coordinator, DatabaseCoordinator } from './coordinator.ts'
 import { moved, type OwnedShard } from './ownership.ts'
 
 /** What the node needs of its engine. */
@@ -50,7 +50,8 @@ export interface ClusterNodeOptions {
   readonly lookMs?: number
   /** How long what runs in a shard may end before the shard is given up. Default 1,000 ms. */
   readonly handOverMs?: number
-  readonly detector?: FailureDetectorOptions
+  /** Default: the database. */
+  readonly coordinator?: Coordinator
   /** There is another view of the cluster. */
   readonly onRoutes?: () => void
   /** That session has been given these; resolves when it has taken them in. Without it, it finds out when it looks. */
@@ -66,6 +67,7 @@ export class ClusterNode {
   readonly parts: ClusterParts
   readonly #options: ClusterNodeOptions
   readonly #member: ClusterMember
+  readonly #coordinator: Coordinator
   #engine: NodeEngine | undefined
   /** Of the session, as the last look has it. */
   #owned: readonly ShardView[] = []
@@ -85,7 +87,8 @@ export class ClusterNode {
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options
-    const { cluster, fence, identity, logger, clock, mail, detector } = options
+    const { cluster, fence, identity, logger, clock, mail } = options
+    this.#coordinator = options.coordinator ?? new DatabaseCoordinator()
     this.#member = new ClusterMember({
       cluster,
       fence,
@@ -94,7 +97,7 @@ export class ClusterNode {
       tickMs: () => clock.tickMs?.() ?? clock.nowMs(),
       joinsItself: false,
       onChange: (change) => this.#changed(change),
-      ...(detector === undefined ? {} : { detector }),
+      coordinator: this.#coordinator,
     })
     this.parts = {
       reads: cluster,
@@ -192,6 +195,7 @@ export class ClusterNode {
     this.#isStopped = true
     this.look()
     await this.#loop
+    await this.#coordinator.close()
     this.#tell()
   }
 
