@@ -30,6 +30,11 @@ export const ERROR_CATALOGUE = {
     true,
     'Look whether the engine runs. What was asked may have been done: ask again with the same id.',
   ),
+  COORDINATOR_UNAVAILABLE: entry(
+    503,
+    true,
+    'Look whether etcd runs where `coordinator` says, and what it asks for (TLS, user, password); then start the node again.',
+  ),
   DURATION_INVALID: entry(400, false, "Use milliseconds or a string such as '250ms', '10s', '2h', '30d'."),
   ENGINE_CLOSED: entry(503, true, 'The engine is closed or closing; call the engine that runs now.'),
   ENGINE_FAILED: entry(

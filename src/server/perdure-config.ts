@@ -1,6 +1,7 @@
 /** What a program says in `perdure.config.ts`, for `perdure start`. */
 import type { TlsSettings } from '../platform/tls.ts'
 import type { Duration } from '../protocol/duration.ts'
+import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
 /** What `perdure.config.ts` exports as its default. */
@@ -19,6 +20,8 @@ export interface PerdureConfig {
   readonly name?: string
   /** Its share of the shards, relative to other nodes. Default 1. */
   readonly weight?: number
+  /** `'etcd://HOST:PORT,HOST:PORT'`: where nodes elect who leads. Default: in the database. */
+  readonly coordinator?: string | CoordinatorSettings
   /** Default `'default'`. */
   readonly namespace?: string
   /** Tasks that run at once in each process. Default 64. */

@@ -1,55 +1,16 @@
 /** `perdure start`, `perdure nodes` and `perdure shards`, as processes. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { connect, silentLogger } from '../../src/index.ts'
 import { PostgresServer } from '../postgres/server.ts'
 import { greet } from './start-definitions.ts'
+import { ended, started } from './start-process.ts'
 import { perdure } from './store-fixture.ts'
 
-const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
 const DEFINITIONS = join(import.meta.dirname, 'start-definitions.ts')
-
-interface Started {
-  readonly child: ChildProcess
-  /** Of each process that listens. */
-  readonly urls: readonly string[]
-}
-
-async function started(
-  args: readonly string[],
-  {
-    count = 1,
-    env = {},
-    cwd = tmpdir(),
-  }: { count?: number; env?: Record<string, string>; cwd?: string } = {},
-): Promise<Started> {
-  const child = spawn(process.execPath, ['--conditions=perdure-source', MAIN, 'start', ...args], {
-    cwd,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const urls: string[] = []
-  for await (const line of createInterface({ input: child.stdout })) {
-    const url = /listens on (ws:\S+)/.exec(line)?.[1]
-    if (url !== undefined) urls.push(url)
-    if (urls.length === count) break
-  }
-  assert.equal(urls.length, count, 'the engine has ended')
-  return { child, urls }
-}
-
-async function ended({ child }: Started): Promise<number | null> {
-  const exit = once(child, 'exit')
-  child.kill('SIGTERM')
-  const [code] = (await exit) as [number | null]
-  return code
-}
 
 async function greeted(urls: readonly string[]): Promise<void> {
   const client = await connect(urls, { logger: silentLogger })
@@ -145,6 +106,9 @@ describe('perdure start', () => {
       [['--store', 'postgres://a:secret@h/d'], /a password on the command line is seen/],
       [['--store', 'memory', '--log', 'loud'], /--log loud is none of/],
       [['--config', join(directory, 'wrong.mjs')], /has a setting 'stor'; there are store,/],
+      [['--store', 'memory', '--coordinator', 'etcd://h'], /a coordinator is for the nodes of a cluster/],
+      [['--store', 'memory', '--coordinator', 'consul://h'], /'consul:\/\/h' is no URL like etcd:/],
+      [['--store', 'memory', '--coordinator', 'etcd://a:secret@h'], /has a user in its URL/],
       [['--store', 'memory', '--password-file', 'nowhere'], /the password file .*nowhere cannot be read/],
     ]
     for (const [args, message] of cases) {

@@ -2,21 +2,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, type RemoteClient, silentLogger } from '../../src/index.ts'
+import { connect, silentLogger } from '../../src/index.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
+import { type Client, checkDatabase, work } from './cluster-client.ts'
 import { NodeProcess } from './cluster-nodes.ts'
-import { expectedOf, go, parentOf } from './cluster-workload.ts'
 import { PostgresServer } from './server.ts'
 
 const FAULTS = 8
 const IN_FLIGHT = 60
-
-interface Client {
-  readonly remote: RemoteClient
-  acknowledged: number
-  completed: number
-  readonly errors: string[]
-}
 
 describe('a cluster of three nodes', () => {
   let server: PostgresServer
@@ -82,69 +75,3 @@ describe('a cluster of three nodes', () => {
     }
   })
 })
-
-/** One execution after the other; each is waited for. */
-async function work(client: Client, loop: number, isOver: () => boolean): Promise<void> {
-  for (let i = 0; !isOver(); i++) {
-    const value = loop * 1000 + i
-    const id = `parent-${loop}-${i}`
-    try {
-      const execution = await again(() => client.remote.start(parentOf, value, { id }))
-      client.acknowledged += 1
-      await again(() => execution.signal(go, 7, { requestId: `go-${id}` }))
-      const result = await execution.result()
-      if (result !== expectedOf(value, 7)) client.errors.push(`${id}: ${result}`)
-      client.completed += 1
-    } catch (error) {
-      client.errors.push(`${id}: ${error}`)
-      return
-    }
-  }
-}
-
-/** A client whose node is lost before it has answered asks another one. */
-async function again<T>(call: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await call()
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : ''
-      if (code !== 'CONNECTION_LOST' && code !== 'ENGINE_CLOSED') throw error
-    }
-    await sleep(20)
-  }
-}
-
-async function checkDatabase(server: PostgresServer, database: string): Promise<void> {
-  const rows = await server.query(
-    'select run_id, seq, events from perdure.journal order by run_id, seq',
-    [],
-    database,
-  )
-  const runs = new Map<string, { seq: number; type: string }[]>()
-  for (const { run_id, seq, events } of rows) {
-    const run = runs.get(run_id) ?? []
-    runs.set(run_id, run)
-    for (const [index, { type }] of (JSON.parse(events) as { type: string }[]).entries())
-      run.push({ seq: seq + index, type })
-  }
-  for (const [runId, events] of runs) {
-    assert.deepEqual(
-      events.map(({ seq }) => seq),
-      events.map((_, index) => index + 1),
-      `gaps in ${runId}`,
-    )
-    const ends = events.filter(({ type }) => /^execution-(completed|failed|cancelled|terminated)$/.test(type))
-    assert.deepEqual(ends, [{ seq: events.length, type: 'execution-completed' }], runId)
-  }
-  // What is acknowledged between nodes takes a moment to be forgotten.
-  for (let i = 0; i < 100; i++) {
-    const [left] = await server.query('select count(*)::int as n from perdure.outbox', [], database)
-    if (left?.n === 0) break
-    await sleep(50)
-  }
-  for (const table of ['outbox', 'task', 'timer']) {
-    const [left] = await server.query(`select count(*)::int as n from perdure.${table}`, [], database)
-    assert.equal(left?.n, 0, `rows left in ${table}`)
-  }
-}

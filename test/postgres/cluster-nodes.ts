@@ -15,8 +15,10 @@ export class NodeProcess {
     this.#process = process
   }
 
-  static async start(database: string, name: string): Promise<NodeProcess> {
-    const child = fork(join(import.meta.dirname, 'node-process.ts'), [database, name], {
+  /** @param coordinator URL of etcd; default: the database */
+  static async start(database: string, name: string, coordinator?: string): Promise<NodeProcess> {
+    const args = [database, name, ...(coordinator === undefined ? [] : [coordinator])]
+    const child = fork(join(import.meta.dirname, 'node-process.ts'), args, {
       execArgv: ['--conditions=perdure-source'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createEngine, silentLogger } from '../../src/index.ts'
 import { squareTask, WORKFLOWS } from './cluster-workload.ts'
 
-const [, , url = '', name = ''] = process.argv
+const [, , url = '', name = '', coordinator] = process.argv
 const logger =
   process.env.NODE_LOG === undefined
     ? silentLogger
@@ -15,7 +15,12 @@ const logger =
 
 const engine = await createEngine({
   store: url,
-  cluster: { name, handOver: '500ms', drain: '20s' },
+  cluster: {
+    name,
+    handOver: '500ms',
+    drain: '20s',
+    ...(coordinator === undefined ? {} : { coordinator }),
+  },
   workflows: WORKFLOWS,
   tasks: [squareTask],
   logger,

@@ -30,6 +30,10 @@ export const startCommand: Command = {
     ...TLS_OPTIONS,
     name: { value: 'NAME', says: 'of the node, the same over restarts; default HOST:PID' },
     weight: { value: 'N', says: 'its share of the work, relative to other nodes; default 1' },
+    coordinator: {
+      value: 'URL',
+      says: 'etcd://HOST:PORT,…: where nodes elect who leads; default: in the database',
+    },
     processes: {
       value: 'N',
       says: 'as many nodes, on ports that follow one another; for the cores of the machine',
@@ -68,6 +72,11 @@ async function runStart(call: CommandCall): Promise<number> {
   const definitions = await definitionsOf(settings.files)
   const { host, port, store, tls } = settings
   const isShared = isPostgresUrl(store)
+  if (!isShared && settings.coordinator !== undefined)
+    throw new UsageError(
+      `a coordinator is for the nodes of a cluster, and ${store} has one engine`,
+      'Leave it out, or use PostgreSQL.',
+    )
   // Not before: help works also where `node:sqlite` is missing.
   const { createEngine } = await import('../../server/embedded-engine.ts')
   const failed = Promise.withResolvers<number>()
@@ -109,6 +118,7 @@ function clusterOf({
   tls,
   name,
   weight,
+  coordinator,
 }: StartSettings): NonNullable<EngineSettings['cluster']> {
   return {
     host,
@@ -117,6 +127,7 @@ function clusterOf({
     ...(tls === undefined ? {} : { tls }),
     ...(name === undefined ? {} : { name }),
     ...(weight === undefined ? {} : { weight }),
+    ...(coordinator === undefined ? {} : { coordinator }),
   }
 }
 

@@ -6,11 +6,13 @@ import type { TlsSettings } from '../../platform/tls.ts'
 import { type Duration, optionalMs } from '../../protocol/duration.ts'
 import type { Workflow } from '../../sdk/definition.ts'
 import type { Task } from '../../sdk/tasks/task.ts'
+import type { CoordinatorSettings } from '../../server/cluster/etcd/etcd-settings.ts'
 import type { PerdureConfig } from '../../server/perdure-config.ts'
 import type { QueueSettings } from '../../server/queue-settings.ts'
 import type { CommandCall } from '../command.ts'
 import { tlsOf } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
+import { startCoordinator } from './start-coordinator.ts'
 
 export interface StartSettings {
   readonly store: string
@@ -20,6 +22,7 @@ export interface StartSettings {
   readonly tls: TlsSettings | undefined
   readonly name: string | undefined
   readonly weight: number | undefined
+  readonly coordinator: CoordinatorSettings | undefined
   readonly namespace: string | undefined
   readonly taskConcurrency: number | undefined
   readonly retentionMs: number | undefined
@@ -44,6 +47,7 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   tls: true,
   name: true,
   weight: true,
+  coordinator: true,
   namespace: true,
   taskConcurrency: true,
   queues: true,
@@ -80,6 +84,7 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     tls: tlsOf(call, filesFrom(base, config.tls)),
     name: given('name', 'PERDURE_NODE') ?? config.name,
     weight: weight === undefined ? undefined : Number(weight),
+    coordinator: startCoordinator(call, config.coordinator),
     namespace: given('namespace', 'PERDURE_NAMESPACE') ?? config.namespace,
     taskConcurrency: countOf(
       given('concurrency', 'PERDURE_CONCURRENCY') ?? config.taskConcurrency,

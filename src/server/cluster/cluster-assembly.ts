@@ -2,6 +2,7 @@
 
 import type { ClusterView } from '../../core/cluster/cluster-view.ts'
 import { ClusterNode } from '../../engine/cluster/cluster-node.ts'
+import { type Coordinator, DatabaseCoordinator } from '../../engine/cluster/coordinator.ts'
 import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -19,6 +20,7 @@ import type { PostgresStore } from '../../store/postgres/postgres-store.ts'
 import type { NodeList } from '../listen/node-list.ts'
 import { clusterCalls } from './cluster-calls.ts'
 import type { CheckedClusterSettings } from './cluster-settings.ts'
+import { EtcdCoordinator } from './etcd/etcd-coordinator.ts'
 import { nodeCalls } from './node-calls.ts'
 import type { NodeDoor } from './node-connection.ts'
 import { NodeLinks, type NodeLinksOptions } from './node-link.ts'
@@ -52,6 +54,7 @@ export class ClusterAssembly {
   readonly #cluster: ClusterStore
   readonly #options: ClusterAssemblyOptions
   readonly #links: NodeLinks
+  readonly #coordinator: Coordinator
   #engine: Engine | undefined
   #owner: OwnerCalls | undefined
   #address = ''
@@ -70,8 +73,10 @@ export class ClusterAssembly {
     const identity =
       tls === undefined ? undefined : new TlsIdentity(tls, 'createEngine({ cluster: { tls } })', logger.warn)
     this.#links = new NodeLinks({ logger, onLost, tls: identity, ...network })
+    this.#coordinator = coordinatorOf(options)
     this.node = new ClusterNode({
       cluster: this.#cluster,
+      coordinator: this.#coordinator,
       fence: (session) => store.fence(session),
       identity: () => ({
         node: settings.name ?? options.process,
@@ -166,8 +171,14 @@ export class ClusterAssembly {
   /** @param url where this node listens */
   async open(engine: Engine, url: string): Promise<void> {
     this.#address = this.#options.settings.address ?? url
-    await this.#assertShared()
-    await engine.open()
+    try {
+      await this.#coordinator.open()
+      await this.#assertShared()
+      await engine.open()
+    } catch (error) {
+      await this.#coordinator.close()
+      throw error
+    }
     this.node.start(engine)
   }
 
@@ -200,6 +211,13 @@ export class ClusterAssembly {
       await store.fence(session)
     }
   }
+}
+
+function coordinatorOf({ settings, clock, random, logger }: ClusterAssemblyOptions): Coordinator {
+  const { coordinator } = settings
+  return coordinator === undefined
+    ? new DatabaseCoordinator()
+    : new EtcdCoordinator({ settings: coordinator, clock, random, logger })
 }
 
 /** Each look at the cluster tells what time it is there. */

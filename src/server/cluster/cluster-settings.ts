@@ -5,6 +5,7 @@ import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
+import { type CoordinatorSettings, checkedCoordinator, type EtcdSettings } from './etcd/etcd-settings.ts'
 
 export interface ClusterSettings {
   /** Where the node listens for other nodes, workers and clients: without `tls`, a loopback address. Default `'127.0.0.1'`. */
@@ -26,6 +27,8 @@ export interface ClusterSettings {
   readonly handOver?: Duration
   /** How long `close` hands over what the node has. Default `'30s'`. */
   readonly drain?: Duration
+  /** Where nodes elect who leads: etcd, such as `'etcd://10.0.0.1:2379,10.0.0.2:2379'`. The same on all nodes. Default: in the database. */
+  readonly coordinator?: string | CoordinatorSettings
 }
 
 export interface CheckedClusterSettings {
@@ -35,6 +38,8 @@ export interface CheckedClusterSettings {
   readonly weight: number
   readonly handOverMs: number
   readonly drainMs: number
+  /** Undefined: the database. */
+  readonly coordinator: EtcdSettings | undefined
 }
 
 const WHAT = 'createEngine({ cluster })'
@@ -48,6 +53,7 @@ const OPTIONS: OptionNames<ClusterSettings> = {
   weight: true,
   handOver: true,
   drain: true,
+  coordinator: true,
 }
 
 /** @throws PerdureError `ARGUMENT_INVALID`, `DURATION_INVALID` */
@@ -61,6 +67,7 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
     weight = 1,
     handOver = '1s',
     drain = '30s',
+    coordinator,
   } = checkedOptions(given, WHAT, OPTIONS)
   checkAddress(address, host, tls !== undefined)
   if (typeof weight !== 'number' || !(weight > 0 && weight < 1e6))
@@ -76,6 +83,7 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
     weight,
     handOverMs: durationMs(handOver),
     drainMs: durationMs(drain),
+    coordinator: coordinator === undefined ? undefined : checkedCoordinator(coordinator),
   }
 }
 
