@@ -78,6 +78,12 @@ async function stageOf(names: readonly string[], url = freshUrl()): Promise<Stag
   return stage
 }
 
+async function deleteKey({ url }: Stage, { session }: TestMember): Promise<void> {
+  const { prefix } = checkedCoordinator(url)
+  const key = Buffer.from(`${prefix}nodes/${session.incarnation}`).toString('base64')
+  await etcd.ask(await etcd.leader(), 'kv/deleterange', { key })
+}
+
 /** Between one node and a member of etcd, to be cut. */
 class CuttableProxy implements AsyncDisposable {
   readonly #server: Server
@@ -253,6 +259,31 @@ describe('the coordinator over etcd', { skip }, () => {
     await leaderOf(stage.cluster, [b, c])
   })
 
+  test('what was read long ago does not count: two that each remember the other as elected do not wait for ever', async () => {
+    const [member] = etcd.members
+    assert.ok(member !== undefined)
+    const port = Number(new URL(member.url).port)
+    await using toX = await CuttableProxy.start(port)
+    await using toY = await CuttableProxy.start(port)
+    const url = freshUrl()
+    const through = (proxy: CuttableProxy): string => url.replace(/\/\/[^/]*/, `//127.0.0.1:${proxy.port}`)
+    await using stage = await stageOf(['l'], url)
+    const x = await stage.add('x', through(toX))
+    const y = await stage.add('y', through(toY))
+    const [l] = stage.members
+    assert.equal(await leaderOf(stage.cluster, stage.members), l)
+    // y remembers x before itself, x remembers y before itself.
+    toY.cut()
+    await deleteKey(stage, x)
+    await eventually('x has come behind y', async () => (await stage.names()).join() === 'l,y,x')
+    const lookedMs = performance.now() + 500
+    await eventually('x has seen it', () => performance.now() > lookedMs)
+    toX.cut()
+    await l?.end()
+    const next = await leaderOf(stage.cluster, [x, y])
+    assert.ok(next === x || next === y)
+  })
+
   test('the leader of etcd is killed: the same node leads, and its lease goes on', async () => {
     await using stage = await stageOf(['a', 'b'])
     const [a] = stage.members
@@ -277,11 +308,7 @@ describe('the coordinator over etcd', { skip }, () => {
     const [a, b] = stage.members
     assert.ok(a !== undefined && b !== undefined)
     assert.equal(await leaderOf(stage.cluster, stage.members), a)
-    const { prefix } = checkedCoordinator(stage.url)
-    const key = Buffer.from(`${prefix}nodes/${a.session.incarnation}`).toString('base64')
-    const [member] = etcd.members
-    assert.ok(member !== undefined)
-    await etcd.ask(member, 'kv/deleterange', { key })
+    await deleteKey(stage, a)
     await eventually('it comes back', async () => (await stage.names()).join() === 'b,a')
     assert.equal(await leaderOf(stage.cluster, stage.members), b)
   })
