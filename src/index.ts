@@ -114,6 +114,7 @@ export type {
 export type { TaskCallOptions, TaskTimeoutOptions } from './sdk/tasks/task-options.ts'
 export { createWorker, type Worker } from './sdk/worker/create-worker.ts'
 export type { WorkerSettings } from './sdk/worker/worker-settings.ts'
+export type { CoordinatorSettings } from './server/cluster/etcd/etcd-settings.ts'
 export { createEngine, type EmbeddedEngine as Engine, type EngineSettings } from './server/embedded-engine.ts'
 export type { Listener, ListenOptions } from './server/listen/protocol-server.ts'
 export { defineConfig, type PerdureConfig } from './server/perdure-config.ts'

@@ -3,6 +3,7 @@
 import { hostname } from 'node:os'
 import { ClientCalls } from '../engine/client-calls.ts'
 import type { ClusterNode } from '../engine/cluster/cluster-node.ts'
+import type { Coordinator } from '../engine/cluster/coordinator.ts'
 import { Engine } from '../engine/engine.ts'
 import type { EngineCounters } from '../engine/engine-counters.ts'
 import type { LiveExecution } from '../engine/live-execution.ts'
@@ -91,6 +92,8 @@ export interface EngineSeams {
   readonly taskWindow?: number
   /** Between the nodes of a cluster. */
   readonly network?: NodeNetwork
+  /** Of this node, in place of what the settings say. */
+  readonly coordinator?: Coordinator
 }
 
 const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
@@ -218,7 +221,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const random = seams.random ?? systemRandomness
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
   const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
-  const around = { clock, random, logger, network: seams.network }
+  const around = { clock, random, logger, network: seams.network, coordinator: seams.coordinator }
   const { store, shards, assembly } = await openStores(settings, clustering, around)
   const engine = new Engine({
     store,
@@ -330,7 +333,10 @@ async function openParts(
 async function openStores(
   settings: EngineSettings,
   clustering: CheckedClusterSettings | undefined,
-  parts: Pick<ConstructorParameters<typeof ClusterAssembly>[0], 'clock' | 'random' | 'logger' | 'network'>,
+  parts: Pick<
+    ConstructorParameters<typeof ClusterAssembly>[0],
+    'clock' | 'random' | 'logger' | 'network' | 'coordinator'
+  >,
 ): Promise<{
   readonly store: Store
   readonly shards: number

@@ -6,6 +6,7 @@ import { type ClusterReport, simulateCluster } from './cluster/simulate-cluster.
 import { simulateSeeds } from './seed-pool.ts'
 
 const SEEDS = 500
+const LYING_SEEDS = 20
 
 describe('simulation of a cluster under seeded faults', () => {
   test('the same seed gives the same trace, another seed another', async () => {
@@ -39,5 +40,15 @@ describe('simulation of a cluster under seeded faults', () => {
     for (const [name, count] of Object.entries(totals.counters))
       assert.ok(count > 0, `${name} never happened`)
     assert.ok(totals.seedsHit >= 0.9 * SEEDS, `only ${totals.seedsHit} seeds hit work in flight`)
+  })
+
+  test(`${LYING_SEEDS} seeds keep every promise while coordinators lie`, async () => {
+    let fencedAsDead = 0
+    for (let seed = 1; seed <= LYING_SEEDS; seed++) {
+      const { violations, cluster } = await simulateCluster(seed, { isLying: true })
+      assert.equal(violations.join('\n'), '', `seed ${seed}`)
+      fencedAsDead += cluster.fencedAsDead
+    }
+    assert.ok(fencedAsDead > 10 * LYING_SEEDS, `${fencedAsDead} sessions were fenced as dead`)
   })
 })

@@ -36,6 +36,8 @@ export interface ClusterAssemblyOptions {
   readonly logger: Logger
   /** Default: connections of the system. */
   readonly network?: NodeNetwork | undefined
+  /** Default: that of the settings. */
+  readonly coordinator?: Coordinator | undefined
 }
 
 /** What is between the nodes, for simulation. */
@@ -73,7 +75,7 @@ export class ClusterAssembly {
     const identity =
       tls === undefined ? undefined : new TlsIdentity(tls, 'createEngine({ cluster: { tls } })', logger.warn)
     this.#links = new NodeLinks({ logger, onLost, tls: identity, ...network })
-    this.#coordinator = coordinatorOf(options)
+    this.#coordinator = options.coordinator ?? coordinatorOf(options)
     this.node = new ClusterNode({
       cluster: this.#cluster,
       coordinator: this.#coordinator,

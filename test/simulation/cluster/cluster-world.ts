@@ -6,6 +6,12 @@ import { World } from '../world.ts'
 import { type ClusterCounters, type ClusterPlan, clusterPlan, noClusterCounts } from './cluster-plan.ts'
 import { OwnershipCheck } from './ownership-check.ts'
 
+export interface ClusterWorldOptions {
+  readonly print?: ((line: string) => void) | undefined
+  /** Default false. */
+  readonly isLying?: boolean | undefined
+}
+
 export class ClusterWorld {
   readonly base: World
   readonly plan: ClusterPlan
@@ -17,7 +23,11 @@ export class ClusterWorld {
   /** Pairs of nodes, `from to`, between which nothing arrives until then. */
   readonly #cuts = new Map<string, number>()
 
-  constructor(seed: number, print?: (line: string) => void) {
+  /** What coordinators say until the faults stop is made up. */
+  readonly isLying: boolean
+
+  constructor(seed: number, { print, isLying = false }: ClusterWorldOptions = {}) {
+    this.isLying = isLying
     this.plan = clusterPlan(seed)
     const { base, queues, shards } = this.plan
     this.base = new World(seed, { print, queues, plan: base })

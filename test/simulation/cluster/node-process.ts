@@ -14,6 +14,7 @@ import { programTask } from '../interpreter.ts'
 import type { TaskSpec } from '../program.ts'
 import { never } from '../simulated-store.ts'
 import type { ClusterWorld } from './cluster-world.ts'
+import { lyingCoordinator } from './lying-coordinator.ts'
 import { SimulatedClusterStore } from './simulated-cluster-store.ts'
 
 /** A client gives up a node that says nothing for so long. */
@@ -73,6 +74,7 @@ export class NodeProcess extends Instance {
           },
           open: (url) => open(this, url),
         },
+        ...(cluster.isLying ? { coordinator: lyingCoordinator(cluster, number) } : {}),
       },
     )
   }

@@ -22,10 +22,12 @@ export interface ClusterReport extends SimulationReport {
 export interface ClusterOptions {
   readonly events?: number
   readonly print?: (line: string) => void
+  /** Until the faults stop the coordinator of each node says what is not so. Default false. */
+  readonly isLying?: boolean
 }
 
 export async function simulateCluster(seed: number, options: ClusterOptions = {}): Promise<ClusterReport> {
-  const world = new ClusterWorld(seed, options.print)
+  const world = new ClusterWorld(seed, options)
   const { base } = world
   const life = new ClusterLife(world)
   const calls = new Calls(base, () => life.someNode)

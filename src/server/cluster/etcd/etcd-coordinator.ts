@@ -32,10 +32,10 @@ export interface EtcdCoordinatorOptions {
   readonly logger: Logger
 }
 
-/** etcd makes it longer if its own elections take longer. */
+/** It outlives an election of etcd, and a member that hangs. */
 const LEASE_S = 5
 const LOOK_MS = 1000
-/** Three times within the life of the lease. */
+/** At the look after that: every two seconds, so that one may fail. */
 const KEEP_MS = 1500
 const FRESH_MS = 3000
 /** Many changes that come at once are looked at together. */
@@ -60,7 +60,7 @@ export class EtcdCoordinator implements Coordinator {
   readonly #database = new DatabaseCoordinator()
   #own: Registration | undefined
   /** Leases of sessions before, to be ended. */
-  #left: string[] = []
+  readonly #left: string[] = []
   /** Incarnations, the oldest key first, as they were read last. */
   #queue: readonly string[] = []
   #readAtMs = Number.NEGATIVE_INFINITY
@@ -115,7 +115,7 @@ export class EtcdCoordinator implements Coordinator {
   }
 
   suspects(view: ClusterView, others: readonly SessionView[]): readonly number[] {
-    // A session that is not there yet is no session that has died: what is not known of it is forgotten.
+    // Those that are no sessions of this cluster, or none any more, are forgotten.
     for (const { id, incarnation } of others) if (this.#gone.has(incarnation)) this.#database.hint(id)
     this.#gone.clear()
     const suspects = this.#database.suspects(view, others)
@@ -225,10 +225,9 @@ export class EtcdCoordinator implements Coordinator {
   }
 
   async #revoke(): Promise<void> {
-    for (let lease = this.#left[0]; lease !== undefined; lease = this.#left[0]) {
+    // One that cannot be ended now ends by itself: nobody keeps it alive.
+    for (let lease = this.#left.shift(); lease !== undefined; lease = this.#left.shift())
       await this.#client.revoke(lease)
-      this.#left.shift()
-    }
   }
 
   async #look(): Promise<void> {
