@@ -167,17 +167,36 @@ describe('a primary with a standby', () => {
     }
   })
 
+  test('an old primary that lives on, and whose commits no standby confirms, is left for the new one', async () => {
+    await using primary = await PostgresServer.start()
+    const { name } = await primary.createDatabase()
+    await using standby = await primary.startStandby('second')
+    await waitForStandby(primary, 'second')
+    const store = await createPostgresStore(both(primary, standby, name), { commitMs: 500 })
+    try {
+      const { session } = await store.register({ node: 'host:1', incarnation: 'a', nowMs: 1 })
+      assert.deepEqual(await store.commit(batchOf(session, 1)), { outcome: 'committed' })
+      await standby.promote()
+      await assert.rejects(store.commit(batchOf(session, 2)), UnknownCommitError)
+      await store.fence(session)
+      assert.equal(await store.hasCommitted(session, 1), true)
+      assert.equal(await store.hasCommitted(session, 2), false)
+      const { session: next } = await store.register({ node: 'host:1', incarnation: 'b', nowMs: 1 })
+      assert.deepEqual(await store.commit(batchOf(next, 1)), { outcome: 'committed' })
+    } finally {
+      await store.close()
+    }
+  })
+
   test('timelines', () => {
     const timeline = new Timeline()
-    let met = 0
-    timeline.onNewer(() => {
-      met += 1
-    })
-    timeline.admit(3)
-    timeline.admit(3)
-    assert.equal(met, 0)
-    timeline.admit(4)
-    assert.equal(met, 1)
-    assert.throws(() => timeline.admit(3), /it has been replaced: it is at timeline 3, and 4 is known/)
+    const met: number[] = []
+    timeline.onNewer((host) => met.push(host))
+    timeline.admit(3, 0)
+    timeline.admit(3, 0)
+    assert.deepEqual(met, [])
+    timeline.admit(4, 1)
+    assert.deepEqual(met, [1])
+    assert.throws(() => timeline.admit(3, 0), /it has been replaced: it is at timeline 3, and 4 is known/)
   })
 })

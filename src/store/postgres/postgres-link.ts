@@ -3,7 +3,8 @@
  *
  * 1. It is one to a server that takes writes: a standby is passed over, and the next host is tried.
  * 2. A query that has had no answer for its time takes its connection down with it: nothing waits for a network that has
- *    swallowed it. What became of the query is unknown then.
+ *    swallowed it. What became of the query is unknown then. The next host is tried first: a primary that was replaced and
+ *    lives on takes connections and writes, but no standby confirms these any more.
  * 3. All connections of a store are to servers of one timeline: see `Timeline`.
  * 4. Each setting that safety depends on is set, or checked where a pooler forbids setting it.
  */
@@ -86,7 +87,10 @@ export class PostgresLink {
 
   constructor(options: LinkOptions) {
     this.#options = options
-    options.timeline.onNewer(() => this.#leave())
+    options.timeline.onNewer((host) => {
+      this.#hostIndex = host
+      this.#leave()
+    })
   }
 
   get inFlight(): number {
@@ -141,7 +145,10 @@ export class PostgresLink {
       throw Object.assign(new Error('the server was replaced by another one'), { code: 'EREPLACED' })
     const { client } = connected
     const warnings = connected.warnings
-    const timer = setTimeout(() => this.#cut(client), timeoutMs)
+    const timer = setTimeout(() => {
+      if (this.#client === client) this.#hostIndex += 1
+      this.#cut(client)
+    }, timeoutMs)
     try {
       const isNamed = name !== undefined && !this.#options.target.isPooled
       const query = { text, values: values as unknown[] }
@@ -208,21 +215,23 @@ export class PostgresLink {
     const failures: string[] = []
     let last: unknown
     for (let tried = 0; tried < hosts.length; tried++) {
-      const host = hosts[this.#hostIndex % hosts.length]
+      const index = this.#hostIndex % hosts.length
+      const host = hosts[index]
       if (host === undefined) break
       try {
-        return await this.#connectTo(host)
+        return await this.#connectTo(host, index)
       } catch (error) {
         last = error
         failures.push(`${host.name}: ${messageOf(error)}`)
-        this.#hostIndex += 1
+        // Another connection may have found the primary meanwhile.
+        if (this.#hostIndex % hosts.length === index) this.#hostIndex += 1
       }
     }
     if (failures.length === 1) throw last
     throw Object.assign(new Error(failures.join('; '), { cause: last }), { code: 'EHOSTS' })
   }
 
-  async #connectTo(host: PostgresHost): Promise<Connected> {
+  async #connectTo(host: PostgresHost, index: number): Promise<Connected> {
     const { target, purpose, settings } = this.#options
     const client = new pg.Client({
       connectionString: host.url,
@@ -244,7 +253,7 @@ export class PostgresLink {
       const { rows } = await client.query<Row>(CHECK)
       const [server = {}] = rows
       checkServer(server, target)
-      this.#options.timeline.admit(Number.parseInt(String(server.timeline), 16))
+      this.#options.timeline.admit(Number.parseInt(String(server.timeline), 16), index)
       this.#client = client
     } catch (error) {
       client.end().catch(() => undefined)

@@ -7,10 +7,10 @@
  */
 export class Timeline {
   #newest = 0
-  readonly #listeners: (() => void)[] = []
+  readonly #listeners: ((host: number) => void)[] = []
 
-  /** Called when a server of a newer timeline is met: connections made before are to end. */
-  onNewer(listener: () => void): void {
+  /** Called with the host where a server of a newer timeline was met: connections made before are to end. */
+  onNewer(listener: (host: number) => void): void {
     this.#listeners.push(listener)
   }
 
@@ -19,8 +19,8 @@ export class Timeline {
     return this.#newest
   }
 
-  /** Throws if a newer one is known. */
-  admit(timeline: number): void {
+  /** `host`: index of that of the server. Throws if a newer timeline is known. */
+  admit(timeline: number, host: number): void {
     if (timeline < this.#newest) {
       const message = `it has been replaced: it is at timeline ${timeline}, and ${this.#newest} is known`
       throw Object.assign(new Error(message), { code: 'EREPLACED' })
@@ -28,6 +28,6 @@ export class Timeline {
     if (timeline === this.#newest) return
     const isFirst = this.#newest === 0
     this.#newest = timeline
-    if (!isFirst) for (const listener of this.#listeners) listener()
+    if (!isFirst) for (const listener of this.#listeners) listener(host)
   }
 }
