@@ -11,18 +11,21 @@ export type DebianProgram = { readonly path: string } | { readonly missing: stri
  * As root with apt, or under `CI=true`, the package is installed, and a failure is an error; elsewhere the reason is
  * answered why the suite cannot run.
  */
-export function debianProgram(path: string, packageName: string): DebianProgram {
-  if (existsSync(path)) return { path }
+export function debianProgram(path: string | (() => string | undefined), packageName: string): DebianProgram {
+  const find = typeof path === 'string' ? () => (existsSync(path) ? path : undefined) : path
+  const present = find()
+  if (present !== undefined) return { path: present }
   const isCi = process.env.CI === 'true'
   const hasApt = existsSync('/usr/bin/apt-get')
-  if (!isCi && (process.getuid?.() !== 0 || !hasApt))
-    return { missing: `there is no ${path}; install ${packageName}` }
+  if (!isCi && (process.getuid?.() !== 0 || !hasApt)) return { missing: `${packageName} is not installed` }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   let said = ''
   for (const args of [['update'], ['install', packageName]]) {
     const done = spawnSync('apt-get', [...APT_OPTIONS, ...args], { env, encoding: 'utf8' })
     said += `${done.stdout}${done.stderr}${done.error?.message ?? ''}`
   }
-  if (!existsSync(path)) throw new Error(`${packageName} is needed here, and was not installed:\n${said}`)
-  return { path }
+  const installed = find()
+  if (installed === undefined)
+    throw new Error(`${packageName} is needed here, and was not installed:\n${said}`)
+  return { path: installed }
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { EngineCounters } from '../../src/engine/engine-counters.ts'
 
 export class NodeProcess {
   readonly name: string
@@ -63,10 +64,10 @@ export class NodeProcess {
     await ended
   }
 
-  async counters(): Promise<{ readonly counters: { readonly fenced: number }; readonly shards: number }> {
+  async counters(): Promise<{ readonly counters: EngineCounters; readonly shards: number }> {
     const answered = once(this.#process, 'message')
     this.#process.send('counters')
-    const [answer] = (await answered) as [{ counters: { fenced: number }; shards: number }]
+    const [answer] = (await answered) as [{ counters: EngineCounters; shards: number }]
     return answer
   }
 }

@@ -76,6 +76,27 @@ export class PostgresServer implements AsyncDisposable {
     return server
   }
 
+  /** A server on data that is brought from elsewhere, as from a backup, into the folder that `fill` gets. */
+  static async restore(
+    fill: (data: string) => void | Promise<void>,
+    options: PostgresServerOptions = {},
+  ): Promise<PostgresServer> {
+    const binaries = await postgresBinaries(options.version ?? NEWEST)
+    const folder = mkdtempSync(join(options.within ?? tmpdir(), 'perdure-pg-'))
+    const server = new PostgresServer(binaries, folder, options)
+    try {
+      await fill(server.data)
+      appendFileSync(join(server.data, 'postgresql.auto.conf'), settingLines(options.settings ?? {}))
+      chmodSync(server.data, 0o700)
+      if (isRoot()) chownAll(folder)
+      await server.start()
+    } catch (error) {
+      rmSync(folder, { recursive: true, force: true })
+      throw error
+    }
+    return server
+  }
+
   get port(): number {
     return this.#port
   }
@@ -195,15 +216,12 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   #configuration(): string {
-    const settings = {
+    return settingLines({
       listen_addresses: '127.0.0.1',
       unix_socket_directories: '',
       max_connections: '200',
       ...this.#settings,
-    }
-    return Object.entries(settings)
-      .map(([name, value]) => `${name} = '${value}'\n`)
-      .join('')
+    })
   }
 
   async #startOn(port: number): Promise<boolean> {
@@ -231,6 +249,12 @@ export class PostgresServer implements AsyncDisposable {
     keeper.stdin.end()
     return false
   }
+}
+
+function settingLines(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} = '${value}'\n`)
+    .join('')
 }
 
 function chownAll(folder: string): void {

@@ -3,14 +3,17 @@
 //   npm run soak                            10,000 SIGKILLs: about 25 minutes on two quiet cores
 //   npm run soak -- --kills 500 --seed 7    a seed repeats the choice of instants, not their exact effect
 //   npm run soak -- --kills 0 --cuts 1000   power cuts instead: what was not synced is lost
+//   npm run soak -- patroni                 another one: see patroni.ts
 
 import { parseArgs } from 'node:util'
 import { type CrashResult, crashRun } from '../faults/crash-run.ts'
 import { faultShim } from '../faults/fault-shim.ts'
 import { checkEvidence } from '../faults/file-checker.ts'
 import { powerLossRun } from '../faults/power-loss.ts'
+import { patroniSoak } from './patroni.ts'
 
 const HELP = `npm run soak -- [--kills N] [--cuts N] [--seed S]
+npm run soak -- patroni [--help]
 
   --kills N   SIGKILLs in all (default 10000). A new file is begun, and the old one checked, every 500.
   --cuts N    power cuts in all (default 0): writes that were not synced are dropped or torn. Linux with gcc.
@@ -109,7 +112,15 @@ async function soak({ what, count, run }: Series, seed: number): Promise<number>
   return total.faults
 }
 
+/** Those that are no crashes of a process on a file, by their first word. */
+const OTHERS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  patroni: patroniSoak,
+}
+
 async function main(): Promise<void> {
+  const [word = '', ...rest] = process.argv.slice(2)
+  const other = OTHERS[word]
+  if (other !== undefined) return other(rest)
   let chosen: Settings | 'help'
   try {
     chosen = settings(process.argv.slice(2))
