@@ -17,6 +17,9 @@ import type { ClusterNode, ClusterStore, JoinedSession } from '../../store/contr
 import type { Session } from '../../store/contract/rows.ts'
 import { type Coordinator, DatabaseCoordinator } from './coordinator.ts'
 
+/** A person is told of an outage so often. */
+const FAILURE_LOG_MS = 5000
+
 export interface ClusterMemberOptions {
   readonly cluster: ClusterStore
   /** Resolves when no write of that session can take effect any more. */
@@ -58,6 +61,7 @@ export class ClusterMember {
   #moves = ''
   #isDraining = false
   #beatAtMs = Number.NEGATIVE_INFINITY
+  #failureToldMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ClusterMemberOptions) {
     this.#options = options
@@ -102,8 +106,17 @@ export class ClusterMember {
       if (!(await this.#isAlive(session))) return
       await this.#act(session)
     } catch (error) {
-      this.#options.logger.warn('the cluster could not be looked at', { error })
+      this.#tellFailure(error)
     }
+  }
+
+  /** An outage of the database fails each look, several a second. */
+  #tellFailure(error: unknown): void {
+    const { logger, tickMs } = this.#options
+    const nowMs = tickMs()
+    if (nowMs - this.#failureToldMs < FAILURE_LOG_MS) return
+    this.#failureToldMs = nowMs
+    logger.warn('the cluster could not be looked at', { error })
   }
 
   /** Registers a session. One that it had before has ended: what that owned is taken over at once. */
