@@ -5,7 +5,10 @@ export interface EngineCounters {
   unknownCommits: number
   unknownSettledIn: number
   unknownSettledOut: number
+  /** Sessions that this engine had, and that others have fenced. */
   fenced: number
+  /** Batches that the guard has kept out: their session was fenced by then. */
+  fencedBatches: number
   refused: number
   stepsStarted: number
 }
@@ -18,6 +21,7 @@ export function noCounts(): EngineCounters {
     unknownSettledIn: 0,
     unknownSettledOut: 0,
     fenced: 0,
+    fencedBatches: 0,
     refused: 0,
     stepsStarted: 0,
   }

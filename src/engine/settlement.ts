@@ -74,6 +74,7 @@ export async function settleBatch(
       await engine.startOver(new PerdureError('UNCOMMITTED', 'the commit did not happen'))
     }
   } else if (trouble.outcome === 'fenced') {
+    counters.fencedBatches += 1
     await engine.startOver(await registerAnew(engine))
   } else if (trouble.outcome === 'refused') {
     counters.refused += 1

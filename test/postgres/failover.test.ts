@@ -31,7 +31,7 @@ async function failOver({ isSynchronous }: { readonly isSynchronous: boolean }):
   await using primary = await PostgresServer.start()
   const { name } = await primary.createDatabase()
   await using standby = await primary.startStandby('second')
-  if (isSynchronous) await waitForStandby(primary, 'second')
+  if (isSynchronous) await primary.waitForStandby('second')
   const settings = { workflows: [chain], logger: silentLogger }
   const engine = await createEngine({ store: both(primary, standby, name), ...settings })
   const acknowledged = new Set<string>()
@@ -70,16 +70,6 @@ async function failOver({ isSynchronous }: { readonly isSynchronous: boolean }):
   await engine.close()
   await checkJournals(standby, name)
   return { lost: await lostOf(standby.url(name), acknowledged, ended), ended: ended.size, settled }
-}
-
-async function waitForStandby(primary: PostgresServer, standby: string): Promise<void> {
-  await primary.query(`alter system set synchronous_standby_names = '${standby}'`)
-  await primary.query('select pg_reload_conf()')
-  for (;;) {
-    const [row] = await primary.query('select sync_state from pg_stat_replication')
-    if (row?.sync_state === 'sync') return
-    await sleep(10)
-  }
 }
 
 async function lostOf(

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createEngine, silentLogger } from '../../src/index.ts'
 import { squareTask, WORKFLOWS } from './cluster-workload.ts'
 
-const [, , url = '', name = '', coordinator] = process.argv
+const [, , url = '', name = '', address = '', coordinator = ''] = process.argv
 const logger =
   process.env.NODE_LOG === undefined
     ? silentLogger
@@ -19,7 +19,8 @@ const engine = await createEngine({
     name,
     handOver: '500ms',
     drain: '20s',
-    ...(coordinator === undefined ? {} : { coordinator }),
+    ...(address === '' ? {} : { address }),
+    ...(coordinator === '' ? {} : { coordinator }),
   },
   workflows: WORKFLOWS,
   tasks: [squareTask],
@@ -30,14 +31,22 @@ const engine = await createEngine({
   },
 })
 process.send?.({ url: engine.url })
+const stateOf = () => ({ counters: engine.counters, shards: engine.shards })
 process.on('message', (message) => {
   if (message === 'leave')
     void engine.close().then(() => {
       process.send?.({ left: true })
       process.disconnect()
     })
-  else if (message === 'counters') process.send?.({ counters: engine.counters, shards: engine.shards })
+  else if (message === 'counters') process.send?.({ ...stateOf(), isAnswer: true })
 })
+let told = ''
 // Without its parent it has no purpose.
-while (process.connected) await sleep(200)
+while (process.connected) {
+  const state = stateOf()
+  const text = JSON.stringify(state)
+  if (text !== told) process.send?.(state)
+  told = text
+  await sleep(200)
+}
 process.exit(0)

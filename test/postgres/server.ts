@@ -17,6 +17,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { cp } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,6 +34,8 @@ export interface PostgresServerOptions {
   readonly port?: number
   /** In which a folder for its data is made; if we are root, everybody must get through it. Default: that for temporary files. */
   readonly within?: string
+  /** Variables of its environment, beside ours. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 const NEWEST: PostgresVersion = 18
@@ -50,6 +53,7 @@ export class PostgresServer implements AsyncDisposable {
   readonly #binaries: string
   readonly #folder: string
   readonly #settings: Readonly<Record<string, string>>
+  readonly #env: Readonly<Record<string, string>>
   #port: number
   #keeper: ChildProcess | undefined
   #databases = 0
@@ -59,6 +63,7 @@ export class PostgresServer implements AsyncDisposable {
     this.#folder = folder
     this.version = options.version ?? NEWEST
     this.#settings = options.settings ?? {}
+    this.#env = options.env ?? {}
     this.#port = options.port ?? 0
   }
 
@@ -104,20 +109,65 @@ export class PostgresServer implements AsyncDisposable {
   /** A standby on a copy of the data, which follows this server under the given name. This server is stopped meanwhile. */
   async startStandby(name: string): Promise<PostgresServer> {
     await this.stop()
-    const folder = mkdtempSync(join(tmpdir(), 'perdure-pg-'))
-    const standby = new PostgresServer(this.#binaries, folder, {
-      version: this.version,
-      settings: this.#settings,
-    })
+    const standby = this.#another()
     cpSync(this.data, standby.data, { recursive: true, preserveTimestamps: true })
-    const connection = `host=127.0.0.1 port=${this.#port} user=postgres application_name=${name}`
-    appendFileSync(join(standby.data, 'postgresql.auto.conf'), `primary_conninfo = '${connection}'\n`)
-    writeFileSync(join(standby.data, 'standby.signal'), '')
-    chmodSync(standby.data, 0o700)
-    if (isRoot()) chownAll(folder)
+    standby.#follow(this.#port, name)
     await this.start()
     await standby.start()
     return standby
+  }
+
+  /** The same while this server runs: what is written during the copy comes from its log, of which it must keep enough. */
+  async startStandbyMeanwhile(name: string): Promise<PostgresServer> {
+    const standby = this.#another()
+    const client = new pg.Client({ connectionString: this.url() })
+    client.on('error', () => undefined)
+    await client.connect()
+    try {
+      await client.query("select pg_backup_start('standby', true)")
+      const isCopied = (path: string): boolean =>
+        !path.startsWith(join(this.data, 'pg_wal/')) && !path.startsWith(join(this.data, 'postmaster.'))
+      await cp(this.data, standby.data, { recursive: true, preserveTimestamps: true, filter: isCopied })
+      const { rows } = await client.query('select labelfile from pg_backup_stop(false)')
+      writeFileSync(join(standby.data, 'backup_label'), String(rows[0]?.labelfile))
+    } finally {
+      await client.end()
+    }
+    standby.#follow(this.#port, name)
+    await standby.start()
+    return standby
+  }
+
+  #another(): PostgresServer {
+    return new PostgresServer(this.#binaries, mkdtempSync(join(tmpdir(), 'perdure-pg-')), {
+      version: this.version,
+      settings: this.#settings,
+      env: this.#env,
+    })
+  }
+
+  /** Before its start: its data are a copy of that server's. */
+  #follow(port: number, name: string): void {
+    const connection = `host=127.0.0.1 port=${port} user=postgres application_name=${name}`
+    const settings = `primary_conninfo = '${connection}'\nsynchronous_standby_names = ''\n`
+    appendFileSync(join(this.data, 'postgresql.auto.conf'), settings)
+    writeFileSync(join(this.data, 'standby.signal'), '')
+    chmodSync(this.data, 0o700)
+    if (isRoot()) chownAll(this.#folder)
+  }
+
+  /** Waits for that standby with each commit from now on; resolves when it is there. */
+  async waitForStandby(name: string): Promise<void> {
+    await this.query(`alter system set synchronous_standby_names = '${name}'`)
+    await this.query('select pg_reload_conf()')
+    for (;;) {
+      const [row] = await this.query(
+        'select sync_state from pg_stat_replication where application_name = $1',
+        [name],
+      )
+      if (row?.sync_state === 'sync') return
+      await sleep(10)
+    }
   }
 
   /** A standby becomes a server of its own. */
@@ -230,7 +280,7 @@ export class PostgresServer implements AsyncDisposable {
     const args = ['-c', `exec 2> '${log}'; ${KEEPER}`, 'keeper', '-D', this.data, '-p', String(port)]
     const keeper = spawn('sh', args, {
       ...(isRoot() ? { uid: NOBODY, gid: NOBODY } : {}),
-      env: { ...process.env, PATH: `${join(this.#binaries, 'bin')}:${process.env.PATH}` },
+      env: { ...process.env, ...this.#env, PATH: `${join(this.#binaries, 'bin')}:${process.env.PATH}` },
       stdio: ['pipe', 'ignore', 'ignore'],
       // Ctrl-C of a terminal is for us: it is stopped when we want it.
       detached: true,

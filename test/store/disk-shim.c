@@ -1,8 +1,9 @@
 /*
  * Counts and fails what a process asks of its disk: preloaded before the C library (LD_PRELOAD).
  *
- * DISK_SHIM names a file of three 64-bit numbers, mapped by the process and by whoever tests it:
- * the syncs so far; an errno that each following sync fails with; an errno that each following write fails with.
+ * DISK_SHIM names a file of four 64-bit numbers, mapped by the process and by whoever tests it:
+ * the syncs so far; an errno that each following sync fails with; an errno that each following write fails with; how long each
+ * following sync waits before it is made, in ms: one that waits goes on when the number becomes smaller.
  * Only descriptors of files whose name contains DISK_SHIM_NAME count and fail.
  */
 #define _GNU_SOURCE
@@ -20,6 +21,7 @@ struct control {
   uint64_t syncs;
   uint64_t sync_errno;
   uint64_t write_errno;
+  uint64_t sync_delay_ms;
 };
 
 static struct control *control;
@@ -46,10 +48,15 @@ static int is_watched(int fd) {
   return name != NULL && strstr(path, name) != NULL;
 }
 
+static void wait_before_sync(void) {
+  for (uint64_t waited = 0; waited < __atomic_load_n(&control->sync_delay_ms, __ATOMIC_SEQ_CST); waited += 5) usleep(5000);
+}
+
 static int synced(int fd, const char *function) {
   int saved = errno;
   if (is_watched(fd)) {
     __atomic_add_fetch(&control->syncs, 1, __ATOMIC_SEQ_CST);
+    wait_before_sync();
     if (control->sync_errno != 0) {
       errno = (int)control->sync_errno;
       return -1;

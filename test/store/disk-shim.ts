@@ -25,14 +25,16 @@ function hasCompiler(): boolean {
 }
 
 /** Numbers of `struct control`. */
-const CONTROLS = ['syncs', 'syncErrno', 'writeErrno'] as const
+const CONTROLS = ['syncs', 'syncErrno', 'writeErrno', 'syncDelayMs'] as const
 
 export type ShimControl = Record<(typeof CONTROLS)[number], number>
 
 export function readControl(path: string): ShimControl {
   const bytes = readFileSync(path)
-  const [syncs, syncErrno, writeErrno] = CONTROLS.map((_, i) => Number(bytes.readBigUInt64LE(i * 8)))
-  return { syncs: syncs ?? 0, syncErrno: syncErrno ?? 0, writeErrno: writeErrno ?? 0 }
+  const [syncs = 0, syncErrno = 0, writeErrno = 0, syncDelayMs = 0] = CONTROLS.map((_, i) =>
+    Number(bytes.readBigUInt64LE(i * 8)),
+  )
+  return { syncs, syncErrno, writeErrno, syncDelayMs }
 }
 
 /** Writes in place: the mapping of the other process stays. */
