@@ -4,7 +4,8 @@
  * 1. It is one to a server that takes writes: a standby is passed over, and the next host is tried.
  * 2. A query that has had no answer for its time takes its connection down with it: nothing waits for a network that has
  *    swallowed it. What became of the query is unknown then. The next host is tried first: a primary that was replaced and
- *    lives on takes connections and writes, but no standby confirms these any more.
+ *    lives on takes connections and writes, but no standby confirms these any more. Connecting and
+ *    closing have a limit too.
  * 3. All connections of a store are to servers of one timeline: see `Timeline`.
  * 4. Each setting that safety depends on is set, or checked where a pooler forbids setting it.
  */
@@ -19,6 +20,8 @@ const CONNECT_MS = 5000
 const TRANSACTION_MS = 60_000
 /** What is under way at the end has this long for its answer. */
 const CLOSE_MS = 15_000
+/** The server has this long to end its side of a connection. */
+const GOODBYE_MS = 1000
 const FIRST_DELAY_MS = 20
 const LONGEST_DELAY_MS = 1000
 /** A person is told of an outage so often. */
@@ -197,7 +200,10 @@ export class PostgresLink {
     await this.#tail
     clearTimeout(timer)
     const connected = await this.#connected?.catch(() => undefined)
-    await connected?.client.end().catch(() => undefined)
+    if (connected === undefined) return
+    const goodbye = setTimeout(() => this.#cut(connected.client), GOODBYE_MS)
+    await connected.client.end().catch(() => undefined)
+    clearTimeout(goodbye)
   }
 
   /** Ends the connection that there is, and what waits on it; not one that is being made. */
@@ -248,6 +254,8 @@ export class PostgresLink {
     })
     client.on('error', () => this.#forget(client))
     client.on('end', () => this.#forget(client))
+    // The driver watches its greeting only: the network may go dark after it.
+    const timer = setTimeout(() => endSocketOf(client), 2 * CONNECT_MS)
     try {
       await client.connect()
       const { rows } = await client.query<Row>(CHECK)
@@ -258,6 +266,8 @@ export class PostgresLink {
     } catch (error) {
       client.end().catch(() => undefined)
       throw error
+    } finally {
+      clearTimeout(timer)
     }
     return connected
   }
@@ -284,9 +294,7 @@ export class PostgresLink {
       },
       () => undefined,
     )
-    socketOf(client)?.destroy(
-      Object.assign(new Error('Connection terminated: no answer'), { code: 'ETIMEDOUT' }),
-    )
+    endSocketOf(client)
   }
 
   #tellOutage(error: unknown): void {
@@ -354,7 +362,10 @@ const getTypeParser = ((oid: number, format?: 'text' | 'binary') =>
     ? Number
     : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser
 
-function socketOf(client: pg.Client): { destroy(error: Error): void } | undefined {
+/** Whoever waits for an answer gets an error of the connection. */
+function endSocketOf(client: pg.Client): void {
   const { connection } = client as unknown as { connection?: { stream?: { destroy(error: Error): void } } }
-  return connection?.stream
+  connection?.stream?.destroy(
+    Object.assign(new Error('Connection terminated: no answer'), { code: 'ETIMEDOUT' }),
+  )
 }
