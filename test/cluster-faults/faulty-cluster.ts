@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -43,6 +43,7 @@ export type Counts = Pick<
 const DATABASES = ['database-1', 'database-2'] as const
 const DATABASE = 'work'
 const CLIENTS_END_MS = 90_000
+const GOES_ON_MS = 60_000
 const ALL_OWNED_MS = 30_000
 const SHARDS = 256
 const SOURCE_ADDRESS = pathToFileURL(join(import.meta.dirname, 'source-address.ts')).href
@@ -116,12 +117,14 @@ export class FaultyCluster implements AsyncDisposable {
   ): Promise<void> {
     const { execArgv = ['--conditions=perdure-source'] } = options
     const port = await this.network.open(name)
-    const node = await NodeProcess.start(this.#url, name, {
-      ...options,
-      address: `ws://127.0.0.1:${port}`,
-      execArgv: [...execArgv, ...this.#imports()],
-      env: this.#environment(name),
-    })
+    const start = (): Promise<NodeProcess> =>
+      NodeProcess.start(this.#url, name, {
+        ...options,
+        address: `ws://127.0.0.1:${port}`,
+        execArgv: [...execArgv, ...this.#imports()],
+        env: this.#environment(name),
+      })
+    const node = await start()
     this.network.aim(name, Number(new URL(node.url).port))
     this.nodes.set(name, node)
   }
@@ -138,16 +141,30 @@ export class FaultyCluster implements AsyncDisposable {
     this.#forget(name, node)
   }
 
-  /** Each shard is owned by a session that lives. */
+  /** Each shard is owned by a session that lives, and each node owns some. */
   async allOwned(): Promise<void> {
     const endMs = performance.now() + ALL_OWNED_MS
     for (;;) {
       const [row] = await this.query(
-        'select count(*)::int as n from perdure.shard join perdure.session on session.id = session_id where fenced_at is null',
+        `select count(*)::int as owned, count(distinct session_id)::int as owners from perdure.shard
+          join perdure.session on session.id = session_id where fenced_at is null`,
       )
-      if (row?.n === SHARDS) return
-      if (performance.now() > endMs) throw new Error(`${SHARDS - row?.n} shards have no owner`)
+      const { owned = 0, owners = 0 } = row ?? {}
+      if (owned === SHARDS && owners >= this.nodes.size) return
+      if (performance.now() > endMs)
+        throw new Error(`${owned} of ${SHARDS} shards have an owner, and ${owners} nodes own some`)
       await sleep(20)
+    }
+  }
+
+  /** Clients are answered, from now on. */
+  async goesOn(): Promise<void> {
+    const written = (): number => this.#clients.reduce((sum, { file }) => sum + statSync(file).size, 0)
+    const before = written()
+    const endMs = performance.now() + GOES_ON_MS
+    while (written() === before) {
+      if (performance.now() > endMs) throw new Error(`no client was told anything for ${GOES_ON_MS / 1000} s`)
+      await sleep(50)
     }
   }
 
@@ -186,7 +203,7 @@ export class FaultyCluster implements AsyncDisposable {
   /** A new standby, for which each commit waits from then on. */
   async addStandby(): Promise<void> {
     this.#standbys += 1
-    const name = `standby-${this.#standbys}`
+    const name = `standby_${this.#standbys}`
     const standby = await this.primary.startStandbyMeanwhile(name)
     this.#standby = standby
     this.network.aim(this.#doors()[1], standby.port)

@@ -161,7 +161,7 @@ describe('a primary with a standby', () => {
     await using primary = await PostgresServer.start()
     const { name } = await primary.createDatabase()
     await using standby = await primary.startStandby('second')
-    await waitForStandby(primary, 'second')
+    await primary.waitForStandby('second')
     const store = await createPostgresStore(both(primary, standby, name), { commitMs: 500 })
     try {
       const { session } = await store.register({ node: 'host:1', incarnation: 'a', nowMs: 1 })

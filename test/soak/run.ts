@@ -3,22 +3,28 @@
 //   npm run soak                            10,000 SIGKILLs: about 25 minutes on two quiet cores
 //   npm run soak -- --kills 500 --seed 7    a seed repeats the choice of instants, not their exact effect
 //   npm run soak -- --kills 0 --cuts 1000   power cuts instead: what was not synced is lost
-//   npm run soak -- patroni                 another one: see patroni.ts
+//   npm run soak -- cluster                 a cluster on PostgreSQL: see cluster.ts
+//   npm run soak -- patroni                 PostgreSQL that Patroni runs: see patroni.ts
 
 import { parseArgs } from 'node:util'
 import { type CrashResult, crashRun } from '../faults/crash-run.ts'
 import { faultShim } from '../faults/fault-shim.ts'
 import { checkEvidence } from '../faults/file-checker.ts'
 import { powerLossRun } from '../faults/power-loss.ts'
+import { soakCluster } from './cluster.ts'
 import { patroniSoak } from './patroni.ts'
 
 const HELP = `npm run soak -- [--kills N] [--cuts N] [--seed S]
-npm run soak -- patroni [--help]
+npm run soak -- cluster [--minutes N] [--nodes N] [--seed S]
+npm run soak -- patroni [--minutes N] [--callers N] [--only KINDS]
 
   --kills N   SIGKILLs in all (default 10000). A new file is begun, and the old one checked, every 500.
   --cuts N    power cuts in all (default 0): writes that were not synced are dropped or torn. Linux with gcc.
   --seed S    seed of the instants and of everything else that is drawn (default: from the clock)
   --help      this text
+
+  cluster     another one: nodes, clients and PostgreSQL, of which all fail (npm run soak -- cluster --help)
+  patroni     another one: PostgreSQL loses its primary again and again (npm run soak -- patroni --help)
 
 Exit code 0: nothing acknowledged was lost, no recorded step ran again. 1: it says what was wrong. 2: wrong usage.
 `
@@ -114,6 +120,7 @@ async function soak({ what, count, run }: Series, seed: number): Promise<number>
 
 /** Those that are no crashes of a process on a file, by their first word. */
 const OTHERS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  cluster: soakCluster,
   patroni: patroniSoak,
 }
 
