@@ -70,10 +70,15 @@ describe('opening a store on PostgreSQL', () => {
     await refused(server.url('latin'), 'STORE_INVALID', /encoding of the database must be UTF8, it is LATIN1/)
   })
 
-  test('a newer schema is refused untouched', async () => {
+  test('a newer schema is refused untouched, unless it says that this program can live with it', async () => {
     const { name, url } = await server.createDatabase()
     await (await createPostgresStore(url)).close()
     await server.query("update perdure.meta set value = 99 where key = 'schema_version'", [], name)
+    // Nodes of this version can live with the next steps, until one says otherwise.
+    await (await createPostgresStore(url)).close()
+    await server.query("update perdure.meta set value = 99 where key = 'oldest_program'", [], name)
+    await refused(url, 'STORE_NEWER', /has schema version 99/)
+    await server.query("delete from perdure.meta where key = 'oldest_program'", [], name)
     await refused(url, 'STORE_NEWER', /has schema version 99/)
   })
 
