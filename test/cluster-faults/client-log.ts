@@ -12,6 +12,8 @@ export type ClientEntry = {
       readonly tookMs: number
     }
   | { readonly kind: 'result'; readonly id: string; readonly value: number; readonly tookMs: number }
+  /** The client was not told whether it was done, and asks again. */
+  | { readonly kind: 'again'; readonly id: string; readonly code: string }
   /** An error that no caller should see. */
   | { readonly kind: 'error'; readonly id: string; readonly error: string }
 )

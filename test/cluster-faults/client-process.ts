@@ -35,37 +35,41 @@ function note(entry: Entry): void {
 }
 
 /** What a caller must do itself: it was not told whether the node that it had asked has done it. All calls have ids. */
-async function again<T>(call: () => Promise<T>): Promise<T> {
+async function again<T>(id: string, call: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await call()
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : ''
       if (code !== 'CONNECTION_LOST' && code !== 'ENGINE_CLOSED') throw error
+      note({ kind: 'again', id, code })
     }
     await sleep(20)
   }
 }
 
-async function timed<T>(call: () => Promise<T>): Promise<{ readonly value: T; readonly tookMs: number }> {
+async function timed<T>(
+  id: string,
+  call: () => Promise<T>,
+): Promise<{ readonly value: T; readonly tookMs: number }> {
   const fromMs = performance.now()
-  const value = await again(call)
+  const value = await again(id, call)
   return { value, tookMs: Math.round(performance.now() - fromMs) }
 }
 
 async function one(id: string, value: number): Promise<void> {
-  const started = await timed(() => remote.start(parentOf, value, { id }))
+  const started = await timed(id, () => remote.start(parentOf, value, { id }))
   note({ kind: 'acknowledged', call: 'start', id, tookMs: started.tookMs })
-  const signalled = await timed(() => started.value.signal(go, SIGNAL, { requestId: `go-${id}` }))
+  const signalled = await timed(id, () => started.value.signal(go, SIGNAL, { requestId: `go-${id}` }))
   note({ kind: 'acknowledged', call: 'signal', id, tookMs: signalled.tookMs })
-  const ended = await timed(() => started.value.result())
+  const ended = await timed(id, () => started.value.result())
   note({ kind: 'result', id, value: ended.value, tookMs: ended.tookMs })
   if (ended.value !== expectedOf(value, SIGNAL))
     note({ kind: 'error', id, error: `the result is ${ended.value}, not ${expectedOf(value, SIGNAL)}` })
 }
 
 async function readAgain(id: string, value: number): Promise<void> {
-  const result = await again(() => remote.execution(parentOf, id).result())
+  const result = await again(id, () => remote.execution(parentOf, id).result())
   if (result !== expectedOf(value, SIGNAL))
     note({ kind: 'error', id, error: `read again, the result is ${result}` })
 }

@@ -63,7 +63,7 @@ export async function checkCluster(
   let acknowledgements = 0
   for (const entry of logs.flat()) {
     if (entry.kind === 'error') faults.push(`${entry.id}: ${entry.error}`)
-    else acknowledgements += 1
+    else if (entry.kind !== 'again') acknowledgements += 1
     checkEntry(entry, byId.get(entry.id), faults)
   }
   faults.push(...(await leftOver(server, database)))
@@ -136,7 +136,7 @@ function checkEnd({ runId, workflowId, ends, last }: Journal, faults: string[]):
 }
 
 function checkEntry(entry: ClientEntry, journal: Journal | undefined, faults: string[]): void {
-  if (entry.kind === 'error') return
+  if (entry.kind === 'error' || entry.kind === 'again') return
   const { id } = entry
   if (journal === undefined) {
     faults.push(`${id} was acknowledged (${entry.kind}), and is lost`)

@@ -5,6 +5,9 @@ import type { Verdict } from './cluster-checker.ts'
 import type { Fault, FaultOf, Random } from './faults.ts'
 import type { Counts, FaultyCluster } from './faulty-cluster.ts'
 
+const WORK_MS = 5000
+const LONGEST_TOLD = 3
+
 export interface FaultRecord {
   readonly kind: string
   readonly fromMs: number
@@ -31,7 +34,7 @@ export async function runStep(cluster: FaultyCluster, step: Step, random: Random
     planned.push({ kind, fault: fault(cluster, others, random) })
   }
   const hits: number[] = []
-  for (const { fault } of planned) hits.push(await cluster.inFlight(fault.nodes))
+  for (const { fault } of planned) hits.push(await workOn(cluster, fault.nodes))
   const records = await Promise.all(
     planned.map(async ({ kind, fault }, index) => {
       const fromMs = Date.now()
@@ -45,6 +48,16 @@ export async function runStep(cluster: FaultyCluster, step: Step, random: Random
   return records
 }
 
+/** Executions in flight there: it is waited for some. */
+async function workOn(cluster: FaultyCluster, nodes: readonly string[] | undefined): Promise<number> {
+  const endMs = performance.now() + WORK_MS
+  for (;;) {
+    const inFlight = await cluster.inFlight(nodes)
+    if (inFlight > 0 || performance.now() > endMs) return inFlight
+    await sleep(10)
+  }
+}
+
 export interface KindReport {
   readonly kind: string
   readonly injected: number
@@ -54,8 +67,16 @@ export interface KindReport {
   readonly pauseMs: { readonly p50: number; readonly max: number }
 }
 
+/** A fault, with those that happened at the same time. */
+export interface LongPause {
+  readonly kinds: readonly string[]
+  readonly lastedMs: number
+  readonly pauseMs: number
+}
+
 export interface RunReport {
   readonly kinds: readonly KindReport[]
+  readonly longest: readonly LongPause[]
   readonly verdict: Verdict
   readonly counts: Counts
 }
@@ -66,28 +87,46 @@ export function reportOf(
   verdict: Verdict,
   counts: Counts,
 ): RunReport {
-  const calls = logs
-    .flat()
-    .flatMap((entry) => (entry.kind === 'error' ? [] : [{ fromMs: entry.at - entry.tookMs, toMs: entry.at }]))
+  const pauses = pausesOf(records, logs)
   const kinds = [...new Set(records.map(({ kind }) => kind))].sort().map((kind): KindReport => {
     const own = records.filter((record) => record.kind === kind)
-    const pauses = own
-      .map(({ fromMs, toMs }) => {
-        const during = calls.filter((call) => call.fromMs <= toMs && call.toMs >= fromMs)
-        return during.reduce((most, call) => Math.max(most, call.toMs - Math.max(call.fromMs, fromMs)), 0)
-      })
-      .sort((a, b) => a - b)
+    const lengths = own.map((record) => pauses.get(record) ?? 0).sort((a, b) => a - b)
     return {
       kind,
       injected: own.length,
       hit: own.filter(({ inFlight }) => inFlight > 0).length,
-      pauseMs: { p50: pauses[Math.floor((pauses.length - 1) / 2)] ?? 0, max: pauses.at(-1) ?? 0 },
+      pauseMs: { p50: lengths[Math.floor((lengths.length - 1) / 2)] ?? 0, max: lengths.at(-1) ?? 0 },
     }
   })
-  return { kinds, verdict, counts }
+  const longest = [...pauses]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, LONGEST_TOLD)
+    .map(([{ fromMs, toMs }, pauseMs]): LongPause => {
+      const beside = records.filter((other) => other.fromMs <= toMs && other.toMs >= fromMs)
+      return { kinds: beside.map(({ kind }) => kind), lastedMs: toMs - fromMs, pauseMs }
+    })
+  return { kinds, longest, verdict, counts }
 }
 
-export function textOf({ kinds, verdict, counts }: RunReport): string {
+/** How long a call waited at most, from the beginning of each fault on. */
+function pausesOf(
+  records: readonly FaultRecord[],
+  logs: readonly (readonly ClientEntry[])[],
+): Map<FaultRecord, number> {
+  const pauses = new Map<FaultRecord, number>()
+  for (const entry of logs.flat()) {
+    if (entry.kind === 'error' || entry.kind === 'again') continue
+    const askedMs = entry.at - entry.tookMs
+    for (const record of records) {
+      if (askedMs > record.toMs || entry.at < record.fromMs) continue
+      const waitedMs = entry.at - Math.max(askedMs, record.fromMs)
+      if (waitedMs > (pauses.get(record) ?? 0)) pauses.set(record, waitedMs)
+    }
+  }
+  return pauses
+}
+
+export function textOf({ kinds, longest, verdict, counts }: RunReport): string {
   const width = Math.max(...kinds.map(({ kind }) => kind.length))
   const sum = (of: (report: KindReport) => number): number => kinds.reduce((all, each) => all + of(each), 0)
   const lines = kinds.map(
@@ -99,6 +138,10 @@ export function textOf({ kinds, verdict, counts }: RunReport): string {
     `${'fault'.padEnd(width)} injected      hit pause p50 ms    max ms`,
     ...lines,
     `${sum(({ injected }) => injected)} faults, ${sum(({ hit }) => hit)} of them with work in flight`,
+    ...longest.map(
+      ({ kinds: beside, lastedMs, pauseMs }) =>
+        `a call waited ${pauseMs} ms: ${beside.join(' and ')}, for ${lastedMs} ms`,
+    ),
     `${counts.fenced} sessions found themselves fenced, ${counts.fencedBatches} batches were kept out`,
     `${counts.unknownCommits} unknown commits, settled: ${counts.unknownSettledIn} in, ${counts.unknownSettledOut} out`,
     `${verdict.executions} executions, ${verdict.events} events, ${counts.commits} commits`,

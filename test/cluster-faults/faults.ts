@@ -17,7 +17,7 @@ export type FaultOf = (cluster: FaultyCluster, nodes: readonly string[], random:
 /** After this long without a heartbeat a session is fenced. */
 const SESSION_TIMEOUT_MS = 2000
 /** A batch fills in this time. */
-const FILL_MS = 100
+const FILL_MS = 300
 const FOUND_OUT_MS = 20_000
 const TERMINATIONS = 5
 const TERMINATE_FOR_MS = 20_000

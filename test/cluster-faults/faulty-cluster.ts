@@ -245,8 +245,13 @@ export class FaultyCluster implements AsyncDisposable {
       chmodSync(this.#shim.control, 0o666)
     }
     this.#primary = await PostgresServer.start({
-      // A standby that is made later follows from the log of the moment in which its copy began.
-      settings: { wal_keep_size: '2GB', ...(hasStandby || hasDiskShim ? {} : { fsync: 'off' }) },
+      // A standby that is made later follows from the log of the moment in which its copy began. One that has lost its primary
+      // looks for it again in 5 s by default, and commits wait for it as long.
+      settings: {
+        wal_keep_size: '2GB',
+        wal_retrieve_retry_interval: '500ms',
+        ...(hasStandby || hasDiskShim ? {} : { fsync: 'off' }),
+      },
       ...(this.#shim === undefined ? {} : { env: shimOf(this.#shim) }),
     })
     await this.primary.query(`create database ${DATABASE}`)
