@@ -320,7 +320,7 @@ async function openParts(
       return undefined
     }
     const url = network?.listen(assembly.doors.door) ?? (await doors.open(clustering?.listen)).url
-    await assembly.open(engine, url)
+    await assembly.open(engine, url, () => void doors.leave(LEAVE_MS))
     return { url, node: assembly.node }
   } catch (error) {
     await doors.close()

@@ -108,18 +108,24 @@ export function reportOf(
   return { kinds, longest, verdict, counts }
 }
 
-/** How long a call waited at most, from the beginning of each fault on. */
+/** How long a call waited at most, from the beginning of each fault on, until the next one begins. */
 function pausesOf(
   records: readonly FaultRecord[],
   logs: readonly (readonly ClientEntry[])[],
 ): Map<FaultRecord, number> {
   const pauses = new Map<FaultRecord, number>()
+  const ends = new Map(
+    records.map((record) => {
+      const later = records.filter(({ fromMs }) => fromMs > record.toMs).map(({ fromMs }) => fromMs)
+      return [record, Math.min(...later)]
+    }),
+  )
   for (const entry of logs.flat()) {
     if (entry.kind === 'error' || entry.kind === 'again') continue
     const askedMs = entry.at - entry.tookMs
     for (const record of records) {
       if (askedMs > record.toMs || entry.at < record.fromMs) continue
-      const waitedMs = entry.at - Math.max(askedMs, record.fromMs)
+      const waitedMs = Math.min(entry.at, ends.get(record) ?? entry.at) - Math.max(askedMs, record.fromMs)
       if (waitedMs > (pauses.get(record) ?? 0)) pauses.set(record, waitedMs)
     }
   }

@@ -29,7 +29,8 @@ describe('nodes over PostgreSQL and etcd', { skip: 'missing' in etcdProgram }, (
 
   test('members and nodes are killed and stopped, the quorum is lost and comes back: nothing acknowledged is lost', async (t) => {
     const { name: database, url } = await server.createDatabase()
-    const start = (name: string): Promise<NodeProcess> => NodeProcess.start(url, name, { coordinator: `${etcd.url}/faults` })
+    const start = (name: string): Promise<NodeProcess> =>
+      NodeProcess.start(url, name, { coordinator: `${etcd.url}/faults` })
     const nodes = new Map<string, NodeProcess>()
     for (const name of ['a', 'b', 'c']) nodes.set(name, await start(name))
     const remote = await connect(

@@ -14,6 +14,7 @@ import {
 } from '../../protocol/client-messages.ts'
 
 export interface ClientLinkHost {
+  /** Between two pings: a connection that is silent for three of them is lost. */
   readonly heartbeatMs: number
   readonly tls?: TlsIdentity | undefined
   readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
@@ -32,20 +33,19 @@ export class ClientLink {
   isLeaving = false
   readonly #socket: WebSocket
   readonly #out: OutgoingMessages<ClientCall | ClientCancel>
+  readonly #warn: ClientLinkHost['warn']
   #stopPulse = (): void => {}
 
   constructor(url: string, host: ClientLinkHost) {
     const { heartbeatMs, tls, warn } = host
     this.url = url
+    this.#warn = warn
     const protocols = [CLIENT_PROTOCOL_2, CLIENT_PROTOCOL]
     const socket = openSocket(url, protocols, { tls, handshakeTimeoutMs: 2 * heartbeatMs })
     this.#socket = socket
     this.#out = new OutgoingMessages<ClientCall | ClientCancel>(socket)
     socket.on('open', () => {
-      this.#stopPulse = watchPulse(socket, {
-        heartbeatMs,
-        onSilent: (silentMs) => warn('the engine is silent', { url, silentMs }),
-      })
+      this.watch(heartbeatMs)
       this.isOpen = true
       host.onOpen(this)
     })
@@ -55,6 +55,15 @@ export class ClientLink {
       this.#stopPulse()
       host.onClosed(this)
       this.isOpen = false
+    })
+  }
+
+  /** From now on it pings so often, and gives up when it hears nothing for three times as long. */
+  watch(heartbeatMs: number): void {
+    this.#stopPulse()
+    this.#stopPulse = watchPulse(this.#socket, {
+      heartbeatMs,
+      onSilent: (silentMs) => this.#warn('the engine is silent', { url: this.url, silentMs }),
     })
   }
 

@@ -25,7 +25,7 @@ export interface RemotePortOptions {
   /** Of the engine; of a cluster those of its nodes: each of them takes every call. */
   readonly url: string | readonly string[]
   readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
-  /** Between two pings: a connection that is silent for three of them is lost. Default 10,000 ms. */
+  /** Between two pings: a connection that is silent for three of them is lost. Default 10,000 ms; 1,000 ms if there are several nodes. */
   readonly heartbeatMs?: number
   /** For `wss:` URLs. */
   readonly tls?: TlsIdentity | undefined
@@ -40,6 +40,8 @@ interface OpenCall extends ClientCall {
 }
 
 const HEARTBEAT_MS = 10_000
+/** Another node answers instead: a silent one is left soon, since it is fenced after 2 s. */
+const CLUSTER_HEARTBEAT_MS = 1000
 const RETRY_FIRST_MS = 50
 const RETRY_MOST_MS = 5000
 /** Tasks of one call: the frame must not become too large. */
@@ -94,7 +96,7 @@ export class RemotePort {
 
   constructor(options: RemotePortOptions) {
     this.#options = options
-    const urls = [options.url].flat()
+    const urls = [options.url].flat().map(sameUrl)
     // Clients spread over the nodes.
     const first = Math.floor(Math.random() * urls.length)
     this.#urls = [...urls.slice(first), ...urls.slice(0, first)]
@@ -198,18 +200,23 @@ export class RemotePort {
   }
 
   #connect(): void {
-    const { warn, tls, heartbeatMs = HEARTBEAT_MS } = this.#options
+    const { warn, tls } = this.#options
     const [url = ''] = this.#urls
-    this.#link = new ClientLink(url, {
-      heartbeatMs,
+    const link = new ClientLink(url, {
+      heartbeatMs: this.#heartbeatMs,
       tls,
       warn,
-      onOpen: (link) => this.#onOpen(link),
-      onReply: (link, reply) => this.#onReply(link, reply),
-      onLeave: (link) => this.#onLeave(link),
-      onNodes: (urls) => this.#learn(urls),
-      onClosed: (link) => this.#onClosed(link),
+      onOpen: () => this.#onOpen(link),
+      onReply: (_, reply) => this.#onReply(link, reply),
+      onLeave: () => this.#onLeave(link),
+      onNodes: (urls) => this.#learn(urls, link),
+      onClosed: () => this.#onClosed(link),
     })
+    this.#link = link
+  }
+
+  get #heartbeatMs(): number {
+    return this.#options.heartbeatMs ?? (this.#urls.length > 1 ? CLUSTER_HEARTBEAT_MS : HEARTBEAT_MS)
   }
 
   #onOpen(link: ClientLink): void {
@@ -272,10 +279,13 @@ export class RemotePort {
   }
 
   /** Where else the cluster can be reached. What the program has named is kept; who asks over TLS goes on with TLS. */
-  #learn(urls: readonly string[]): void {
+  #learn(urls: readonly string[], link: ClientLink): void {
     const [own = ''] = this.#urls
+    const before = this.#heartbeatMs
     const isFit = (url: string): boolean => !own.startsWith('wss:') || url.startsWith('wss:')
-    this.#urls = [...new Set([own, ...urls.filter(isFit), ...[this.#options.url].flat()])]
+    const others = [...urls.filter(isFit), ...[this.#options.url].flat()]
+    this.#urls = [...new Set([own, ...others.map(sameUrl)])]
+    if (this.#heartbeatMs !== before) link.watch(this.#heartbeatMs)
   }
 
   #onClosed(link: ClientLink): void {
@@ -300,6 +310,11 @@ export class RemotePort {
     this.#options.warn('not connected to the engine: trying again', { url: this.#urls[0], inMs: pauseMs })
     this.#retry = setTimeout(() => this.#connect(), pauseMs)
   }
+}
+
+/** In one form, so that no node counts as two: with the `/` that some write at the end, and others do not. */
+function sameUrl(url: string): string {
+  return URL.canParse(url) ? new URL(url).href : url
 }
 
 /** Done twice it is the same as done once. */

@@ -5,7 +5,7 @@ import { ClusterNode } from '../../engine/cluster/cluster-node.ts'
 import { type Coordinator, DatabaseCoordinator } from '../../engine/cluster/coordinator.ts'
 import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
 import type { Engine } from '../../engine/engine.ts'
-import type { Clock } from '../../platform/clock.ts'
+import type { Cancel, Clock } from '../../platform/clock.ts'
 import { DatabaseClock } from '../../platform/database-clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
@@ -48,6 +48,8 @@ export interface NodeNetwork extends Required<Pick<NodeLinksOptions, 'open' | 'c
 
 /** A session without an address is that of an engine which is alone on its database. */
 const LOOK_AGAIN_MS = 1500
+/** A node that has not seen the cluster for so long, several looks and the timeout of a session, is cut off from the database. */
+const CUT_OFF_MS = 3000
 
 export class ClusterAssembly {
   readonly node: ClusterNode
@@ -63,6 +65,9 @@ export class ClusterAssembly {
   /** Of the living nodes. */
   #urls: readonly string[] = []
   readonly #followers = new Set<(urls: readonly string[]) => void>()
+  #sendClientsAway = (): void => {}
+  #isClosed = false
+  #cutOffTimer: Cancel = () => {}
 
   constructor(options: ClusterAssemblyOptions) {
     this.#options = options
@@ -122,6 +127,7 @@ export class ClusterAssembly {
   }
 
   #changed(): void {
+    this.#watchLooks()
     const sessions = this.node.view?.sessions ?? []
     this.#links.keep(sessions)
     const living = sessions.filter(({ isFenced }) => !isFenced)
@@ -129,6 +135,18 @@ export class ClusterAssembly {
     if (urls.length === 0 || urls.join() === this.#urls.join()) return
     this.#urls = urls
     for (const tell of this.#followers) tell(urls)
+  }
+
+  /** Clients need not wait with a node that cannot do anything for them, nor find out what others have. Told once, not again and again. */
+  #watchLooks(): void {
+    this.#cutOffTimer()
+    this.#cutOffTimer = this.clock.after(CUT_OFF_MS, () => {
+      if (this.#isClosed || this.node.others().length === 0) return
+      this.#options.logger.warn('the cluster was not seen for too long: clients are sent to other nodes', {
+        forMs: CUT_OFF_MS,
+      })
+      this.#sendClientsAway()
+    })
   }
 
   get #door(): NodeDoor {
@@ -170,8 +188,12 @@ export class ClusterAssembly {
     return clusterCalls({ engine, local, owner, links: this.#links, nodes: this.node })
   }
 
-  /** @param url where this node listens */
-  async open(engine: Engine, url: string): Promise<void> {
+  /**
+   * @param url where this node listens
+   * @param sendClientsAway asks those that are connected to go on with another node
+   */
+  async open(engine: Engine, url: string, sendClientsAway: () => void): Promise<void> {
+    this.#sendClientsAway = sendClientsAway
     this.#address = this.#options.settings.address ?? url
     try {
       await this.#coordinator.open()
@@ -185,6 +207,8 @@ export class ClusterAssembly {
   }
 
   close(): void {
+    this.#isClosed = true
+    this.#cutOffTimer()
     this.#links.close()
   }
 
