@@ -10,6 +10,8 @@ export interface Client {
   acknowledged: number
   completed: number
   readonly errors: string[]
+  /** The test has ended: nobody is asked any more. */
+  isAbandoned: boolean
 }
 
 /** One execution after the other; each is waited for. */
@@ -18,9 +20,9 @@ export async function work(client: Client, loop: number, isOver: () => boolean):
     const value = loop * 1000 + i
     const id = `parent-${loop}-${i}`
     try {
-      const execution = await again(() => client.remote.start(parentOf, value, { id }))
+      const execution = await again(client, () => client.remote.start(parentOf, value, { id }))
       client.acknowledged += 1
-      await again(() => execution.signal(go, 7, { requestId: `go-${id}` }))
+      await again(client, () => execution.signal(go, 7, { requestId: `go-${id}` }))
       const result = await execution.result()
       if (result !== expectedOf(value, 7)) client.errors.push(`${id}: ${result}`)
       client.completed += 1
@@ -32,13 +34,13 @@ export async function work(client: Client, loop: number, isOver: () => boolean):
 }
 
 /** A client whose node is lost before it has answered asks another one. */
-async function again<T>(call: () => Promise<T>): Promise<T> {
+async function again<T>(client: Client, call: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await call()
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : ''
-      if (code !== 'CONNECTION_LOST' && code !== 'ENGINE_CLOSED') throw error
+      if (client.isAbandoned || (code !== 'CONNECTION_LOST' && code !== 'ENGINE_CLOSED')) throw error
     }
     await sleep(20)
   }

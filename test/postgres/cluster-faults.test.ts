@@ -28,7 +28,7 @@ describe('a cluster of three nodes', () => {
       nodes.map((node) => node.url),
       { logger: silentLogger },
     )
-    const client: Client = { remote, acknowledged: 0, completed: 0, errors: [] }
+    const client: Client = { remote, acknowledged: 0, completed: 0, errors: [], isAbandoned: false }
     const counts = { killed: 0, stopped: 0, cut: 0, fenced: 0 }
     let isOver = false
     const loops = Array.from({ length: IN_FLIGHT }, (_, loop) => work(client, loop, () => isOver))
@@ -70,6 +70,7 @@ describe('a cluster of three nodes', () => {
       await checkDatabase(server, database)
     } finally {
       isOver = true
+      client.isAbandoned = true
       await remote.close()
       await Promise.all(nodes.map((node) => node.kill()))
     }
