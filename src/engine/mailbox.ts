@@ -182,6 +182,11 @@ export class Mailbox {
     committer.touch()
   }
 
+  /** @param pairs as `OpenBatch.pairsThatTie` has them */
+  separate(pairs: readonly string[]): void {
+    this.#inbox.separate(pairs)
+  }
+
   #receive(row: OutboxRow): Promise<boolean> {
     return new Promise((resolve) => {
       const { ownership } = this.#options

@@ -30,6 +30,8 @@ export class OpenBatch<Execution> {
   }[] = []
   /** Runs whose changes belong together: they stay in one commit even if the batch has to be split. */
   readonly links: (readonly [RunId, RunId])[] = []
+  /** Runs that took messages of one pair of shards, one after the other: what is written of the pair ties them, nothing else. */
+  readonly pairLinks: { readonly pair: string; readonly runs: readonly [RunId, RunId] }[] = []
   /** Told when it is durable, before its releases. */
   listener: { committed(): void } | undefined
   isDone = false
@@ -40,23 +42,36 @@ export class OpenBatch<Execution> {
 
   /** The runs in groups that may be committed apart. */
   groups(): RunId[][] {
-    const parent = new Map<RunId, RunId>()
-    const rootOf = (runId: RunId): RunId => {
-      let root = runId
-      for (let up = parent.get(root); up !== undefined && up !== root; up = parent.get(root)) root = up
-      return root
-    }
-    for (const runId of this.builder.runs()) parent.set(runId, runId)
-    for (const [a, b] of this.links) {
-      if (parent.has(a) && parent.has(b)) parent.set(rootOf(a), rootOf(b))
-    }
-    const groups = new Map<RunId, RunId[]>()
-    for (const runId of parent.keys()) {
-      const root = rootOf(runId)
-      const group = groups.get(root)
-      if (group === undefined) groups.set(root, [runId])
-      else group.push(runId)
-    }
-    return [...groups.values()]
+    return groupsOf(this.builder.runs(), [...this.links, ...this.pairLinks.map(({ runs }) => runs)])
   }
+
+  /** The pairs of shards without which these runs, of one group, would be several. */
+  pairsThatTie(group: readonly RunId[]): readonly string[] {
+    if (groupsOf(group, this.links).length === 1) return []
+    const members = new Set(group)
+    return this.pairLinks
+      .filter(({ runs }) => runs.every((each) => members.has(each)))
+      .map(({ pair }) => pair)
+  }
+}
+
+function groupsOf(runs: Iterable<RunId>, links: readonly (readonly [RunId, RunId])[]): RunId[][] {
+  const parent = new Map<RunId, RunId>()
+  const rootOf = (runId: RunId): RunId => {
+    let root = runId
+    for (let up = parent.get(root); up !== undefined && up !== root; up = parent.get(root)) root = up
+    return root
+  }
+  for (const runId of runs) parent.set(runId, runId)
+  for (const [a, b] of links) {
+    if (parent.has(a) && parent.has(b)) parent.set(rootOf(a), rootOf(b))
+  }
+  const groups = new Map<RunId, RunId[]>()
+  for (const runId of parent.keys()) {
+    const root = rootOf(runId)
+    const group = groups.get(root)
+    if (group === undefined) groups.set(root, [runId])
+    else group.push(runId)
+  }
+  return [...groups.values()]
 }

@@ -5,8 +5,10 @@
  *   in or never will be. A plain read without the fence could miss a statement that is still on its way.
  * - Fenced: somebody else owns the data now. Everything in memory is dropped.
  * - Refused: the batch is split by groups of executions that belong together, down to the guilty one, which is parked;
- *   the others go on. What was built on the refused batch is dropped and read again. If the session is fenced meanwhile,
- *   the parts that were committed stand and are answered; the rest is dropped with everything else.
+ *   the others go on. Of a group that nothing but messages of a pair of shards holds together none is parked: they are
+ *   applied again one at a time (see `Inbox`). What was built on the refused batch is dropped and read again. If the
+ *   session is fenced meanwhile, the parts that were committed stand and are answered; the rest is dropped with everything
+ *   else.
  * - Anything else is fail-stop.
  */
 import type { Clock } from '../platform/clock.ts'
@@ -39,6 +41,7 @@ export interface SettlingEngine {
   readonly committer: Committer
   readonly table: LiveTable
   readonly ownership: Ownership
+  readonly mailbox: { separate(pairs: readonly string[]): void }
   readonly transitions: Transitions
   readonly schedules: { refused(key: ScheduleKey, reason: string): void }
   /** Of this session, to be parked when their shards are here: why. */
@@ -111,7 +114,7 @@ async function settleUnknown(engine: SettlingEngine): Promise<boolean> {
   }
 }
 
-/** What became of the runs of a refused batch; those in neither set were not tried again before the session ended. */
+/** What became of the runs of a refused batch; those in neither set were not tried again, or not one by one. */
 interface Split {
   readonly committed: Set<RunId>
   /** Refused even alone. */
@@ -169,7 +172,10 @@ async function commitParts(
   split: Split,
 ): Promise<void> {
   if (groups.length <= 1) {
-    for (const runId of groups.flat()) split.guilty.add(runId)
+    const group = groups.flat()
+    const pairs = batch.pairsThatTie(group)
+    if (pairs.length > 0) engine.mailbox.separate(pairs)
+    else for (const runId of group) split.guilty.add(runId)
     return
   }
   const half = groups.length >> 1

@@ -2,15 +2,19 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { signal, silentLogger, workflow } from '../../src/index.ts'
-import type { RunId } from '../../src/protocol/ids.ts'
+import { type RunId, shardOf, type WorkflowKey } from '../../src/protocol/ids.ts'
+import type { Message } from '../../src/protocol/message.ts'
+import { encodePayload } from '../../src/protocol/payload.ts'
 import { Client } from '../../src/sdk/client.ts'
 import { type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
 import type { Batch, CommitOutcome } from '../../src/store/contract/batch.ts'
 import type { ClusterStore } from '../../src/store/contract/cluster-store.ts'
+import type { OutboxRow } from '../../src/store/contract/rows.ts'
 import type { Store } from '../../src/store/contract/store.ts'
 import { MemoryCluster } from '../../src/store/memory/memory-cluster.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
+import { runIdFor } from '../kernel/harness.ts'
 import { until } from '../tasks/task-fixtures.ts'
 
 const SHARDS = 8
@@ -157,4 +161,62 @@ test('a run whose batch is refused again and again is parked when its shard is b
     await other.signal(go, 'on')
     assert.equal(await other.result(), 'on')
     assert.equal(engine.counters.refused, 1)
+  }))
+
+test('messages of one pair of shards do not share the fate of the one whose receiver is refused', () =>
+  withNode(async (node) => {
+    const { engine } = node.opened
+    // From a shard of another node, all to the same shard here.
+    const fromShard = SHARDS + 1
+    const keyOf = (workflowId: string): WorkflowKey => ({ namespace: 'default', workflowId })
+    const ids: string[] = []
+    for (let i = 0; ids.length < 6; i++) if (shardOf(keyOf(`run-${i}`), SHARDS) === 0) ids.push(`run-${i}`)
+    const [first = '', guilty = '', second = '', missing = '', third = '', unknown = ''] = ids
+    const parent = { key: keyOf('parent'), runId: runIdFor(99), op: 1 }
+    let seq = 0
+    const rowOf = (message: Message): OutboxRow => {
+      seq += 1
+      return { fromShard, toShard: 0, seq, message: JSON.stringify(message) }
+    }
+    const startOf = (id: string, index: number): OutboxRow => {
+      const started = {
+        key: keyOf(id),
+        workflow: waiting.name,
+        version: '1',
+        input: encodePayload(undefined),
+        parent,
+      }
+      return rowOf({ kind: 'start-child', to: keyOf(id), runId: runIdFor(index), started })
+    }
+    const signalOf = (id: string): OutboxRow =>
+      rowOf({
+        ...{ kind: 'signal', to: keyOf(id), parent, name: 'go' },
+        ...{ payload: encodePayload(id), requestId: `go-${id}` },
+      })
+    // Until they are durable, as the node that sends them does.
+    const deliver = async (rows: readonly OutboxRow[]): Promise<void> => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await engine.mailbox.receive(rows)
+          return
+        } catch (error) {
+          assert.ok(attempt < 20, String(error))
+          await pause(5)
+        }
+      }
+    }
+    await deliver([first, guilty, second, third].map(startOf))
+    // Until it is parked, nothing that takes its signal can be written.
+    const isParked = (): boolean => node.state.runs.get(runIdFor(1))?.row?.status === 'parked'
+    const isRefused = (events: string): boolean =>
+      events.includes(`"${guilty}`) && !events.includes('execution-parked')
+    node.before = ({ journal }) =>
+      Promise.resolve(!isParked() && journal.some(({ events }) => isRefused(events)) ? REFUSED : undefined)
+    await deliver([first, missing, guilty, second, unknown, third].map(signalOf))
+    assert.equal(isParked(), true)
+    for (const id of [first, second, third])
+      assert.equal(await node.client.execution(waiting, id).result(), id)
+    assert.equal(engine.isFailed, false)
+    // The batch with all of them, and the one of the guilty run alone.
+    assert.ok(engine.counters.refused <= 3, `${engine.counters.refused} batches were refused`)
   }))

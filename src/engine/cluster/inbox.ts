@@ -4,6 +4,8 @@
  * 1. Messages of one pair of shards are applied one after the other, in the order of their numbers.
  * 2. The number is noted in the batch that applies the message: both are durable, or neither. Runs that took messages of one
  *    pair in one batch stay together if the batch has to be split.
+ * 3. If such a batch is refused, nobody knows by whose fault. It is dropped, and the messages, which are sent again, are
+ *    applied one at a time, each in a batch after that of the one before: then the guilty one is alone.
  */
 import type { RunId } from '../../protocol/ids.ts'
 import type { InboxRow, OutboxKey, OutboxRow } from '../../store/contract/rows.ts'
@@ -18,9 +20,14 @@ interface Pair {
   tail: Promise<void>
 }
 
+/** So many messages of a pair are applied one at a time after a batch with several of them was refused. */
+const SEPARATE_MESSAGES = 1000
+
 export class Inbox {
   readonly #committer: Committer
   readonly #pairs = new Map<string, Pair>()
+  /** How many messages of a pair are still to be applied one at a time. */
+  readonly #separate = new Map<string, number>()
 
   constructor(committer: Committer) {
     this.#committer = committer
@@ -37,6 +44,13 @@ export class Inbox {
   release(shards: ReadonlySet<number>): void {
     for (const text of [...this.#pairs.keys()])
       if (shards.has(Number(text.split(' ')[1]))) this.#pairs.delete(text)
+    for (const text of [...this.#separate.keys()])
+      if (shards.has(Number(text.split(' ')[1]))) this.#separate.delete(text)
+  }
+
+  /** A batch was refused in which messages of these pairs tied runs to each other that have nothing else in common. */
+  separate(pairs: readonly string[]): void {
+    for (const pair of pairs) this.#separate.set(pair, SEPARATE_MESSAGES)
   }
 
   /** The message was applied before. */
@@ -50,7 +64,8 @@ export class Inbox {
     const batch = this.#committer.open
     this.#committer.writesFor(run).putInbox({ fromShard, toShard, lastSeq: seq })
     pair.lastSeq = seq
-    if (pair.last?.batch === batch && pair.last.run !== run) batch.links.push([pair.last.run, run])
+    if (pair.last?.batch === batch && pair.last.run !== run)
+      batch.pairLinks.push({ pair: textOf({ fromShard, toShard }), runs: [pair.last.run, run] })
     pair.last = { batch, run }
   }
 
@@ -93,30 +108,50 @@ export class Inbox {
       [...pairs].map(([text, toShard]) => {
         const pair = this.#pairs.get(text)
         if (pair === undefined) throw moved(`shard ${toShard}`)
-        const { last } = pair
-        // As it was read.
-        if (last === undefined) return undefined
-        return new Promise<void>((resolve, reject) => {
-          const release = (dropped: Error | undefined): void => {
-            if (dropped !== undefined) {
-              reject(dropped)
-              return
-            }
-            // The batch is not kept for as long as the pair.
-            if (pair.last === last) pair.last = undefined
-            resolve()
-          }
-          this.#committer.wait(last, { runId: last.run, isStep: false, release })
-        })
+        return this.#settled(pair)
       }),
     )
+  }
+
+  /** Resolves when the last message that was applied is durable. */
+  #settled(pair: Pair): Promise<void> | undefined {
+    const { last } = pair
+    // As it was read.
+    if (last === undefined) return undefined
+    return new Promise<void>((resolve, reject) => {
+      const release = (dropped: Error | undefined): void => {
+        if (dropped !== undefined) {
+          reject(dropped)
+          return
+        }
+        // The batch is not kept for as long as the pair.
+        if (pair.last === last) pair.last = undefined
+        resolve()
+      }
+      this.#committer.wait(last, { runId: last.run, isStep: false, release })
+    })
   }
 
   async #receiveGroup(
     group: readonly OutboxRow[],
     apply: (row: OutboxRow) => Promise<boolean>,
   ): Promise<void> {
-    for (const row of group) if (!this.has(row) && !(await apply(row))) throw moved(`shard ${row.toShard}`)
+    for (const row of group) {
+      if (this.has(row)) continue
+      if (this.#separate.size > 0) await this.#apart(row)
+      if (!(await apply(row))) throw moved(`shard ${row.toShard}`)
+    }
+  }
+
+  /** Whatever is applied next is in a batch of its own, as far as its pair goes. */
+  async #apart(row: OutboxRow): Promise<void> {
+    const text = textOf(row)
+    const left = this.#separate.get(text)
+    if (left === undefined) return
+    if (left === 1) this.#separate.delete(text)
+    else this.#separate.set(text, left - 1)
+    const pair = this.#pairs.get(text)
+    if (pair !== undefined) await this.#settled(pair)
   }
 
   #pairOf(of: Omit<OutboxKey, 'seq'>): Pair {
