@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -92,15 +92,6 @@ export class FaultyCluster implements AsyncDisposable {
     return this.#standby
   }
 
-  get database(): string {
-    return DATABASE
-  }
-
-  /** For nodes, and whoever connects as they do. */
-  get url(): string {
-    return this.#url
-  }
-
   node(name: string): NodeProcess {
     const node = this.nodes.get(name)
     if (node === undefined) throw new Error(`there is no node ${name}`)
@@ -117,14 +108,12 @@ export class FaultyCluster implements AsyncDisposable {
   ): Promise<void> {
     const { execArgv = ['--conditions=perdure-source'] } = options
     const port = await this.network.open(name)
-    const start = (): Promise<NodeProcess> =>
-      NodeProcess.start(this.#url, name, {
-        ...options,
-        address: `ws://127.0.0.1:${port}`,
-        execArgv: [...execArgv, ...this.#imports()],
-        env: this.#environment(name),
-      })
-    const node = await start()
+    const node = await NodeProcess.start(this.#url, name, {
+      ...options,
+      address: `ws://127.0.0.1:${port}`,
+      execArgv: [...execArgv, ...this.#imports()],
+      env: this.#environment(name),
+    })
     this.network.aim(name, Number(new URL(node.url).port))
     this.nodes.set(name, node)
   }
@@ -157,13 +146,16 @@ export class FaultyCluster implements AsyncDisposable {
     }
   }
 
-  /** Clients are answered, from now on. */
+  /** Some client is answered, after this call. */
   async goesOn(): Promise<void> {
-    const written = (): number => this.#clients.reduce((sum, { file }) => sum + statSync(file).size, 0)
-    const before = written()
+    const before = this.#clients.map(({ file }) => statSync(file).size)
+    const isAnswered = (): boolean =>
+      this.#clients.some(({ file }, i) =>
+        /"kind":"(acknowledged|result)"/.test(readFileSync(file).subarray(before[i]).toString()),
+      )
     const endMs = performance.now() + GOES_ON_MS
-    while (written() === before) {
-      if (performance.now() > endMs) throw new Error(`no client was told anything for ${GOES_ON_MS / 1000} s`)
+    while (!isAnswered()) {
+      if (performance.now() > endMs) throw new Error(`no client was answered for ${GOES_ON_MS / 1000} s`)
       await sleep(50)
     }
   }
@@ -225,8 +217,13 @@ export class FaultyCluster implements AsyncDisposable {
   /** The faults are over: all work must end now, and then be as it should. */
   async finish(): Promise<Verdict> {
     const late = await this.#endClients()
-    const verdict = await checkCluster(this.primary, DATABASE, this.logs())
+    const verdict = await this.check(this.logs())
     return { ...verdict, faults: [...late, ...verdict.faults] }
+  }
+
+  /** What was told, against what is there. */
+  check(logs: readonly (readonly ClientEntry[])[]): Promise<Verdict> {
+    return checkCluster(this.primary, DATABASE, logs)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -114,7 +114,7 @@ export class TestNetwork implements AsyncDisposable {
   readonly #cuts = new Set<string>()
   readonly #connections = new Set<Connection>()
 
-  /** @param isMany each end has an address of its own: loopback has only one but on Linux */
+  /** Ends have addresses of their own: elsewhere loopback has only one, and nobody is known. */
   static readonly isMany = process.platform === 'linux'
 
   /** The address from which that end connects. */

@@ -206,11 +206,11 @@ export class RemotePort {
       heartbeatMs: this.#heartbeatMs,
       tls,
       warn,
-      onOpen: () => this.#onOpen(link),
-      onReply: (_, reply) => this.#onReply(link, reply),
-      onLeave: () => this.#onLeave(link),
+      onOpen: (opened) => this.#onOpen(opened),
+      onReply: (from, reply) => this.#onReply(from, reply),
+      onLeave: (leaving) => this.#onLeave(leaving),
       onNodes: (urls) => this.#learn(urls, link),
-      onClosed: () => this.#onClosed(link),
+      onClosed: (closed) => this.#onClosed(closed),
     })
     this.#link = link
   }
