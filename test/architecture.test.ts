@@ -42,6 +42,18 @@ describe('this repository', () => {
 
   test('imports point downwards only', () => assert.deepEqual(importFaults(source), []))
   test('core is pure and synchronous', () => assert.deepEqual(purityFaults(source), []))
+  test('only lists, inboxes and history may be read from a replica', () => {
+    const asking = source.filter(({ text }) => /\bshownReads\(|\.shown\b/.test(text)).map(({ path }) => path)
+    assert.deepEqual(asking.sort(), [
+      'src/engine/client-calls.ts',
+      'src/engine/people/people-calls.ts',
+      'src/engine/schedules/schedule-calls.ts',
+      'src/engine/tasks/task-calls.ts',
+      'src/server/embedded-engine.ts',
+      'src/store/contract/shown-reads.ts',
+      'src/store/postgres/postgres-store.ts',
+    ])
+  })
   test('has no import cycle', () => assert.deepEqual(cycleFaults(code.map(readSource)), []))
   test('names its files well', () => assert.deepEqual(nameFaults(code), []))
   test('has no file over 500 lines', () => assert.deepEqual(lengthFaults(code.map(readSource)), []))

@@ -23,6 +23,7 @@ import type { NodesPort } from '../protocol/nodes-port.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { WaitOptions } from '../protocol/task-port.ts'
 import type { JournalEntry } from '../store/contract/rows.ts'
+import { shownReads } from '../store/contract/shown-reads.ts'
 import { AloneNodes } from './alone-nodes.ts'
 import { descriptionOf, summaryOf } from './description.ts'
 import type { Engine } from './engine.ts'
@@ -259,6 +260,7 @@ export class ClientCalls implements ClientPort {
     this.#engine.assertOpen()
     const runId = await this.#access.runOf(target)
     const { store } = this.#engine.options
+    const shown = shownReads(store)
     const limit = Math.min(options.limit, HISTORY_LIMIT)
     const { watchers } = this.#engine
     for (;;) {
@@ -266,7 +268,7 @@ export class ClientCalls implements ClientPort {
       // Registered before the look at the store, so that nothing in between is missed.
       const next = options.wait ? watchers.next(runId, options.signal) : undefined
       try {
-        const events = eventsAfter(await store.journal(runId, afterSeq, limit), afterSeq).slice(0, limit)
+        const events = eventsAfter(await shown.journal(runId, afterSeq, limit), afterSeq).slice(0, limit)
         if (events.length > 0 || next === undefined || options.signal?.aborted === true) return events
         const [row] = await store.executions([runId])
         if (row === undefined || isClosed(row.status)) return []
@@ -283,7 +285,7 @@ export class ClientCalls implements ClientPort {
     const limit = Math.min(query.limit ?? LIST_DEFAULT, LIST_LIMIT)
     if (cursor !== undefined && !isRunId(cursor))
       throw new PerdureError('ARGUMENT_INVALID', 'the cursor of list() is not one that list() returned')
-    const rows = await this.#engine.options.store.list({
+    const rows = await shownReads(this.#engine.options.store).list({
       ...rest,
       limit: limit + 1,
       ...(cursor === undefined ? {} : { before: cursor }),

@@ -26,6 +26,7 @@ import { EmbeddedWorker, type EmbeddedWorkerOptions } from '../sdk/runtime/embed
 import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
 import type { Task } from '../sdk/tasks/task.ts'
+import type { ReplicatedStore, ShownReadCounts } from '../store/contract/shown-reads.ts'
 import type { Store } from '../store/contract/store.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
 import {
@@ -36,12 +37,20 @@ import {
 import { Doors } from './listen/doors.ts'
 import type { Listener, ListenOptions } from './listen/protocol-server.ts'
 import { openClusterStore, openStore } from './open-store.ts'
+import { checkedPostgresSettings, type PostgresSettings } from './postgres-settings.ts'
 import { type QueueSettings, queueDesigns } from './queue-settings.ts'
 import { startRequests } from './requests/open-requests.ts'
 
 export interface EngineSettings {
   /** `'memory'`, `'sqlite:PATH'`, `'postgres://USER@HOST:PORT/DATABASE'`, or a store. */
   readonly store: string | Store
+  /**
+   * URL of a streaming standby of that PostgreSQL database, `postgres://USER@HOST:PORT/DATABASE`: lists, inboxes and history are
+   * read there whenever it has all that was acknowledged, else from the primary. Default: all reads are the primary's.
+   */
+  readonly readStore?: string
+  /** Connections and time limits on PostgreSQL. */
+  readonly postgres?: PostgresSettings
   /**
    * Workflows whose code runs in this process; workers (`createWorker`) may have others. Default: none, and executions are
    * started also while no worker with their code is connected.
@@ -98,6 +107,8 @@ export interface EngineSeams {
 
 const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   store: true,
+  readStore: true,
+  postgres: true,
   workflows: true,
   tasks: true,
   queues: true,
@@ -157,6 +168,12 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
   /** Counts since the start, for benchmarks and tests. */
   get counters(): Readonly<EngineCounters> {
     return this.#engine.counters
+  }
+
+  /** With `readStore`: how many reads of lists and history the replica has answered since the start, and how many the primary. */
+  get replicaCounts(): ShownReadCounts | undefined {
+    const store: Store & Partial<ReplicatedStore> = this.#engine.options.store
+    return store.shown === undefined ? undefined : store.shownCounts
   }
 
   /** Nothing runs and nothing is to be committed. */
@@ -342,13 +359,14 @@ async function openStores(
   readonly shards: number
   readonly assembly: ClusterAssembly | undefined
 }> {
+  const connections = checkedPostgresSettings(settings)
   if (clustering === undefined)
     return {
-      store: await openStore(settings.store, parts.logger),
+      store: await openStore(settings.store, parts.logger, connections),
       shards: DEFAULT_SHARDS,
       assembly: undefined,
     }
-  const store = await openClusterStore(settings.store, parts.logger)
+  const store = await openClusterStore(settings.store, parts.logger, connections)
   const assembly = new ClusterAssembly({ store, settings: clustering, process: nameOfProcess(), ...parts })
   return { store, shards: store.shards, assembly }
 }

@@ -2,12 +2,17 @@
 import type { TlsSettings } from '../platform/tls.ts'
 import type { Duration } from '../protocol/duration.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
+import type { PostgresSettings } from './postgres-settings.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
 /** What `perdure.config.ts` exports as its default. */
 export interface PerdureConfig {
   /** `'postgres://USER@HOST:PORT/DATABASE'`, `'sqlite:PATH'` or `'memory'`. */
   readonly store?: string
+  /** URL of a streaming standby of that database, for lists and history. Default: none. */
+  readonly readStore?: string
+  /** Connections and time limits on PostgreSQL. */
+  readonly postgres?: PostgresSettings
   /** Files that export workflows and tasks, from the directory of the configuration. */
   readonly workflows?: string | readonly string[]
   /** `HOST:PORT`. Default `'127.0.0.1:7233'`; with port 0 a free one. */

@@ -286,6 +286,12 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/postgres/failover.test.ts',
   },
   {
+    name: 'read-a-standby-for-a-decision',
+    what: 'what an engine decides from is read from the standby that is there for lists',
+    seeds: 0,
+    suite: 'test/postgres/read-store.test.ts',
+  },
+  {
     name: 'take-a-shard-from-the-living',
     what: 'a shard is taken from a session that is not fenced',
     seeds: 0,

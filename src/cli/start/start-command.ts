@@ -21,6 +21,10 @@ export const startCommand: Command = {
       multiple: true,
     },
     store: { value: 'STORE', says: 'postgres://…, sqlite:PATH or memory; default $PERDURE_STORE' },
+    'read-store': {
+      value: 'URL',
+      says: 'postgres://… of a standby, for lists and history; default $PERDURE_READ_STORE, or none',
+    },
     'password-file': {
       value: 'FILE',
       says: 'holds the password of the database; or PGPASSWORD, or PGPASSFILE',
@@ -88,6 +92,8 @@ async function runStart(call: CommandCall): Promise<number> {
     logger: jsonLogger(level),
     onFailed: () => failed.resolve(1),
     ...(isShared ? { cluster: clusterOf(settings) } : {}),
+    ...optional('readStore', settings.readStore),
+    ...optional('postgres', settings.postgres),
     ...optional('taskConcurrency', settings.taskConcurrency),
     ...optional('namespace', settings.namespace),
     ...optional('retention', settings.retentionMs),

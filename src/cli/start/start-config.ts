@@ -16,6 +16,8 @@ import { startCoordinator } from './start-coordinator.ts'
 
 export interface StartSettings {
   readonly store: string
+  readonly readStore: string | undefined
+  readonly postgres: PerdureConfig['postgres']
   readonly host: string
   readonly port: number
   readonly address: string | undefined
@@ -41,6 +43,8 @@ export interface Definitions {
 const CONFIG_FILES = ['perdure.config.ts', 'perdure.config.mjs', 'perdure.config.js'] as const
 const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   store: true,
+  readStore: true,
+  postgres: true,
   workflows: true,
   listen: true,
   address: true,
@@ -68,16 +72,18 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
       'no store was named',
       'Name it with --store postgres://USER@HOST:PORT/DATABASE or --store sqlite:PATH, in PERDURE_STORE, or in perdure.config.ts.',
     )
-  if (/:[^@/]+@/.test(options.text('store') ?? ''))
+  if (['store', 'read-store'].some((flag) => /:[^@/]+@/.test(options.text(flag) ?? '')))
     throw new UsageError(
       'a password on the command line is seen by everybody on the machine',
-      'Put it into PGPASSWORD, into a file named by --password-file or PGPASSFILE, or the whole URL into PERDURE_STORE.',
+      'Put it into PGPASSWORD, into a file named by --password-file or PGPASSFILE, or the whole URL into PERDURE_STORE (PERDURE_READ_STORE).',
     )
   usePasswordFile(given('password-file', 'PERDURE_PASSWORD_FILE'), directory)
   const { host, port } = listenOf(given('listen', 'PERDURE_LISTEN') ?? config.listen ?? DEFAULT_LISTEN)
   const weight = given('weight', 'PERDURE_WEIGHT') ?? config.weight
   return {
     store,
+    readStore: given('read-store', 'PERDURE_READ_STORE') ?? config.readStore,
+    postgres: config.postgres,
     host,
     port,
     address: given('address', 'PERDURE_ADDRESS') ?? config.address,

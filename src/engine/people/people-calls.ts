@@ -19,6 +19,7 @@ import type {
   PeoplePort,
 } from '../../protocol/people-port.ts'
 import type { HumanTaskQuery, HumanTaskRow } from '../../store/contract/human-task-rows.ts'
+import { shownReads } from '../../store/contract/shown-reads.ts'
 import type { Engine } from '../engine.ts'
 import type { ExecutionAccess } from '../execution-access.ts'
 import { eventsAfter } from '../journal-events.ts'
@@ -52,7 +53,7 @@ export class PeopleCalls implements PeoplePort {
     this.#engine.assertOpen()
     const { namespace, cursor } = query
     const limit = Math.min(query.limit ?? INBOX_DEFAULT, INBOX_LIMIT)
-    const rows = await this.#engine.options.store.humanTasks({
+    const rows = await shownReads(this.#engine.options.store).humanTasks({
       namespace,
       inboxes: inboxesOf(query),
       limit: limit + 1,

@@ -1,4 +1,5 @@
 /** The calls of clients about schedules: every answer waits for the commit of what it says. */
+
 import { decideTrigger } from '../../core/schedule/schedule-decision.ts'
 import {
   changedSpec,
@@ -21,6 +22,7 @@ import type {
   ScheduleTarget,
   TriggerReply,
 } from '../../protocol/schedule-port.ts'
+import { shownReads } from '../../store/contract/shown-reads.ts'
 import type { Engine } from '../engine.ts'
 import { type StoredSchedule, storedSchedule } from './schedule-desk.ts'
 
@@ -140,7 +142,7 @@ export class ScheduleCalls implements SchedulePort {
     this.#engine.assertOpen()
     const { namespace, cursor } = query
     const limit = Math.min(query.limit ?? LIST_DEFAULT, LIST_LIMIT)
-    const rows = await this.#engine.options.store.listSchedules({
+    const rows = await shownReads(this.#engine.options.store).listSchedules({
       namespace,
       limit: limit + 1,
       ...(cursor === undefined ? {} : { after: { namespace, id: cursor } }),

@@ -1,4 +1,5 @@
 /** The calls of clients about tasks: every answer waits for the commit of what it says. */
+
 import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
@@ -18,6 +19,7 @@ import {
   type TaskTarget,
   type WaitOptions,
 } from '../../protocol/task-port.ts'
+import { shownReads } from '../../store/contract/shown-reads.ts'
 import {
   type HeldKey,
   isTaskListed,
@@ -131,7 +133,7 @@ export class TaskCalls implements TaskPort {
     const rows =
       stored?.length === 0
         ? []
-        : await options.store.listTasks({ ...query, ...fromNumber(query), ...at, ...of, limit })
+        : await shownReads(options.store).listTasks({ ...query, ...fromNumber(query), ...at, ...of, limit })
     let found = rows.map((row) => tasks.lookup.ofRow(row))
     if (status !== undefined) found = found.filter((task) => !tasks.isRunning(task))
     if (status?.includes('running') === true)

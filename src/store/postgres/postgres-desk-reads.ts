@@ -96,7 +96,7 @@ export class PostgresDeskReads {
   }
 }
 
-function scheduleOf(row: Row): ScheduleRow {
+export function scheduleOf(row: Row): ScheduleRow {
   return {
     namespace: String(row.namespace),
     id: String(row.id),

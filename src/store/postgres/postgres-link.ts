@@ -1,11 +1,12 @@
 /**
  * One connection to the database, made anew when it is lost.
  *
- * 1. It is one to a server that takes writes: a standby is passed over, and the next host is tried.
+ * 1. It is one to a server that takes writes: a standby is passed over, and the next host is tried. One of reads is the
+ *    opposite: it is to a standby only.
  * 2. A query that has had no answer for its time takes its connection down with it: nothing waits for a network that has
  *    swallowed it. What became of the query is unknown then. The next host is tried first: a primary that was replaced and
- *    lives on takes connections and writes, but no standby confirms these any more. Connecting and
- *    closing have a limit too.
+ *    lives on takes connections and writes, but no standby confirms these any more. Connecting and closing have a limit
+ *    too.
  * 3. All connections of a store are to servers of one timeline: see `Timeline`.
  * 4. Each setting that safety depends on is set, or checked where a pooler forbids setting it.
  */
@@ -13,11 +14,12 @@ import pg from 'pg'
 import type { Logger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { isOutage, messageOf, storeFailed } from './postgres-error.ts'
-import type { PostgresHost, PostgresTarget } from './postgres-url.ts'
+import type { PostgresHost, PostgresTarget, ServerKind } from './postgres-url.ts'
 import type { Timeline } from './timeline.ts'
 
 const CONNECT_MS = 5000
 const TRANSACTION_MS = 60_000
+const BEGIN = 'begin isolation level read committed'
 /** What is under way at the end has this long for its answer. */
 const CLOSE_MS = 15_000
 /** The server has this long to end its side of a connection. */
@@ -51,6 +53,17 @@ export interface LinkOptions {
   /** Shared by all connections of a store. */
   readonly timeline: Timeline
   readonly settings?: Readonly<Record<string, string>>
+  /** What its server is there for. Default `'writes'`: a primary. */
+  readonly serves?: ServerKind
+  /** How long connecting to one host may take, ms. Default 5,000. */
+  readonly connectMs?: number
+}
+
+export interface TransactionOptions {
+  /** Default: READ COMMITTED. */
+  readonly begin?: string
+  /** After so long it ends with its connection, ms. Default 60,000. */
+  readonly limitMs?: number
 }
 
 export interface Statement {
@@ -63,6 +76,8 @@ export interface Statement {
 }
 
 export type Row = Readonly<Record<string, unknown>>
+
+export type Query = (statement: Statement) => Promise<Row[]>
 
 export interface Answer {
   readonly rows: Row[]
@@ -90,10 +105,12 @@ export class PostgresLink {
 
   constructor(options: LinkOptions) {
     this.#options = options
-    options.timeline.onNewer((host) => {
-      this.#hostIndex = host
-      this.#leave()
-    })
+    // Hosts of reads are others.
+    if ((options.serves ?? 'writes') === 'writes')
+      options.timeline.onNewer((host) => {
+        this.#hostIndex = host
+        this.#leave()
+      })
   }
 
   get inFlight(): number {
@@ -126,8 +143,21 @@ export class PostgresLink {
   }
 
   /** Statements of one transaction, one after the other; nothing that is asked meanwhile comes between them. */
-  transaction<T>(run: (query: (statement: Statement) => Promise<Row[]>) => Promise<T>): Promise<T> {
-    return this.#inTurn(() => this.#transact(run))
+  transaction<T>(run: (query: Query) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#inTurn(() => this.#transact(run, { begin: BEGIN, ...options }))
+  }
+
+  /** The same on one server, each statement for itself: with a pooler between, that takes a transaction. */
+  together<T>(run: (query: Query) => Promise<T>, limitMs: number): Promise<T> {
+    const begin = this.#options.target.isPooled ? BEGIN : undefined
+    return this.#inTurn(() => this.#transact(run, { begin, limitMs }))
+  }
+
+  /** The next query is sent to the next host, if there are several. */
+  moveOn(): void {
+    if (this.#options.target.hosts.length === 1) return
+    this.#hostIndex += 1
+    this.#leave()
   }
 
   async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
@@ -166,15 +196,20 @@ export class PostgresLink {
     }
   }
 
-  async #transact<T>(run: (query: (statement: Statement) => Promise<Row[]>) => Promise<T>): Promise<T> {
+  async #transact<T>(
+    run: (query: Query) => Promise<T>,
+    { begin, limitMs = TRANSACTION_MS }: { readonly begin: string | undefined; readonly limitMs?: number },
+  ): Promise<T> {
     const { client } = await this.connect()
-    const timer = setTimeout(() => this.#cut(client), TRANSACTION_MS)
+    const timer = setTimeout(() => this.#cut(client), limitMs)
     try {
-      await client.query('begin isolation level read committed')
-      const result = await run(async ({ text, values = [] }) => {
-        return (await client.query<Row>(text, values as unknown[])).rows
+      if (begin !== undefined) await client.query(begin)
+      const result = await run(async ({ text, values = [], name }) => {
+        const isNamed = name !== undefined && !this.#options.target.isPooled
+        const query = { text, values: values as unknown[] }
+        return (await client.query<Row>(isNamed ? { ...query, name } : query)).rows
       })
-      await client.query('commit')
+      if (begin !== undefined) await client.query('commit')
       return result
     } catch (error) {
       this.#cut(client)
@@ -238,11 +273,11 @@ export class PostgresLink {
   }
 
   async #connectTo(host: PostgresHost, index: number): Promise<Connected> {
-    const { target, purpose, settings } = this.#options
+    const { target, purpose, settings, serves = 'writes', connectMs = CONNECT_MS } = this.#options
     const client = new pg.Client({
       connectionString: host.url,
       application_name: `perdure ${purpose}`,
-      connectionTimeoutMillis: CONNECT_MS,
+      connectionTimeoutMillis: connectMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: CONNECT_MS,
       types: { getTypeParser },
@@ -255,13 +290,16 @@ export class PostgresLink {
     client.on('error', () => this.#forget(client))
     client.on('end', () => this.#forget(client))
     // The driver watches its greeting only: the network may go dark after it.
-    const timer = setTimeout(() => endSocketOf(client), 2 * CONNECT_MS)
+    const timer = setTimeout(() => endSocketOf(client), 2 * connectMs)
     try {
       await client.connect()
       const { rows } = await client.query<Row>(CHECK)
       const [server = {}] = rows
-      checkServer(server, target)
-      this.#options.timeline.admit(Number.parseInt(String(server.timeline), 16), index)
+      if (serves === 'writes') {
+        checkServer(server, target)
+        this.#options.timeline.admit(Number.parseInt(String(server.timeline), 16), index)
+      } else if (serves === 'reads' && server.standby !== true)
+        throw Object.assign(new Error('it is no standby, or was promoted'), { code: 'EPRIMARY' })
       this.#client = client
     } catch (error) {
       client.end().catch(() => undefined)

@@ -15,6 +15,7 @@ import type { Batch, CommitOutcome } from '../contract/batch.ts'
 import type { ClusterStore } from '../contract/cluster-store.ts'
 import type { RequestStore } from '../contract/request-store.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
+import type { ReplicatedStore, ShownReadCounts, ShownReads } from '../contract/shown-reads.ts'
 import { type RegisteredSession, type Store, UnknownCommitError } from '../contract/store.ts'
 import { BatchStatements, ContradictoryBatchError } from './batch-statement.ts'
 import { NotStorableError } from './binary-array.ts'
@@ -24,9 +25,12 @@ import { migrate } from './migrate.ts'
 import { PostgresCluster } from './postgres-cluster.ts'
 import { isFenced, isOutage, isRefusal, messageOf, storeFailed, warned } from './postgres-error.ts'
 import { type Answer, PostgresLink, type Row, type Statement } from './postgres-link.ts'
+import type { Ask } from './postgres-reads.ts'
 import { PostgresRequests } from './postgres-requests.ts'
 import { postgresTarget } from './postgres-url.ts'
+import { POSITION, PrimaryPositions } from './primary-position.ts'
 import { ReadMethods } from './read-methods.ts'
+import { ReplicaReads } from './replica-reads.ts'
 import { Timeline } from './timeline.ts'
 
 export interface PostgresStoreOptions {
@@ -38,6 +42,12 @@ export interface PostgresStoreOptions {
   readonly openMs?: number
   /** A batch without an answer for so long is settled as an unknown one, ms. Default 10,000. */
   readonly commitMs?: number
+  /** A read without an answer for so long is asked again, on another connection, ms. Default 60,000. */
+  readonly readMs?: number
+  /** How long connecting to one host may take, ms. Default 5,000. */
+  readonly connectMs?: number
+  /** URL of a streaming standby, for `shown`; it gets as many connections for reads. Default: none. */
+  readonly replica?: string
   /**
    * For the only node of a database: registering is refused while another one lives, whose session would be fenced, and closing
    * ends the session, so that the next start need not find out that we are gone. Default false.
@@ -46,7 +56,7 @@ export interface PostgresStoreOptions {
   readonly logger?: Logger
 }
 
-export interface PostgresStore extends Store {
+export interface PostgresStore extends Store, Partial<ReplicatedStore> {
   /** The database, without a password. */
   readonly name: string
   readonly shards: number
@@ -56,6 +66,7 @@ export interface PostgresStore extends Store {
   readonly requests: RequestStore
 }
 
+const COMMIT_MS = 10_000
 const READ_MS = 60_000
 const CONTROL_MS = 10_000
 /** Old batch numbers are dropped after this many commits; as many stay. */
@@ -79,10 +90,12 @@ export async function createPostgresStore(
   options: PostgresStoreOptions = {},
 ): Promise<PostgresStore> {
   const target = postgresTarget(url)
-  const { shards = 256, readConnections = 4, openMs = 10_000, logger = silentLogger } = options
+  const { shards = 256, readConnections = 4, openMs = 10_000, connectMs, logger = silentLogger } = options
+  const replica = options.replica === undefined ? undefined : postgresTarget(options.replica, 'reads')
   const timeline = new Timeline()
+  const around = { logger, timeline, ...(connectMs === undefined ? {} : { connectMs }) }
   const link = (purpose: string, settings = {}): PostgresLink =>
-    new PostgresLink({ target, purpose, logger, timeline, settings })
+    new PostgresLink({ target, purpose, settings, ...around })
   // Texts of batches are the same each time, so is their plan: it is made once.
   const committing = link('commit', { plan_cache_mode: 'force_generic_plan' })
   const control = link('control')
@@ -90,8 +103,16 @@ export async function createPostgresStore(
   const clustering = link('cluster')
   const requesting = link('requests')
   const reading = Array.from({ length: readConnections }, () => link('read'))
-  const close = async (): Promise<void> => {
-    await Promise.all([committing, control, clustering, requesting, ...reading].map((each) => each.close()))
+  const links: Links = {
+    ...{ committing, control, clustering, requesting, reading },
+    // Behind no list: it is asked before each read of the replica.
+    positioning: replica === undefined ? [] : [link('position')],
+    replicas:
+      replica === undefined
+        ? []
+        : reading.map(
+            () => new PostgresLink({ target: replica, purpose: 'replica', serves: 'reads', ...around }),
+          ),
   }
   try {
     await reach(control, target.name, openMs)
@@ -100,14 +121,16 @@ export async function createPostgresStore(
     return new DatabaseStore({
       name: target.name,
       shards: known,
-      links: { committing, control, clustering, requesting, reading },
-      commitMs: options.commitMs ?? 10_000,
+      links,
+      replica: replica?.name,
+      commitMs: options.commitMs ?? COMMIT_MS,
+      readMs: options.readMs ?? READ_MS,
       isExclusive: options.exclusive === true,
       timeline,
       logger,
     })
   } catch (error) {
-    await close()
+    await closeAll(links)
     throw storeFailed(target.name, error)
   }
 }
@@ -205,16 +228,37 @@ interface Links {
   readonly clustering: PostgresLink
   readonly requesting: PostgresLink
   readonly reading: readonly PostgresLink[]
+  /** One, or none without a replica. */
+  readonly positioning: readonly PostgresLink[]
+  readonly replicas: readonly PostgresLink[]
+}
+
+async function closeAll({ reading, positioning, replicas, ...others }: Links): Promise<void> {
+  const all = [...Object.values(others), ...reading, ...positioning, ...replicas]
+  await Promise.all(all.map((each) => each.close()))
 }
 
 interface Opened {
   readonly name: string
   readonly shards: number
   readonly links: Links
+  /** To be shown. */
+  readonly replica: string | undefined
   readonly commitMs: number
+  readonly readMs: number
   readonly isExclusive: boolean
   readonly timeline: Timeline
   readonly logger: Logger
+}
+
+function replicaOf({ links, replica, readMs, logger }: Opened, primary: Ask): ReplicaReads | undefined {
+  const [positioning] = links.positioning
+  if (positioning === undefined || replica === undefined) return undefined
+  const position = { name: 'perdure-position', text: POSITION }
+  const positions = new PrimaryPositions(() =>
+    positioning.persist(async () => (await positioning.once(position, CONTROL_MS)).rows),
+  )
+  return new ReplicaReads({ name: replica, links: links.replicas, positions, primary, readMs, logger })
 }
 
 class DatabaseStore extends ReadMethods implements PostgresStore {
@@ -222,8 +266,11 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
   readonly shards: number
   readonly cluster: ClusterStore
   readonly requests: RequestStore
+  readonly shown?: ShownReads
+  readonly #replica: ReplicaReads | undefined
   readonly #links: Links
   readonly #commitMs: number
+  readonly #readMs: number
   readonly #isExclusive: boolean
   readonly #logger: Logger
   readonly #statements = new BatchStatements()
@@ -237,8 +284,9 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
   #heartbeat: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
-  constructor({ name, shards, links, commitMs, isExclusive, timeline, logger }: Opened) {
+  constructor(opened: Opened) {
     super((statement) => this.#read(statement))
+    const { name, shards, links, commitMs, readMs, isExclusive, timeline, logger } = opened
     this.name = name
     this.shards = shards
     this.cluster = new PostgresCluster({
@@ -252,7 +300,10 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     })
     this.requests = new PostgresRequests(links.requesting)
     this.#links = links
+    this.#replica = replicaOf(opened, (statement) => this.#read(statement))
+    if (this.#replica !== undefined) this.shown = new ReadMethods(this.#replica.ask)
     this.#commitMs = commitMs
+    this.#readMs = readMs
     this.#isExclusive = isExclusive
     this.#timeline = timeline
     this.#logger = logger
@@ -264,6 +315,10 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
       PARTITIONS_EVERY_MS,
     )
     this.#partitionTimer.unref()
+  }
+
+  get shownCounts(): ShownReadCounts {
+    return this.#replica?.counts ?? { replica: 0, primary: 0 }
   }
 
   async register(node: NodeIdentity): Promise<RegisteredSession> {
@@ -330,9 +385,8 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     clearInterval(this.#partitionTimer)
     clearInterval(this.#heartbeat)
     await Promise.allSettled(this.#background)
-    const { committing, control, clustering, requesting, reading } = this.#links
     if (this.#session !== undefined && (this.#isExclusive || this.#isMember)) await this.#leave(this.#session)
-    await Promise.all([committing, control, clustering, requesting, ...reading].map((each) => each.close()))
+    await closeAll(this.#links)
   }
 
   /**
@@ -379,7 +433,7 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     if (first === undefined) throw new Error('a store has connections for reads')
     let link = first
     for (const other of others) if (other.inFlight < link.inFlight) link = other
-    return link.persist(async () => (await link.once(statement, READ_MS)).rows)
+    return link.persist(async () => (await link.once(statement, this.#readMs)).rows)
   }
 
   #requireOpen(): void {

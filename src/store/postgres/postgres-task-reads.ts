@@ -142,7 +142,7 @@ function listStatement(query: TaskListQuery, before: TaskSeq | undefined, limit:
   return { text: `select ${TASK_COLUMNS} from perdure.task ${where.sql} ${end}`, values: where.values }
 }
 
-function taskOf(row: Row): TaskRow {
+export function taskOf(row: Row): TaskRow {
   return {
     seq: Number(row.seq),
     namespace: String(row.namespace),

@@ -14,6 +14,9 @@ export interface PostgresHost {
   readonly name: string
 }
 
+/** Which servers are looked for: those that take writes, standbys, or the first that answers. */
+export type ServerKind = 'writes' | 'reads' | 'anything'
+
 export interface PostgresTarget {
   readonly hosts: readonly PostgresHost[]
   /** Without a password, to be shown. */
@@ -27,22 +30,29 @@ const HOST_PARTS = /^([\w.%-]*|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i
 const DEFAULT_PORT = 5432
 /** Ours, or said by what a store does anyway; not passed on. */
 const OWN_PARAMETERS = ['pooler', 'target_session_attrs']
+const SESSION_ATTRIBUTES: Readonly<Record<ServerKind, readonly [string, ...string[]]>> = {
+  writes: ['read-write', 'primary', 'any'],
+  reads: ['standby', 'read-only', 'prefer-standby', 'any'],
+  anything: ['any', 'read-write', 'primary', 'standby', 'read-only', 'prefer-standby'],
+}
 
 export function isPostgresUrl(text: string): boolean {
   return /^postgres(ql)?:\/\//.test(text)
 }
 
-/** Errors: `STORE_INVALID`. */
-export function postgresTarget(url: string): PostgresTarget {
+/**
+ * Errors: `STORE_INVALID`.
+ */
+export function postgresTarget(url: string, serves: ServerKind = 'writes'): PostgresTarget {
   const parts = URL_PARTS.exec(url)
   if (parts === null) throw invalid('it is no URL of the form postgres://USER@HOST:PORT/DATABASE')
   const [, user = '', hostList = '', path = '', query = ''] = parts
   const parameters = new URLSearchParams(query)
   const pooler = parameters.get('pooler')
   if (pooler !== null && pooler !== 'transaction') throw invalid(`pooler is 'transaction', not '${pooler}'`)
-  const attributes = parameters.get('target_session_attrs') ?? 'read-write'
-  if (!['read-write', 'primary', 'any'].includes(attributes))
-    throw invalid(`target_session_attrs is 'read-write', not '${attributes}'`)
+  const known = SESSION_ATTRIBUTES[serves]
+  const attributes = parameters.get('target_session_attrs') ?? known[0]
+  if (!known.includes(attributes)) throw invalid(`target_session_attrs is '${known[0]}', not '${attributes}'`)
   for (const name of OWN_PARAMETERS) parameters.delete(name)
   const rest = parameters.size === 0 ? '' : `?${parameters}`
   const login = user === '' ? '' : `${user}@`
