@@ -15,7 +15,7 @@ const APPLICATION_ID = 0x50657264
 const REMEDY =
   'Name it with --store sqlite:PATH, --store postgres://USER@HOST:PORT/DATABASE, or in the variable PERDURE_STORE.'
 
-function namedStore({ options, env }: CommandCall): string | undefined {
+export function namedStore({ options, env }: CommandCall): string | undefined {
   return options.text('store') ?? (env.PERDURE_STORE === '' ? undefined : env.PERDURE_STORE)
 }
 

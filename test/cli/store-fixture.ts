@@ -23,7 +23,13 @@ export function temporaryDirectory(): { readonly path: string; remove(): void } 
 /** Makes `orders.db` in the directory, and closes it. */
 export async function makeOrders(directory: string): Promise<string> {
   const file = join(directory, 'orders.db')
-  const settings = { store: `sqlite:${file}`, logger: silentLogger, shutdownGrace: 0 }
+  await fillWithOrders(`sqlite:${file}`)
+  return file
+}
+
+/** Executions in every state; the engine is closed afterwards. */
+export async function fillWithOrders(store: string): Promise<void> {
+  const settings = { store, logger: silentLogger, shutdownGrace: 0 }
   const before = await createEngine({ ...settings, workflows: [retired] })
   await before.start(retired, undefined, { id: 'order-parked' })
   await until(async () => before.isQuiet)
@@ -53,7 +59,6 @@ export async function makeOrders(directory: string): Promise<string> {
   await until(async () => engine.isQuiet)
   await until(async () => (await engine.execution(fulfilOrder, 'order-flaky').history()).length >= 4)
   await engine.close()
-  return file
 }
 
 /** Makes `tasks.db` in the directory, with tasks in every state that a file can hold, and closes it. */

@@ -1,8 +1,9 @@
 /** `perdure doctor`: is everything in order, and what to do where it is not. */
 import { relative, resolve } from 'node:path'
+import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from '../command.ts'
 import { type Style, wrap } from '../display-width.ts'
-import { storeFileOf } from '../store-option.ts'
+import { namedStore, storeFileOf } from '../store-option.ts'
 import { UsageError } from '../usage-error.ts'
 import { AuditProgress } from './audit-progress.ts'
 import { type Check, note, ok, problem } from './check.ts'
@@ -13,39 +14,68 @@ import { FINDING_ADVICE, type Finding, type FindingCode } from './finding.ts'
 export const doctorCommand: Command = {
   name: 'doctor',
   summary:
-    'Checks Node, the file, its schema and every journal in it, and says what to do. Reads only, also while an engine runs. Exit code 1 if it finds a problem.',
+    'Checks Node, the file or the PostgreSQL database, its schema and every journal in it, and says what to do. Reads only, also while engines run. Exit code 1 if it finds a problem.',
   operands: ['[FILE]'],
   options: {
     ...STORE_OPTIONS,
-    quick: { says: "SQLite's quick_check instead of integrity_check, which also reads the indexes" },
+    quick: {
+      says: "of a file: SQLite's quick_check instead of integrity_check, which also reads the indexes",
+    },
     ...COMMON_OPTIONS,
   },
   examples: [
     { line: 'perdure doctor ./orders.db', says: 'the file is named' },
     { line: 'perdure doctor --store sqlite:./orders.db --quick', says: 'faster on a large file' },
+    { line: 'perdure doctor --store postgres://app@db1/orders', says: 'a database, while its nodes run' },
     { line: 'perdure doctor --json | jq .findings', says: 'for programs' },
   ],
   run: runDoctor,
 }
 
 interface Diagnosis {
-  readonly file: string
+  /** Of a file its path, of a database its URL without a password. */
+  readonly place: { readonly file: string } | { readonly database: string }
   readonly checks: readonly Check[]
   readonly audit: FileAudit | undefined
 }
 
 async function runDoctor(call: CommandCall): Promise<number> {
+  const url = databaseOf(call)
+  const diagnosis = url === undefined ? await diagnosedFile(call) : await diagnosedDatabase(call, url)
+  if (call.options.flag('json')) call.output.line(JSON.stringify(jsonOf(diagnosis)))
+  else print(call, diagnosis)
+  await call.output.flushed()
+  return isFine(diagnosis) ? 0 : 1
+}
+
+async function diagnosedDatabase(call: CommandCall, url: string): Promise<Diagnosis> {
+  const node = nodeCheck(process.versions.node)
+  const { examineDatabase } = await import('./examine-database.ts')
+  const { name, checks, audit } = await examineDatabase(call, url)
+  const found = audit === undefined ? [] : auditChecks(audit)
+  return { place: { database: name }, checks: [node, ...checks, ...found], audit }
+}
+
+async function diagnosedFile(call: CommandCall): Promise<Diagnosis> {
   const file = fileOf(call)
   const inside = relative(call.directory, file)
   const shown = inside.startsWith('..') ? file : inside
   const checks: Check[] = [nodeCheck(process.versions.node), await sqliteCheck(), ...fileChecks(file, shown)]
   const isReadable = checks.every(({ name, level }) => level !== 'problem' || name === 'disk')
   const audit = isReadable ? await examineStore(call, file, checks) : undefined
-  const diagnosis = { file, checks: audit === undefined ? checks : [...checks, ...auditChecks(audit)], audit }
-  if (call.options.flag('json')) call.output.line(JSON.stringify(jsonOf(diagnosis)))
-  else print(call, diagnosis)
-  await call.output.flushed()
-  return isFine(diagnosis) ? 0 : 1
+  const found = audit === undefined ? [] : auditChecks(audit)
+  return { place: { file }, checks: [...checks, ...found], audit }
+}
+
+function databaseOf(call: CommandCall): string | undefined {
+  const [operand] = call.operands
+  const named = operand ?? namedStore(call)
+  if (named === undefined || !isPostgresUrl(named)) return undefined
+  if (operand !== undefined && call.options.text('store') !== undefined)
+    throw new UsageError('the store is named twice', 'Use either an operand or --store.')
+  if (call.options.flag('quick'))
+    throw new UsageError('--quick is for files', 'Leave it out: rows of a database are always all read.')
+  return named
 }
 
 function fileOf(call: CommandCall): string {
@@ -231,10 +261,10 @@ function taskChecks({ tasks, tasksByStatus }: FileAudit['counts'], findings: str
 }
 
 function jsonOf(diagnosis: Diagnosis): Record<string, unknown> {
-  const { file, checks, audit } = diagnosis
+  const { place, checks, audit } = diagnosis
   return {
     ok: isFine(diagnosis),
-    file,
+    ...place,
     checks,
     counts: audit?.counts ?? null,
     findingCount: audit?.findingCount ?? null,

@@ -12,12 +12,13 @@ import { MESSAGES_PER_EPOCH, type Message } from '../../protocol/message.ts'
 import type { OutboxRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey } from '../../store/contract/schedule-rows.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
+import type { AuditRows, RunPosition, StoredEntry, StoredExecution } from './audit-rows.ts'
 import { type Finding, FindingLog } from './finding.ts'
 import { auditHumanTasks } from './human-task-audit.ts'
 import { auditRun } from './journal-audit.ts'
 import { auditQueueSetting } from './queue-setting-audit.ts'
 import { auditSchedule } from './schedule-audit.ts'
-import { type RunPosition, type StoredExecution, StoreRows } from './store-rows.ts'
+import { StoreRows } from './store-rows.ts'
 import { auditTask } from './task-audit.ts'
 
 export interface AuditCounts {
@@ -80,17 +81,17 @@ export async function auditFile(file: string, options: AuditOptions = {}): Promi
   }
 }
 
-export async function auditStore(rows: StoreRows, options: AuditOptions = {}): Promise<FileAudit> {
+export async function auditStore(rows: AuditRows, options: AuditOptions = {}): Promise<FileAudit> {
   const auditor = new StoreAuditor(rows, options)
   await auditor.auditAll()
   return auditor.result()
 }
 
 class StoreAuditor {
-  readonly #rows: StoreRows
+  readonly #rows: AuditRows
   readonly #options: AuditOptions
   readonly #log: FindingLog
-  readonly #shards: number
+  #shards = 0
   readonly #counts: AuditCounts = {
     executions: 0,
     byStatus: {},
@@ -105,14 +106,13 @@ class StoreAuditor {
     humanTasks: 0,
   }
 
-  constructor(rows: StoreRows, options: AuditOptions) {
+  constructor(rows: AuditRows, options: AuditOptions) {
     this.#rows = rows
     this.#options = options
     this.#log = new FindingLog(options.keptPerCode ?? KEPT_PER_CODE)
-    this.#shards = rows.meta('shards') ?? 0
   }
 
-  result(): FileAudit {
+  async result(): Promise<FileAudit> {
     return {
       counts: this.#counts,
       findings: this.#log.kept,
@@ -121,29 +121,33 @@ class StoreAuditor {
       scheduleFindingCount: this.#log.totalOf((code) => code.startsWith('schedule-')),
       queueFindingCount: this.#log.totalOf((code) => code.startsWith('queue-')),
       inboxFindingCount: this.#log.totalOf((code) => code.startsWith('inbox-')),
-      clockFloorMs: this.#rows.clockFloor(),
+      clockFloorMs: await this.#rows.clockFloor(),
     }
   }
 
   async auditAll(): Promise<void> {
-    this.#guarded(() => this.#rows.snapshot(() => this.#auditSessions()))
+    await this.#guarded(async () => {
+      this.#shards = (await this.#rows.meta('shards')) ?? 0
+    })
+    await this.#guarded(() => this.#rows.snapshot(() => this.#auditSessions()))
     await this.#auditRuns()
     await this.#auditTasks()
     await this.#auditSchedules()
-    this.#guarded(() => this.#rows.snapshot(() => this.#auditQueueSettings()))
-    this.#guarded(() => this.#rows.snapshot(() => this.#auditInboxes()))
-    this.#guarded(() => this.#rows.snapshot(() => this.#auditOutbox()))
-    for (const table of ['journal', 'timer'] as const) this.#guarded(() => this.#auditOrphans(table))
-    this.#guarded(() => this.#auditCurrents())
+    await this.#guarded(() => this.#rows.snapshot(() => this.#auditQueueSettings()))
+    await this.#guarded(() => this.#rows.snapshot(() => this.#auditInboxes()))
+    await this.#guarded(() => this.#rows.snapshot(() => this.#auditOutbox()))
+    for (const table of ['journal', 'timer'] as const)
+      await this.#guarded(() => this.#rows.snapshot(() => this.#auditOrphans(table)))
+    await this.#guarded(() => this.#rows.snapshot(() => this.#auditCurrents()))
   }
 
   /** A damaged page ends the reading of its table, not the audit. */
-  #guarded(read: () => void): boolean {
+  async #guarded(read: () => Promise<void>): Promise<boolean> {
     try {
-      read()
+      await read()
       return true
     } catch (error) {
-      if (!(error instanceof Error) || !('errcode' in error)) throw error
+      if (!(error instanceof Error) || !this.#rows.isDamage(error)) throw error
       this.#log.add({ code: 'rows-unreadable', detail: error.message })
       return false
     }
@@ -153,10 +157,16 @@ class StoreAuditor {
     const { onProgress, signal } = this.#options
     let position: RunPosition | undefined = BEFORE_ALL
     let total = 0
-    if (!this.#guarded(() => (total = this.#rows.executionCount()))) return
+    const counting = async (): Promise<void> => {
+      total = await this.#rows.executionCount()
+    }
+    if (!(await this.#guarded(counting))) return
     while (position !== undefined) {
       const after: RunPosition = position
-      if (!this.#guarded(() => (position = this.#rows.snapshot(() => this.#auditSome(after))))) return
+      const read = async (): Promise<void> => {
+        position = await this.#rows.snapshot(() => this.#auditSome(after))
+      }
+      if (!(await this.#guarded(read))) return
       onProgress?.(this.#counts.executions, total)
       await setImmediate()
       signal?.throwIfAborted()
@@ -164,10 +174,10 @@ class StoreAuditor {
   }
 
   /** Runs after a position for some time; where it stopped, or undefined at the end. */
-  #auditSome(after: RunPosition): RunPosition | undefined {
+  async #auditSome(after: RunPosition): Promise<RunPosition | undefined> {
     const endMs = performance.now() + SNAPSHOT_MS
-    for (const execution of this.#rows.executions(after)) {
-      this.#auditExecution(execution)
+    for await (const execution of this.#rows.executions(after)) {
+      await this.#auditExecution(execution)
       if (performance.now() > endMs) return execution
     }
     return undefined
@@ -177,7 +187,10 @@ class StoreAuditor {
     let position: TaskSeq | undefined = -1
     while (position !== undefined) {
       const after: TaskSeq = position
-      if (!this.#guarded(() => (position = this.#rows.snapshot(() => this.#auditSomeTasks(after))))) return
+      const read = async (): Promise<void> => {
+        position = await this.#rows.snapshot(() => this.#auditSomeTasks(after))
+      }
+      if (!(await this.#guarded(read))) return
       await setImmediate()
       this.#options.signal?.throwIfAborted()
     }
@@ -187,16 +200,18 @@ class StoreAuditor {
     let position: ScheduleKey | undefined = { namespace: '', id: '' }
     while (position !== undefined) {
       const after: ScheduleKey = position
-      if (!this.#guarded(() => (position = this.#rows.snapshot(() => this.#auditSomeSchedules(after)))))
-        return
+      const read = async (): Promise<void> => {
+        position = await this.#rows.snapshot(() => this.#auditSomeSchedules(after))
+      }
+      if (!(await this.#guarded(read))) return
       await setImmediate()
       this.#options.signal?.throwIfAborted()
     }
   }
 
-  #auditSomeSchedules(after: ScheduleKey): ScheduleKey | undefined {
+  async #auditSomeSchedules(after: ScheduleKey): Promise<ScheduleKey | undefined> {
     const endMs = performance.now() + SNAPSHOT_MS
-    for (const row of this.#rows.schedules(after)) {
+    for await (const row of this.#rows.schedules(after)) {
       this.#counts.schedules += 1
       for (const finding of auditSchedule(row)) this.#log.add(finding)
       if (performance.now() > endMs) return row
@@ -205,26 +220,26 @@ class StoreAuditor {
   }
 
   /** Few: as many as queues that somebody has changed. */
-  #auditQueueSettings(): void {
-    for (const row of this.#rows.queueSettings()) {
+  async #auditQueueSettings(): Promise<void> {
+    for await (const row of this.#rows.queueSettings()) {
       this.#counts.queueSettings += 1
       for (const finding of auditQueueSetting(row)) this.#log.add(finding)
     }
   }
 
-  #auditSomeTasks(after: TaskSeq): TaskSeq | undefined {
+  async #auditSomeTasks(after: TaskSeq): Promise<TaskSeq | undefined> {
     const endMs = performance.now() + SNAPSHOT_MS
     const counts = this.#counts
-    for (const row of this.#rows.tasks(after)) {
+    for await (const row of this.#rows.tasks(after)) {
       counts.tasks += 1
       counts.tasksByStatus[row.status] = (counts.tasksByStatus[row.status] ?? 0) + 1
-      const findings = auditTask(row, {
-        isOpen: ({ runId }) => {
-          const owner = this.#rows.execution({ day: runDay(runId), runId })
+      const findings = await auditTask(row, {
+        isOpen: async ({ runId }) => {
+          const owner = await this.#rows.execution({ day: runDay(runId), runId })
           return owner === undefined ? undefined : !isClosed(owner.status)
         },
-        hasMessage: ({ seq }) => {
-          for (const { message } of this.#rows.outbox()) {
+        hasMessage: async ({ seq }) => {
+          for await (const { message } of this.#rows.outbox()) {
             const parsed = messageOf(message)
             if (parsed !== undefined && 'task' in parsed && parsed.task === seq) return true
           }
@@ -237,7 +252,7 @@ class StoreAuditor {
     return undefined
   }
 
-  #auditExecution(row: StoredExecution): void {
+  async #auditExecution(row: StoredExecution): Promise<void> {
     const counts = this.#counts
     const { runId, key, status } = row
     counts.executions += 1
@@ -247,11 +262,11 @@ class StoreAuditor {
       this.#log.add({ code: 'summary-differs', detail: `its run id is not of day ${row.day}`, ...about })
     if (!EXECUTION_STATUSES.includes(status))
       this.#log.add({ code: 'summary-differs', detail: `its status is '${status}'`, ...about })
-    const audit = auditRun({
+    const audit = await auditRun({
       runId,
       row,
       entries: this.#entries(row),
-      timers: this.#rows.timers(row),
+      timers: await this.#rows.timers(row),
       ...(this.#shards > 0 ? { shards: this.#shards } : {}),
     })
     counts.events += audit.events
@@ -259,27 +274,28 @@ class StoreAuditor {
     counts.timers += audit.timers
     for (const finding of audit.findings) this.#log.add(finding)
     if (audit.state !== undefined) {
-      const tasks = this.#rows.humanTasks(runId)
+      const tasks = await this.#rows.humanTasks(runId)
       counts.humanTasks += tasks.length
       for (const finding of auditHumanTasks(audit.state, tasks)) this.#log.add(finding)
     }
     if (isClosed(status)) return
-    if (this.#rows.current(key)?.runId !== runId)
+    if ((await this.#rows.current(key))?.runId !== runId)
       this.#log.add({
         code: 'current-missing',
         detail: `${status}, and not the current run of its id`,
         ...about,
       })
     for (const [op, pending] of audit.state?.ops ?? []) {
-      if (pending.kind === 'child') this.#auditChild(row, { op, ...pending })
+      if (pending.kind === 'child') await this.#auditChild(row, { op, ...pending })
     }
   }
 
   /** What belongs to no run. */
-  #auditInboxes(): void {
-    for (const { runId, count } of this.#rows.runsOfHumanTasks()) {
-      if (isRunId(runId) && this.#rows.execution({ day: runDay(runId), runId }) !== undefined && count > 0)
-        continue
+  async #auditInboxes(): Promise<void> {
+    for await (const { runId, count } of this.#rows.runsOfHumanTasks()) {
+      const isThere =
+        isRunId(runId) && (await this.#rows.execution({ day: runDay(runId), runId })) !== undefined
+      if (isThere && count > 0) continue
       this.#log.add({
         code: 'inbox-differs',
         detail: 'inboxes have human tasks of a run that is not there',
@@ -288,8 +304,8 @@ class StoreAuditor {
     }
   }
 
-  *#entries(row: StoredExecution): ReturnType<StoreRows['entries']> {
-    for (const entry of this.#rows.entries(row)) {
+  async *#entries(row: StoredExecution): AsyncGenerator<StoredEntry> {
+    for await (const entry of this.#rows.entries(row)) {
       if (entry.format !== JOURNAL_FORMAT) {
         const detail = `the entry has format ${entry.format}`
         const about = { runId: row.runId, workflowId: row.key.workflowId, seq: entry.seq }
@@ -300,18 +316,18 @@ class StoreAuditor {
   }
 
   /** A child that its parent waits for is open, or a message between the two is on its way. */
-  #auditChild(
+  async #auditChild(
     parent: StoredExecution,
     child: { readonly op: number; readonly key: WorkflowKey; readonly runId: RunId },
-  ): void {
+  ): Promise<void> {
     const { key, op } = child
-    let row = this.#rows.execution({ day: runDay(child.runId), runId: child.runId })
+    let row = await this.#rows.execution({ day: runDay(child.runId), runId: child.runId })
     if (row?.status === 'continued') {
-      const current = this.#rows.current(key)
-      row = current === undefined ? undefined : this.#rows.execution(current)
+      const current = await this.#rows.current(key)
+      row = current === undefined ? undefined : await this.#rows.execution(current)
     }
     if (row !== undefined && !isClosed(row.status)) return
-    for (const { message } of this.#rows.outbox()) {
+    for await (const { message } of this.#rows.outbox()) {
       const to = messageOf(message)?.to
       if (to !== undefined && (isSameKey(to, key) || isSameKey(to, parent.key))) return
     }
@@ -324,14 +340,14 @@ class StoreAuditor {
     })
   }
 
-  #auditOutbox(): void {
-    for (const row of this.#rows.outbox()) {
+  async #auditOutbox(): Promise<void> {
+    for await (const row of this.#rows.outbox()) {
       this.#counts.messages += 1
       const problem = this.#messageProblem(row)
       const place = `from shard ${row.fromShard} to ${row.toShard}, number ${row.seq}`
       if (problem !== undefined)
         this.#log.add({ code: 'message-unreadable', detail: `message ${place} ${problem}` })
-      else if (this.#isStuck(row))
+      else if (await this.#isStuck(row))
         this.#log.add({
           code: 'message-stuck',
           detail: `message ${place} is not delivered, though an engine runs`,
@@ -347,16 +363,15 @@ class StoreAuditor {
   }
 
   /** Messages of earlier sessions are the first thing that an engine delivers. */
-  #isStuck({ seq }: OutboxRow): boolean {
+  async #isStuck({ seq }: OutboxRow): Promise<boolean> {
     const { engineSinceMs, nowMs = Date.now() } = this.#options
     if (engineSinceMs === undefined || nowMs < engineSinceMs + STUCK_MS) return false
-    const newest = this.#rows.sessions().at(-1)?.id ?? 0
-    return seq < newest * MESSAGES_PER_EPOCH
+    return seq < (await this.#rows.newestSession()) * MESSAGES_PER_EPOCH
   }
 
-  #auditOrphans(table: 'journal' | 'timer'): void {
+  async #auditOrphans(table: 'journal' | 'timer'): Promise<void> {
     const what = table === 'journal' ? 'journal entries' : 'timers'
-    for (const { runId } of this.#rows.withoutSummary(table))
+    for await (const { runId } of this.#rows.withoutSummary(table))
       this.#log.add({
         code: 'summary-missing',
         detail: `there are ${what} of run ${runId}, and no summary`,
@@ -364,34 +379,15 @@ class StoreAuditor {
       })
   }
 
-  #auditCurrents(): void {
-    for (const { workflowId, runId } of this.#rows.danglingCurrents()) {
+  async #auditCurrents(): Promise<void> {
+    for await (const { workflowId, runId } of this.#rows.danglingCurrents()) {
       const detail = `the current run of the id is ${runId}, which is not there`
       this.#log.add({ code: 'current-dangling', detail, runId, workflowId })
     }
   }
 
-  #auditSessions(): void {
-    const sessions = this.#rows.sessions()
-    const open = sessions.filter(({ isFenced }) => !isFenced)
-    if (open.length > 1)
-      this.#log.add({
-        code: 'sessions-wrong',
-        detail: `${open.length} sessions are not fenced: ${open.map(({ id }) => id).join(', ')}`,
-      })
-    const shards = this.#rows.shards()
-    if (shards.length !== this.#shards || shards.some(({ id }, i) => id !== i))
-      this.#log.add({
-        code: 'shards-wrong',
-        detail: `there are ${shards.length} shards, and the file was made with ${this.#shards}`,
-      })
-    const newest = sessions.at(-1)?.id
-    const foreign = shards.filter(({ sessionId }) => sessionId !== newest)
-    if (foreign.length > 0)
-      this.#log.add({
-        code: 'shards-wrong',
-        detail: `${foreign.length} shards do not belong to the newest session, ${newest ?? 'of which there is none'}`,
-      })
+  async #auditSessions(): Promise<void> {
+    for (const finding of await this.#rows.ownershipFindings()) this.#log.add(finding)
   }
 }
 

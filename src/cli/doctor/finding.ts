@@ -14,25 +14,25 @@ export interface Finding {
 }
 
 const RESTORE =
-  'The file was damaged or changed by hand. Stop the engine, keep a copy of the file, and restore a backup; without one, terminate and delete the executions named here.'
+  'The store was damaged or changed by hand. Stop the engine, keep a copy of the store, and restore a backup; without one, terminate and delete the executions named here.'
 const REPORT =
-  'No crash can do this: keep a copy of the file, and report it as a bug. The execution itself can be terminated and deleted.'
+  'No crash can do this: keep a copy of the store, and report it as a bug. The execution itself can be terminated and deleted.'
 
 const TASK =
-  'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The task itself can be cancelled, or deleted and enqueued again.'
+  'No crash can do this. If nobody changed the store by hand, report it as a bug with a copy of the store. The task itself can be cancelled, or deleted and enqueued again.'
 
 export const FINDING_ADVICE = {
   'rows-unreadable': RESTORE,
   'summary-missing': RESTORE,
   'summary-differs':
-    'The journal is the truth, and the engine goes by it; the summary is what list shows. If nobody changed the file by hand, report it as a bug with a copy of the file.',
+    'The journal is the truth, and the engine goes by it; the summary is what list shows. If nobody changed the store by hand, report it as a bug with a copy of the store.',
   'journal-missing': RESTORE,
   'entry-unreadable': RESTORE,
   'entry-count': RESTORE,
   'sequence-gap': RESTORE,
   'sequence-overlap': RESTORE,
   'epoch-decreases':
-    'An engine that had lost the file wrote to it. Stop all engines, make sure that only one machine uses the file, and restore a backup.',
+    'An engine that had lost the store wrote to it. Stop all engines, make sure that only one machine uses it, and restore a backup.',
   'event-malformed': RESTORE,
   'event-newer':
     'The event was written by a newer version of perdure: use that version, also of this command.',
@@ -48,7 +48,7 @@ export const FINDING_ADVICE = {
   'timer-of-closed': 'It is harmless: it fires into a closed execution. Report it as a bug.',
   'timer-stray': REPORT,
   'current-missing':
-    'The execution cannot be reached by its id. Restore a backup, or report it as a bug with a copy of the file.',
+    'The execution cannot be reached by its id. Restore a backup, or report it as a bug with a copy of the store.',
   'current-dangling': RESTORE,
   'child-lost': REPORT,
   'message-unreadable': RESTORE,
@@ -59,14 +59,14 @@ export const FINDING_ADVICE = {
   'task-lane': TASK,
   'task-key': TASK,
   'task-owner':
-    'No crash can do this: keep a copy of the file, and report it as a bug. The task itself can be cancelled and deleted.',
+    'No crash can do this: keep a copy of the store, and report it as a bug. The task itself can be cancelled and deleted.',
   'schedule-unreadable': RESTORE,
   'schedule-row':
-    'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The schedule can be deleted and created again.',
+    'No crash can do this. If nobody changed the store by hand, report it as a bug with a copy of the store. The schedule can be deleted and created again.',
   'queue-setting':
-    'No crash can do this. If nobody changed the file by hand, report it as a bug with a copy of the file. The settings of the queue can be reset.',
+    'No crash can do this. If nobody changed the store by hand, report it as a bug with a copy of the store. The settings of the queue can be reset.',
   'inbox-differs':
-    'The journal is the truth, and the engine goes by it: the next action on the task writes its row anew. If nobody changed the file by hand, report it as a bug with a copy of the file.',
+    'The journal is the truth, and the engine goes by it: the next action on the task writes its row anew. If nobody changed the store by hand, report it as a bug with a copy of the store.',
   'shards-wrong': RESTORE,
   'sessions-wrong': RESTORE,
 } as const satisfies Record<string, string>

@@ -15,6 +15,7 @@ import { DEADLINE_TIMER, START_TIMER } from '../../core/execution/timer-ids.ts'
 import { isClosed } from '../../protocol/execution-status.ts'
 import { type RunId, shardOf } from '../../protocol/ids.ts'
 import type { ExecutionRow, JournalEntry, TimerRow } from '../../store/contract/rows.ts'
+import type { Rows } from './audit-rows.ts'
 import { checkedEvent, EventRules } from './event-rules.ts'
 import type { Finding, FindingCode } from './finding.ts'
 
@@ -22,7 +23,7 @@ export interface RunRows {
   readonly runId: RunId
   readonly row: ExecutionRow
   /** In order of `seq`; read one by one, so that a long journal is not held in memory. */
-  readonly entries: Iterable<Omit<JournalEntry, 'runId'>>
+  readonly entries: Rows<Omit<JournalEntry, 'runId'>>
   readonly timers: Iterable<Pick<TimerRow, 'timer' | 'dueAt'>>
   /** Of the store, for the shard of the execution. */
   readonly shards?: number
@@ -41,7 +42,7 @@ export interface RunAudit {
 const FINDINGS_LIMIT = 20
 
 /** Checks one run. Findings come in the order of the journal, at most 20. */
-export function auditRun(rows: RunRows): RunAudit {
+export async function auditRun(rows: RunRows): Promise<RunAudit> {
   return new RunAuditor(rows).audit()
 }
 
@@ -61,9 +62,9 @@ class RunAuditor {
     this.#state = emptyState(rows.runId)
   }
 
-  audit(): RunAudit {
+  async audit(): Promise<RunAudit> {
     const { entries, row } = this.#rows
-    for (const entry of entries) this.#auditEntry(entry)
+    for await (const entry of entries) this.#auditEntry(entry)
     if (this.#entries === 0) this.#report('journal-missing', `${row.status}, without a journal`)
     const isReplayed = this.#isReplayable && this.#entries > 0
     if (isReplayed) this.#compareSummary()

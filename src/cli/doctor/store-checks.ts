@@ -6,7 +6,7 @@ import { isFileLocked } from '../../store/sqlite/file-lock.ts'
 import { SCHEMA_VERSION, schemaVersionOf } from '../../store/sqlite/migrate.ts'
 import { durationText, relativeText, timeText } from '../time-text.ts'
 import { type Check, note, ok, problem } from './check.ts'
-import type { StoredSession } from './store-rows.ts'
+import type { StoredSession } from './file-ownership.ts'
 
 const RESTORE =
   'Stop the engine, keep a copy of the file, and restore a backup. Without one, `sqlite3 FILE .recover` saves what can be read.'

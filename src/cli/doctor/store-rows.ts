@@ -3,38 +3,25 @@
  * Column types are checked by SQLite (strict tables) unless the file is damaged.
  */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
-import type { Attributes } from '../../protocol/event.ts'
 import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
 import type { QueueSettingRow } from '../../store/contract/queue-setting-rows.ts'
-import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../../store/contract/rows.ts'
+import type { OutboxRow, TimerRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import { humanTaskOf } from '../../store/sqlite/sqlite-human-task-reads.ts'
 import { queueSettingOf } from '../../store/sqlite/sqlite-queue-setting-reads.ts'
 import { scheduleOf } from '../../store/sqlite/sqlite-schedule-reads.ts'
+import type { AuditRows, RunPosition, StoredEntry, StoredExecution } from './audit-rows.ts'
+import { fileOwnershipFindings, type StoredSession, type StoredShard } from './file-ownership.ts'
+import type { Finding } from './finding.ts'
 import type { StoredHumanTask } from './human-task-audit.ts'
-
-export interface RunPosition {
-  readonly day: number
-  readonly runId: string
-}
-
-export interface StoredExecution extends ExecutionRow {
-  readonly day: number
-}
-
-export interface StoredSession {
-  readonly id: number
-  readonly node: string
-  readonly heartbeatAt: number
-  readonly isFenced: boolean
-}
+import { attributesOf } from './stored-attributes.ts'
 
 type Columns = Record<string, SQLOutputValue>
 
-export class StoreRows {
+export class StoreRows implements AuditRows {
   readonly database: DatabaseSync
   readonly #statements: ReturnType<typeof prepareStatements>
 
@@ -43,17 +30,20 @@ export class StoreRows {
     this.#statements = prepareStatements(database)
   }
 
-  /** Everything read in `read` is of one commit. */
-  snapshot<T>(read: () => T): T {
+  async snapshot<T>(read: () => Promise<T>): Promise<T> {
     this.database.exec('begin')
     let isDone = false
     try {
-      const result = read()
+      const result = await read()
       isDone = true
       return result
     } finally {
       this.#end(isDone)
     }
+  }
+
+  isDamage(error: unknown): boolean {
+    return error instanceof Error && 'errcode' in error
   }
 
   #end(isDone: boolean): void {
@@ -74,10 +64,7 @@ export class StoreRows {
     return row === undefined ? undefined : executionOf(row)
   }
 
-  *entries({
-    day,
-    runId,
-  }: RunPosition): Generator<Omit<JournalEntry, 'runId'> & { readonly format: number }> {
+  *entries({ day, runId }: RunPosition): Generator<StoredEntry> {
     for (const row of this.#statements.entries.iterate(day, runId)) {
       const { seq, epoch, count, format, events } = row
       yield {
@@ -159,7 +146,15 @@ export class StoreRows {
     }))
   }
 
-  shards(): { readonly id: number; readonly sessionId: number | undefined; readonly epoch: number }[] {
+  ownershipFindings(): Finding[] {
+    return fileOwnershipFindings(this.sessions(), this.shards(), this.meta('shards') ?? 0)
+  }
+
+  newestSession(): number {
+    return this.sessions().at(-1)?.id ?? 0
+  }
+
+  shards(): StoredShard[] {
     return this.#statements.shards.all().map((row) => ({
       id: Number(row.id),
       sessionId: row.session_id === null ? undefined : Number(row.session_id),
@@ -264,15 +259,5 @@ function taskOf(row: Columns): TaskRow {
     dedupe: text(row.dedupe),
     spec: String(row.spec),
     state: text(row.state),
-  }
-}
-
-/** Attributes that are no JSON differ from those of any journal. */
-function attributesOf(text: SQLOutputValue): Attributes | null {
-  if (text === null) return null
-  try {
-    return JSON.parse(String(text)) as Attributes
-  } catch {
-    return { unreadable: String(text) }
   }
 }

@@ -13,16 +13,17 @@ import { ownTaskId } from '../../protocol/task-ids.ts'
 import type { TaskOwner } from '../../protocol/task-port.ts'
 import { isTaskClosed, TASK_STATUSES } from '../../protocol/task-status.ts'
 import type { TaskRow } from '../../store/contract/task-rows.ts'
+import type { Soon } from './audit-rows.ts'
 import type { Finding, FindingCode } from './finding.ts'
 
 export interface TaskSurroundings {
   /** The status of an execution; undefined: there is no such run. */
-  readonly isOpen: (owner: TaskOwner) => boolean | undefined
+  readonly isOpen: (owner: TaskOwner) => Soon<boolean | undefined>
   /** A message about this task is on its way. */
-  readonly hasMessage: (row: TaskRow) => boolean
+  readonly hasMessage: (row: TaskRow) => Soon<boolean>
 }
 
-export function auditTask(row: TaskRow, surroundings: TaskSurroundings): Finding[] {
+export async function auditTask(row: TaskRow, surroundings: TaskSurroundings): Promise<Finding[]> {
   const findings: Finding[] = []
   const taskId = row.id ?? ownTaskId(row.seq)
   const report = (code: FindingCode, detail: string): void => void findings.push({ code, detail, taskId })
@@ -36,9 +37,9 @@ export function auditTask(row: TaskRow, surroundings: TaskSurroundings): Finding
   auditPlace(row, read, report)
   const { owner } = spec
   if (owner === undefined) return findings
-  const isOpen = surroundings.isOpen(owner)
+  const isOpen = await surroundings.isOpen(owner)
   if (isTaskClosed(row.status)) report('task-owner', 'it has ended, and its execution was not told')
-  else if (isOpen !== true && !surroundings.hasMessage(row)) {
+  else if (isOpen !== true && !(await surroundings.hasMessage(row))) {
     const fate = isOpen === undefined ? 'is not there' : 'has ended'
     report(
       'task-owner',
