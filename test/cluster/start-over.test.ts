@@ -46,6 +46,7 @@ class OwningEngine implements NodeEngine {
       if (generation === this.generation) this.ownership.add(shards)
     },
     release: () => Promise.resolve(true),
+    recovered: () => Promise.resolve(),
   }
 
   lost: Session[] = []

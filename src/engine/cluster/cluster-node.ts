@@ -34,6 +34,8 @@ export interface NodeEngine {
       moves: readonly { readonly shard: number; readonly to: number | null }[],
       graceMs: number,
     ): Promise<boolean>
+    /** Resolves when what has to go on in the shards that are here now is in memory, or was dropped. */
+    recovered(): Promise<void>
   }
   sessionLost(session: Session): void
   fail(cause: unknown): void
@@ -54,7 +56,7 @@ export interface ClusterNodeOptions {
   readonly coordinator?: Coordinator
   /** There is another view of the cluster. */
   readonly onRoutes?: () => void
-  /** That session has been given these; resolves when it has taken them in. Without it, it finds out when it looks. */
+  /** That session has been given these; resolves when they go on there. Without it, it finds out when it looks. */
   readonly give?: (to: SessionView, shards: readonly OwnedShard[]) => Promise<void>
 }
 
@@ -351,7 +353,7 @@ export class ClusterNode {
     await this.#tellReceivers(moves)
   }
 
-  /** The next ones are given up when these are taken in: so none of them pauses for long. */
+  /** The next ones are given up when these go on: so none of them pauses for long. */
   async #tellReceivers(moves: readonly Move[]): Promise<void> {
     const { give, clock, logger } = this.#options
     if (give === undefined) return
@@ -372,7 +374,7 @@ export class ClusterNode {
     ])
   }
 
-  /** Another node has given these to this session, which it has committed. Resolves when they are taken in. */
+  /** Another node has given these to this session, which it has committed. Resolves when they are taken in, and go on. */
   async given(shards: readonly OwnedShard[]): Promise<void> {
     const engine = this.#engine
     const session = this.#member.session
@@ -391,6 +393,7 @@ export class ClusterNode {
         throw moved('the session that was given shards')
       await this.changed(this.#options.lookMs ?? 150)
     }
+    await engine.shards.recovered()
   }
 
   #route(): void {

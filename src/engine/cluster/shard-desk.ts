@@ -47,6 +47,8 @@ const POLL_MS = 2
 export class ShardDesk {
   readonly #engine: ShardedEngine
   readonly #parkGuilty: () => Promise<void>
+  /** Of shards that were taken in: what has to go on is being read. */
+  readonly #recoveries = new Set<Promise<void>>()
 
   /** @param parkGuilty parks runs whose batches the store has refused, as far as they are here */
   constructor(engine: ShardedEngine, parkGuilty: () => Promise<void>) {
@@ -79,9 +81,16 @@ export class ShardDesk {
       if (!isWanted()) return
       await Promise.all([recover(engine, isWanted, ids), engine.includeTimers(ids)])
     }
-    goOn().catch((error) => {
+    const recovery = goOn().catch((error) => {
       if (engine.isCurrent(generation)) engine.fail(error)
     })
+    this.#recoveries.add(recovery)
+    void recovery.then(() => this.#recoveries.delete(recovery))
+  }
+
+  /** Resolves when what has to go on in the shards that are here now is in memory, or was dropped. */
+  async recovered(): Promise<void> {
+    await Promise.all(this.#recoveries)
   }
 
   /**
