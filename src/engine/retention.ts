@@ -1,6 +1,10 @@
 /**
  * Deletes closed executions and tasks some time after their end.
  *
+ * Where the store keeps executions by the days on which they started, whole days are dropped. Rows go one by one where that is
+ * not so, or not possible: while retention is shorter than two days, and from a day after the time of a day that has too much
+ * that must stay.
+ *
  * It walks all runs, and then all tasks, from the oldest to the newest and starts again, a page at a time: an open one in between costs one
  * look, and the tables need no index by time of closing.
  */
@@ -12,6 +16,11 @@ const PAGE_ROWS = 500
 const PAGE_PAUSE_MS = 100
 /** After a whole walk. */
 const WALK_PAUSE_MS = 60_000
+const DAY_MS = 86_400_000
+/** Shorter ones are kept to the minute: waiting for the whole day would be too long. */
+const BY_DAYS_FROM_MS = 2 * DAY_MS
+/** Days are looked at so often. */
+const DAYS_PAUSE_MS = 3_600_000
 
 export class Retention {
   readonly #engine: Engine
@@ -20,6 +29,7 @@ export class Retention {
   #after: RunId | undefined
   #cancel: (() => void) | undefined
   #isStopped = false
+  #daysFromMs = Number.NEGATIVE_INFINITY
 
   constructor(engine: Engine, calls: ClientCalls, retentionMs: number) {
     this.#engine = engine
@@ -54,10 +64,12 @@ export class Retention {
   async #page(): Promise<number> {
     const { store } = this.#engine.options
     const closedBefore = this.#engine.clock.nowMs() - this.#retentionMs
+    await this.#dropDays(closedBefore)
     const rows = await store.list({
       closedBefore,
       oldestFirst: true,
       limit: PAGE_ROWS,
+      ...this.#startedTo(closedBefore),
       ...(this.#after === undefined ? {} : { before: this.#after }),
     })
     await this.#calls.deleteClosed(rows.map(({ runId }) => runId))
@@ -67,6 +79,22 @@ export class Retention {
     }
     this.#after = undefined
     return this.#taskPage(closedBefore)
+  }
+
+  /** Runs of days that may still be dropped whole are left alone. */
+  #startedTo(closedBefore: number): { readonly startedTo?: number } {
+    if (this.#engine.options.store.dropDays === undefined || this.#retentionMs < BY_DAYS_FROM_MS) return {}
+    return { startedTo: (Math.floor(closedBefore / DAY_MS) - 1) * DAY_MS }
+  }
+
+  async #dropDays(closedBefore: number): Promise<void> {
+    const { clock, session, options } = this.#engine
+    const { store, logger } = options
+    if (store.dropDays === undefined || clock.nowMs() < this.#daysFromMs) return
+    this.#daysFromMs = clock.nowMs() + DAYS_PAUSE_MS
+    const { dropped, isBlocked } = await store.dropDays(session, closedBefore)
+    if (isBlocked) this.#daysFromMs = clock.nowMs() + WALK_PAUSE_MS
+    if (dropped.length > 0) logger.debug('retention has dropped days', { days: dropped })
   }
 
   async #taskPage(closedBefore: number): Promise<number> {

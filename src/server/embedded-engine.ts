@@ -74,7 +74,10 @@ export interface EngineSettings {
   readonly limits?: Partial<Limits>
   /** Idle executions kept in memory; others are read from the store when they wake. Default 2,000. */
   readonly idleExecutions?: number
-  /** Closed executions are deleted this long after their end. Default: never. */
+  /**
+   * Closed executions and tasks are deleted this long after their end. On PostgreSQL, from two days on, executions go by whole
+   * days of their start: up to two days later. Default: never.
+   */
   readonly retention?: Duration
   /** How long `close` waits for running steps. Default `'10s'`. */
   readonly shutdownGrace?: Duration

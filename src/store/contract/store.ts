@@ -11,6 +11,7 @@
 import type { ListQuery } from '../../protocol/client-port.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { Batch, CommitOutcome } from './batch.ts'
+import type { DayDropping } from './day-dropping.ts'
 import type { HumanTaskReads } from './human-task-rows.ts'
 import type { QueueSettingReads } from './queue-setting-rows.ts'
 import type { ExecutionRow, JournalEntry, NodeIdentity, OutboxRow, Session, TimerRow } from './rows.ts'
@@ -54,6 +55,11 @@ export interface Store extends TaskReads, ScheduleReads, QueueSettingReads, Huma
   outbox(limit: number): Promise<readonly OutboxRow[]>
   /** Newest first. `before`: only runs older than this one. Rows of closed runs that ended before `closedBefore`, if given. */
   list(query: StoreListQuery): Promise<readonly ExecutionRow[]>
+  /**
+   * Removes executions that were closed before a time, whole days of them at once, where the store keeps them by days; others
+   * of these days stay as they are. Days that cannot go so are left to be deleted one by one. Absent: it keeps no days.
+   */
+  dropDays?(session: Session, closedBefore: number): Promise<DayDropping>
   close(): Promise<void>
 }
 

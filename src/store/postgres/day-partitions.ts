@@ -2,6 +2,7 @@
  * Partitions of executions and of their journal, one for each day of start, made ahead of time. What starts on a day that
  * has none is in the default partition: slower to remove, nothing else.
  */
+import { EXECUTION_DAY_SETTINGS } from './migrations/0004-retention.ts'
 import type { PostgresLink } from './postgres-link.ts'
 
 const DAY_MS = 86_400_000
@@ -39,8 +40,9 @@ async function makePartition(query: (s: { text: string }) => Promise<unknown>, n
     text: `select exists (select from perdure.${table}_rest where day = ${day}) as is_used`,
   })) as { is_used: boolean }[]
   if (probe[0]?.is_used === true) return
+  const settings = table === 'execution' ? `with (${EXECUTION_DAY_SETTINGS})` : ''
   // Attached, since `create table … partition of` would lock the whole table against everybody.
-  await query({ text: `create table ${name} (like perdure.${table} including defaults)` })
+  await query({ text: `create table ${name} (like perdure.${table} including defaults) ${settings}` })
   await query({
     text: `alter table perdure.${table} attach partition ${name} for values from (${day}) to (${day + 1})`,
   })

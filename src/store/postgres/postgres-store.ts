@@ -13,6 +13,7 @@ import { type Logger, silentLogger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
 import type { ClusterStore } from '../contract/cluster-store.ts'
+import type { DayDropping } from '../contract/day-dropping.ts'
 import type { RequestStore } from '../contract/request-store.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import type { ReplicatedStore, ShownReadCounts, ShownReads } from '../contract/shown-reads.ts'
@@ -21,6 +22,7 @@ import { BatchStatements, ContradictoryBatchError } from './batch-statement.ts'
 import { NotStorableError } from './binary-array.ts'
 import { BEAT, DATABASE_MS, heartbeatOf } from './database-time.ts'
 import { ensureDayPartitions } from './day-partitions.ts'
+import { dropDays } from './day-retention.ts'
 import { migrate } from './migrate.ts'
 import { PostgresCluster } from './postgres-cluster.ts'
 import { isFenced, isOutage, isRefusal, messageOf, storeFailed, warned } from './postgres-error.ts'
@@ -102,9 +104,11 @@ export async function createPostgresStore(
   // A heartbeat waits behind nothing. It connects when it is used first.
   const clustering = link('cluster')
   const requesting = link('requests')
+  // Connects when it is used first: without retention it never is.
+  const dropping = link('retention')
   const reading = Array.from({ length: readConnections }, () => link('read'))
   const links: Links = {
-    ...{ committing, control, clustering, requesting, reading },
+    ...{ committing, control, clustering, requesting, dropping, reading },
     // Behind no list: it is asked before each read of the replica.
     positioning: replica === undefined ? [] : [link('position')],
     replicas:
@@ -227,6 +231,7 @@ interface Links {
   readonly control: PostgresLink
   readonly clustering: PostgresLink
   readonly requesting: PostgresLink
+  readonly dropping: PostgresLink
   readonly reading: readonly PostgresLink[]
   /** One, or none without a replica. */
   readonly positioning: readonly PostgresLink[]
@@ -374,6 +379,11 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     const { control } = this.#links
     const statement = { text: HAS_COMMITTED, values: [id, incarnation, seq] }
     return control.persist(async () => (await control.once(statement, CONTROL_MS)).rows.length > 0)
+  }
+
+  async dropDays(session: Session, closedBefore: number): Promise<DayDropping> {
+    this.#requireOpen()
+    return dropDays(this.#links.dropping, session, closedBefore, Date.now())
   }
 
   close(): Promise<void> {

@@ -24,7 +24,9 @@ import { PostgresDeskReads } from './postgres-desk-reads.ts'
 import { type Ask, PostgresReads } from './postgres-reads.ts'
 import { PostgresTaskReads } from './postgres-task-reads.ts'
 
-export class ReadMethods implements Omit<Store, 'register' | 'commit' | 'fence' | 'hasCommitted' | 'close'> {
+export class ReadMethods
+  implements Omit<Store, 'register' | 'commit' | 'fence' | 'hasCommitted' | 'dropDays' | 'close'>
+{
   readonly #runs: PostgresReads
   readonly #tasks: PostgresTaskReads
   readonly #desk: PostgresDeskReads
