@@ -13,6 +13,7 @@ import { failover } from './workloads/failover.ts'
 import { fanout } from './workloads/fanout.ts'
 import { history } from './workloads/history.ts'
 import { picks } from './workloads/picks.ts'
+import { plans } from './workloads/plans.ts'
 import { queue } from './workloads/queue.ts'
 import { recovery } from './workloads/recovery.ts'
 import { scaling } from './workloads/scaling.ts'
@@ -35,7 +36,7 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance, slices, failover, scaling] as const
+const TABLES = [picks, balance, slices, failover, scaling, plans] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600

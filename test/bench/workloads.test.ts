@@ -145,6 +145,17 @@ describe('the benchmark', { concurrency: 3 }, () => {
     assert.equal(output.trimEnd().split('\n').length, BALANCER_NAMES.length + POLICY_NAMES.length + 5)
   })
 
+  test('plans: every read and the batches, and a day that is dropped', async () => {
+    const all = await results('plans', '--executions', '6000')
+    assert.ok(all.length > 30)
+    for (const result of all) assertFigures(result, ['milliseconds'])
+    const [first] = all
+    assert.equal(first?.what, 'start: newest run of 100 ids')
+    assert.match(String(all.at(-1)?.what), /a day is dropped/)
+    const loading = all.find(({ what }) => what === 'load: journal of a run')
+    assert.deepEqual([loading?.indexes, loading?.rows], [['journal_pkey'], 2])
+  })
+
   test('balance: the same table each time, the one of the docs', async () => {
     const { code, output } = await bench('balance')
     assert.equal(code, 0)
@@ -173,6 +184,7 @@ describe('the benchmark', { concurrency: 3 }, () => {
       'workflow-tasks',
       'picks',
       'balance',
+      'plans',
       'all',
     ])
       assert.match(output, new RegExp(`^  ${name} `, 'm'))
