@@ -15,14 +15,14 @@ const RUN_ID = `
     from generate_series(0, 9) as place
   $$`
 
-/** One in 200 waits for a signal or sleeps, one in 10,000 runs, as many are parked; of the others one in 100 has failed. */
+/** One in 1,000 waits for a signal or sleeps, one in 10,000 runs, as many are parked; of the others one in 100 has failed. */
 const executionsOf = (day: number, from: number, count: number, stepMs: number): string => `
   insert into perdure.execution_${day}
   select ${day}, pg_temp.run_id(ms, n), case n % 20 when 0 then 'eu' else 'default' end, 'order-' || n,
     ('x' || substr(md5('order-' || n), 1, 2))::bit(8)::int, (array['fulfil-order', 'invoice', 'ship', 'refund'])[n % 4 + 1], '1',
-    case when n % 10000 = 1 then 'running' when n % 10000 = 2 then 'parked' when n % 200 = 3 then 'running'
+    case when n % 10000 = 1 then 'running' when n % 10000 = 2 then 'parked' when n % 1000 = 3 then 'running'
       when n % 100 = 4 then 'failed' else 'completed' end,
-    n % 10000 = 1, ms, case when n % 10000 in (1, 2) or n % 200 = 3 then null else ms + 60000 end,
+    n % 10000 = 1, ms, case when n % 10000 in (1, 2) or n % 1000 = 3 then null else ms + 60000 end,
     case when n % 5 = 0 then '{"region":"' || (array['north', 'south', 'east', 'west'])[n % 4 + 1] || '","total":' || n % 1000 || '}' end
   from (select n::bigint, (${day} * ${DAY_MS}::bigint + (n - ${from}) * ${stepMs}::float8)::bigint as ms
     from generate_series(${from}, ${from + count - 1}) as n) as runs`

@@ -199,7 +199,8 @@ async function dropped(
   })()
   try {
     const outcome = await store.dropDays?.(session, (firstDay + 1) * DAY_MS + 120_000)
-    if (outcome?.dropped.includes(firstDay) !== true) throw new Error('the day was not dropped')
+    if (outcome?.dropped.includes(firstDay) !== true)
+      throw new Error(`the day was not dropped: ${JSON.stringify(outcome)}`)
     const moved = await reader.query('select count(*)::int as n from perdure.execution_rest')
     return {
       indexes: [`(${numberText(perDay)} executions, ${numberText(moved.rows[0].n)} moved)`],
