@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { WorkflowContext } from '../../src/sdk/context.ts'
-import { workflow } from '../../src/sdk/definition.ts'
+import { signal, workflow } from '../../src/sdk/definition.ts'
+import { task } from '../../src/sdk/tasks/task.ts'
 import { KernelHarness } from './harness.ts'
 
 const none = (): void => {}
@@ -46,6 +47,45 @@ describe('cancellation of an execution', () => {
     harness.completeStep(1)
     await harness.untilQuiet()
     assert.equal(harness.result, 'cleaned up')
+  })
+
+  // Histories are recorded in this order. A promise more or less within the runtime would change it.
+  it('wakes all that waits in one turn; what has fewer promises around it goes on first', async () => {
+    const { commands } = await cancelled(async (ctx) => {
+      const cleanUp = async (waiting: Promise<unknown>, name: string): Promise<void> => {
+        await waiting.catch(none)
+        await ctx.uncancellable((safe) => safe.step(name, none))
+      }
+      await Promise.all([
+        cleanUp(
+          ctx.map([1], () => ctx.sleep('1h')),
+          'map',
+        ),
+        cleanUp(
+          ctx.scope((inner) => inner.sleep('1h')),
+          'scope',
+        ),
+        cleanUp(ctx.approval({ name: 'ok', title: 'OK?', approvers: ['ann'] }), 'approval'),
+        cleanUp(ctx.humanTask({ name: 'form', title: 'Form', candidateUsers: ['ann'] }), 'human task'),
+        cleanUp(ctx.task(task({ name: 'task', run: none }), undefined), 'task'),
+        cleanUp(ctx.child(workflow({ name: 'child', run: none }), undefined), 'child'),
+        cleanUp(ctx.waitFor(signal('never')), 'wait'),
+        cleanUp(ctx.sleep('1h'), 'sleep'),
+        cleanUp(ctx.step('work', none), 'step'),
+      ])
+    })
+    const [, ...cleanUps] = commands.flatMap((command) => (command.kind === 'step' ? [command.name] : []))
+    assert.deepEqual(cleanUps, [
+      'task',
+      'child',
+      'wait',
+      'sleep',
+      'step',
+      'scope',
+      'approval',
+      'human task',
+      'map',
+    ])
   })
 
   it('goes with the execution into its next run, if the code had not seen it', async () => {

@@ -7,7 +7,7 @@ import type { WorkflowCommand } from '../../src/protocol/workflow-command.ts'
 import { crashAndFollow } from './crash.ts'
 import { KernelHarness } from './harness.ts'
 import { isInput } from './inputs.ts'
-import { answersIn, GUARD, guardedChanges, guardedPrograms } from './patched-program.ts'
+import { answersIn, GUARD, guardedAmongHandlers, guardedChanges, guardedPrograms } from './patched-program.ts'
 import { type Program, programWorkflow } from './program.ts'
 import { goOn, randomRun } from './random-run.ts'
 
@@ -52,7 +52,7 @@ describe('an answer of ctx.patched', () => {
           if (first !== undefined && again !== undefined) assert.equal(again, first, `after ${seq} events`)
         }
       }),
-      { numRuns: RUNS },
+      { numRuns: RUNS, examples: [[guardedAmongHandlers, 133_194_887, 0, 829_683_116]] },
     )
   })
 

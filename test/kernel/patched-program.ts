@@ -29,6 +29,48 @@ export const guardedChanges: fc.Arbitrary<GuardedChange> = fc
     after: guarded(program, place, isInHandler, () => instead),
   }))
 
+const waitOrTask: Op = {
+  do: 'try',
+  body: [
+    { do: 'wait', signal: 'x' },
+    { do: 'human', name: 'a', use: 'task' },
+  ],
+}
+const afterCancellation: Op = {
+  do: 'scope',
+  body: [
+    { do: 'map', items: 1, concurrency: 1, body: [{ do: 'wait', signal: 'x' }] },
+    { do: 'sleep', ms: 0 },
+  ],
+}
+const onUpdate: readonly Op[] = [
+  {
+    do: 'try',
+    body: [
+      { do: 'loop', times: 1, body: [{ do: 'human', name: 'a', use: 'together' }] },
+      { do: 'child', use: 'await' },
+    ],
+  },
+  { do: 'child', use: 'signal' },
+]
+
+/** A cancellation wakes the body and two handlers at once: one promise more around `before` would let the handlers go first. */
+export const guardedAmongHandlers: GuardedChange = {
+  before: { body: [waitOrTask, afterCancellation], onUpdate },
+  after: {
+    body: [
+      {
+        do: 'patched',
+        id: GUARD,
+        body: [{ do: 'attributes', name: 'instead', value: 1 }],
+        before: [waitOrTask],
+      },
+      afterCancellation,
+    ],
+    onUpdate,
+  },
+}
+
 /** A place is guarded, and the new code does what the old code did. */
 export const guardedPrograms: fc.Arbitrary<Program> = fc
   .record({ program: programs, place: fc.nat(), isInHandler: fc.boolean() })

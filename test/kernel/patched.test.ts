@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Event, isTerminal } from '../../src/protocol/event.ts'
+import { type Event, isTerminal, type SequencedEvent } from '../../src/protocol/event.ts'
 import { encodePayload } from '../../src/protocol/payload.ts'
+import type { WorkflowContext } from '../../src/sdk/context.ts'
 import { signal, update, type Workflow, workflow } from '../../src/sdk/definition.ts'
 import { replayHistory } from '../../src/testing.ts'
 import { KernelHarness, START_MS } from './harness.ts'
@@ -174,5 +175,56 @@ describe('the answer of ctx.patched in an execution that older code began', () =
     })
     await KernelHarness.recover(changed, journal).untilQuiet()
     assert.deepEqual(answers, [false, true])
+  })
+})
+
+describe('code that a patch keeps, among branches which one cancellation wakes', () => {
+  const none = (): void => {}
+
+  /** Two branches sleep, each cleans up; `wait` is how the first one waits. */
+  function cleaning(wait: (ctx: WorkflowContext, sleeping: Promise<void>) => Promise<void>): Workflow {
+    const cleanUp = (ctx: WorkflowContext, name: string) => ctx.uncancellable((safe) => safe.step(name, none))
+    return workflow({
+      name: 'cleaning',
+      run: async (ctx) => {
+        const first = async (): Promise<void> => {
+          await wait(ctx, ctx.sleep('1h'))
+          await cleanUp(ctx, 'first')
+        }
+        const second = async (): Promise<void> => {
+          await ctx.sleep('1h').catch(none)
+          await cleanUp(ctx, 'second')
+        }
+        await Promise.all([first(), second()])
+      },
+    })
+  }
+
+  const old = cleaning((_, sleeping) => sleeping.catch(none))
+
+  async function historyOfOld(): Promise<readonly SequencedEvent[]> {
+    const harness = await KernelHarness.start(old).untilQuiet()
+    harness.apply({ type: 'cancel', reason: 'enough' })
+    await harness.untilQuiet()
+    harness.completeStep(3)
+    await harness.untilQuiet()
+    return harness.history()
+  }
+
+  it('makes its operations in the same order behind an `if`', async () => {
+    const guarded = cleaning((ctx, sleeping) =>
+      ctx.patched('change') ? ctx.waitFor(signal('instead')) : sleeping.catch(none),
+    )
+    await replayHistory(guarded, await historyOfOld())
+  })
+
+  it('is refused where a function around it lets another branch go first', async () => {
+    const wrapped = cleaning(async (_, sleeping) => {
+      await sleeping.catch(none)
+    })
+    await assert.rejects(
+      replayHistory(wrapped, await historyOfOld()),
+      /history has step 'first' as operation 3 .*but the code made step 'second'/,
+    )
   })
 })

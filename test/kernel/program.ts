@@ -62,10 +62,28 @@ export function programWorkflow(program: Program, onStart?: (trace: readonly str
 }
 
 async function runAll(ctx: WorkflowContext, ops: readonly Op[], trace: string[]): Promise<void> {
-  for (const op of ops) await runOp(ctx, op, trace)
+  for (const op of planned(ctx, ops, trace)) await runOp(ctx, op, trace)
 }
 
-async function runOp(ctx: WorkflowContext, op: Op, trace: string[]): Promise<void> {
+type Plain = Exclude<Op, { do: 'patched' }>
+
+/**
+ * What runs one after the other: a patch is an `if` around what it guards, as in the code of a user.
+ *
+ * It must add no `await`. Where one event wakes several branches, those with fewer of them on the way go on first: with one
+ * more, the code that the patch keeps could make its operations in another order.
+ */
+function* planned(ctx: WorkflowContext, ops: readonly Op[], trace: string[]): Generator<Plain> {
+  for (const op of ops) {
+    if (op.do === 'patched') {
+      const isNew = ctx.patched(op.id)
+      trace.push(`${op.id}: ${isNew}`)
+      yield* planned(ctx, isNew ? op.body : op.before, trace)
+    } else yield op
+  }
+}
+
+async function runOp(ctx: WorkflowContext, op: Plain, trace: string[]): Promise<void> {
   const run = (body: readonly Op[], within = ctx) => runAll(within, body, trace)
   switch (op.do) {
     case 'step':
@@ -145,7 +163,7 @@ async function runHuman(
   trace.push(`${name} ${approved} by ${decisions.map(({ by }) => by).join(',')}`)
 }
 
-type Nested = Extract<Op, { do: 'scope' | 'uncancellable' | 'try' | 'loop' | 'patched' }>
+type Nested = Extract<Op, { do: 'scope' | 'uncancellable' | 'try' | 'loop' }>
 
 async function runNested(ctx: WorkflowContext, op: Nested, trace: string[]): Promise<void> {
   const run = (body: readonly Op[], within = ctx) => runAll(within, body, trace)
@@ -175,11 +193,6 @@ async function runNested(ctx: WorkflowContext, op: Nested, trace: string[]): Pro
     case 'loop':
       for (let i = 0; i < op.times; i++) await run(op.body)
       return
-    case 'patched': {
-      const isNew = ctx.patched(op.id)
-      trace.push(`${op.id}: ${isNew}`)
-      return run(isNew ? op.body : op.before)
-    }
   }
 }
 
