@@ -32,6 +32,12 @@ const noting = workflow({
   },
 })
 
+const asking = workflow({
+  name: 'asking',
+  run: (ctx, queues: string[]) =>
+    Promise.all(queues.map((queue, i): Promise<number> => ctx.task(squareTask, i, { queue }))),
+})
+
 describe('nodes on one database', () => {
   let server: PostgresServer
   before(async () => {
@@ -139,6 +145,35 @@ describe('nodes on one database', () => {
       assert.equal((await two.queues.list()).find(({ queue }) => queue === 'later')?.isPaused, true)
       await two.queues.resume('later')
       assert.equal(await (await two.enqueue(squareTask, 6, { queue: 'later' })).result(), 36)
+    }))
+
+  test('an execution says why its tasks wait, wherever their queues are', () =>
+    nodes(3, { workflows: [asking], tasks: [squareTask] }, async (open) => {
+      const [one, two] = open
+      assert.ok(one !== undefined && two !== undefined)
+      const queues = Array.from({ length: 12 }, (_, i) => `paused-${i}`)
+      await Promise.all(queues.map((queue) => one.queues.pause(queue, 'not yet')))
+      const execution = await two.start(asking, queues, { id: 'asks' })
+      const sentences = async (): Promise<string[]> =>
+        (await one.execution(asking, 'asks').explain()).waits.map(({ sentence }) => sentence)
+      // What is on its way to another node is not there yet.
+      let said = await sentences()
+      for (
+        let i = 0;
+        i < 500 && said.filter((each) => each.includes('not yet')).length < queues.length;
+        i++
+      ) {
+        await sleep(20)
+        said = await sentences()
+      }
+      assert.equal(said.length, queues.length)
+      for (const sentence of said) assert.match(sentence, /waits for task square .*: .*paused.*not yet/)
+      await Promise.all(queues.map((queue) => two.queues.resume(queue)))
+      assert.deepEqual(
+        await execution.result(),
+        queues.map((_, i) => i * i),
+      )
+      assert.equal((await one.execution(asking, 'asks').explain()).reason, 'completed')
     }))
 
   test('a worker that knows one node gets the work of all, no more at once than it can do', () =>

@@ -1,16 +1,22 @@
 /** The client's port of a node in a cluster: each call goes to the node that owns what it is about. */
 import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
+import type { ExecutionExplanation } from '../../protocol/execution-explanation.ts'
 import { Router, type RouterOptions } from './router.ts'
-import { peopleCalls, queueCalls, scheduleCalls, taskCalls, workerCalls } from './spread-calls.ts'
+import {
+  peopleCalls,
+  queueCalls,
+  scheduleCalls,
+  taskCalls,
+  tasksExplained,
+  workerCalls,
+} from './spread-calls.ts'
 
 /** The casts: what a method answers is what the port says of it. */
 export function clusterCalls(options: RouterOptions): ClientPort {
   const router = new Router(options)
   const { local, engine } = options
   const ofRun =
-    <M extends 'query' | 'update' | 'cancel' | 'terminate' | 'retry' | 'describe' | 'explain' | 'delete'>(
-      method: M,
-    ) =>
+    <M extends 'query' | 'update' | 'cancel' | 'terminate' | 'retry' | 'describe' | 'delete'>(method: M) =>
     (...args: Parameters<ClientPort[M]>): ReturnType<ClientPort[M]> =>
       router.ofRun(method, args[0], args) as ReturnType<ClientPort[M]>
   return {
@@ -27,7 +33,10 @@ export function clusterCalls(options: RouterOptions): ClientPort {
     terminate: ofRun('terminate'),
     retry: ofRun('retry'),
     describe: ofRun('describe'),
-    explain: ofRun('explain'),
+    explain: async (target) => {
+      const answer = (await router.ofRun('explain', target, [target])) as ExecutionExplanation
+      return tasksExplained(router, target.key.namespace, answer)
+    },
     delete: ofRun('delete'),
     history: (target, afterSeq, { signal, ...rest }) =>
       router.ofRun('history', target, [target, afterSeq, rest], signal) as ReturnType<ClientPort['history']>,

@@ -1,6 +1,8 @@
 /** Calls about tasks, queues, schedules, people and workers, in a cluster: to the node that has them, or to all nodes. */
 
+import { withTasks } from '../../engine/why-execution-waits.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import type { ExecutionExplanation } from '../../protocol/execution-explanation.ts'
 import { isClosed } from '../../protocol/execution-status.ts'
 import { partsOfHumanTaskId } from '../../protocol/human-task.ts'
 import { isRunId, type QueueAddress, queueShardOf } from '../../protocol/ids.ts'
@@ -9,7 +11,13 @@ import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import type { QueueDescription, QueuePort, QueueTarget } from '../../protocol/queue-port.ts'
 import type { SchedulePort } from '../../protocol/schedule-port.ts'
 import { seqOfOwnId } from '../../protocol/task-ids.ts'
-import type { TaskPort, TaskReply, TaskRequest, TaskTarget } from '../../protocol/task-port.ts'
+import type {
+  TaskExplanation,
+  TaskPort,
+  TaskReply,
+  TaskRequest,
+  TaskTarget,
+} from '../../protocol/task-port.ts'
 import type { WorkerDescription, WorkersPort } from '../../protocol/workers-port.ts'
 import type { Router } from './router.ts'
 
@@ -50,6 +58,28 @@ async function callOfTask(
   if (queue === undefined) return owner.call(method, args, signal)
   const shard = queueShardOf(queue, router.options.engine.ownership.shards)
   return router.call({ shard, method, args, signal })
+}
+
+/** The owner of an execution knows why its tasks wait if their queues are on the same node; the others are asked here. */
+export async function tasksExplained(
+  router: Router,
+  namespace: string,
+  explanation: ExecutionExplanation,
+): Promise<ExecutionExplanation> {
+  const tasks = new Map<string, TaskExplanation>()
+  await Promise.all(
+    explanation.waits.map(async (wait) => {
+      if (wait.kind !== 'task' || wait.task !== undefined) return
+      try {
+        const id = wait.taskId
+        tasks.set(id, (await callOfTask(router, 'tasks.explain', [{ namespace, id }])) as TaskExplanation)
+      } catch (error) {
+        // It is on its way to its queue, or its end is on its way to the execution.
+        if (!(error instanceof PerdureError && error.code === 'TASK_NOT_FOUND')) throw error
+      }
+    }),
+  )
+  return tasks.size === 0 ? explanation : withTasks(explanation, tasks)
 }
 
 /** As its row says: a task stays on its queue. Nobody knows the id of a task that has no row yet. */
