@@ -75,6 +75,11 @@ export class Committer {
     return this.#open
   }
 
+  /** The last one with something in it that is not durable; undefined: all is. */
+  get newest(): OpenBatch<LiveExecution> | undefined {
+    return this.#open.builder.isEmpty ? (this.#sealed.at(-1) ?? this.#inFlight) : this.#open
+  }
+
   /** The open batch's accumulator for a run that is not in memory. */
   writesFor(runId: RunId): RunWrites {
     return this.#open.builder.run(runId)

@@ -166,7 +166,7 @@ describe('messages of another node', () => {
 
   function inbox() {
     const waiting: Waiting[] = []
-    const open = { isDone: false, links: [] }
+    const open = { isDone: false, links: [], pairLinks: [] }
     const committer = {
       open,
       writesFor: () => ({ putInbox: () => {} }),

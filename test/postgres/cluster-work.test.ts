@@ -176,6 +176,61 @@ describe('nodes on one database', () => {
       assert.equal((await one.execution(asking, 'asks').explain()).reason, 'completed')
     }))
 
+  test('settings of a queue whose partitions are on different nodes are changed for all of them', () => {
+    const ran: { readonly n: number; readonly atMs: number }[] = []
+    let running = 0
+    let most = 0
+    const noted = task({
+      name: 'noted',
+      run: async (_, n: number) => {
+        running += 1
+        most = Math.max(most, running)
+        await sleep(5)
+        running -= 1
+        ran.push({ n, atMs: Date.now() })
+      },
+    })
+    const queues = [{ name: 'wide', partitions: 8 }]
+    return nodes(3, { tasks: [noted], queues }, async (open) => {
+      const [one, two, three] = open
+      assert.ok(one !== undefined && two !== undefined && three !== undefined)
+      await one.queues.pause('wide', 'not yet')
+      const enqueue = (from: number, count: number) =>
+        two.enqueueMany(
+          noted,
+          Array.from({ length: count }, (_, i) => from + i),
+          (n) => ({ queue: 'wide', priority: n % 10 }),
+        )
+      await enqueue(0, 400)
+      await sleep(200)
+      assert.deepEqual(ran, [])
+      for (const node of open) {
+        const { waiting, isPaused, pause } = await node.queues.get('wide')
+        assert.deepEqual([waiting, isPaused, pause?.reason], [400, true, 'not yet'])
+      }
+      // Those that wait get other places, wherever they wait.
+      await three.queues.set('wide', { policy: 'priority', concurrency: 8 })
+      await two.queues.resume('wide')
+      while (ran.length < 400) await sleep(20)
+      assert.ok(most <= 8, `${most} at once`)
+      // Each partition goes by its own order: early ones are urgent on the whole.
+      const meanOf = (part: readonly { readonly n: number }[]): number =>
+        part.reduce((sum, { n }) => sum + (n % 10), 0) / part.length
+      const [first, last] = [meanOf(ran.slice(0, 100)), meanOf(ran.slice(-100))]
+      assert.ok(Math.abs(first - last) > 3, `${first} in the beginning, ${last} in the end`)
+      // Whoever takes over a partition goes by the newest ones.
+      await one.queues.pause('wide', 'again')
+      await enqueue(400, 100)
+      await open.shift()?.close()
+      await sleep(300)
+      assert.equal(ran.length, 400)
+      await two.queues.reset('wide', ['paused', 'concurrency', 'policy'])
+      while (ran.length < 500) await sleep(20)
+      assert.equal(new Set(ran.map(({ n }) => n)).size, 500)
+      assert.equal((await three.queues.get('wide')).waiting, 0)
+    })
+  })
+
   test('a worker that knows one node gets the work of all, no more at once than it can do', () =>
     nodes(3, {}, async (open) => {
       let running = 0

@@ -29,6 +29,8 @@ export class QueueCalls implements QueuePort {
   }
 
   async list(namespace: string): Promise<readonly QueueDescription[]> {
+    // Whoever has just changed them at another node, sees it here.
+    if (followsOthers(this.#engine)) await this.#engine.tasks.settings.refresh()
     return this.#durably(() => {
       const { queues, settings } = this.#engine.tasks
       const live = queues.all().flatMap(({ key }) => (key.namespace === namespace ? [key.queue] : []))
@@ -124,14 +126,9 @@ export class QueueCalls implements QueuePort {
   }
 
   #assertOwned({ namespace, queue }: QueueTarget): void {
-    const { ownership, options } = this.#engine
+    const { ownership } = this.#engine
     if (ownership.isWhole) return
     ownership.assertQueue({ namespace, queue, partition: 0 })
-    if (options.designs.partitionsOf(queue) > 1)
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `queue ${queue} has several partitions, which different nodes have: its settings are changed in code only`,
-      )
   }
 
   /** What is dropped before it is durable is not so: then it is looked at again. */
@@ -177,6 +174,11 @@ export class QueueCalls implements QueuePort {
   #design(target: QueueTarget, overrides: QueueOverrides): QueueDesign {
     return this.#engine.tasks.settings.design(target, overrides)
   }
+}
+
+/** Settings of queues with several partitions may be changed by another node. */
+export function followsOthers({ ownership, options: { designs } }: Engine): boolean {
+  return !ownership.isWhole && designs.names.some((name) => designs.partitionsOf(name) > 1)
 }
 
 function sourcesOf(

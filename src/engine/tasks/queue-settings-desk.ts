@@ -31,8 +31,10 @@ export interface QueueSettingsOptions {
   /** Partitions that are in memory. */
   readonly queues: () => Iterable<LiveQueue>
   readonly running: () => Iterable<LiveTask>
-  /** These lanes were left behind by a change that is in the open batch. */
+  /** These lanes were left behind by a change: nothing that is not there yet will be put into them. */
   readonly onLeft: (live: LiveQueue, lanes: readonly string[]) => void
+  /** What another owner has changed is in force: what waits may start now. */
+  readonly onFollowed: () => void
 }
 
 /** As it is stored, in JSON. */
@@ -49,6 +51,14 @@ export interface StoredQueueSetting {
   readonly setting: QueueSetting
   /** That holds it, if it is not known to be durable. */
   readonly batch: Committer['open'] | undefined
+}
+
+interface AppliedChange {
+  readonly before: QueueDesign
+  readonly after: QueueDesign
+  /** Of the new places; undefined: tasks stay where they are. */
+  readonly policyTag: string | undefined
+  readonly setting: QueueSetting
 }
 
 const PAGE_ROWS = 500
@@ -99,17 +109,31 @@ export class QueueSettingsDesk {
     }
   }
 
-  /** As the owner before has left them, of queues that are not in memory. */
-  adopt(rows: readonly QueueSettingRow[]): void {
-    for (const { namespace, queue, revision, setting } of rows) {
+  /**
+   * As another owner has left or changed them: what is newer than what is known is in force from now on. Of a queue with
+   * several partitions the owner of the first one changes them, and the owners of the others follow.
+   */
+  follow(rows: readonly QueueSettingRow[]): void {
+    let isNew = false
+    for (const { namespace, queue, revision, setting: text } of rows) {
       const key = { namespace, queue }
-      this.#stored.set(textOf(key), {
-        key,
-        revision,
-        setting: JSON.parse(setting) as QueueSetting,
-        batch: undefined,
-      })
+      const known = this.of(key)
+      if (revision <= known.revision) continue
+      isNew = true
+      const before = this.fit(key)
+      const setting = JSON.parse(text) as QueueSetting
+      this.#stored.set(textOf(key), { key, revision, setting, batch: undefined })
+      const { design: after, policyTag } = this.fit(key)
+      const isMove = policyTag !== before.policyTag
+      const change = { before: before.design, after, policyTag: isMove ? policyTag : undefined, setting }
+      this.#applyToAll(key, change)
     }
+    if (isNew) this.#options.onFollowed()
+  }
+
+  /** Follows what the store has. */
+  async refresh(): Promise<void> {
+    this.follow(await this.read())
   }
 
   /** Forgets everything: what is not committed was dropped. */
@@ -185,26 +209,16 @@ export class QueueSettingsDesk {
     committer.writesFor(NO_RUN).putQueueSetting({ ...key, revision, setting: JSON.stringify(setting) })
     const next = { key, revision, setting, batch: committer.open }
     this.#stored.set(textOf(key), next)
-    for (const live of this.#options.queues())
-      if (live.key.namespace === namespace && live.key.queue === queue)
-        this.#apply(live, { before, after, policyTag: isMove ? tagOf(after, setting) : undefined, setting })
+    this.#applyToAll(key, { before, after, policyTag: isMove ? tagOf(after, setting) : undefined, setting })
     return next
   }
 
-  #apply(
-    live: LiveQueue,
-    {
-      before,
-      after,
-      policyTag,
-      setting,
-    }: {
-      readonly before: QueueDesign
-      readonly after: QueueDesign
-      readonly policyTag: string | undefined
-      readonly setting: QueueSetting
-    },
-  ): void {
+  #applyToAll({ namespace, queue }: QueueSettingKey, change: AppliedChange): void {
+    for (const live of this.#options.queues())
+      if (live.key.namespace === namespace && live.key.queue === queue) this.#apply(live, change)
+  }
+
+  #apply(live: LiveQueue, { before, after, policyTag, setting }: AppliedChange): void {
     const nowMs = this.#options.clock.nowMs()
     const { queue, crew } = live
     const { isPaused } = after

@@ -107,7 +107,8 @@ export class TaskDesk {
       nextNumber: () => this.nextNumber(),
       queues: () => this.queues.all(),
       running: () => this.attempts.all(),
-      onLeft: (live, lanes) => this.#mover.begin(live, lanes, committer.open),
+      onLeft: (live, lanes) => this.#mover.begin(live, lanes, committer.newest),
+      onFollowed: () => this.queues.ask(),
     })
     this.#mover = new TaskMover({
       clock,

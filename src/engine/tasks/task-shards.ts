@@ -33,15 +33,10 @@ export class TaskShards {
 
   /** Queues that are owned from now on: the rows were read since. */
   adopt(lanes: readonly LaneCount[], settings: readonly QueueSettingRow[], isNew: IsQueue): void {
-    const { queues, ownership } = this.#parts
+    const { queues } = this.#parts
     // One that was only looked at may be there, empty.
     for (const live of queues.all().filter(({ key }) => isNew(key))) queues.remove(live)
-    // Of a queue with several partitions the owner of the first one has the settings.
-    const isKnown = (row: QueueSettingRow): boolean => {
-      const first = { ...row, partition: 0 }
-      return ownership.ownsQueue(first) && !isNew(first)
-    }
-    this.#parts.settings.adopt(settings.filter((row) => !isKnown(row)))
+    this.#parts.settings.follow(settings)
     this.#parts.restore(lanes.filter(isNew))
     this.#parts.includeTimers()
     queues.ask()

@@ -25,6 +25,7 @@ import { nodeCalls } from './node-calls.ts'
 import type { NodeDoor } from './node-connection.ts'
 import { NodeLinks, type NodeLinksOptions } from './node-link.ts'
 import { OwnerCalls } from './owner-calls.ts'
+import { SettingsWatch } from './settings-watch.ts'
 
 export interface ClusterAssemblyOptions {
   readonly store: PostgresStore
@@ -58,6 +59,7 @@ export class ClusterAssembly {
   readonly #cluster: ClusterStore
   readonly #options: ClusterAssemblyOptions
   readonly #links: NodeLinks
+  readonly #settings: SettingsWatch
   readonly #coordinator: Coordinator
   #engine: Engine | undefined
   #owner: OwnerCalls | undefined
@@ -75,6 +77,7 @@ export class ClusterAssembly {
     const clock = new DatabaseClock(options.clock)
     this.clock = clock
     this.#cluster = timed(store.cluster, clock)
+    this.#settings = new SettingsWatch({ clock: options.clock, logger })
     const onLost = (session: number): void => this.node.hint(session)
     const { tls } = settings.listen
     const identity =
@@ -204,11 +207,13 @@ export class ClusterAssembly {
       throw error
     }
     this.node.start(engine)
+    this.#settings.start(engine)
   }
 
   close(): void {
     this.#isClosed = true
     this.#cutOffTimer()
+    this.#settings.stop()
     this.#links.close()
   }
 

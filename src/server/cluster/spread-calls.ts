@@ -8,7 +8,7 @@ import { partsOfHumanTaskId } from '../../protocol/human-task.ts'
 import { isRunId, type QueueAddress, queueShardOf } from '../../protocol/ids.ts'
 import type { PeoplePort } from '../../protocol/people-port.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
-import type { QueueDescription, QueuePort, QueueTarget } from '../../protocol/queue-port.ts'
+import type { QueueChangeReply, QueueDescription, QueuePort, QueueTarget } from '../../protocol/queue-port.ts'
 import type { SchedulePort } from '../../protocol/schedule-port.ts'
 import { seqOfOwnId } from '../../protocol/task-ids.ts'
 import type {
@@ -184,14 +184,33 @@ export function queueCalls(router: Router): QueuePort {
         method: `queues.${method}`,
         args,
       }) as ReturnType<QueuePort[M]>
+  /** Whoever has other partitions follows before the caller is answered, if it can be reached. */
+  const changed =
+    <M extends 'set' | 'pause' | 'resume' | 'reset'>(method: M) =>
+    async (...args: Parameters<QueuePort[M]>): Promise<QueueChangeReply> => {
+      const reply = (await ofQueue(method)(...args)) as QueueChangeReply
+      const [{ namespace, queue }] = args
+      if (isPartitioned(router, queue)) await router.ofAll('queues.list', [namespace])
+      return reply
+    }
   return {
     list: (namespace) => listQueues(router, namespace),
-    get: ofQueue('get'),
-    set: ofQueue('set'),
-    pause: ofQueue('pause'),
-    resume: ofQueue('resume'),
-    reset: ofQueue('reset'),
+    get: async (target) => {
+      const details = await ofQueue('get')(target)
+      if (!isPartitioned(router, target.queue)) return details
+      const all = await listQueues(router, target.namespace)
+      const { waiting, running, moving } = all.find(({ queue }) => queue === target.queue) ?? details
+      return { ...details, waiting, running, moving }
+    },
+    set: changed('set'),
+    pause: changed('pause'),
+    resume: changed('resume'),
+    reset: changed('reset'),
   }
+}
+
+function isPartitioned({ options: { engine } }: Router, queue: string): boolean {
+  return engine.options.designs.partitionsOf(queue) > 1
 }
 
 /** Each node says what it has of each queue; what is in force is what the newest revision says. */
