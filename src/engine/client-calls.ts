@@ -263,16 +263,18 @@ export class ClientCalls implements ClientPort {
     const shown = shownReads(store)
     const limit = Math.min(options.limit, HISTORY_LIMIT)
     const { watchers } = this.#engine
-    for (;;) {
+    for (let isOver = false; ; ) {
       if (options.wait) this.#engine.ownership.assertRunsOf(target.key)
       // Registered before the look at the store, so that nothing in between is missed.
       const next = options.wait ? watchers.next(runId, options.signal) : undefined
       try {
         const events = eventsAfter(await shown.journal(runId, afterSeq, limit), afterSeq).slice(0, limit)
-        if (events.length > 0 || next === undefined || options.signal?.aborted === true) return events
+        if (events.length > 0 || next === undefined || isOver || options.signal?.aborted === true)
+          return events
         const [row] = await store.executions([runId])
-        if (row === undefined || isClosed(row.status)) return []
-        await next.told
+        // It may have ended after the journal was read: then its last events are there by now.
+        isOver = row === undefined || isClosed(row.status)
+        if (!isOver) await next.told
       } finally {
         next?.forget()
       }

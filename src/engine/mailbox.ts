@@ -300,6 +300,17 @@ export class Mailbox {
         if (!isWanted()) return
         continue
       }
+      // Those of other nodes have waited in the inbox.
+      const apart = first?.isAdopted === true ? this.#inbox.apart(first.row) : undefined
+      if (apart !== undefined) {
+        const isDurable = await apart.then(
+          () => true,
+          () => false,
+        )
+        // What was built on it is dropped with it, and so is this queue.
+        if (!isDurable || !isWanted()) return
+        continue
+      }
       if (first !== undefined && this.#delivery.isForQueue(first.message)) {
         await this.#delivery.toQueue(first, isWanted)
         if (!isWanted()) return

@@ -209,7 +209,7 @@ test('messages of one pair of shards do not share the fate of the one whose rece
     // Until it is parked, nothing that takes its signal can be written.
     const isParked = (): boolean => node.state.runs.get(runIdFor(1))?.row?.status === 'parked'
     const isRefused = (events: string): boolean =>
-      events.includes(`"${guilty}`) && !events.includes('execution-parked')
+      events.includes(`"${guilty}"`) && !events.includes('execution-parked')
     node.before = ({ journal }) =>
       Promise.resolve(!isParked() && journal.some(({ events }) => isRefused(events)) ? REFUSED : undefined)
     await deliver([first, missing, guilty, second, unknown, third].map(signalOf))
@@ -218,5 +218,52 @@ test('messages of one pair of shards do not share the fate of the one whose rece
       assert.equal(await node.client.execution(waiting, id).result(), id)
     assert.equal(engine.isFailed, false)
     // The batch with all of them, and the one of the guilty run alone.
+    assert.ok(engine.counters.refused <= 3, `${engine.counters.refused} batches were refused`)
+  }))
+
+test('nor do those that an owner before has sent, between two shards of this node', () =>
+  withNode(async (node) => {
+    const { engine } = node.opened
+    const fromShard = 1
+    const keyOf = (workflowId: string): WorkflowKey => ({ namespace: 'default', workflowId })
+    const ids: string[] = []
+    for (let i = 0; ids.length < 3; i++) if (shardOf(keyOf(`run-${i}`), SHARDS) === 0) ids.push(`run-${i}`)
+    const [first = '', guilty = '', second = ''] = ids
+    const parent = { key: keyOf('parent'), runId: runIdFor(99), op: 1 }
+    let seq = 0
+    const post = (message: Message): void => {
+      seq += 1
+      node.state.outbox.add({ fromShard, toShard: 0, seq, message: JSON.stringify(message) })
+    }
+    for (const [index, id] of ids.entries()) {
+      const input = encodePayload(undefined)
+      const started = { key: keyOf(id), workflow: waiting.name, version: '1', input, parent }
+      post({ kind: 'start-child', to: keyOf(id), runId: runIdFor(index), started })
+    }
+    fenceAll(node)
+    const isSent = (): boolean => {
+      let left = 0
+      node.state.outbox.ascend(undefined, () => {
+        left += 1
+        return true
+      })
+      return left === 0
+    }
+    await until(() => Promise.resolve(isSent()))
+    const isParked = (): boolean => node.state.runs.get(runIdFor(1))?.row?.status === 'parked'
+    const isRefused = (events: string): boolean =>
+      events.includes(`"${guilty}"`) && !events.includes('execution-parked')
+    node.before = ({ journal }) =>
+      Promise.resolve(!isParked() && journal.some(({ events }) => isRefused(events)) ? REFUSED : undefined)
+    for (const id of ids)
+      post({
+        ...{ kind: 'signal', to: keyOf(id), parent, name: 'go' },
+        ...{ payload: encodePayload(id), requestId: `go-${id}` },
+      })
+    fenceAll(node)
+    const isOver = (): boolean => isParked() || engine.counters.refused > 20
+    await until(() => Promise.resolve(isOver()))
+    assert.equal(isParked(), true, `${engine.counters.refused} batches were refused`)
+    for (const id of [first, second]) assert.equal(await node.client.execution(waiting, id).result(), id)
     assert.ok(engine.counters.refused <= 3, `${engine.counters.refused} batches were refused`)
   }))

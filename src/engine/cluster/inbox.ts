@@ -58,6 +58,17 @@ export class Inbox {
     return row.seq <= (this.#pairs.get(textOf(row))?.lastSeq ?? -1)
   }
 
+  /**
+   * Undefined: the message may be applied. Else it is to be applied alone: resolves when the one before it is durable, rejects if
+   * that never will be.
+   */
+  apart(row: OutboxKey): Promise<void> | undefined {
+    if (this.#separate.size === 0) return undefined
+    const text = textOf(row)
+    const pair = this.#separate.has(text) ? this.#pairs.get(text) : undefined
+    return pair === undefined ? undefined : this.#settled(pair)
+  }
+
   /** In the open batch, as a change of `run`. */
   applied({ fromShard, toShard, seq }: OutboxKey, run: RunId): void {
     const pair = this.#pairOf({ fromShard, toShard })
@@ -67,6 +78,14 @@ export class Inbox {
     if (pair.last?.batch === batch && pair.last.run !== run)
       batch.pairLinks.push({ pair: textOf({ fromShard, toShard }), runs: [pair.last.run, run] })
     pair.last = { batch, run }
+    this.#countSeparate(textOf({ fromShard, toShard }))
+  }
+
+  #countSeparate(text: string): void {
+    const left = this.#separate.get(text)
+    if (left === undefined) return
+    if (left === 1) this.#separate.delete(text)
+    else this.#separate.set(text, left - 1)
   }
 
   /**
@@ -138,20 +157,10 @@ export class Inbox {
   ): Promise<void> {
     for (const row of group) {
       if (this.has(row)) continue
-      if (this.#separate.size > 0) await this.#apart(row)
+      const apart = this.apart(row)
+      if (apart !== undefined) await apart
       if (!(await apply(row))) throw moved(`shard ${row.toShard}`)
     }
-  }
-
-  /** Whatever is applied next is in a batch of its own, as far as its pair goes. */
-  async #apart(row: OutboxRow): Promise<void> {
-    const text = textOf(row)
-    const left = this.#separate.get(text)
-    if (left === undefined) return
-    if (left === 1) this.#separate.delete(text)
-    else this.#separate.set(text, left - 1)
-    const pair = this.#pairs.get(text)
-    if (pair !== undefined) await this.#settled(pair)
   }
 
   #pairOf(of: Omit<OutboxKey, 'seq'>): Pair {
