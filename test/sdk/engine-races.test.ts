@@ -59,6 +59,28 @@ test('a signal to an execution that is evicted in this moment wakes it', async (
   })
 })
 
+test('who watches gets the last event of a run that ends while its journal is read', async () => {
+  const inner = createMemoryStore()
+  let end = async (): Promise<void> => {}
+  const journal: Store['journal'] = async (...page) => {
+    const entries = await inner.journal(...page)
+    if (entries.length === 0) await end()
+    return entries
+  }
+  const store: Store = Object.assign(Object.create(inner), { journal })
+  await withEngine({ store }, async (client) => {
+    const execution = await client.start(waiting, undefined, { id: 'one' })
+    end = async () => {
+      end = async () => {}
+      await execution.signal(go, 'end')
+      await execution.result()
+    }
+    const types: string[] = []
+    for await (const { event } of execution.watch()) types.push(event.type)
+    assert.equal(types.at(-1), 'execution-completed')
+  })
+})
+
 test('waiting for what has ended leaves nothing behind', async () => {
   await withEngine({}, async (client, { engine }) => {
     const execution = await client.start(waiting, undefined, { id: 'one' })
