@@ -50,3 +50,21 @@ test('something that accepts connections and says nothing is given up', async ()
   remote.close()
   mute.close()
 })
+
+test('an engine that refuses a connection which is gone already lives on', async () => {
+  await using engine = await createEngine({ store: 'memory', logger: silentLogger, shutdownGrace: 0 })
+  const { url, port } = await engine.listen()
+  const request =
+    'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: other\r\n\r\n'
+  for (let i = 0; i < 100; i++) {
+    const socket = connectSocket(port, '127.0.0.1', () => {
+      socket.write(request)
+      socket.resetAndDestroy()
+    })
+    socket.on('error', () => {})
+    await new Promise((resolve) => socket.on('close', resolve))
+  }
+  const remote = new RemotePort({ url, warn: () => {} })
+  assert.equal((await remote.port.workers.list('default')).length, 1)
+  remote.close()
+})

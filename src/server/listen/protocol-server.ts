@@ -217,6 +217,8 @@ function refusalOf(
 
 function refuse(socket: Duplex, status: number, why: string): void {
   const body = `${why}\n`
+  // Whoever is refused may be gone already: nobody else listens for errors of a socket that is to be upgraded.
+  socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
