@@ -1,5 +1,7 @@
 /** Lists and history from a standby: never older than what a caller was told, whatever the standby does. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect as connectSocket, createServer, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEngine, type Engine, type Logger, signal, silentLogger, workflow } from '../../src/index.ts'
@@ -39,6 +41,34 @@ async function startsAndSees(engine: Engine, id: string, from = engine): Promise
   await execution.signal(go, 2)
   const history = await from.execution(wait, id).history()
   assert.ok(history.some(({ event }) => event.type === 'signal-received'))
+}
+
+/** Between an engine and a server: passes all on, until it goes dark. */
+async function darkened(port: number) {
+  const sockets: Socket[] = []
+  let isDark = false
+  const between = createServer((near) => {
+    const far = connectSocket(port, '127.0.0.1')
+    sockets.push(near, far)
+    for (const [from, to] of [[near, far] as const, [far, near] as const]) {
+      from.on('data', (data) => (isDark ? undefined : to.write(data)))
+      from.on('error', () => {})
+      from.on('close', () => to.destroy())
+    }
+  }).listen(0, '127.0.0.1')
+  await once(between, 'listening')
+  const end = (): void => {
+    between.close()
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    port: (between.address() as AddressInfo).port,
+    goDark: () => {
+      isDark = true
+    },
+    end,
+    [Symbol.asyncDispose]: async () => end(),
+  }
 }
 
 describe('lists and history from a standby', () => {
@@ -146,6 +176,25 @@ describe('lists and history from a standby', () => {
     }
     await isUsedAgain(engine)
     assert.equal(records.length, 2)
+  })
+
+  test('a replica whose network goes dark is not waited for', { timeout: 45_000 }, async () => {
+    await using between = await darkened(standby.port)
+    const url = standby.url(database).replace(`:${standby.port}`, `:${between.port}`)
+    const engine = await open(url)
+    await isUsedAgain(engine)
+    records.length = 0
+    between.goDark()
+    // A read has a minute, and a connection five seconds: it would wait for these.
+    for (let i = 0; i < 5; i++) {
+      await startsAndSees(engine, `dark-${i}`)
+      await sleep(1100)
+    }
+    assert.equal(records.length, 1)
+    assert.match(records[0]?.reason ?? '', /it has said nothing/)
+    // What hangs ends with its connection.
+    between.end()
+    await engine.close()
   })
 
   test('of several replicas the one that is there is used', async () => {

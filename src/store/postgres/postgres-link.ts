@@ -160,6 +160,12 @@ export class PostgresLink {
     this.#leave()
   }
 
+  /** What waits for an answer on the connection that there is gets an error of the connection; the next host is tried first. */
+  giveUp(): void {
+    this.#hostIndex += 1
+    this.#leave()
+  }
+
   async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
     this.assertOpen()
     this.#inFlight += 1

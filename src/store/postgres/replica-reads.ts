@@ -5,7 +5,8 @@
  *    it is (see `PrimaryPosition`), and the replica answers only when it has all of that. So whoever was told of something
  *    sees it, on whichever node, also after a client went on with another.
  * 2. A replica that does not have it within a moment, is away, was promoted, or follows another primary answers nothing: the
- *    primary does. It is left alone for a second then, so that reads do not wait for it one after the other.
+ *    primary does. It is left alone for a second then, and asked by one read at a time until it answers again, so that reads do not
+ *    wait for it one after the other.
  * 3. It is a standby before and after the statement: one that was promoted meanwhile may show what another history has written.
  * 4. Whatever goes wrong here, also with the statement itself, the primary is asked, and its word is final.
  */
@@ -19,6 +20,8 @@ import type { PrimaryPosition, PrimaryPositions } from './primary-position.ts'
 /** How long a replica that is behind is waited for, in all. */
 const CATCH_UP_MS = 100
 const FIRST_PAUSE_MS = 1
+/** One that has not said for so long what it has, also while it is connected to, is away: its network may be dark. */
+const SILENT_MS = 500
 /** So long nothing is asked of a replica that could not answer. */
 const REST_MS = 1000
 
@@ -62,6 +65,8 @@ export class ReplicaReads {
   #replica = 0
   #primary = 0
   #restsUntilMs = 0
+  /** A read asks whether the replica can be used again. */
+  #isProbed = false
   /** Reads that the primary has answered since the replica could last be used; undefined: it can be. */
   #missed: number | undefined
 
@@ -74,7 +79,7 @@ export class ReplicaReads {
   }
 
   readonly ask: Ask = async (statement) => {
-    if (!this.#isResting) {
+    if (!this.#isResting && !this.#isProbed) {
       const answer = await this.#askReplica(statement)
       if (answer !== undefined) return answer
     }
@@ -88,20 +93,20 @@ export class ReplicaReads {
   }
 
   async #askReplica(statement: Statement): Promise<Row[] | undefined> {
-    const { positions, readMs } = this.#options
+    const { positions } = this.#options
     const link = this.#leastBusy()
+    const isProbe = this.#missed !== undefined
+    if (isProbe) this.#isProbed = true
     let answer: Row[] | Unusable | undefined
     try {
       // A primary that is away is waited for, as by any read: nobody else knows what was acknowledged.
       const position = await positions.now()
-      answer = await link.together(async (query) => {
-        // Others may have found it out while this one waited for its turn.
-        if (this.#isResting) return undefined
-        return await answerOf(query, statement, position)
-      }, readMs)
+      answer = await this.#attempt(link, statement, position)
     } catch (error) {
       link.assertOpen()
       answer = new Unusable(messageOf(error))
+    } finally {
+      if (isProbe) this.#isProbed = false
     }
     if (answer instanceof Unusable) {
       this.#rest(answer.why)
@@ -112,6 +117,35 @@ export class ReplicaReads {
     this.#replica += 1
     this.#tellUsable()
     return answer
+  }
+
+  /** Undefined: others have found that it cannot be used, or keep this connection busy. */
+  async #attempt(
+    link: PostgresLink,
+    statement: Statement,
+    position: PrimaryPosition,
+  ): Promise<Row[] | Unusable | undefined> {
+    const isBehindOthers = link.inFlight > 0
+    const silence = Promise.withResolvers<Unusable | undefined>()
+    let isOver = false
+    const timer = setTimeout(() => {
+      isOver = true
+      if (isBehindOthers && this.#missed === undefined) {
+        silence.resolve(undefined)
+        return
+      }
+      silence.resolve(new Unusable(`it has said nothing for ${SILENT_MS} ms`))
+      if (!isBehindOthers) link.giveUp()
+    }, SILENT_MS)
+    const answer = link.together(async (query) => {
+      if (isOver || this.#isResting) return undefined
+      return await answerOf(query, statement, position, () => clearTimeout(timer))
+    }, this.#options.readMs)
+    try {
+      return await Promise.race([answer, silence.promise])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #leastBusy(): PostgresLink {
@@ -144,6 +178,7 @@ async function answerOf(
   query: Query,
   statement: Statement,
   position: PrimaryPosition,
+  onFit: () => void,
 ): Promise<Row[] | Unusable> {
   const { lsn, sessions, incarnations, batches } = position
   // Without any there is nothing by which its history could be told from another.
@@ -156,6 +191,7 @@ async function answerOf(
     values: [sessions, incarnations, batches],
   })
   if (found?.has_all !== true) return new Unusable('it lacks commits of the primary: it follows another one')
+  onFit()
   const rows = await query(statement)
   const [after] = await query({ name: 'perdure-is-standby', text: IS_STANDBY })
   return after?.is_standby === true ? rows : new Unusable(PROMOTED)
