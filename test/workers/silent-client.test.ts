@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { WebSocketServer } from 'ws'
 import { createEngine, silentLogger } from '../../src/index.ts'
+import { CLIENT_PROTOCOL_2 } from '../../src/protocol/client-messages.ts'
+import { platformFailure } from '../../src/protocol/failure.ts'
 import { RemotePort } from '../../src/sdk/connect/remote-port.ts'
 
 const portOf = (server: { address(): unknown }): number =>
@@ -67,4 +70,33 @@ test('an engine that refuses a connection which is gone already lives on', async
   const remote = new RemotePort({ url, warn: () => {} })
   assert.equal((await remote.port.workers.list('default')).length, 1)
   remote.close()
+})
+
+test('of nodes that all end none is asked again and again without a pause', async () => {
+  let connections = 0
+  const failure = platformFailure('ENGINE_CLOSED', 'the engine is closed')
+  const ending = [1, 2].map(() => {
+    const server = new WebSocketServer({
+      host: '127.0.0.1',
+      port: 0,
+      handleProtocols: () => CLIENT_PROTOCOL_2,
+    })
+    server.on('connection', (socket) => {
+      connections += 1
+      socket.on('message', (data) => {
+        for (const { id } of JSON.parse(String(data))) socket.send(JSON.stringify([{ id, failure }]))
+      })
+    })
+    return server
+  })
+  await Promise.all(ending.map((server) => once(server, 'listening')))
+  const url = ending.map((server) => `ws://127.0.0.1:${portOf(server)}`)
+  const remote = new RemotePort({ url, warn: () => {} })
+  const asked = remote.port.workers.list('default').catch(() => {})
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  remote.close()
+  await asked
+  for (const server of ending) server.close()
+  // Both at once, and then after 50 ms, 100 ms, and so on.
+  assert.ok(connections > 2 && connections < 30, `${connections} connections`)
 })

@@ -90,6 +90,8 @@ export class RemotePort {
   #link: ClientLink | undefined
   #last = 0
   #failures = 0
+  /** How often it was sent on since a call was last answered. */
+  #leaves = 0
   #retry: NodeJS.Timeout | undefined
   #isClosed = false
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
@@ -238,6 +240,7 @@ export class RemotePort {
       return
     }
     this.#calls.delete(reply.id)
+    if (!('failure' in reply && reply.failure.code === 'ENGINE_CLOSED')) this.#leaves = 0
     if ('failure' in reply) call.reject(errorOf(reply.failure))
     else call.resolve(reply.result)
     if (link.isLeaving) this.#closeIfDone(link)
@@ -249,7 +252,14 @@ export class RemotePort {
     for (const call of this.#calls.values())
       if (call.link === link && call.isRepeatable) call.link = undefined
     this.#rotate()
-    this.#connect()
+    const pauseMs = this.#pauseMs(this.#leaves)
+    this.#leaves += 1
+    if (pauseMs === 0) this.#connect()
+    else {
+      // All nodes send it on, as when all of them end.
+      this.#link = undefined
+      this.#retry = setTimeout(() => this.#connect(), pauseMs)
+    }
     this.#closeIfDone(link)
   }
 
@@ -288,6 +298,14 @@ export class RemotePort {
     if (this.#heartbeatMs !== before) link.watch(this.#heartbeatMs)
   }
 
+  /** The other nodes at once; when all were tried, after a pause. */
+  #pauseMs(tried: number): number {
+    const nodes = this.#urls.length
+    const round = nodes === 1 ? tried : Math.floor(tried / nodes) - 1
+    const longest = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** round)
+    return round < 0 ? 0 : longest * (0.5 + Math.random() / 2)
+  }
+
   #onClosed(link: ClientLink): void {
     if (this.#isClosed) return
     for (const [id, call] of this.#calls) {
@@ -300,11 +318,7 @@ export class RemotePort {
     }
     if (this.#link !== link) return
     this.#link = undefined
-    // The other nodes at once; when all were tried, after a pause.
-    const nodes = this.#urls.length
-    const round = nodes === 1 ? this.#failures : Math.floor(this.#failures / nodes) - 1
-    const longest = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** round)
-    const pauseMs = round < 0 ? 0 : longest * (0.5 + Math.random() / 2)
+    const pauseMs = this.#pauseMs(this.#failures)
     this.#failures += 1
     this.#rotate()
     this.#options.warn('not connected to the engine: trying again', { url: this.#urls[0], inMs: pauseMs })
