@@ -4,10 +4,14 @@ import { once } from 'node:events'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { WebSocketServer } from 'ws'
-import { createEngine, silentLogger } from '../../src/index.ts'
+import { createEngine, signal, silentLogger, workflow } from '../../src/index.ts'
 import { CLIENT_PROTOCOL_2 } from '../../src/protocol/client-messages.ts'
 import { platformFailure } from '../../src/protocol/failure.ts'
+import type { RunId } from '../../src/protocol/ids.ts'
 import { RemotePort } from '../../src/sdk/connect/remote-port.ts'
+
+const go = signal<string>('go')
+const waiting = workflow({ name: 'waiting', run: (ctx) => ctx.waitFor(go) })
 
 const portOf = (server: { address(): unknown }): number =>
   (server.address() as { readonly port: number }).port
@@ -99,4 +103,16 @@ test('of nodes that all end none is asked again and again without a pause', asyn
   for (const server of ending) server.close()
   // Both at once, and then after 50 ms, 100 ms, and so on.
   assert.ok(connections > 2 && connections < 30, `${connections} connections`)
+})
+
+test('a call that is cancelled while there is no connection is cancelled when it is sent', async () => {
+  const quiet = { logger: silentLogger, shutdownGrace: 0 } as const
+  await using engine = await createEngine({ store: 'memory', workflows: [waiting], ...quiet })
+  const { runId } = await engine.start(waiting, undefined, { id: 'one' })
+  const { url } = await engine.listen()
+  const remote = new RemotePort({ url, warn: () => {} })
+  const target = { key: { namespace: 'default', workflowId: 'one' }, runId: runId as RunId }
+  const options = { limit: 1, wait: true, signal: AbortSignal.abort() }
+  assert.deepEqual(await remote.port.history(target, 100, options), [])
+  remote.close()
 })

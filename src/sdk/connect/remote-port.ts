@@ -35,6 +35,8 @@ interface OpenCall extends ClientCall {
   /** That it was sent over; undefined: it is to be sent over the next one. */
   link: ClientLink | undefined
   readonly isRepeatable: boolean
+  /** Told to each engine that is asked. */
+  isCancelled: boolean
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
 }
@@ -171,7 +173,10 @@ export class RemotePort {
     this.#last += 1
     const id = this.#last
     return new Promise((resolve, reject) => {
-      const cancel = (): void => call.link?.send({ cancel: id })
+      const cancel = (): void => {
+        call.isCancelled = true
+        call.link?.send({ cancel: id })
+      }
       const end = (): void => signal?.removeEventListener('abort', cancel)
       const call: OpenCall = {
         id,
@@ -179,6 +184,7 @@ export class RemotePort {
         args,
         link: undefined,
         isRepeatable: isRepeatable(method, args),
+        isCancelled: false,
         resolve: (result) => {
           end()
           resolve(result)
@@ -199,6 +205,7 @@ export class RemotePort {
     call.link = link
     const { id, method, args } = call
     link.send({ id, method, args })
+    if (call.isCancelled) link.send({ cancel: id })
   }
 
   #connect(): void {
