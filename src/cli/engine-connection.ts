@@ -30,7 +30,7 @@ export async function withEngine<T>(
     url,
     tls: tls === undefined ? undefined : new TlsIdentity(tls, '--tls-cert, --tls-key, --tls-ca', note),
     warn: (_, fields) => {
-      if (fields?.error instanceof Error) why = `: ${fields.error.message}`
+      if (typeof fields?.reason === 'string') why = `: ${fields.reason}`
     },
   })
   let timer: NodeJS.Timeout | undefined

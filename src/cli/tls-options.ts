@@ -15,6 +15,7 @@ export const TLS_OPTIONS = {
  * @returns undefined: none was given
  */
 export function tlsOf({ options, env }: CommandCall, config: TlsSettings = {}): TlsSettings | undefined {
+  checkNames(config)
   const given = (flag: keyof typeof TLS_OPTIONS, variable: string): string | undefined =>
     options.text(flag) ?? (env[variable] === '' ? undefined : env[variable])
   const cert = given('tls-cert', 'PERDURE_TLS_CERT') ?? config.cert
@@ -27,4 +28,14 @@ export function tlsOf({ options, env }: CommandCall, config: TlsSettings = {}): 
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
     ...(ca === undefined ? {} : { ca }),
   }
+}
+
+/** What is misspelled would leave the engine without TLS. */
+function checkNames(config: unknown): void {
+  const names = typeof config === 'object' && config !== null ? Object.keys(config) : undefined
+  if (names?.every((name) => ['cert', 'key', 'ca'].includes(name)) === true) return
+  throw new UsageError(
+    `tls of the configuration is ${JSON.stringify(config)}`,
+    "Such as: tls: { cert: 'node-1.crt', key: 'node-1.key', ca: 'authority.crt' }",
+  )
 }

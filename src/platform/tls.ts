@@ -4,6 +4,7 @@
  * Files are read again when they have changed, so that a certificate can be renewed while the process runs. New ones that do
  * not fit together (one of two files has been replaced so far) are not taken: the old ones stay.
  */
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { PerdureError } from '../protocol/errors.ts'
@@ -59,6 +60,7 @@ export class TlsIdentity {
       if (stamps === this.#seen) return this.#material
       this.#material = this.#read()
       this.#seen = stamps
+      this.#refused = ''
     } catch (error) {
       const why = messageOf(error)
       if (why !== this.#refused)
@@ -93,7 +95,14 @@ export class TlsIdentity {
     } catch (error) {
       throw this.#invalid(`cert, key and ca do not make an identity: ${messageOf(error)}`)
     }
+    if (read.cert !== undefined) this.#checkTime(new X509Certificate(read.cert))
     return material
+  }
+
+  #checkTime({ validFrom, validTo }: X509Certificate): void {
+    if (Date.parse(validTo) < Date.now()) throw this.#invalid(`the certificate has expired, on ${validTo}`)
+    if (Date.parse(validFrom) > Date.now())
+      throw this.#invalid(`the certificate is not valid before ${validFrom}`)
   }
 
   #file<T>(path: string, use: () => T): T {

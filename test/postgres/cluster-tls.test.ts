@@ -6,7 +6,14 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
-import { connect, createEngine, createWorker, type EngineSettings, silentLogger } from '../../src/index.ts'
+import {
+  connect,
+  createEngine,
+  createWorker,
+  type EngineSettings,
+  silentLogger,
+  type TlsSettings,
+} from '../../src/index.ts'
 import { Authority, openssl } from '../workers/certificates.ts'
 import { expectedOf, go, parentOf, squareTask, WORKFLOWS } from './cluster-workload.ts'
 import { PostgresServer } from './server.ts'
@@ -73,32 +80,37 @@ describe('a cluster over mutual TLS', { skip }, () => {
     assert.equal(await asNode({ ...authority.issue('node-9', both) }), 'open')
   })
 
-  test('nodes that do not trust each other say so, and each goes on with what it owns', async () => {
+  test('a node that the others would not talk to does not join', async () => {
     const { url } = await server.createDatabase()
     const foreign = new Authority(directory, 'foreign')
-    const reasons: string[] = []
-    const logger = {
-      ...silentLogger,
-      warn: (message: string, fields?: { readonly [name: string]: unknown }) => {
-        if (message === 'no connection to a node') reasons.push(String(fields?.reason))
-      },
-    }
-    await using one = await open(url, 'node-1', { logger })
-    await using stranger = await open(url, 'node-2', {
-      cluster: { name: 'node-2', tls: foreign.issue('node-2', both) },
-    })
-    while (one.shards + stranger.shards < 256 || stranger.shards === 0) await sleep(20)
-    const asked = setInterval(
-      () =>
-        void one
-          .execution(parentOf, crypto.randomUUID())
-          .describe()
-          .catch(() => {}),
-      20,
-    )
-    while (reasons.length === 0) await sleep(20)
-    clearInterval(asked)
-    assert.match(reasons.join('\n'), /certificate/)
+    await using one = await open(url, 'node-1')
+    const refused = (tls: TlsSettings | undefined, why: RegExp): Promise<void> =>
+      assert.rejects(
+        open(url, 'node-2', { cluster: { name: 'node-2', ...(tls === undefined ? {} : { tls }) } }),
+        (error: Error & { readonly code?: string }) => {
+          assert.equal(error.code, 'ARGUMENT_INVALID')
+          assert.match(error.message, why)
+          return true
+        },
+      )
+    await refused(foreign.issue('node-2', both), /no other node lets this one in: wss:/)
+    await refused(client, /no other node lets this one in: .*403/)
+    await refused(authority.issue('node-2', both, 'DNS:node-2.internal'), /does not name 127\.0\.0\.1/)
+    await refused(undefined, /the other nodes have TLS/)
+    assert.equal(Number(one.shards), 256)
+    await using two = await open(url, 'node-2')
+    while (one.shards !== 128 || two.shards !== 128) await sleep(20)
+  })
+
+  test('sessions of dead nodes are not asked', async () => {
+    const { url, name } = await server.createDatabase()
+    const foreign = new Authority(directory, 'before')
+    const gone = await open(url, 'gone', { cluster: { name: 'gone', tls: foreign.issue('gone', both) } })
+    await gone.close()
+    // As a node that was killed leaves it.
+    await server.query('update perdure.session set fenced_at = null', [], name)
+    await using one = await open(url, 'node-1')
+    while (one.shards !== 256) await sleep(20)
   })
 
   test('settings that cannot work are refused', async () => {

@@ -35,8 +35,11 @@ export class Authority {
     ])
   }
 
-  /** @param hosts such as `IP:127.0.0.1` or `DNS:node-1.internal` */
-  issue(name: string, usage: Usage, hosts = 'IP:127.0.0.1'): Identity {
+  /**
+   * @param hosts such as `IP:127.0.0.1` or `DNS:node-1.internal`
+   * @param days until it expires; negative: since
+   */
+  issue(name: string, usage: Usage, hosts = 'IP:127.0.0.1', days = 30): Identity {
     this.#made += 1
     const at = join(this.#directory, `${name}-${this.#made}`)
     const [cert, key, request, extensions] = [`${at}.crt`, `${at}.key`, `${at}.csr`, `${at}.ext`]
@@ -47,7 +50,7 @@ export class Authority {
     writeFileSync(extensions, `subjectAltName=${hosts}\nextendedKeyUsage=${usage}\n`)
     run([
       ...['x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', this.#key, '-CAcreateserial'],
-      ...['-days', '30', '-extfile', extensions, '-out', cert],
+      ...['-days', String(days), '-extfile', extensions, '-out', cert],
     ])
     return { cert, key, ca: this.ca }
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { WebSocket } from 'ws'
+import type { SessionView } from '../../src/core/cluster/cluster-view.ts'
 import {
   connect,
   createEngine,
@@ -17,6 +18,7 @@ import {
   workflow,
 } from '../../src/index.ts'
 import { TlsIdentity } from '../../src/platform/tls.ts'
+import { NodeLinks } from '../../src/server/cluster/node-link.ts'
 import { httpDoor } from '../../src/server/listen/http-door.ts'
 import { double, until } from '../tasks/task-fixtures.ts'
 import { Authority, openssl } from './certificates.ts'
@@ -51,12 +53,18 @@ describe('mutual TLS', { skip }, () => {
     assert.equal(far.nodes, 1)
   })
 
-  const refusals: readonly [who: string, tls: TlsSettings, why: RegExp][] = [
-    ['without a certificate', { ca: authority.ca }, /certificate required|ECONNRESET|socket|disconnected/i],
+  const refusals: readonly [who: string, tls: TlsSettings, why: RegExp, said?: RegExp][] = [
+    [
+      'without a certificate',
+      { ca: authority.ca },
+      /certificate required|ECONNRESET|socket|disconnected/i,
+      /peer did not return a certificate/,
+    ],
     [
       'with a certificate of another authority',
       { ...foreign.issue('stranger', 'clientAuth'), ca: authority.ca },
       /unknown ca|decrypt|ECONNRESET|socket|disconnected/i,
+      /UNABLE_TO_VERIFY_LEAF_SIGNATURE/,
     ],
     ['that knows another authority', { ...worker, ca: foreign.ca }, /certificate/i],
     [
@@ -65,12 +73,16 @@ describe('mutual TLS', { skip }, () => {
       /certificate|ECONNRESET|socket|disconnected/i,
     ],
   ]
-  for (const [who, tls, why] of refusals)
+  for (const [who, tls, why, said] of refusals)
     test(`a client ${who} is not let in`, async () => {
-      await using on = await listening()
+      const reasons: string[] = []
+      const warn = (_: string, fields?: { readonly reason?: unknown }): void =>
+        void reasons.push(String(fields?.reason))
+      await using on = await listening(node, { ...silentLogger, warn })
       const { failure, opened } = await tried(on.url, 'perdure.client.v2', tls)
       assert.equal(opened, false)
       assert.match(failure, why)
+      if (said !== undefined) await until(async () => said.test(reasons.join()))
       // Whoever has been refused has not harmed the others.
       await using client = await connect(on.url, { tls: worker, logger: silentLogger })
       assert.deepEqual((await client.list()).executions, [])
@@ -121,6 +133,34 @@ describe('mutual TLS', { skip }, () => {
     for (const tls of [worker, node]) await tried(url, 'perdure.node.v1', tls)
     door.http.close()
     assert.deepEqual(answers, [false, true])
+  })
+
+  test('a node that cannot be trusted, or has no TLS, is not talked to: the log says why, once', async () => {
+    await using on = await listening(foreign.issue('node-2', 'serverAuth,clientAuth'))
+    const reasons: string[] = []
+    const warn = (_: string, fields?: { readonly reason?: unknown }): void =>
+      void reasons.push(String(fields?.reason))
+    const links = new NodeLinks({
+      logger: { ...silentLogger, warn },
+      onLost: () => {},
+      tls: new TlsIdentity(node, 'test', () => {}),
+    })
+    const session = {
+      ...{ id: 2, node: 'node-2', weight: 1 },
+      ...{ isDraining: false, isFenced: false },
+      heartbeatAt: 0,
+    }
+    for (const [incarnation, address] of [
+      ['a', on.url],
+      ['b', on.url.replace('wss:', 'ws:')],
+    ] as const)
+      for (let i = 0; i < 2; i++)
+        await assert.rejects(links.deliver({ ...session, incarnation, address } as SessionView, []), {
+          code: 'CONNECTION_LOST',
+        })
+    assert.equal(reasons.length, 2)
+    assert.match(reasons.join(), /certificate.*,it has no TLS, and this node has/)
+    links.close()
   })
 
   test('a certificate that is renewed is used by both ends without a restart', async () => {
@@ -178,6 +218,7 @@ describe('mutual TLS', { skip }, () => {
       [{ ...worker, ca: join(directory, 'none.crt') }, /none\.crt cannot be read/],
       [{ ...worker, key }, /do not make an identity/],
       [{ ca: import.meta.filename }, /is no PEM/],
+      [authority.issue('old', 'clientAuth', 'IP:127.0.0.1', -1), /the certificate has expired, on /],
       [{ certificate: 'x' } as TlsSettings, /no setting 'certificate'/],
       [{ ca: 7 } as unknown as TlsSettings, /ca is not the path/],
     ]

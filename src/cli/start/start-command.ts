@@ -98,9 +98,16 @@ async function runStart(call: CommandCall): Promise<number> {
     ...optional('namespace', settings.namespace),
     ...optional('retention', settings.retentionMs),
   })
-  const url = isShared
-    ? engine.url
-    : (await engine.listen({ host, port, ...(tls === undefined ? {} : { tls }) })).url
+  let { url } = engine
+  if (!isShared) {
+    try {
+      url = (await engine.listen({ host, port, ...(tls === undefined ? {} : { tls }) })).url
+    } catch (error) {
+      // What it has open would keep the process alive.
+      await engine.close()
+      throw error
+    }
+  }
   const code = `${definitions.workflows.length} workflows, ${definitions.tasks.length} tasks`
   call.output.line(`perdure listens on ${url} (${code})`)
   const ended = await Promise.race([failed.promise, signalled(call)])

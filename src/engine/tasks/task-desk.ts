@@ -99,17 +99,7 @@ export class TaskDesk {
       isNamed: (key) => this.#named.has(key.queue) || this.settings.isSet(key),
       inUse: () => this.#memory.queues(),
     })
-    this.settings = new QueueSettingsDesk({
-      store,
-      committer,
-      clock,
-      designs: options.designs,
-      nextNumber: () => this.nextNumber(),
-      queues: () => this.queues.all(),
-      running: () => this.attempts.all(),
-      onLeft: (live, lanes) => this.#mover.begin(live, lanes, committer.newest),
-      onFollowed: () => this.queues.ask(),
-    })
+    this.settings = this.#settingsOf(options)
     this.#mover = new TaskMover({
       clock,
       waiting,
@@ -144,6 +134,20 @@ export class TaskDesk {
       generation: () => this.generation,
       isOpen: () => this.#isOpen,
       ready: () => this.ready(),
+    })
+  }
+
+  #settingsOf({ store, committer, clock, designs }: TaskDeskOptions): QueueSettingsDesk {
+    return new QueueSettingsDesk({
+      store,
+      committer,
+      clock,
+      designs,
+      nextNumber: () => this.nextNumber(),
+      queues: () => this.queues.all(),
+      running: () => this.attempts.all(),
+      onLeft: (live, lanes) => this.#mover.begin(live, lanes, committer.newest),
+      onFollowed: () => this.queues.ask(),
     })
   }
 

@@ -1,7 +1,7 @@
 /** One connection of a client to an engine, or to a node of a cluster. */
 import type { WebSocket } from 'ws'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
-import { openSocket } from '../../platform/outgoing-socket.ts'
+import { connectionTrouble, openSocket } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import {
@@ -50,7 +50,9 @@ export class ClientLink {
       host.onOpen(this)
     })
     socket.on('message', (data) => this.#onFrame(String(data), host))
-    socket.on('error', (error) => warn('no connection to the engine', { url, error }))
+    socket.on('error', (error) =>
+      warn('no connection to the engine', { url, reason: connectionTrouble(url, error) }),
+    )
     socket.on('close', () => {
       this.#stopPulse()
       host.onClosed(this)

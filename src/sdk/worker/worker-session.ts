@@ -8,6 +8,7 @@
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
+import { connectionTrouble } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { Socket } from '../../platform/socket.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -89,7 +90,10 @@ export class WorkerSession {
     socket.on('message', (data) => {
       if (!this.#isEnded) this.#onFrame(String(data))
     })
-    socket.on('error', (error) => logger.warn('no connection to the engine', { url: socket.url, error }))
+    socket.on('error', (error) => {
+      const { url } = socket
+      logger.warn('no connection to the engine', { url, reason: connectionTrouble(url, error) })
+    })
     socket.on('close', () => this.#ended())
   }
 

@@ -1,6 +1,6 @@
 /** Puts the parts of a node together: its member, its links to other nodes, and the way of calls and messages between them. */
 
-import type { ClusterView } from '../../core/cluster/cluster-view.ts'
+import type { ClusterView, SessionView } from '../../core/cluster/cluster-view.ts'
 import { ClusterNode } from '../../engine/cluster/cluster-node.ts'
 import { type Coordinator, DatabaseCoordinator } from '../../engine/cluster/coordinator.ts'
 import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
@@ -26,6 +26,7 @@ import type { NodeDoor } from './node-connection.ts'
 import { NodeLinks, type NodeLinksOptions } from './node-link.ts'
 import { OwnerCalls } from './owner-calls.ts'
 import { SettingsWatch } from './settings-watch.ts'
+import { assertTrusted } from './trust-check.ts'
 
 export interface ClusterAssemblyOptions {
   readonly store: PostgresStore
@@ -60,6 +61,7 @@ export class ClusterAssembly {
   readonly #options: ClusterAssemblyOptions
   readonly #links: NodeLinks
   readonly #settings: SettingsWatch
+  readonly #identity: TlsIdentity | undefined
   readonly #coordinator: Coordinator
   #engine: Engine | undefined
   #owner: OwnerCalls | undefined
@@ -80,9 +82,9 @@ export class ClusterAssembly {
     this.#settings = new SettingsWatch({ clock: options.clock, logger })
     const onLost = (session: number): void => this.node.hint(session)
     const { tls } = settings.listen
-    const identity =
+    this.#identity =
       tls === undefined ? undefined : new TlsIdentity(tls, 'createEngine({ cluster: { tls } })', logger.warn)
-    this.#links = new NodeLinks({ logger, onLost, tls: identity, ...network })
+    this.#links = new NodeLinks({ logger, onLost, tls: this.#identity, ...network })
     this.#coordinator = options.coordinator ?? coordinatorOf(options)
     this.node = new ClusterNode({
       cluster: this.#cluster,
@@ -201,6 +203,7 @@ export class ClusterAssembly {
     try {
       await this.#coordinator.open()
       await this.#assertShared()
+      if (this.#options.network === undefined) await this.#assertTrusted()
       await engine.open()
     } catch (error) {
       await this.#coordinator.close()
@@ -215,6 +218,29 @@ export class ClusterAssembly {
     this.#cutOffTimer()
     this.#settings.stop()
     this.#links.close()
+  }
+
+  /** Sessions of nodes that have died may still be there: they count if nothing else is wrong, or their heartbeats move. */
+  async #assertTrusted(): Promise<void> {
+    const check = (others: readonly SessionView[]): Promise<void> =>
+      assertTrusted(
+        this.#address,
+        others.flatMap(({ address }) => address ?? []),
+        this.#identity,
+      )
+    const before = await this.#otherNodes()
+    try {
+      await check(before)
+    } catch {
+      await new Promise<void>((resolve) => void this.#options.clock.after(LOOK_AGAIN_MS, resolve))
+      const seen = new Map(before.map(({ id, heartbeatAt }) => [id, heartbeatAt]))
+      await check((await this.#otherNodes()).filter(({ id, heartbeatAt }) => seen.get(id) !== heartbeatAt))
+    }
+  }
+
+  async #otherNodes(): Promise<SessionView[]> {
+    const { sessions } = await this.#cluster.look()
+    return sessions.filter(({ address, isFenced }) => !isFenced && address !== this.#address)
   }
 
   /** An engine that is alone on the database would lose its session to this node, and take back everything. */

@@ -5,6 +5,7 @@ import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
+import { serverIdentity } from '../listen/http-door.ts'
 import { type CoordinatorSettings, checkedCoordinator, type EtcdSettings } from './etcd/etcd-settings.ts'
 
 export interface ClusterSettings {
@@ -70,6 +71,8 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
     coordinator,
   } = checkedOptions(given, WHAT, OPTIONS)
   checkAddress(address, host, tls !== undefined)
+  // Before anything is opened.
+  if (tls !== undefined) serverIdentity(tls, () => {})
   if (typeof weight !== 'number' || !(weight > 0 && weight < 1e6))
     throw new PerdureError('ARGUMENT_INVALID', `${WHAT}: weight is ${weight}, not a number above 0`)
   return {

@@ -29,13 +29,7 @@ export function httpDoor(tls: TlsSettings | undefined, says: string, logger: Log
     response.end(says)
   }
   if (tls === undefined) return { http: createServer(answer), stop: () => {} }
-  for (const part of ['cert', 'key', 'ca'] as const)
-    if (tls?.[part] === undefined)
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `tls has no ${part}: a node shows its certificate, and asks for one of the authority ca`,
-      )
-  const identity = new TlsIdentity(tls, 'tls', (message, fields) => logger.warn(message, fields))
+  const identity = serverIdentity(tls, (message, fields) => logger.warn(message, fields))
   let used = identity.current
   const demands = { requestCert: true, rejectUnauthorized: true, handshakeTimeout: HANDSHAKE_MS }
   const http = createSecureServer({ ...used, ...demands }, answer)
@@ -51,18 +45,35 @@ export function httpDoor(tls: TlsSettings | undefined, says: string, logger: Log
   return { http, stop: () => clearInterval(timer) }
 }
 
+/** @throws PerdureError `ARGUMENT_INVALID` */
+export function serverIdentity(
+  tls: TlsSettings,
+  warn: ConstructorParameters<typeof TlsIdentity>[2],
+): TlsIdentity {
+  const identity = new TlsIdentity(tls, 'tls', warn)
+  for (const part of ['cert', 'key', 'ca'] as const)
+    if (tls[part] === undefined)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `tls has no ${part}: an engine shows its certificate, and asks for one of the authority ca`,
+      )
+  return identity
+}
+
 function tellFailures(http: ReturnType<typeof createSecureServer>, logger: Logger): void {
   let toldMs = Number.NEGATIVE_INFINITY
   let untold = 0
-  http.on('tlsClientError', (error, { remoteAddress, remotePort }) => {
+  http.on('tlsClientError', ({ message }, { authorizationError, remoteAddress, remotePort }) => {
     const nowMs = performance.now()
     if (nowMs - toldMs < TELL_EVERY_MS) {
       untold += 1
       return
     }
     toldMs = nowMs
-    const address = `${remoteAddress}:${remotePort}`
-    logger.warn('a connection was refused', { address, error, untold })
+    // Its certificate, or that it has none; else what is wrong with what it says. Its end may be gone by now.
+    const reason = String(authorizationError ?? message.trim())
+    const address = remoteAddress === undefined ? {} : { address: `${remoteAddress}:${remotePort}` }
+    logger.warn('a connection was refused', { reason, ...address, untold })
     untold = 0
   })
 }
