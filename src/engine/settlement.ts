@@ -231,6 +231,12 @@ async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string):
     if (row !== undefined && session === engine.session) engine.guilty.set(runId, reason)
     return
   }
+  // Another session, or none of its shard, by the time it was read.
+  if (session !== engine.session) return
+  if (!engine.ownership.owns(execution.shard)) {
+    engine.guilty.set(runId, reason)
+    return
+  }
   engine.guilty.delete(runId)
   const failure = platformFailure('STORE_FAILED', `the store refuses what the execution wrote: ${reason}`)
   engine.transitions.apply(execution, { type: 'park', failure })
