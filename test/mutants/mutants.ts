@@ -351,4 +351,22 @@ export const mutants: readonly Mutant[] = [
     seeds: 10,
     kind: 'cluster',
   },
+  {
+    name: 'answer-as-a-fenced-owner',
+    what: 'what is in memory is answered without a look whether the session still counts',
+    seeds: 60,
+    kind: 'cluster',
+  },
+  {
+    name: 'lose-a-message-between-shards',
+    what: 'a message to another node is sent, and never written down',
+    seeds: 10,
+    kind: 'cluster',
+  },
+  {
+    name: 'let-a-message-block-its-pair',
+    what: 'a message that was not applied holds up all that come after it from the same shard',
+    seeds: 60,
+    kind: 'cluster',
+  },
 ]
