@@ -7,6 +7,7 @@ import { simulateSeeds } from './seed-pool.ts'
 
 const SEEDS = 500
 const LYING_SEEDS = 20
+const ASYNCHRONOUS_SEEDS = 24
 
 describe('simulation of a cluster under seeded faults', () => {
   test('the same seed gives the same trace, another seed another', async () => {
@@ -50,5 +51,18 @@ describe('simulation of a cluster under seeded faults', () => {
       fencedAsDead += cluster.fencedAsDead
     }
     assert.ok(fencedAsDead > 10 * LYING_SEEDS, `${fencedAsDead} sessions were fenced as dead`)
+  })
+
+  // What nobody can promise on such a database, the checker has to find: else it would not find it anywhere.
+  test('a fail-over to an asynchronous standby loses what was acknowledged, and that is found', async () => {
+    let hits = 0
+    let found = 0
+    for (let seed = 1; seed <= ASYNCHRONOUS_SEEDS; seed++) {
+      const { violations, cluster } = await simulateCluster(seed, { isAsynchronous: true })
+      if (cluster.failOvers > 0) hits += 1
+      if (violations.some((each) => each.startsWith('I1'))) found += 1
+    }
+    assert.ok(hits >= ASYNCHRONOUS_SEEDS / 4, `only ${hits} seeds had a fail-over`)
+    assert.ok(found >= hits / 3, `found in ${found} of ${hits} seeds with a fail-over`)
   })
 })

@@ -205,6 +205,11 @@ export class SimulatedStore implements Store {
     }
     if (world.draw(world.plan.rates.stall)) await this.#stall()
     await this.#delay()
+    if (world.isStandbyBehind) {
+      world.note(`commit ${batch.session.id}.${batch.seq} is acknowledged, and no standby has it`)
+      await this.#delay()
+      return { outcome: 'committed' }
+    }
     const outcome = await this.#arrive(batch, fate)
     if (outcome.outcome !== 'committed') {
       await this.#delay()

@@ -95,6 +95,8 @@ export class World {
   readonly taskMarkers = new Set<string>()
   readonly stepCallsByKey = new Map<string, number>()
   isFaulty = true
+  /** Commits are acknowledged, and lost: the database is about to move to a standby that does not have them. */
+  isStandbyBehind = false
   /** Says what is wrong with a batch that is about to take effect. */
   guard: (batch: Batch) => readonly string[] = () => []
   /** Whether somebody else owns the run by now. */

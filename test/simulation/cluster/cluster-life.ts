@@ -11,6 +11,8 @@ const DOWN_MS = 6000
 const PAUSE_MS = 9000
 const CUT_MS = 7000
 const FAIL_OVER_MS = 12_000
+/** So much an asynchronous standby lacks. */
+const BEHIND_MS = 100
 const QUIET_CHECK_MS = 50
 /** By then all faults have been noticed, and each shard has an owner. */
 const SETTLED_MS = 20_000
@@ -145,8 +147,23 @@ export class ClusterLife {
     place.process.cutDatabase(ms)
   }
 
-  /** No node reaches the database for a while; what was on its way there is in, or is lost. */
+  /** An asynchronous standby is behind for a moment, and then it is the database: all sessions are of the one before. */
   #failOver(): void {
+    const { base, isAsynchronous } = this.#world
+    if (!isAsynchronous) {
+      this.#move()
+      return
+    }
+    base.isStandbyBehind = true
+    this.#world.after(BEHIND_MS, () => {
+      base.isStandbyBehind = false
+      for (const session of base.state.sessions.values()) session.fenced = true
+      this.#move()
+    })
+  }
+
+  /** No node reaches the database for a while; what was on its way there is in, or is lost. */
+  #move(): void {
     const { base, counters } = this.#world
     const ms = 200 + Math.floor(this.#world.random() * FAIL_OVER_MS)
     counters.failOvers += 1

@@ -10,6 +10,8 @@ export interface ClusterWorldOptions {
   readonly print?: ((line: string) => void) | undefined
   /** Default false. */
   readonly isLying?: boolean | undefined
+  /** The standby of the database is an asynchronous one: a fail-over loses what was acknowledged last. Default false. */
+  readonly isAsynchronous?: boolean | undefined
 }
 
 export class ClusterWorld {
@@ -26,8 +28,11 @@ export class ClusterWorld {
   /** What coordinators say until the faults stop is made up. */
   readonly isLying: boolean
 
-  constructor(seed: number, { print, isLying = false }: ClusterWorldOptions = {}) {
+  readonly isAsynchronous: boolean
+
+  constructor(seed: number, { print, isLying = false, isAsynchronous = false }: ClusterWorldOptions = {}) {
     this.isLying = isLying
+    this.isAsynchronous = isAsynchronous
     this.plan = clusterPlan(seed)
     const { base, queues, shards } = this.plan
     this.base = new World(seed, { print, queues, plan: base })

@@ -24,6 +24,8 @@ export interface ClusterOptions {
   readonly print?: (line: string) => void
   /** Until the faults stop the coordinator of each node says what is not so. Default false. */
   readonly isLying?: boolean
+  /** A fail-over of the database loses what was acknowledged last, which the checker has to find. Default false. */
+  readonly isAsynchronous?: boolean
 }
 
 export async function simulateCluster(seed: number, options: ClusterOptions = {}): Promise<ClusterReport> {
