@@ -46,8 +46,11 @@ async function again<T>(client: Client, call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Each journal without gaps and with one end, and nothing left of it. */
-export async function checkDatabase(server: PostgresServer, database: string): Promise<void> {
+/** What the journal in the database says, with all rows of one run together. */
+export async function journalsOf(
+  server: PostgresServer,
+  database: string,
+): Promise<Map<string, { seq: number; type: string }[]>> {
   const rows = await server.query(
     'select run_id, seq, events from perdure.journal order by run_id, seq',
     [],
@@ -60,6 +63,12 @@ export async function checkDatabase(server: PostgresServer, database: string): P
     for (const [index, { type }] of (JSON.parse(events) as { type: string }[]).entries())
       run.push({ seq: seq + index, type })
   }
+  return runs
+}
+
+/** Each journal without gaps and with one end, and nothing left of it. */
+export async function checkDatabase(server: PostgresServer, database: string): Promise<void> {
+  const runs = await journalsOf(server, database)
   for (const [runId, events] of runs) {
     assert.deepEqual(
       events.map(({ seq }) => seq),

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEngine, signal, silentLogger, task, workflow } from '../../src/index.ts'
+import { journalsOf } from './cluster-client.ts'
 import { PostgresServer } from './server.ts'
 
 const EXECUTIONS = 150
@@ -19,25 +20,8 @@ describe('an engine on PostgreSQL', () => {
   })
   after(() => server[Symbol.asyncDispose]())
 
-  /** What the journal in the database says, with all rows of one run together. */
-  const journals = async (database: string): Promise<Map<string, { seq: number; type: string }[]>> => {
-    const rows = await server.query(
-      'select run_id, seq, events from perdure.journal order by run_id, seq',
-      [],
-      database,
-    )
-    const runs = new Map<string, { seq: number; type: string }[]>()
-    for (const { run_id, seq, events } of rows) {
-      const run = runs.get(run_id) ?? []
-      runs.set(run_id, run)
-      for (const [index, { type }] of (JSON.parse(events) as { type: string }[]).entries())
-        run.push({ seq: seq + index, type })
-    }
-    return runs
-  }
-
   const checkJournals = async (database: string, runs: number): Promise<void> => {
-    const all = await journals(database)
+    const all = await journalsOf(server, database)
     assert.equal(all.size, runs)
     for (const [runId, events] of all) {
       assert.deepEqual(

@@ -19,7 +19,7 @@ import {
 } from '../../src/index.ts'
 import { TlsIdentity } from '../../src/platform/tls.ts'
 import { NodeLinks } from '../../src/server/cluster/node-link.ts'
-import { httpDoor } from '../../src/server/listen/http-door.ts'
+import { httpDoor, isNodeCertificate } from '../../src/server/listen/http-door.ts'
 import { double, until } from '../tasks/task-fixtures.ts'
 import { Authority, openssl } from './certificates.ts'
 
@@ -120,7 +120,6 @@ describe('mutual TLS', { skip }, () => {
     const parts = { ...node }
     const door = httpDoor(parts, '', silentLogger)
     door.stop()
-    const { isNodeCertificate } = await import('../../src/server/listen/http-door.ts')
     const answers: boolean[] = []
     door.http.on('upgrade', ({ socket }) => {
       answers.push(isNodeCertificate(socket))
