@@ -70,6 +70,11 @@ export const ERROR_CATALOGUE = {
     false,
     'Raise executionTimeout, or find out what the execution waited for.',
   ),
+  FORBIDDEN: entry(
+    403,
+    false,
+    'Ask for a role or a policy that permits it; `perdure access explain` says what decided.',
+  ),
   FOREIGN_PROMISE: entry(
     422,
     false,
@@ -92,7 +97,17 @@ export const ERROR_CATALOGUE = {
     false,
     'Use a non-empty string without NUL or lone surrogates, within limits.idBytes.',
   ),
+  IDEMPOTENCY_CONFLICT: entry(
+    422,
+    false,
+    'This Idempotency-Key was used for another request: give each request a key of its own.',
+  ),
   INPUT_INVALID: entry(400, false, 'Correct the value at the path named in the message.'),
+  NAMESPACE_NOT_FOUND: entry(
+    404,
+    false,
+    'Check the name of the namespace, or create it; see `perdure namespaces`.',
+  ),
   NONDETERMINISM: entry(
     422,
     false,
@@ -122,8 +137,16 @@ export const ERROR_CATALOGUE = {
     'Use JSON values, Date, bigint, Uint8Array, Map, Set and undefined.',
   ),
   PROTOCOL_INVALID: entry(400, false, 'Correct the message; docs/worker-protocol.md has all of them.'),
+  QUOTA_EXCEEDED: entry(
+    429,
+    true,
+    'Wait until there is less of it, or let an administrator raise the quota of the namespace.',
+  ),
   QUERY_FAILED: entry(422, false, 'See `cause`.'),
   QUERY_UNKNOWN: entry(404, false, 'Register a handler with ctx.onQuery.'),
+  RATE_LIMITED: entry(429, true, 'Ask less often; the answer says when to ask again.'),
+  RECORD_EXISTS: entry(409, false, 'Use another id, or change the one that is there.'),
+  RECORD_NOT_FOUND: entry(404, false, 'Check namespace and id; it may have been deleted.'),
   RETRY_IMPOSSIBLE: entry(409, false, 'Start a new execution.'),
   REVISION_CONFLICT: entry(
     409,
@@ -179,6 +202,11 @@ export const ERROR_CATALOGUE = {
     'Use ctx.map with a concurrency, or raise limits.pendingOperations.',
   ),
   TOO_MANY_SIGNALS: entry(429, true, 'Let the workflow consume its signals, or raise limits.queuedSignals.'),
+  UNAUTHENTICATED: entry(
+    401,
+    false,
+    'Give an API key or a token that is valid now: `Authorization: Bearer …`, or a certificate.',
+  ),
   UNCOMMITTED: entry(503, true, 'The request was not recorded; call again with the same id.'),
   UPDATE_FAILED: entry(422, false, 'See `cause`.'),
   UPDATE_REJECTED: entry(422, false, 'See `cause` for what the validator found.'),

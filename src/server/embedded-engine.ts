@@ -28,6 +28,7 @@ import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
 import type { Task } from '../sdk/tasks/task.ts'
 import type { ReplicatedStore, ShownReadCounts } from '../store/contract/shown-reads.ts'
 import type { Store } from '../store/contract/store.ts'
+import { OpenAccess } from './access/open-access.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
 import {
   type CheckedClusterSettings,
@@ -237,8 +238,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const namespace = checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace')
   const graceMs = durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace')
   const retentionMs = optionalMs(settings.retention, 'retention')
-  const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const random = seams.random ?? systemRandomness
+  const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
   const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
   const around = { clock, random, logger, network: seams.network, coordinator: seams.coordinator }
@@ -261,7 +262,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   connectWorkers(engine, { worker, taskWorker, workflows }, settings.taskConcurrency)
   const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
   const calls = assembly?.connect(engine, local) ?? local
-  const doors = new Doors({ engine, workflows, logger, limits, calls, ...assembly?.doors })
+  const access = new OpenAccess(calls)
+  const doors = new Doors({ engine, workflows, logger, limits, access, ...assembly?.doors })
   const member = await openParts({ engine, assembly, doors, store, network: seams.network }, clustering)
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
@@ -278,10 +280,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     retention?.stop()
     try {
       await requests?.stop()
-      if (assembly !== undefined) {
-        await assembly.node.drain(clustering?.drainMs ?? 0)
-        if (assembly.node.others().length > 0) await doors.leave(LEAVE_MS)
-      }
+      await leaveCluster(assembly, doors, clustering?.drainMs)
       // Workers may still tell the end of what runs.
       await engine.close(graceMs)
     } finally {
@@ -305,6 +304,16 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
       return closed
     },
   }
+}
+
+async function leaveCluster(
+  assembly: ClusterAssembly | undefined,
+  doors: Doors,
+  drainMs: number | undefined,
+): Promise<void> {
+  if (assembly === undefined) return
+  await assembly.node.drain(drainMs ?? 0)
+  if (assembly.node.others().length > 0) await doors.leave(LEAVE_MS)
 }
 
 function timerSeams({

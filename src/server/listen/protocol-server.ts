@@ -7,7 +7,8 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { WebSocketServer } from 'ws'
+import { TLSSocket } from 'node:tls'
+import { type WebSocket, WebSocketServer } from 'ws'
 import type { Engine } from '../../engine/engine.ts'
 import type { LiveExecution } from '../../engine/live-execution.ts'
 import type { WorkflowCrew } from '../../engine/workers/workflow-crew.ts'
@@ -15,14 +16,15 @@ import { systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { TlsSettings } from '../../platform/tls.ts'
 import { tokenSource } from '../../platform/tokens.ts'
+import type { Caller } from '../../protocol/caller.ts'
 import { CLIENT_PROTOCOL, CLIENT_PROTOCOL_2 } from '../../protocol/client-messages.ts'
-import type { ClientPort } from '../../protocol/client-port.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { NODE_PROTOCOL } from '../../protocol/node-messages.ts'
 import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
+import type { Access } from '../access/access.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
 import { ClientConnection } from './client-connection.ts'
 import { type HttpDoor, httpDoor, isNodeCertificate } from './http-door.ts'
@@ -62,7 +64,7 @@ export interface ProtocolServerParts {
   readonly workflows: WorkflowCrew<LiveExecution>
   readonly logger: Logger
   readonly limits: Limits
-  readonly calls: ClientPort
+  readonly access: Access
   /** Of a node, for the other ones. */
   readonly door?: NodeDoor
   /** Of the cluster, for workers. */
@@ -76,6 +78,7 @@ const FRAME_ROOM_BYTES = 1024 * 1024
 const NODE_HEARTBEAT_MS = 1000
 const HEARTBEAT_LEAST_MS = 10
 const GOING_AWAY = 1001
+const POLICY_VIOLATION = 1008
 const CLOSE_WITHIN_MS = 1000
 
 /** @throws PerdureError `ARGUMENT_INVALID`; the error of the system if the port is taken */
@@ -139,7 +142,7 @@ function accept(
   parts: ProtocolServerParts,
   { heartbeatMs, clients }: { readonly heartbeatMs: number; readonly clients: Set<ClientConnection> },
 ): WebSocketServer {
-  const { engine, workflows, logger, limits, calls, door, nodes } = parts
+  const { engine, workflows, logger, limits, access, door, nodes } = parts
   const { payloadBytes } = limits
   const protocols = door === undefined ? PROTOCOLS : [...PROTOCOLS, NODE_PROTOCOL]
   const sockets = new WebSocketServer({
@@ -150,69 +153,116 @@ function accept(
     handleProtocols: (offered) => protocols.find((each) => offered.has(each)) ?? false,
   })
   const newToken = tokenSource()
-  http.on('upgrade', (request, socket, head) => {
-    const refusal = refusalOf(request, protocols)
+  const enter = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+    const chosen = chosenOf(request, protocols)
+    const refusal = refusalOf(request, chosen)
     if (refusal !== undefined) {
       refuse(socket, ...refusal)
       return
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const address = `${request.socket.remoteAddress}:${request.socket.remotePort}`
-      if (webSocket.protocol === CLIENT_PROTOCOL || webSocket.protocol === CLIENT_PROTOCOL_2) {
-        const client = new ClientConnection({
-          socket: webSocket,
-          address,
-          host: (request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
-          calls,
-          knows: (...code) => workflows.knows(...code),
-          logger,
-          heartbeatMs,
-          payloadBytes: limits.payloadBytes,
-          nodes,
-        })
-        clients.add(client)
-        webSocket.on('close', () => clients.delete(client))
-        return
-      }
-      if (webSocket.protocol === NODE_PROTOCOL && door !== undefined) {
+    // Whoever goes while it is looked at is nobody's trouble.
+    socket.on('error', () => socket.destroy())
+    const caller = chosen === NODE_PROTOCOL ? undefined : await callerOf(access, request)
+    if (caller instanceof PerdureError) {
+      refuse(socket, caller.httpStatus, caller.message)
+      return
+    }
+    if (!socket.destroyed)
+      sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, request, caller))
+  }
+  const serve = (webSocket: WebSocket, request: IncomingMessage, caller: Caller | undefined): void => {
+    const address = `${request.socket.remoteAddress}:${request.socket.remotePort}`
+    if (caller === undefined) {
+      if (door !== undefined)
         new NodeConnection({ socket: webSocket, address, door, logger, heartbeatMs: NODE_HEARTBEAT_MS })
-        return
-      }
-      const { attempts, crew } = engine.tasks
-      new WorkerConnection({
+      return
+    }
+    const unfollow = access.follow(caller, (why) => webSocket.close(POLICY_VIOLATION, why))
+    webSocket.on('close', unfollow)
+    if (webSocket.protocol === CLIENT_PROTOCOL || webSocket.protocol === CLIENT_PROTOCOL_2) {
+      const client = new ClientConnection({
         socket: webSocket,
         address,
-        attempts,
-        crew,
-        workflows,
-        host: engine,
-        clock: systemClock,
+        host: addressOf(request),
+        calls: access.portOf(caller),
+        knows: (...code) => workflows.knows(...code),
         logger,
-        newToken,
         heartbeatMs,
-        limits,
+        payloadBytes: limits.payloadBytes,
         nodes,
-        guarded: engine.guarded((call) => call()),
       })
+      clients.add(client)
+      webSocket.on('close', () => clients.delete(client))
+      return
+    }
+    const { attempts, crew } = engine.tasks
+    new WorkerConnection({
+      socket: webSocket,
+      address,
+      attempts,
+      crew,
+      workflows,
+      host: engine,
+      clock: systemClock,
+      logger,
+      newToken,
+      heartbeatMs,
+      limits,
+      nodes,
+      guarded: engine.guarded((call) => call()),
+    })
+  }
+  http.on('upgrade', (request, socket, head) => {
+    enter(request, socket, head).catch((error: unknown) => {
+      logger.warn('a connection failed', { error })
+      socket.destroy()
     })
   })
   return sockets
 }
 
+/** The first of ours that is offered. */
+function chosenOf({ headers }: IncomingMessage, protocols: readonly string[]): string | undefined {
+  const offered = offeredBy(headers)
+  return protocols.find((each) => offered.includes(each))
+}
+
+function offeredBy(headers: IncomingMessage['headers']): readonly string[] {
+  return (headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
+}
+
 function refusalOf(
   { headers, socket }: IncomingMessage,
-  protocols: readonly string[],
+  chosen: string | undefined,
 ): [status: number, why: string] | undefined {
   if (headers.origin !== undefined) return [403, 'requests of web pages are refused']
-  const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
-  const chosen = protocols.find((each) => offered.includes(each))
   if (chosen === NODE_PROTOCOL && !isNodeCertificate(socket))
     return [403, 'the certificate is not that of a node: its extended key usage lacks serverAuth']
   if (chosen !== undefined) return undefined
-  return [
-    400,
-    `this engine speaks ${PROTOCOLS.join(' and ')}; offered was ${offered.join(', ') || 'nothing'}`,
-  ]
+  const offered = offeredBy(headers).join(', ')
+  return [400, `this engine speaks ${PROTOCOLS.join(' and ')}; offered was ${offered || 'nothing'}`]
+}
+
+/** The error: it is refused. */
+async function callerOf(access: Access, request: IncomingMessage): Promise<Caller | PerdureError> {
+  const { authorization } = request.headers
+  const { socket } = request
+  try {
+    return await access.authenticate({
+      address: addressOf(request),
+      ...(authorization === undefined ? {} : { authorization }),
+      ...(socket instanceof TLSSocket && socket.authorized
+        ? { certificate: socket.getPeerCertificate() }
+        : {}),
+    })
+  } catch (error) {
+    if (error instanceof PerdureError) return error
+    throw error
+  }
+}
+
+function addressOf({ socket }: IncomingMessage): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
 }
 
 function refuse(socket: Duplex, status: number, why: string): void {

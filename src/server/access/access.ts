@@ -1,0 +1,44 @@
+/**
+ * Who may do what, at every door of an engine: HTTP, the sockets of clients and workers.
+ *
+ * 1. A door asks `authenticate` who calls, before anything else; then it works with what `portOf` gives for that caller alone.
+ * 2. What the port of a caller does was decided, counted and recorded: no door asks the engine past it.
+ * 3. Who is revoked is told within a second, on all nodes: connections of a caller end when `follow` says so.
+ */
+import type { PeerCertificate } from 'node:tls'
+import type { Caller } from '../../protocol/caller.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+import type { WorkerHello } from '../../protocol/worker-messages.ts'
+
+export interface Credentials {
+  /** The header `authorization`, as it came. */
+  readonly authorization?: string
+  /** Of the other side of the connection, verified by the authority of this engine. */
+  readonly certificate?: PeerCertificate
+  /** Where it calls from, without the port: of the connection, or as a trusted proxy says. */
+  readonly address: string
+}
+
+/** What a call is about, for decisions beyond those on the client's port. */
+export interface Resource {
+  /** Such as `Namespace`, `ApiKey`, `Policy`, `Audit`, `Webhook`. */
+  readonly type: string
+  readonly id: string
+  /** Absent: it belongs to no namespace. */
+  readonly namespace?: string
+}
+
+export interface Access {
+  /** It asks for credentials: doors beyond this machine may be opened. */
+  readonly isClosed: boolean
+  /** @throws PerdureError `UNAUTHENTICATED`, `RATE_LIMITED` */
+  authenticate(credentials: Credentials): Promise<Caller>
+  /** The port in the name of the caller: its calls throw `FORBIDDEN`, `RATE_LIMITED` and `QUOTA_EXCEEDED` beside what they throw anyway. */
+  portOf(caller: Caller): ClientPort
+  /** @throws PerdureError `FORBIDDEN` if the caller may not be such a worker */
+  assertWorker(caller: Caller, hello: WorkerHello): Promise<void>
+  /** For what is not on the client's port. `action` such as `CreateApiKey`. @throws PerdureError `FORBIDDEN` */
+  assertMay(caller: Caller, action: string, resource: Resource): Promise<void>
+  /** Calls once when the caller must go: its credential was revoked, or has expired. Returns how not to be told. */
+  follow(caller: Caller, onRevoked: (why: string) => void): () => void
+}
