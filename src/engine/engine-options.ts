@@ -5,6 +5,7 @@ import type { Randomness } from '../platform/randomness.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { WorkerPort } from '../protocol/worker-port.ts'
 import type { Store } from '../store/contract/store.ts'
+import type { AuditChain } from './audit-chain.ts'
 import type { ClusterParts } from './cluster/cluster-parts.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { QueueDesigns } from './tasks/live-queue.ts'
@@ -26,6 +27,8 @@ export interface EngineOptions {
   readonly idleLimit: number
   readonly timerLookaheadMs?: number
   readonly timerPageRows?: number
+  /** Absent: no change is recorded. */
+  readonly audit?: AuditChain
   /** Called once when the engine has stopped by itself. */
   readonly onFailed?: (error: Error) => void
 }

@@ -25,13 +25,14 @@ import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import { SESSION_SLOTS } from '../store/contract/cluster-store.ts'
 import type { Session } from '../store/contract/rows.ts'
 import type { TaskSeq } from '../store/contract/task-rows.ts'
-import { ownReads } from './cluster/own-reads.ts'
+import { told } from './audit-chain.ts'
 import { Ownership } from './cluster/ownership.ts'
 import { ShardDesk } from './cluster/shard-desk.ts'
 import { Committer } from './committer.ts'
 import { noCounts } from './engine-counters.ts'
+import { scheduleDeskOf, taskDeskOf } from './engine-desks.ts'
 import type { EngineOptions } from './engine-options.ts'
-import { reportTask, scheduleTask, withIds } from './engine-tasks.ts'
+import { scheduleTask, withIds } from './engine-tasks.ts'
 import { timersOf } from './execution-timers.ts'
 import { guardedBy } from './guarded.ts'
 import type { LiveExecution } from './live-execution.ts'
@@ -41,10 +42,9 @@ import type { OpenBatch } from './open-batch.ts'
 import { recover } from './recovery.ts'
 import { reloadExecution } from './reloading.ts'
 import { loseRuns, tryParked } from './remote-code.ts'
-import { ScheduleDesk } from './schedules/schedule-desk.ts'
+import type { ScheduleDesk } from './schedules/schedule-desk.ts'
 import { parkAllGuilty, sessionLost, settleBatch } from './settlement.ts'
-import { taskOutcomeOf } from './tasks/task-description.ts'
-import { TaskDesk } from './tasks/task-desk.ts'
+import type { TaskDesk } from './tasks/task-desk.ts'
 import type { TimerWindow } from './timer-window.ts'
 import { Transitions } from './transitions.ts'
 import { takeReport } from './turn-reports.ts'
@@ -150,41 +150,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       onError,
     })
     this.updates = new UpdateDesk({ committer, transitions, guarded: (call) => this.guarded(call) })
-    this.tasks = new TaskDesk({
-      store,
-      own: ownReads(this),
-      logger,
-      committer,
-      ownership,
-      clock: ownClock,
-      random: options.random,
-      designs: options.designs,
-      timerLookaheadMs: options.timerLookaheadMs,
-      onClosed: (task) => this.taskEnds.tell(task.seq, taskOutcomeOf(task.record)),
-      onReport: (task, owner) => reportTask(this, task, owner),
-      onError,
-      isDraining: () => this.#state !== 'running',
-    })
-    this.schedules = this.#scheduleDesk(ownClock)
-  }
-
-  #scheduleDesk(clock: Clock): ScheduleDesk {
-    const { table, committer, transitions, ownership, mailbox } = this
-    const { store, logger, timerLookaheadMs } = this.options
-    return new ScheduleDesk({
-      store,
-      clock,
-      logger,
-      table,
-      committer,
-      transitions,
-      ownership,
-      mailbox,
-      newRunId: () => this.newRunId(),
-      timerLookaheadMs,
-      onError: (error) => this.fail(error),
-      isDraining: () => this.#state !== 'running',
-    })
+    this.tasks = taskDeskOf(this, ownClock)
+    this.schedules = scheduleDeskOf(this, ownClock)
   }
 
   async open(): Promise<void> {
@@ -301,6 +268,10 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.assertOpen()
     if (this.committer.isOverloaded)
       throw new PerdureError('OVERLOADED', 'too much work is not committed yet')
+  }
+
+  get isRunning(): boolean {
+    return this.#state === 'running'
   }
 
   get isFailed(): boolean {
@@ -462,8 +433,10 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.counters.commits += 1
     this.counters.rows += builder.rows
     const atMs = Math.max(this.clock.nowMs(), this.#idsFromMs)
-    const batch = builder.fold(this.session, this.#batchSeq, atMs)
-    return this.options.store.commit(isAwaited ? { ...batch, isAwaited } : batch)
+    const { store, audit } = this.options
+    const batch = builder.fold(this.session, this.#batchSeq, atMs, audit?.seal)
+    const outcome = store.commit(isAwaited ? { ...batch, isAwaited } : batch)
+    return audit === undefined || batch.audit === undefined ? outcome : told(audit, batch.audit, outcome)
   }
 
   get batchSeq(): number {

@@ -145,6 +145,11 @@ export class StoreView implements Store {
   listSchedules: Store['listSchedules'] = (query) => this.#call((inner) => inner.listSchedules(query))
   queueSettings: Store['queueSettings'] = (query) => this.#call((inner) => inner.queueSettings(query))
   humanTasks: Store['humanTasks'] = (query) => this.#call((inner) => inner.humanTasks(query))
+  registryRows: Store['registryRows'] = (query) => this.#call((inner) => inner.registryRows(query))
+  registryMark: Store['registryMark'] = () => this.#call((inner) => inner.registryMark())
+  auditRows: Store['auditRows'] = (query) => this.#call((inner) => inner.auditRows(query))
+  auditSessions: Store['auditSessions'] = () => this.#call((inner) => inner.auditSessions())
+  auditHeads: Store['auditHeads'] = (query) => this.#call((inner) => inner.auditHeads(query))
 
   /** The data stays open: histories are replayed after the engine has closed. */
   close: Store['close'] = async () => {}

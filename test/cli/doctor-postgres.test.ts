@@ -265,6 +265,16 @@ describe('perdure doctor on PostgreSQL', () => {
     ['a schedule is unreadable', 'schedule-unreadable', `update perdure.schedule set state = '{'`],
     ['a schedule is due at another time', 'schedule-row', 'update perdure.schedule set due_at = due_at + 1'],
     ['settings of a queue are unreadable', 'queue-setting', `update perdure.queue_setting set setting = '{'`],
+    [
+      'an administrative object has no revision',
+      'registry-row',
+      "insert into perdure.registry values ('policy', '', 'a', 1, 1, '{}'), ('policy', 'n', 'a', 0, 1, null)",
+    ],
+    [
+      'a row of the audit trail is gone',
+      'audit-gap',
+      "insert into perdure.audit select 1, seq, 1, '', '{}', '' from unnest(array[1, 2, 4]) as seq",
+    ],
     ['a human task is in no inbox', 'inbox-differs', 'delete from perdure.human_offer'],
     ['a human task is gone', 'inbox-differs', 'delete from perdure.human_task'],
     [

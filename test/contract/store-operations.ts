@@ -11,6 +11,22 @@ import type { OutboxKey, Session } from '../../src/store/contract/rows.ts'
 import type { DueSchedulePage, ScheduleListQuery } from '../../src/store/contract/schedule-rows.ts'
 import type { Store, StoreListQuery, TimerPage } from '../../src/store/contract/store.ts'
 import type { DuePage, TaskListQuery, TaskSeq, WaitingPage } from '../../src/store/contract/task-rows.ts'
+import {
+  type AdminQueries,
+  ALL_ADMIN,
+  adminAnswers,
+  adminQueries,
+  adminRows,
+  humanKey,
+  humanTask,
+  humanTaskQuery,
+  queueSetting,
+  queueSettingQuery,
+  schedule,
+  scheduleKey,
+  schedulePage,
+  scheduleQuery,
+} from './store-desk-operations.ts'
 import { memoryFixture } from './store-fixtures.ts'
 import {
   ALL_DUE,
@@ -20,13 +36,10 @@ import {
   change,
   contentOf,
   executionRow,
-  humanTaskRow,
   journalEntry,
   keyAt,
   outboxRow,
-  queueSettingRow,
   runIdAt,
-  scheduleRow,
   taskChange,
   taskRow,
   timerRow,
@@ -91,35 +104,10 @@ const taskChangeOf = fc
     taskChange(next, held === undefined ? more : { ...more, dedupe: held }),
   )
 
-const scheduleKey = fc.record({
-  namespace: fc.constantFrom('default', 'other'),
-  id: fc.constantFrom('a', 'ä', '\uffff', '\u{10ffff}'),
-})
-const schedule = fc
-  .record({ key: scheduleKey, dueAt: due, waits: fc.boolean(), state: fc.constantFrom('{}', '{"a":1}') })
-  .map(({ key: { id, namespace }, ...row }) => scheduleRow(id, { namespace, ...row }))
-
-const queueSettingKey = fc.record({
-  namespace: fc.constantFrom('default', 'other'),
-  queue: fc.constantFrom('a', 'ä', '\uffff', '\u{10ffff}'),
-})
-const queueSetting = fc
-  .record({ key: queueSettingKey, revision: small(4), setting: fc.constantFrom('{}', '{"a":1}') })
-  .map(({ key: { queue, namespace }, ...row }) => queueSettingRow(queue, { namespace, ...row }))
-
-const humanInbox = fc.constantFrom('u:ann', 'g:ä', '\u{10ffff}')
-const humanKey = fc.record({ runId: run, op: small(3) })
-const humanTask = fc
-  .record({
-    key: humanKey,
-    namespace: fc.constantFrom('default', 'other'),
-    rank: fc.constantFrom('1', '2'),
-    inboxes: fc.uniqueArray(humanInbox),
-  })
-  .map(({ key: { runId, op }, ...row }) => humanTaskRow(runId, op, row))
+type AnyRows = Omit<Batch, 'session' | 'seq' | 'atMs'> & { readonly admin: BatchRows }
 
 /** Few runs and numbers, so that keys meet: some batches are refused. */
-const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record({
+const anyRows: fc.Arbitrary<AnyRows> = fc.record({
   journal: few(fc.tuple(run, small(40), fc.integer({ min: 1, max: 3 })).map((it) => journalEntry(...it))),
   executionsInserted: few(execution),
   executionsUpdated: few(fc.record({ runId: run, change: changeOf })),
@@ -138,6 +126,7 @@ const anyRows: fc.Arbitrary<Omit<Batch, 'session' | 'seq' | 'atMs'>> = fc.record
   queueSettings: few(queueSetting),
   humanTasks: few(humanTask),
   humanTasksDropped: few(humanKey),
+  admin: adminRows,
 })
 
 /** As folding leaves it: one write per key. Inserts may still meet each other, and are refused then. */
@@ -172,6 +161,7 @@ const rows: fc.Arbitrary<BatchRows> = anyRows.map((it) => {
     queueSettings: it.queueSettings.filter((row) => isFirst('queue', row.namespace, row.queue)),
     humanTasks: it.humanTasks.filter((row) => isFirst('human', row.runId, row.op)),
     humanTasksDropped: it.humanTasksDropped.filter((row) => isFirst('human', row.runId, row.op)),
+    ...it.admin,
   }
 })
 
@@ -186,6 +176,7 @@ type Operation =
   | { readonly kind: 'due'; readonly page: DuePage }
   | { readonly kind: 'tasks'; readonly query: TaskListQuery }
   | { readonly kind: 'queue-settings'; readonly query: QueueSettingQuery }
+  | { readonly kind: 'admin'; readonly queries: AdminQueries }
   | { readonly kind: 'human-tasks'; readonly query: HumanTaskQuery }
   | { readonly kind: 'schedules'; readonly query: ScheduleListQuery; readonly page: DueSchedulePage }
   | { readonly kind: 'holders'; readonly dedupe: string }
@@ -245,36 +236,6 @@ const taskQuery: fc.Arbitrary<TaskListQuery> = fc
   })
   .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
 
-const scheduleQuery: fc.Arbitrary<ScheduleListQuery> = fc
-  .record({
-    limit,
-    namespace: optional(fc.constantFrom('default', 'other')),
-    after: optional(scheduleKey),
-    waits: optional(fc.constant(true)),
-  })
-  .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
-
-const queueSettingQuery: fc.Arbitrary<QueueSettingQuery> = fc
-  .record({
-    limit,
-    namespace: optional(fc.constantFrom('default', 'other')),
-    after: optional(queueSettingKey),
-  })
-  .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
-
-const humanTaskQuery: fc.Arbitrary<HumanTaskQuery> = fc
-  .record({
-    limit,
-    namespace: fc.constantFrom('default', 'other'),
-    inboxes: fc.array(fc.oneof(humanInbox, fc.constant('all')), { maxLength: 3 }),
-    after: optional(fc.record({ rank: fc.constantFrom('1', '2'), runId: run, op: small(3) })),
-  })
-  .map((it) => Object.fromEntries(Object.entries(it).filter((entry) => entry[1] !== undefined)) as never)
-
-const schedulePage: fc.Arbitrary<DueSchedulePage> = fc
-  .record({ key: scheduleKey, dueAt: small(2), upToMs: small(2), limit })
-  .map(({ key: after, dueAt, ...page }) => ({ ...page, after: { ...after, dueAt } }))
-
 /** 0 is the newest session, 1 the one before, 2 an imposter of the newest. */
 const session = fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2)
 
@@ -327,6 +288,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('queue-settings' as const), query: queueSettingQuery }),
   },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('admin' as const), queries: adminQueries }) },
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('human-tasks' as const), query: humanTaskQuery }),
@@ -390,6 +352,8 @@ class Subject {
         return this.store.queueSettings(it.query)
       case 'human-tasks':
         return this.store.humanTasks(it.query)
+      case 'admin':
+        return adminAnswers(this.store, it.queries)
       case 'holders':
         return this.store.keyHolders([{ namespace: 'default', dedupe: it.dedupe }])
       case 'recoverable':
@@ -416,6 +380,7 @@ class Subject {
       queueSettings: await this.store.queueSettings({ limit: 1_000 }),
       humanTasks: await this.store.humanTasks({ namespace: 'default', inboxes: ['all'], limit: 1_000 }),
       dueSchedules: await this.store.dueSchedules(ALL_SCHEDULES_DUE),
+      admin: await adminAnswers(this.store, ALL_ADMIN),
       lastTask: await this.store.lastTaskSeq(),
     }
   }

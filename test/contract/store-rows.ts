@@ -3,9 +3,11 @@ import type { Attributes } from '../../src/protocol/event.ts'
 import type { ExecutionStatus } from '../../src/protocol/execution-status.ts'
 import { type RunId, runIdOf, type WorkflowKey } from '../../src/protocol/ids.ts'
 import { isTaskClosed, type TaskStatus } from '../../src/protocol/task-status.ts'
+import type { AuditHeadRow, AuditRow } from '../../src/store/contract/audit-rows.ts'
 import type { Batch } from '../../src/store/contract/batch.ts'
 import type { HumanTaskRow } from '../../src/store/contract/human-task-rows.ts'
 import type { QueueSettingRow } from '../../src/store/contract/queue-setting-rows.ts'
+import type { RegistryRow } from '../../src/store/contract/registry-rows.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
@@ -116,6 +118,19 @@ export function scheduleRow(id: string, row: Partial<ScheduleRow> = {}): Schedul
 
 export function queueSettingRow(queue: string, row: Partial<QueueSettingRow> = {}): QueueSettingRow {
   return { namespace: 'default', queue, revision: 1, setting: '{}', ...row }
+}
+
+export function registryRow(id: string, row: Partial<RegistryRow> = {}): RegistryRow {
+  return { kind: 'api-key', namespace: '', id, revision: 1, body: '{}', changedMs: 20, ...row }
+}
+
+export function auditRow(session: number, seq: number, row: Partial<AuditRow> = {}): AuditRow {
+  const hash = `hash of ${session}.${seq}`
+  return { session, seq, atMs: 20, namespace: 'default', entry: '{}', hash, personal: null, ...row }
+}
+
+export function auditHeadRow(number: number, row: Partial<AuditHeadRow> = {}): AuditHeadRow {
+  return { number, atMs: 20, body: '{}', signature: 'signed', keyId: 'k1', ...row }
 }
 
 /** In the inbox `all`, and in those given. */

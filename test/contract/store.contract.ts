@@ -1,6 +1,7 @@
 /** What every store promises: the same cases run on each of them. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { describeAdmin } from './store-admin.contract.ts'
 import { describeHumanTasks } from './store-human-tasks.contract.ts'
 import { describeQueueSettings } from './store-queue-settings.contract.ts'
 import { describeReads } from './store-reads.contract.ts'
@@ -38,5 +39,6 @@ export function describeStore(name: string, createFixture: CreateFixture): void 
     describeSchedules(storeTest)
     describeQueueSettings(storeTest)
     describeHumanTasks(storeTest)
+    describeAdmin(storeTest)
   })
 }

@@ -177,6 +177,26 @@ export class SimulatedStore implements Store {
     return this.#inner.humanTasks(query)
   }
 
+  registryRows(query: Parameters<Store['registryRows']>[0]): ReturnType<Store['registryRows']> {
+    return this.#inner.registryRows(query)
+  }
+
+  registryMark(): ReturnType<Store['registryMark']> {
+    return this.#inner.registryMark()
+  }
+
+  auditRows(query: Parameters<Store['auditRows']>[0]): ReturnType<Store['auditRows']> {
+    return this.#inner.auditRows(query)
+  }
+
+  auditSessions(): ReturnType<Store['auditSessions']> {
+    return this.#inner.auditSessions()
+  }
+
+  auditHeads(query: Parameters<Store['auditHeads']>[0]): ReturnType<Store['auditHeads']> {
+    return this.#inner.auditHeads(query)
+  }
+
   async close(): Promise<void> {
     this.#world.note('store closed')
   }

@@ -1,9 +1,11 @@
 /** The rows of a store as doctor reads them, whichever database it is: its own statements, so that an error in those of the engine shows. */
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { QueueSettingRow } from '../../store/contract/queue-setting-rows.ts'
+import type { RegistryKey, RegistryRow } from '../../store/contract/registry-rows.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { StoredChain } from './admin-audit.ts'
 import type { Finding } from './finding.ts'
 import type { StoredHumanTask } from './human-task-audit.ts'
 
@@ -42,6 +44,11 @@ export interface AuditRows {
   /** After a key, in order of (namespace, id). */
   schedules(after: ScheduleKey): Rows<ScheduleRow>
   queueSettings(): Rows<QueueSettingRow>
+  /** After a key, in order of (kind, namespace, id). */
+  registry(after: RegistryKey): Rows<RegistryRow>
+  /** Sessions that have rows in the audit trail. */
+  auditedSessions(): Soon<readonly number[]>
+  auditChain(session: number): Soon<StoredChain>
   /** Runs that have rows of human tasks, or that inboxes name. */
   runsOfHumanTasks(): Rows<{ readonly runId: RunId; readonly count: number }>
   /** Runs that have rows in `table` and no summary. */

@@ -10,12 +10,15 @@ import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { HumanTaskRow } from '../../store/contract/human-task-rows.ts'
 import type { QueueSettingRow } from '../../store/contract/queue-setting-rows.ts'
+import type { RegistryKey, RegistryRow } from '../../store/contract/registry-rows.ts'
 import type { OutboxRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import { registryRowOf } from '../../store/postgres/postgres-admin-reads.ts'
 import { scheduleOf } from '../../store/postgres/postgres-desk-reads.ts'
 import type { Query, Row } from '../../store/postgres/postgres-link.ts'
 import { taskOf } from '../../store/postgres/postgres-task-reads.ts'
+import type { StoredChain } from './admin-audit.ts'
 import type { AuditRows, RunPosition, StoredEntry, StoredExecution } from './audit-rows.ts'
 import { shardCountFindings } from './file-ownership.ts'
 import type { Finding } from './finding.ts'
@@ -24,6 +27,8 @@ import { attributesOf } from './stored-attributes.ts'
 
 const PAGE_RUNS = 500
 const PAGE_ROWS = 1000
+/** Their bodies may have 64 KiB each. */
+const PAGE_OBJECTS = 100
 const FETCH_BYTES = 4 * 1024 * 1024
 const FIRST_FETCH_ROWS = 16
 const MOST_FETCH_ROWS = 2000
@@ -258,6 +263,45 @@ export class DatabaseRows implements AuditRows {
         revision: Number(revision),
         setting: String(setting),
       }
+  }
+
+  async *registry(after: RegistryKey): AsyncGenerator<RegistryRow> {
+    let { kind, namespace, id } = after
+    for (;;) {
+      const rows = await this.#ask(
+        `select kind, namespace, id, revision, changed_at, body from perdure.registry
+         where (kind, namespace, id) > ($1, $2, $3) order by kind, namespace, id limit ${PAGE_OBJECTS}`,
+        [kind, namespace, id],
+      )
+      for (const each of rows.map(registryRowOf)) {
+        kind = each.kind
+        namespace = each.namespace
+        id = each.id
+        yield each
+      }
+      if (rows.length < PAGE_OBJECTS) return
+    }
+  }
+
+  async auditedSessions(): Promise<readonly number[]> {
+    const rows = await this.#ask('select distinct session from perdure.audit order by session')
+    return rows.map(({ session }) => Number(session))
+  }
+
+  async auditChain(session: number): Promise<StoredChain> {
+    const [row] = await this.#ask(
+      `select count(*) as n, min(seq) as first, max(seq) as last,
+         (select seq from perdure.audit_dropped where session = $1) as dropped
+       from perdure.audit where session = $1`,
+      [session],
+    )
+    return {
+      session,
+      rows: Number(row?.n),
+      firstSeq: Number(row?.first),
+      lastSeq: Number(row?.last),
+      droppedSeq: Number(row?.dropped ?? 0),
+    }
   }
 
   /** Only those of runs that are not there, or that have offers of tasks that are not. */

@@ -193,16 +193,28 @@ function auditChecks({
   scheduleFindingCount,
   queueFindingCount,
   inboxFindingCount,
+  registryFindingCount,
+  auditFindingCount,
   findings,
 }: FileAudit): Check[] {
   const journalCount =
-    findingCount - taskFindingCount - scheduleFindingCount - queueFindingCount - inboxFindingCount
+    findingCount -
+    taskFindingCount -
+    scheduleFindingCount -
+    queueFindingCount -
+    inboxFindingCount -
+    registryFindingCount -
+    auditFindingCount
   const told = (count: number, kept: number): string =>
     `${counted(count, 'finding')}${count > kept ? `, of which ${kept} are shown` : ''}`
   const keptOfTasks = findings.filter(({ taskId }) => taskId !== undefined).length
   const keptOfSchedules = findings.filter(({ scheduleId }) => scheduleId !== undefined).length
   const keptOfQueues = findings.filter(({ queue }) => queue !== undefined).length
   const keptOfInboxes = findings.filter(({ code }) => code.startsWith('inbox-')).length
+  const keptOfRegistry = findings.filter(({ code }) => code.startsWith('registry-')).length
+  const keptOfAudit = findings.filter(({ code }) => code.startsWith('audit-')).length
+  const keptOfOthers =
+    keptOfTasks + keptOfSchedules + keptOfQueues + keptOfInboxes + keptOfRegistry + keptOfAudit
   const { executions, byStatus, events, entries, timers, messages } = counts
   const statuses = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`)
   const total = `${counted(executions, 'execution')}${statuses.length === 0 ? '' : ` (${statuses.join(', ')})`}`
@@ -212,11 +224,7 @@ function auditChecks({
     checks.push(ok('journals', 'every journal is whole, and gives its summary when it is replayed'))
   else
     checks.push(
-      problem(
-        'journals',
-        told(journalCount, findings.length - keptOfTasks - keptOfSchedules - keptOfQueues - keptOfInboxes),
-        'See the findings below.',
-      ),
+      problem('journals', told(journalCount, findings.length - keptOfOthers), 'See the findings below.'),
     )
   checks.push(...taskChecks(counts, taskFindingCount === 0 ? '' : told(taskFindingCount, keptOfTasks)))
   if (scheduleFindingCount > 0)
@@ -233,6 +241,12 @@ function auditChecks({
     checks.push(problem('inboxes', told(inboxFindingCount, keptOfInboxes), 'See the findings below.'))
   else if (counts.humanTasks > 0)
     checks.push(ok('inboxes', `${counted(counts.humanTasks, 'open human task')}, every row as it should be`))
+  checks.push(
+    ...adminChecks(counts, {
+      registry: registryFindingCount === 0 ? '' : told(registryFindingCount, keptOfRegistry),
+      audit: auditFindingCount === 0 ? '' : told(auditFindingCount, keptOfAudit),
+    }),
+  )
   if (messages > 0)
     checks.push(
       note(
@@ -250,6 +264,22 @@ function auditChecks({
         'perdure list --status parked, then perdure show ID, says why.',
       ),
     )
+  return checks
+}
+
+/** Empty texts: nothing was found. */
+function adminChecks(
+  { registryEntries, auditRows }: FileAudit['counts'],
+  findings: { readonly registry: string; readonly audit: string },
+): Check[] {
+  const checks: Check[] = []
+  if (findings.registry !== '') checks.push(problem('registry', findings.registry, 'See the findings below.'))
+  else if (registryEntries > 0)
+    checks.push(
+      ok('registry', `${counted(registryEntries, 'administrative object')}, every row as it should be`),
+    )
+  if (findings.audit !== '') checks.push(problem('audit', findings.audit, 'See the findings below.'))
+  else if (auditRows > 0) checks.push(ok('audit', `${counted(auditRows, 'row')}, no chain has a gap`))
   return checks
 }
 

@@ -9,9 +9,11 @@ import { setImmediate } from 'node:timers/promises'
 import { EXECUTION_STATUSES, isClosed } from '../../protocol/execution-status.ts'
 import { isRunId, type RunId, runDay, shardOf, type WorkflowKey } from '../../protocol/ids.ts'
 import { MESSAGES_PER_EPOCH, type Message } from '../../protocol/message.ts'
+import type { RegistryKey } from '../../store/contract/registry-rows.ts'
 import type { OutboxRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey } from '../../store/contract/schedule-rows.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
+import { auditChain, auditRegistryRow } from './admin-audit.ts'
 import type { AuditRows, RunPosition, StoredEntry, StoredExecution } from './audit-rows.ts'
 import { type Finding, FindingLog } from './finding.ts'
 import { auditHumanTasks } from './human-task-audit.ts'
@@ -33,6 +35,8 @@ export interface AuditCounts {
   schedules: number
   queueSettings: number
   humanTasks: number
+  registryEntries: number
+  auditRows: number
 }
 
 export interface FileAudit {
@@ -48,6 +52,10 @@ export interface FileAudit {
   /** Those that are about settings of queues. */
   readonly queueFindingCount: number
   readonly inboxFindingCount: number
+  /** Those that are about administrative objects. */
+  readonly registryFindingCount: number
+  /** Those that are about the audit trail. */
+  readonly auditFindingCount: number
   readonly clockFloorMs: number
 }
 
@@ -104,6 +112,8 @@ class StoreAuditor {
     schedules: 0,
     queueSettings: 0,
     humanTasks: 0,
+    registryEntries: 0,
+    auditRows: 0,
   }
 
   constructor(rows: AuditRows, options: AuditOptions) {
@@ -121,6 +131,8 @@ class StoreAuditor {
       scheduleFindingCount: this.#log.totalOf((code) => code.startsWith('schedule-')),
       queueFindingCount: this.#log.totalOf((code) => code.startsWith('queue-')),
       inboxFindingCount: this.#log.totalOf((code) => code.startsWith('inbox-')),
+      registryFindingCount: this.#log.totalOf((code) => code.startsWith('registry-')),
+      auditFindingCount: this.#log.totalOf((code) => code.startsWith('audit-')),
       clockFloorMs: await this.#rows.clockFloor(),
     }
   }
@@ -134,6 +146,8 @@ class StoreAuditor {
     await this.#auditTasks()
     await this.#auditSchedules()
     await this.#guarded(() => this.#rows.snapshot(() => this.#auditQueueSettings()))
+    await this.#auditRegistry()
+    await this.#auditChains()
     await this.#guarded(() => this.#rows.snapshot(() => this.#auditInboxes()))
     await this.#guarded(() => this.#rows.snapshot(() => this.#auditOutbox()))
     for (const table of ['journal', 'timer'] as const)
@@ -225,6 +239,48 @@ class StoreAuditor {
       this.#counts.queueSettings += 1
       for (const finding of auditQueueSetting(row)) this.#log.add(finding)
     }
+  }
+
+  async #auditRegistry(): Promise<void> {
+    let position: RegistryKey | undefined = { kind: '', namespace: '', id: '' }
+    while (position !== undefined) {
+      const after: RegistryKey = position
+      const read = async (): Promise<void> => {
+        position = await this.#rows.snapshot(() => this.#auditSomeOfRegistry(after))
+      }
+      if (!(await this.#guarded(read))) return
+      await setImmediate()
+      this.#options.signal?.throwIfAborted()
+    }
+  }
+
+  async #auditSomeOfRegistry(after: RegistryKey): Promise<RegistryKey | undefined> {
+    const endMs = performance.now() + SNAPSHOT_MS
+    for await (const row of this.#rows.registry(after)) {
+      this.#counts.registryEntries += 1
+      for (const finding of auditRegistryRow(row)) this.#log.add(finding)
+      if (performance.now() > endMs) return row
+    }
+    return undefined
+  }
+
+  /** Each chain is of one commit; an engine may go on with one meanwhile. */
+  async #auditChains(): Promise<void> {
+    let sessions: readonly number[] = []
+    const list = async (): Promise<void> => {
+      sessions = await this.#rows.snapshot(async () => this.#rows.auditedSessions())
+    }
+    if (!(await this.#guarded(list))) return
+    for (const session of sessions) {
+      await this.#guarded(() => this.#rows.snapshot(() => this.#auditOneChain(session)))
+      this.#options.signal?.throwIfAborted()
+    }
+  }
+
+  async #auditOneChain(session: number): Promise<void> {
+    const chain = await this.#rows.auditChain(session)
+    this.#counts.auditRows += chain.rows
+    for (const finding of auditChain(chain)) this.#log.add(finding)
   }
 
   async #auditSomeTasks(after: TaskSeq): Promise<TaskSeq | undefined> {

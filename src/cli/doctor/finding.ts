@@ -67,6 +67,10 @@ export const FINDING_ADVICE = {
     'No crash can do this. If nobody changed the store by hand, report it as a bug with a copy of the store. The settings of the queue can be reset.',
   'inbox-differs':
     'The journal is the truth, and the engine goes by it: the next action on the task writes its row anew. If nobody changed the store by hand, report it as a bug with a copy of the store.',
+  'registry-row':
+    'No crash can do this. If nobody changed the store by hand, report it as a bug with a copy of the store. The object can be written again.',
+  'audit-gap':
+    'Somebody has deleted rows of the audit trail: no crash can do this. Keep a copy of the store, and look for the rows in a backup.',
   'shards-wrong': RESTORE,
   'sessions-wrong': RESTORE,
 } as const satisfies Record<string, string>

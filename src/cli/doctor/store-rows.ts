@@ -7,12 +7,15 @@ import type { ExecutionStatus } from '../../protocol/execution-status.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
 import type { QueueSettingRow } from '../../store/contract/queue-setting-rows.ts'
+import type { RegistryKey, RegistryRow } from '../../store/contract/registry-rows.ts'
 import type { OutboxRow, TimerRow } from '../../store/contract/rows.ts'
 import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import { humanTaskOf } from '../../store/sqlite/sqlite-human-task-reads.ts'
 import { queueSettingOf } from '../../store/sqlite/sqlite-queue-setting-reads.ts'
+import { registryRowOf } from '../../store/sqlite/sqlite-registry-reads.ts'
 import { scheduleOf } from '../../store/sqlite/sqlite-schedule-reads.ts'
+import type { StoredChain } from './admin-audit.ts'
 import type { AuditRows, RunPosition, StoredEntry, StoredExecution } from './audit-rows.ts'
 import { fileOwnershipFindings, type StoredSession, type StoredShard } from './file-ownership.ts'
 import type { Finding } from './finding.ts'
@@ -113,6 +116,26 @@ export class StoreRows implements AuditRows {
     for (const row of this.#statements.queueSettings.iterate()) yield queueSettingOf(row)
   }
 
+  *registry({ kind, namespace, id }: RegistryKey): Generator<RegistryRow> {
+    for (const row of this.#statements.registry.iterate(kind, namespace, id)) yield registryRowOf(row)
+  }
+
+  auditedSessions(): number[] {
+    return this.#statements.auditedSessions.all().map(({ session }) => Number(session))
+  }
+
+  auditChain(session: number): StoredChain {
+    const row = this.#statements.auditChain.get(session)
+    const dropped = this.#statements.auditDropped.get(session)
+    return {
+      session,
+      rows: Number(row?.n),
+      firstSeq: Number(row?.first),
+      lastSeq: Number(row?.last),
+      droppedSeq: Number(dropped?.seq ?? 0),
+    }
+  }
+
   humanTasks(runId: string): StoredHumanTask[] {
     return this.#statements.humanTasks.all(runId).map((row) => ({
       row: humanTaskOf(row),
@@ -205,6 +228,14 @@ function prepareStatements(database: DatabaseSync) {
     queueSettings: prepare(
       'select namespace, queue, revision, setting from queue_setting order by namespace, queue',
     ),
+    registry: prepare(`
+      select kind, namespace, id, revision, changed_at, body from registry
+      where (kind, namespace, id) > (?, ?, ?) order by kind, namespace, id`),
+    auditedSessions: prepare('select distinct session from audit order by session'),
+    auditChain: prepare(
+      'select count(*) as n, min(seq) as first, max(seq) as last from audit where session = ?',
+    ),
+    auditDropped: prepare('select seq from audit_dropped where session = ?'),
     humanTasks: prepare('select * from human_task where run_id = ? order by op'),
     humanOffers: prepare('select inbox from human_offer where run_id = ? and op = ?'),
     runsOfHumanTasks: prepare(`

@@ -14,11 +14,23 @@
  * 5. `fold` changes nothing: a refused batch is folded again, in parts.
  */
 import type { Event } from '../../protocol/event.ts'
-import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
+import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import { AdminWrites, foldAdmin } from './admin-writes.ts'
+import type { AuditDraft, AuditDrop, AuditHeadRow, AuditKey, SealAudit } from './audit-rows.ts'
 import type { Batch } from './batch.ts'
 import { eventText } from './event-text.ts'
+import {
+  changed,
+  foldCurrents,
+  foldInbox,
+  foldOutbox,
+  foldTasks,
+  type OpenBatch,
+  type TaskWrites,
+} from './fold-rows.ts'
 import type { HumanTaskRow } from './human-task-rows.ts'
 import type { QueueSettingRow } from './queue-setting-rows.ts'
+import type { RegistryRow } from './registry-rows.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
@@ -36,10 +48,6 @@ import type { TaskChange, TaskRow, TaskSeq } from './task-rows.ts'
 
 /** Rough size of a row without its texts. */
 const ROW_BYTES = 64
-
-type Open<T> = T extends readonly (infer Item)[] ? Item[] : T
-type Rows = Required<Omit<Batch, 'session' | 'seq' | 'atMs' | 'isAwaited' | 'released'>>
-type OpenBatch = { -readonly [K in keyof Rows]: Open<Rows[K]> }
 
 export class BatchBuilder {
   /** Rows of the batch so far, approximately. */
@@ -94,7 +102,8 @@ export class BatchBuilder {
     return this.part((runId) => !left.has(runId))
   }
 
-  fold(session: Session, seq: number, atMs: number): Batch {
+  /** `seal` is needed if there are audit entries. */
+  fold(session: Session, seq: number, atMs: number, seal?: SealAudit): Batch {
     const batch: OpenBatch = {
       journal: [],
       executionsInserted: [],
@@ -116,7 +125,13 @@ export class BatchBuilder {
       humanTasksDropped: [],
       inbox: [],
     }
-    for (const writes of this.list) writes.foldInto(batch)
+    let admins: AdminWrites[] | undefined
+    for (const writes of this.list) {
+      writes.foldInto(batch)
+      if (writes.admin === undefined) continue
+      admins ??= []
+      admins.push(writes.admin)
+    }
     foldCurrents(this.list, batch)
     if (batch.outboxAdded.length > 0 && batch.outboxDropped.length > 0) foldOutbox(batch)
     const { inbox, ...rows } = batch
@@ -125,6 +140,7 @@ export class BatchBuilder {
       seq,
       atMs,
       ...rows,
+      ...(admins === undefined ? {} : foldAdmin(admins, session, seal)),
       ...(inbox.length === 0 ? {} : { inbox: foldInbox(inbox) }),
       ...(this.released.length === 0 ? {} : { released: this.released }),
     }
@@ -171,6 +187,8 @@ export class RunWrites {
   private schedule: ScheduleRow | ScheduleKey | undefined
   private queueSettings: Map<string, QueueSettingRow> | undefined
   private humanTasks: Map<number, HumanTaskRow | undefined> | undefined
+  /** Of the registry and the audit trail. */
+  admin: AdminWrites | undefined
   /** Set with `currentOrder`: the run is the newest of this key. */
   current: WorkflowKey | undefined
   currentOrder = 0
@@ -297,6 +315,34 @@ export class RunWrites {
     this.count(1, 0)
   }
 
+  /** An administrative object belongs to one run, always the same: the last write of each counts. */
+  putRegistry(row: RegistryRow): void {
+    this.ofAdmin().putRegistry(row)
+    this.count(1, row.body?.length ?? 0)
+  }
+
+  /** The entry belongs to the run whose change it records: the two are durable together. */
+  addAudit(draft: AuditDraft): void {
+    this.ofAdmin().drafts.push({ order: this.builder.nextOrder(), draft })
+    this.count(1, draft.entry.length + (draft.personal?.length ?? 0))
+  }
+
+  addAuditHead(row: AuditHeadRow): void {
+    this.ofAdmin().heads.push(row)
+    this.count(1, row.body.length + row.signature.length)
+  }
+
+  /** Erases what is personal of an audit entry of an earlier batch. */
+  eraseAudit(key: AuditKey): void {
+    this.ofAdmin().erased.push(key)
+    this.count(1, 0)
+  }
+
+  dropAudit(drop: AuditDrop): void {
+    this.ofAdmin().drops.push(drop)
+    this.count(1, 0)
+  }
+
   foldInto(batch: OpenBatch): void {
     if (this.humanTasks !== undefined) this.foldHumanTasks(this.humanTasks, batch)
     if (this.queueSettings !== undefined) batch.queueSettings.push(...this.queueSettings.values())
@@ -341,6 +387,11 @@ export class RunWrites {
     }
   }
 
+  private ofAdmin(): AdminWrites {
+    this.admin ??= new AdminWrites()
+    return this.admin
+  }
+
   private taskWrites(seq: TaskSeq): TaskWrites {
     this.tasks ??= new Map()
     const known = this.tasks.get(seq)
@@ -380,61 +431,4 @@ export class RunWrites {
     this.builder.rows += rows
     this.builder.bytes += bytes
   }
-}
-
-/** What one batch writes for one task. */
-interface TaskWrites {
-  readonly inserted: TaskRow | undefined
-  change: TaskChange | undefined
-  isDeleted: boolean
-}
-
-function foldTasks(tasks: ReadonlyMap<TaskSeq, TaskWrites>, batch: OpenBatch): void {
-  for (const [seq, { inserted, change, isDeleted }] of tasks) {
-    if (isDeleted) {
-      if (inserted === undefined) batch.tasksDeleted.push(seq)
-    } else if (inserted !== undefined)
-      batch.tasksInserted.push(change === undefined ? inserted : { ...inserted, ...change })
-    else if (change !== undefined) batch.tasksUpdated.push({ seq, change })
-  }
-}
-
-function changed(row: ExecutionRow, change: ExecutionChange | undefined): ExecutionRow {
-  if (change === undefined) return row
-  const { runId, key, shard, workflow, version, startedAt } = row
-  const { status, active, closedAt, attributes } = change
-  return { runId, key, shard, workflow, version, status, active, startedAt, closedAt, attributes }
-}
-
-/** Several runs of one key may have become the newest in one batch: the last call counts. */
-function foldCurrents(runs: Iterable<RunWrites>, batch: OpenBatch): void {
-  const last = new Map<string, RunWrites>()
-  for (const writes of runs) {
-    if (writes.current === undefined) continue
-    const text = keyText(writes.current)
-    const other = last.get(text)
-    if (other === undefined || other.currentOrder < writes.currentOrder) last.set(text, writes)
-  }
-  for (const writes of last.values()) {
-    if (writes.current !== undefined) writes.foldCurrent(writes.current, batch)
-  }
-}
-
-function foldOutbox(batch: OpenBatch): void {
-  const textOf = (key: OutboxKey): string => `${key.fromShard} ${key.toShard} ${key.seq}`
-  const added = new Set(batch.outboxAdded.map(textOf))
-  const dropped = new Set(batch.outboxDropped.map(textOf))
-  batch.outboxAdded = batch.outboxAdded.filter((row) => !dropped.has(textOf(row)))
-  batch.outboxDropped = batch.outboxDropped.filter((key) => !added.has(textOf(key)))
-}
-
-/** Of each pair of shards the highest number counts. */
-function foldInbox(rows: readonly InboxRow[]): InboxRow[] {
-  const last = new Map<string, InboxRow>()
-  for (const row of rows) {
-    const text = `${row.toShard} ${row.fromShard}`
-    const other = last.get(text)
-    if (other === undefined || other.lastSeq < row.lastSeq) last.set(text, row)
-  }
-  return [...last.values()]
 }

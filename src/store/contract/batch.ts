@@ -1,7 +1,9 @@
 /** One atomic write: what a store gets to commit, already folded to at most one final write per table and key. */
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { AuditDrop, AuditHeadRow, AuditKey, AuditRow } from './audit-rows.ts'
 import type { HumanTaskKey, HumanTaskRow } from './human-task-rows.ts'
 import type { QueueSettingRow } from './queue-setting-rows.ts'
+import type { RegistryRow } from './registry-rows.ts'
 import type {
   ExecutionChange,
   ExecutionRow,
@@ -53,6 +55,16 @@ export interface Batch {
   /** Upserts, whole rows. */
   readonly humanTasks: readonly HumanTaskRow[]
   readonly humanTasksDropped: readonly HumanTaskKey[]
+  /** Upserts, whole rows. Never empty, as all that follows. */
+  readonly registry?: readonly RegistryRow[]
+  /** Insert only: a row of that session and number that exists makes the store refuse the batch. */
+  readonly audit?: readonly AuditRow[]
+  /** Insert only, by number. */
+  readonly auditHeads?: readonly AuditHeadRow[]
+  /** Of rows of earlier batches; what is personal of them goes. */
+  readonly auditErased?: readonly AuditKey[]
+  /** Beginnings of chains, of rows of earlier batches. None of their rows is erased by the same batch. */
+  readonly auditDropped?: readonly AuditDrop[]
   /** Upserts. In a cluster only, and never empty. */
   readonly inbox?: readonly InboxRow[]
   /** In a cluster only, and never empty. The session owns each of them. */

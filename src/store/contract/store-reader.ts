@@ -4,7 +4,7 @@ import type { TimerKey, TimerRow } from './rows.ts'
 import type { Store } from './store.ts'
 
 /** Rows that a store of an older version may lack. */
-export type LaterRows = 'tasks' | 'schedules' | 'queues' | 'human tasks'
+export type LaterRows = 'tasks' | 'schedules' | 'queues' | 'human tasks' | 'registry' | 'audit'
 
 export interface StoreReader
   extends Pick<
@@ -21,6 +21,10 @@ export interface StoreReader
     | 'listSchedules'
     | 'queueSettings'
     | 'humanTasks'
+    | 'registryRows'
+    | 'auditRows'
+    | 'auditSessions'
+    | 'auditHeads'
   > {
   /** Why these rows cannot be read, in words; undefined: they can. */
   lacks(rows: LaterRows): string | undefined

@@ -10,10 +10,12 @@
  */
 import type { ListQuery } from '../../protocol/client-port.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { AuditReads } from './audit-rows.ts'
 import type { Batch, CommitOutcome } from './batch.ts'
 import type { DayDropping } from './day-dropping.ts'
 import type { HumanTaskReads } from './human-task-rows.ts'
 import type { QueueSettingReads } from './queue-setting-rows.ts'
+import type { RegistryReads } from './registry-rows.ts'
 import type { ExecutionRow, JournalEntry, NodeIdentity, OutboxRow, Session, TimerRow } from './rows.ts'
 import type { ScheduleReads } from './schedule-rows.ts'
 import type { TaskReads } from './task-rows.ts'
@@ -31,7 +33,13 @@ export interface RegisteredSession {
   readonly epoch?: number
 }
 
-export interface Store extends TaskReads, ScheduleReads, QueueSettingReads, HumanTaskReads {
+export interface Store
+  extends TaskReads,
+    ScheduleReads,
+    QueueSettingReads,
+    HumanTaskReads,
+    RegistryReads,
+    AuditReads {
   /** Registers a session that owns everything. */
   register(node: NodeIdentity): Promise<RegisteredSession>
   commit(batch: Batch): Promise<CommitOutcome>

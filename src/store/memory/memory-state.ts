@@ -15,8 +15,10 @@ import type {
   OutboxRow,
   TimerRow,
 } from '../contract/rows.ts'
+import { MemoryAudit } from './memory-audit.ts'
 import { MemoryHumanTasks } from './memory-human-tasks.ts'
 import { MemoryQueueSettings } from './memory-queue-settings.ts'
+import { MemoryRegistry } from './memory-registry.ts'
 import { MemorySchedules } from './memory-schedules.ts'
 import { MemoryTasks } from './memory-tasks.ts'
 
@@ -79,6 +81,8 @@ export class MemoryState {
   readonly schedules = new MemorySchedules()
   readonly queueSettings = new MemoryQueueSettings()
   readonly humanTasks = new MemoryHumanTasks()
+  readonly registry = new MemoryRegistry()
+  readonly audit = new MemoryAudit()
   /** By receiver and sender. */
   readonly inbox = new Map<string, InboxRow>()
   /** In a cluster, by their ids. */

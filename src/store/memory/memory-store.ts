@@ -6,10 +6,18 @@
  */
 import { PerdureError } from '../../protocol/errors.ts'
 import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
+import type {
+  AuditChainView,
+  AuditHeadQuery,
+  AuditHeadRow,
+  AuditQuery,
+  AuditRow,
+} from '../contract/audit-rows.ts'
 import type { Batch, CommitOutcome } from '../contract/batch.ts'
 import type { HumanTaskQuery, HumanTaskRow } from '../contract/human-task-rows.ts'
 import { isListed } from '../contract/list-filter.ts'
 import type { QueueSettingQuery, QueueSettingRow } from '../contract/queue-setting-rows.ts'
+import type { RegistryMark, RegistryQuery, RegistryRow } from '../contract/registry-rows.ts'
 import type {
   ExecutionRow,
   JournalEntry,
@@ -211,6 +219,26 @@ class MemoryStore implements Store {
     return this.opened().humanTasks.list(query)
   }
 
+  async registryRows(query: RegistryQuery): Promise<readonly RegistryRow[]> {
+    return this.opened().registry.list(query)
+  }
+
+  async registryMark(): Promise<RegistryMark> {
+    return this.opened().registry.mark()
+  }
+
+  async auditRows(query: AuditQuery): Promise<readonly AuditRow[]> {
+    return this.opened().audit.list(query)
+  }
+
+  async auditSessions(): Promise<readonly AuditChainView[]> {
+    return this.opened().audit.sessions()
+  }
+
+  async auditHeads(query: AuditHeadQuery): Promise<readonly AuditHeadRow[]> {
+    return this.opened().audit.heads(query)
+  }
+
   async listSchedules(query: ScheduleListQuery): Promise<readonly ScheduleRow[]> {
     return this.opened().schedules.list(query)
   }
@@ -235,6 +263,8 @@ function insertAll(state: MemoryState, batch: Batch): string | undefined {
   let executions = 0
   let messages = 0
   let tasks = 0
+  let audits = 0
+  let heads = 0
   let reason = wrongTime(batch)
   for (const entry of reason === undefined ? batch.journal : []) {
     if (!state.addEntry(entry)) {
@@ -264,7 +294,23 @@ function insertAll(state: MemoryState, batch: Batch): string | undefined {
     }
     tasks++
   }
+  for (const row of reason === undefined ? (batch.audit ?? []) : []) {
+    if (!state.audit.add(row)) {
+      reason = `audit row ${row.session}, ${row.seq} exists`
+      break
+    }
+    audits++
+  }
+  for (const row of reason === undefined ? (batch.auditHeads ?? []) : []) {
+    if (!state.audit.addHead(row)) {
+      reason = `audit head ${row.number} exists`
+      break
+    }
+    heads++
+  }
   if (reason === undefined) return undefined
+  for (const row of batch.auditHeads?.slice(0, heads) ?? []) state.audit.removeHead(row)
+  for (const row of batch.audit?.slice(0, audits) ?? []) state.audit.remove(row)
   for (const { seq } of batch.tasksInserted.slice(0, tasks)) state.tasks.delete(seq)
   for (const row of batch.outboxAdded.slice(0, messages)) state.outbox.delete(row)
   for (const row of batch.executionsInserted.slice(0, executions)) state.removeExecution(row.runId)
@@ -294,6 +340,9 @@ function applyRest(state: MemoryState, batch: Batch): void {
   for (const row of batch.queueSettings) state.queueSettings.put(row)
   for (const row of batch.humanTasks) state.humanTasks.put(row)
   for (const key of batch.humanTasksDropped) state.humanTasks.delete(key)
+  for (const row of batch.registry ?? []) state.registry.put(row)
+  for (const key of batch.auditErased ?? []) state.audit.erase(key)
+  for (const drop of batch.auditDropped ?? []) state.audit.drop(drop)
   for (const { runId, key } of batch.deleted) state.deleteRun(runId, keyText(key))
   for (const row of batch.inbox ?? []) state.inbox.set(`${row.toShard} ${row.fromShard}`, { ...row })
   for (const { shard: id, epoch, to } of batch.released ?? []) {

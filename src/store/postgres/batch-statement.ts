@@ -11,6 +11,7 @@
 import type { RunId } from '../../protocol/ids.ts'
 import type { Batch } from '../contract/batch.ts'
 import { RunDays } from '../contract/run-days.ts'
+import { ADMIN_PARTS } from './admin-parts.ts'
 import type { Part } from './batch-part.ts'
 import { CLUSTER_PARTS } from './cluster-parts.ts'
 import type { Statement } from './postgres-link.ts'
@@ -21,7 +22,7 @@ export class ContradictoryBatchError extends Error {
   override readonly name = 'ContradictoryBatchError'
 }
 
-const PARTS: readonly Part[] = [...RUN_PARTS, ...TASK_PARTS, ...CLUSTER_PARTS]
+const PARTS: readonly Part[] = [...RUN_PARTS, ...TASK_PARTS, ...CLUSTER_PARTS, ...ADMIN_PARTS]
 
 /** Sets of tables whose statements are kept prepared: a server keeps each of them for each connection. */
 const PREPARED_MAX = 100

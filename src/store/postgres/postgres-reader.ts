@@ -3,7 +3,7 @@ import { silentLogger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type RunId, runDay } from '../../protocol/ids.ts'
 import type { TimerKey, TimerRow } from '../contract/rows.ts'
-import type { StoreReader } from '../contract/store-reader.ts'
+import type { LaterRows, StoreReader } from '../contract/store-reader.ts'
 import { heartbeatOf } from './database-time.ts'
 import { requireSchema } from './migrate.ts'
 import { isOutage, storeFailed } from './postgres-error.ts'
@@ -17,6 +17,8 @@ const READ_MS = 60_000
 const HEARTBEAT_MS = 1100
 /** Version of the schema. Before it the row of the session had it. */
 const HEARTBEATS_SINCE = 2
+/** The registry and the audit trail. */
+const ADMIN_SINCE = 5
 
 /** Errors: `STORE_INVALID` (the URL, or a database that is no store), `STORE_FAILED`, `STORE_NEWER`. */
 export async function openPostgresReader(url: string): Promise<StoreReader> {
@@ -43,9 +45,10 @@ class DatabaseReader extends ReadMethods implements StoreReader {
     this.#link = link
   }
 
-  /** Each version of the schema has had them. */
-  lacks(): undefined {
-    return undefined
+  /** All others are in each version of the schema. */
+  lacks(rows: LaterRows): string | undefined {
+    if ((rows !== 'registry' && rows !== 'audit') || this.#version >= ADMIN_SINCE) return undefined
+    return `the database has schema version ${this.#version}, and ${rows} rows are read from version ${ADMIN_SINCE} on`
   }
 
   async timersOf(runId: RunId): Promise<readonly (TimerKey & Pick<TimerRow, 'dueAt'>)[]> {

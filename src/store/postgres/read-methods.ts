@@ -1,7 +1,15 @@
 /** The read methods of the Store contract. Each sees every commit that was acknowledged before it began. */
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type {
+  AuditChainView,
+  AuditHeadQuery,
+  AuditHeadRow,
+  AuditQuery,
+  AuditRow,
+} from '../contract/audit-rows.ts'
 import type { HumanTaskQuery, HumanTaskRow } from '../contract/human-task-rows.ts'
 import type { QueueSettingQuery, QueueSettingRow } from '../contract/queue-setting-rows.ts'
+import type { RegistryMark, RegistryQuery, RegistryRow } from '../contract/registry-rows.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, TimerRow } from '../contract/rows.ts'
 import type {
   DueSchedulePage,
@@ -20,6 +28,7 @@ import type {
   TaskSeq,
   WaitingPage,
 } from '../contract/task-rows.ts'
+import { PostgresAdminReads } from './postgres-admin-reads.ts'
 import { PostgresDeskReads } from './postgres-desk-reads.ts'
 import { type Ask, PostgresReads } from './postgres-reads.ts'
 import { PostgresTaskReads } from './postgres-task-reads.ts'
@@ -30,11 +39,13 @@ export class ReadMethods
   readonly #runs: PostgresReads
   readonly #tasks: PostgresTaskReads
   readonly #desk: PostgresDeskReads
+  readonly #admin: PostgresAdminReads
 
   constructor(ask: Ask) {
     this.#runs = new PostgresReads(ask)
     this.#tasks = new PostgresTaskReads(ask)
     this.#desk = new PostgresDeskReads(ask)
+    this.#admin = new PostgresAdminReads(ask)
   }
 
   async currents(keys: readonly WorkflowKey[]): Promise<readonly (RunId | undefined)[]> {
@@ -119,5 +130,25 @@ export class ReadMethods
 
   async humanTasks(query: HumanTaskQuery): Promise<readonly HumanTaskRow[]> {
     return this.#desk.humanTasks(query)
+  }
+
+  async registryRows(query: RegistryQuery): Promise<readonly RegistryRow[]> {
+    return this.#admin.registryRows(query)
+  }
+
+  async registryMark(): Promise<RegistryMark> {
+    return this.#admin.registryMark()
+  }
+
+  async auditRows(query: AuditQuery): Promise<readonly AuditRow[]> {
+    return this.#admin.auditRows(query)
+  }
+
+  async auditSessions(): Promise<readonly AuditChainView[]> {
+    return this.#admin.auditSessions()
+  }
+
+  async auditHeads(query: AuditHeadQuery): Promise<readonly AuditHeadRow[]> {
+    return this.#admin.auditHeads(query)
   }
 }

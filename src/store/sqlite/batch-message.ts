@@ -34,6 +34,11 @@ const TABLES = [
   { table: 'queueSettings', texts: 3, numbers: 1 },
   { table: 'humanTasks', texts: 6, numbers: 1 },
   { table: 'humanTasksDropped', texts: 1, numbers: 1 },
+  { table: 'registry', texts: 4, numbers: 2 },
+  { table: 'auditErased', texts: 0, numbers: 2 },
+  { table: 'auditDropped', texts: 0, numbers: 2 },
+  { table: 'audit', texts: 4, numbers: 3 },
+  { table: 'auditHeads', texts: 3, numbers: 2 },
 ] as const
 
 export type BatchTable = (typeof TABLES)[number]['table']
@@ -71,6 +76,8 @@ export function flatBatch(batch: Batch): FlatBatch {
   encodeSchedules(batch, encoder)
   encodeQueueSettings(batch, encoder)
   encodeHumanTasks(batch, encoder)
+  encodeRegistry(batch, encoder)
+  encodeAudit(batch, encoder)
   const { texts, textLength, numbers } = encoder
   return {
     sessionId: session.id,
@@ -249,6 +256,45 @@ function encodeHumanTasks(batch: Batch, to: BatchEncoder): void {
   }
 }
 
+function encodeRegistry({ registry = [] }: Batch, to: BatchEncoder): void {
+  for (const row of registry) {
+    to.text(row.kind)
+    to.text(row.namespace)
+    to.text(row.id)
+    to.text(row.body ?? '')
+    to.number(row.revision)
+    to.number(row.changedMs)
+  }
+}
+
+function encodeAudit(batch: Batch, to: BatchEncoder): void {
+  const { audit = [], auditHeads = [], auditErased = [], auditDropped = [] } = batch
+  for (const { session, seq } of auditErased) {
+    to.number(session)
+    to.number(seq)
+  }
+  for (const { session, upToSeq } of auditDropped) {
+    to.number(session)
+    to.number(upToSeq)
+  }
+  for (const row of audit) {
+    to.text(row.namespace)
+    to.text(row.entry)
+    to.text(row.hash)
+    to.text(row.personal ?? '')
+    to.number(row.session)
+    to.number(row.seq)
+    to.number(row.atMs)
+  }
+  for (const row of auditHeads) {
+    to.text(row.body)
+    to.text(row.signature)
+    to.text(row.keyId)
+    to.number(row.number)
+    to.number(row.atMs)
+  }
+}
+
 function encodeTaskKey(seq: number, dedupe: string | null, to: BatchEncoder): void {
   to.text(dedupe ?? '')
   to.number(seq)
@@ -284,6 +330,11 @@ function countsOf(batch: Batch): Record<BatchTable, number> {
     queueSettings: batch.queueSettings.length,
     humanTasks: batch.humanTasks.length,
     humanTasksDropped: batch.humanTasksDropped.length,
+    registry: batch.registry?.length ?? 0,
+    auditErased: batch.auditErased?.length ?? 0,
+    auditDropped: batch.auditDropped?.length ?? 0,
+    audit: batch.audit?.length ?? 0,
+    auditHeads: batch.auditHeads?.length ?? 0,
   }
 }
 

@@ -10,6 +10,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CommitOutcome } from '../contract/batch.ts'
 import type { NodeIdentity, Session } from '../contract/rows.ts'
 import { RunDays } from '../contract/run-days.ts'
+import { AdminWriter } from './admin-writer.ts'
 import type { BatchCursor, BatchHead } from './batch-message.ts'
 import { ExecutionUpdater } from './execution-updater.ts'
 import { RowInserter } from './row-inserter.ts'
@@ -24,6 +25,7 @@ export class BatchWriter {
   private readonly statements: ReturnType<typeof prepareStatements>
   private readonly inserters: ReturnType<typeof prepareInserters>
   private readonly updater: ExecutionUpdater
+  private readonly admin: AdminWriter
   private readonly days = new RunDays()
 
   /** Everything but a refusal is thrown, and leaves the connection fit only for closing. */
@@ -31,6 +33,7 @@ export class BatchWriter {
     this.statements = prepareStatements(database)
     this.inserters = prepareInserters(database)
     this.updater = new ExecutionUpdater(database)
+    this.admin = new AdminWriter(database)
   }
 
   register(node: NodeIdentity): { session: Session; clockFloorMs: number } {
@@ -71,12 +74,14 @@ export class BatchWriter {
       this.writeSchedules(cursor, message)
       this.writeQueueSettings(cursor, message)
       this.writeHumanTasks(cursor, message)
+      this.admin.write(cursor, message)
       if (message.seq % COMMITS_KEPT === 0) this.dropOldCommits(message)
       statements.commit.run()
       return { outcome: 'committed' }
     } catch (error) {
       for (const inserter of Object.values(this.inserters)) inserter.reset()
       this.updater.reset()
+      this.admin.reset()
       if (!isRefusal(error)) throw error
       if (begun) statements.rollback.run()
       return { outcome: 'refused', reason: error instanceof Error ? error.message : String(error) }

@@ -7,8 +7,16 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type {
+  AuditChainView,
+  AuditHeadQuery,
+  AuditHeadRow,
+  AuditQuery,
+  AuditRow,
+} from '../contract/audit-rows.ts'
 import type { HumanTaskQuery, HumanTaskRow } from '../contract/human-task-rows.ts'
 import type { QueueSettingQuery, QueueSettingRow } from '../contract/queue-setting-rows.ts'
+import type { RegistryMark, RegistryQuery, RegistryRow } from '../contract/registry-rows.ts'
 import type { ExecutionRow, JournalEntry, OutboxRow, Session, TimerRow } from '../contract/rows.ts'
 import type {
   DueSchedulePage,
@@ -27,11 +35,13 @@ import type {
   TaskSeq,
   WaitingPage,
 } from '../contract/task-rows.ts'
+import { SqliteAuditReads } from './sqlite-audit-reads.ts'
 import { isSqliteError, storeError } from './sqlite-error.ts'
 import { SqliteHumanTaskReads } from './sqlite-human-task-reads.ts'
 import { listExecutions } from './sqlite-list.ts'
 import { SqliteQueueSettingReads } from './sqlite-queue-setting-reads.ts'
 import { SqliteReads } from './sqlite-reads.ts'
+import { SqliteRegistryReads } from './sqlite-registry-reads.ts'
 import { SqliteScheduleReads } from './sqlite-schedule-reads.ts'
 import { listTasks } from './sqlite-task-list.ts'
 import { SqliteTaskReads } from './sqlite-task-reads.ts'
@@ -47,6 +57,8 @@ export abstract class FileReads implements ReadMethods {
   private scheduleReads: SqliteScheduleReads | undefined
   private queueSettingReads: SqliteQueueSettingReads | undefined
   private humanTaskReads: SqliteHumanTaskReads | undefined
+  private registryReads: SqliteRegistryReads | undefined
+  private auditReads: SqliteAuditReads | undefined
 
   constructor(file: string, reading: DatabaseSync) {
     this.file = file
@@ -146,6 +158,36 @@ export abstract class FileReads implements ReadMethods {
       this.humanTaskReads ??= new SqliteHumanTaskReads(this.reading)
       return this.humanTaskReads.list(query)
     })
+  }
+
+  async registryRows(query: RegistryQuery): Promise<readonly RegistryRow[]> {
+    return this.read(() => this.ofRegistry.list(query))
+  }
+
+  async registryMark(): Promise<RegistryMark> {
+    return this.read(() => this.ofRegistry.mark())
+  }
+
+  async auditRows(query: AuditQuery): Promise<readonly AuditRow[]> {
+    return this.read(() => this.ofAudit.list(query))
+  }
+
+  async auditSessions(): Promise<readonly AuditChainView[]> {
+    return this.read(() => this.ofAudit.sessions())
+  }
+
+  async auditHeads(query: AuditHeadQuery): Promise<readonly AuditHeadRow[]> {
+    return this.read(() => this.ofAudit.heads(query))
+  }
+
+  private get ofRegistry(): SqliteRegistryReads {
+    this.registryReads ??= new SqliteRegistryReads(this.reading)
+    return this.registryReads
+  }
+
+  private get ofAudit(): SqliteAuditReads {
+    this.auditReads ??= new SqliteAuditReads(this.reading)
+    return this.auditReads
   }
 
   private get ofSchedules(): SqliteScheduleReads {

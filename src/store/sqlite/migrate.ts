@@ -13,6 +13,7 @@ import { TASK_KEYS } from './migrations/0003-task-keys.ts'
 import { SCHEDULES } from './migrations/0004-schedules.ts'
 import { QUEUE_SETTINGS } from './migrations/0005-queue-settings.ts'
 import { HUMAN_TASKS } from './migrations/0006-human-tasks.ts'
+import { REGISTRY_AND_AUDIT } from './migrations/0007-registry-and-audit.ts'
 
 /** "Perd": tells our files from those of other applications. */
 const APPLICATION_ID = 0x50657264
@@ -26,6 +27,7 @@ const MIGRATIONS: readonly string[] = [
   SCHEDULES,
   QUEUE_SETTINGS,
   HUMAN_TASKS,
+  REGISTRY_AND_AUDIT,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

@@ -44,7 +44,7 @@ export class SmallBatchWriter {
 
   takes({ counts, textLength }: FlatBatch, isAwaited: boolean): boolean {
     // One deletion may remove a hundred thousand rows.
-    if (counts.deleted > 0 || textLength > SMALL_TEXT) return false
+    if (counts.deleted > 0 || counts.auditDropped > 0 || textLength > SMALL_TEXT) return false
     let rows = 0
     for (const count of Object.values(counts)) rows += count
     if (rows > (isAwaited ? AWAITED_ROWS : SMALL_ROWS)) return false

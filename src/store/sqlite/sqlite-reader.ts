@@ -9,7 +9,7 @@ import type { ExecutionRow, TimerKey, TimerRow } from '../contract/rows.ts'
 import type { LaterRows, StoreReader } from '../contract/store-reader.ts'
 import { isFileLocked } from './file-lock.ts'
 import { FileReads, type ReadMethods } from './file-reads.ts'
-import { SCHEMA_VERSION, schemaVersionOf } from './migrate.ts'
+import { schemaVersionOf } from './migrate.ts'
 import { EXECUTION_COLUMNS, executionOf } from './sqlite-reads.ts'
 import { attempt, resolveFile } from './store-file.ts'
 import { openForTool, type ToolConnection } from './tool-connection.ts'
@@ -29,10 +29,12 @@ const PAGE_ROWS = 500
 
 /** Schema versions since which rows can be read. */
 const READ_FROM: Readonly<Record<LaterRows, number>> = {
-  tasks: SCHEMA_VERSION,
+  tasks: 3,
   schedules: 4,
   queues: 5,
   'human tasks': 6,
+  registry: 7,
+  audit: 7,
 }
 
 /** Errors: `STORE_INVALID` (no file, or not a store), `STORE_NEWER`, `STORE_CORRUPT`, `STORE_FAILED`. */
