@@ -3,7 +3,6 @@
 import { hostname } from 'node:os'
 import { ClientCalls } from '../engine/client-calls.ts'
 import type { ClusterNode } from '../engine/cluster/cluster-node.ts'
-import type { Coordinator } from '../engine/cluster/coordinator.ts'
 import { Engine } from '../engine/engine.ts'
 import type { EngineCounters } from '../engine/engine-counters.ts'
 import type { LiveExecution } from '../engine/live-execution.ts'
@@ -12,127 +11,43 @@ import type { LiveTask } from '../engine/tasks/live-task.ts'
 import { WorkflowCrew } from '../engine/workers/workflow-crew.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../platform/logger.ts'
-import { type Randomness, systemRandomness } from '../platform/randomness.ts'
+import { systemRandomness } from '../platform/randomness.ts'
 import { checkedName } from '../protocol/checked-text.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
-import { type Duration, durationMs, optionalMs } from '../protocol/duration.ts'
-import { PerdureError } from '../protocol/errors.ts'
+import { durationMs, optionalMs } from '../protocol/duration.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
-import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
+import type { Limits } from '../protocol/limits.ts'
 import { Client, type ClientSettings } from '../sdk/client.ts'
-import type { Workflow } from '../sdk/definition.ts'
 import { installDeterminismGuards } from '../sdk/runtime/determinism-guards.ts'
-import { EmbeddedWorker, type EmbeddedWorkerOptions } from '../sdk/runtime/embedded-worker.ts'
+import { EmbeddedWorker } from '../sdk/runtime/embedded-worker.ts'
 import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
-import type { Task } from '../sdk/tasks/task.ts'
 import type { ReplicatedStore, ShownReadCounts } from '../store/contract/shown-reads.ts'
 import type { Store } from '../store/contract/store.ts'
 import { OpenAccess } from './access/open-access.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
+import { type CheckedClusterSettings, checkedClusterSettings } from './cluster/cluster-settings.ts'
 import {
-  type CheckedClusterSettings,
-  type ClusterSettings,
-  checkedClusterSettings,
-} from './cluster/cluster-settings.ts'
+  checkedLimits,
+  checkSettingNames,
+  checkSettings,
+  DEFAULT_IDLE_EXECUTIONS,
+  DEFAULT_TASK_CONCURRENCY,
+  type EngineSeams,
+  type EngineSettings,
+} from './engine-settings.ts'
 import { Doors } from './listen/doors.ts'
 import type { Listener, ListenOptions } from './listen/protocol-server.ts'
 import { openClusterStore, openStore } from './open-store.ts'
-import { checkedPostgresSettings, type PostgresSettings } from './postgres-settings.ts'
-import { type QueueSettings, queueDesigns } from './queue-settings.ts'
+import { checkedPostgresSettings } from './postgres-settings.ts'
+import { queueDesigns } from './queue-settings.ts'
 import { startRequests } from './requests/open-requests.ts'
 
-export interface EngineSettings {
-  /** `'memory'`, `'sqlite:PATH'`, `'postgres://USER@HOST:PORT/DATABASE'`, or a store. */
-  readonly store: string | Store
-  /**
-   * URL of a streaming standby of that PostgreSQL database, `postgres://USER@HOST:PORT/DATABASE`: lists, inboxes and history are
-   * read there whenever it has all that was acknowledged, else from the primary. Default: all reads are the primary's.
-   */
-  readonly readStore?: string
-  /** Connections and time limits on PostgreSQL. */
-  readonly postgres?: PostgresSettings
-  /**
-   * Workflows whose code runs in this process; workers (`createWorker`) may have others. Default: none, and executions are
-   * started also while no worker with their code is connected.
-   */
-  readonly workflows?: readonly Workflow[]
-  /** Tasks that this engine runs. Default: none. */
-  readonly tasks?: readonly Task[]
-  /** Policies and limits of queues; those that are not named are `fcfs` without limits. */
-  readonly queues?: readonly QueueSettings[]
-  /** Tasks that run at once in this process. Default 64. */
-  readonly taskConcurrency?: number
-  /**
-   * This engine is one node of a cluster: it shares its database, PostgreSQL, with others, and the work with them. `{}` for the
-   * defaults. Default: it is alone, and another engine on its database is refused.
-   */
-  readonly cluster?: ClusterSettings
-  /** Default `'default'`. */
-  readonly namespace?: string
-  /** Default: JSON lines on standard error, warnings and errors. */
-  readonly logger?: Logger
-  readonly limits?: Partial<Limits>
-  /** Idle executions kept in memory; others are read from the store when they wake. Default 2,000. */
-  readonly idleExecutions?: number
-  /**
-   * Closed executions and tasks are deleted this long after their end. On PostgreSQL, from two days on, executions go by whole
-   * days of their start: up to two days later. Default: never.
-   */
-  readonly retention?: Duration
-  /** How long `close` waits for running steps. Default `'10s'`. */
-  readonly shutdownGrace?: Duration
-  /** Called once if the engine stops by itself (for example: the disk is full). Default: the error is logged. */
-  readonly onFailed?: (error: Error) => void
-  /**
-   * Answers calls of workflow code that replay could not repeat (`Date.now()`, `Math.random()`, timers, `fetch`, …) with
-   * `NONDETERMINISTIC_CALL` and parks the execution. It wraps these globals for the whole process. Default: false; always
-   * on in `perdure/testing`.
-   */
-  readonly determinismGuards?: boolean
-}
+export type { EngineSeams, EngineSettings } from './engine-settings.ts'
 
-/** Seams for tests and simulation. */
-export interface EngineSeams {
-  readonly clock?: Clock
-  readonly random?: Randomness
-  readonly enter?: EmbeddedWorkerOptions['enter']
-  readonly timerLookaheadMs?: number
-  readonly timerPageRows?: number
-  /** How long runs wait for workflow code whose last worker has left. */
-  readonly codeGraceMs?: number
-  /** Waiting tasks of a queue in memory, about. */
-  readonly taskWindow?: number
-  /** Between the nodes of a cluster. */
-  readonly network?: NodeNetwork
-  /** Of this node, in place of what the settings say. */
-  readonly coordinator?: Coordinator
-}
-
-const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
-  store: true,
-  readStore: true,
-  postgres: true,
-  workflows: true,
-  tasks: true,
-  queues: true,
-  taskConcurrency: true,
-  cluster: true,
-  namespace: true,
-  logger: true,
-  limits: true,
-  idleExecutions: true,
-  retention: true,
-  shutdownGrace: true,
-  onFailed: true,
-  determinismGuards: true,
-}
-const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly (keyof Logger)[]
 const DEFAULT_SHARDS = 256
 /** Clients of a node that ends are waited for so long, until their last calls are answered. */
 const LEAVE_MS = 5000
-const DEFAULT_IDLE_EXECUTIONS = 2000
-const DEFAULT_TASK_CONCURRENCY = 64
 /** The worker in the process of the engine. */
 const LOCAL_WORKER = 'local'
 
@@ -216,12 +131,7 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
 }
 
 export async function createEngine(settings: EngineSettings): Promise<EmbeddedEngine> {
-  for (const name of Object.keys(settings ?? {}))
-    if (!Object.hasOwn(SETTINGS, name))
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `createEngine() has no setting '${name}'; there are ${Object.keys(SETTINGS).join(', ')}`,
-      )
+  checkSettingNames(settings)
   return assembleEngine(settings, {})
 }
 
@@ -423,64 +333,4 @@ function workersOf(
     }),
     taskWorker: new EmbeddedTaskWorker<LiveTask>({ tasks, ...parts }),
   }
-}
-
-function checkSettings(settings: EngineSettings): void {
-  if (typeof settings !== 'object' || settings === null)
-    throw new PerdureError('ARGUMENT_INVALID', 'the settings of the engine are missing')
-  const { logger, onFailed, workflows } = settings
-  const idleLimit = settings.idleExecutions ?? DEFAULT_IDLE_EXECUTIONS
-  if (!Number.isInteger(idleLimit) || idleLimit < 0)
-    throw new PerdureError('ARGUMENT_INVALID', `idleExecutions is ${idleLimit}, not a whole number`)
-  if (logger !== undefined && !LOGGER_METHODS.every((name) => typeof logger?.[name] === 'function'))
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      `createEngine({ logger }) is not an object with the methods ${LOGGER_METHODS.join(', ')}`,
-    )
-  if (onFailed !== undefined && typeof onFailed !== 'function')
-    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ onFailed }) is not a function')
-  const concurrency = settings.taskConcurrency ?? DEFAULT_TASK_CONCURRENCY
-  if (!Number.isInteger(concurrency) || concurrency < 1)
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      `taskConcurrency is ${concurrency}, not a whole number of 1 or more`,
-    )
-  checkDefinitions(workflows, settings.tasks)
-}
-
-function checkDefinitions(workflows: unknown = [], tasks: unknown = []): void {
-  if (!Array.isArray(workflows))
-    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ workflows }) is not a list')
-  if (!Array.isArray(tasks))
-    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ tasks }) is not a list')
-  for (const task of tasks) {
-    if (task?.kind !== 'task')
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        'createEngine({ tasks }) has an item that task() did not make',
-      )
-  }
-  for (const workflow of workflows) {
-    if (workflow?.kind !== 'workflow')
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        'createEngine({ workflows }) has an item that workflow() did not make',
-      )
-  }
-}
-
-function checkedLimits(given: Partial<Limits> | undefined): Limits {
-  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given)))
-    throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ limits }) is not an object')
-  const limits = { ...DEFAULT_LIMITS, ...given }
-  for (const [name, value] of Object.entries(limits)) {
-    if (!Object.hasOwn(DEFAULT_LIMITS, name))
-      throw new PerdureError('ARGUMENT_INVALID', `there is no limit '${name}'`)
-    if (!Number.isInteger(value) || value < 1)
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `limits.${name} is ${value}, not a whole number of 1 or more`,
-      )
-  }
-  return limits
 }
