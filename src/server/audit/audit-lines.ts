@@ -1,0 +1,84 @@
+/**
+ * The audit trail as JSON lines: signed heads, rows in order of (session, seq), and heads that came while the rows were read. Each
+ * line is canonical JSON, so that no byte of it can be another one.
+ */
+import { canonicalJson } from '../../protocol/canonical-json.ts'
+import type { Json } from '../../protocol/json.ts'
+import { integer, object, oneOf, type Shape, shaped, text } from '../../protocol/shapes.ts'
+import type { AuditItem } from './audit-item.ts'
+import type { AuditVerification } from './audit-verification.ts'
+
+export const EXPORT_HEADER = canonicalJson({ kind: 'audit', version: 1 })
+
+const any = text(Number.POSITIVE_INFINITY)
+const whole = integer(0)
+const anyOrNone: Shape<string | null> = (value) => (value === null ? null : any(value))
+const headShape = object({ number: whole, atMs: whole, body: any, signature: any, keyId: any })
+const rowShape = object({
+  session: whole,
+  seq: whole,
+  atMs: whole,
+  namespace: any,
+  entry: any,
+  hash: any,
+  personal: anyOrNone,
+})
+const kindShape = object({ kind: oneOf('head', 'row', 'late-head') })
+
+export function lineOf(item: AuditItem): string {
+  if (item.kind === 'row') return canonicalJson({ kind: 'row', ...item.row })
+  return canonicalJson({ kind: item.kind, ...item.head })
+}
+
+/** Undefined: it is not one that `lineOf` has written. */
+export function itemOf(line: string): AuditItem | undefined {
+  try {
+    const value = JSON.parse(line) as Json
+    const { kind } = shaped(kindShape, value, 'a line')
+    const item: AuditItem =
+      kind === 'row'
+        ? { kind, row: shaped(rowShape, value, 'a line') }
+        : { kind, head: shaped(headShape, value, 'a line') }
+    // It has nothing else, and is written so.
+    return lineOf(item) === line ? item : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Gives an exported trail, line by line, to its verification. The last line must end, too. */
+export class LinesReader {
+  readonly #verification: AuditVerification
+  #number = 0
+  #rest = ''
+
+  constructor(verification: AuditVerification) {
+    this.#verification = verification
+  }
+
+  take(chunk: string): void {
+    const lines = (this.#rest + chunk).split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) this.#line(line)
+  }
+
+  end(): void {
+    if (this.#rest !== '') this.#bad('it is not ended')
+    else if (this.#number === 0) this.#bad('there is none')
+  }
+
+  #line(line: string): void {
+    this.#number += 1
+    if (this.#number === 1) {
+      if (line !== EXPORT_HEADER) this.#bad('it is not the first line of an audit trail')
+      return
+    }
+    const item = itemOf(line)
+    if (item === undefined) this.#bad('it is not one that the engine has written')
+    else this.#verification.take(item)
+  }
+
+  #bad(why: string): void {
+    this.#verification.find({ detail: `line ${Math.max(this.#number, 1)}: ${why}` })
+  }
+}
