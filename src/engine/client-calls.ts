@@ -3,6 +3,7 @@
  */
 
 import type { Rejection } from '../core/execution/decision.ts'
+import { currentCall, type TrackedCall } from '../platform/call-context.ts'
 import type {
   ClientPort,
   ExecutionDescription,
@@ -165,6 +166,7 @@ export class ClientCalls implements ClientPort {
 
   async update(target: ExecutionTarget, name: string, payload: Payload, updateId: string): Promise<Payload> {
     this.#engine.assertIntake()
+    const call = this.#call()
     return this.#access.with(target, async (execution) => {
       const { key, status, updates } = execution.state
       if (isClosed(status) && updates?.get(updateId) == null) {
@@ -176,6 +178,7 @@ export class ClientCalls implements ClientPort {
           updateId,
           name,
           payload,
+          call,
           reply: (reply) => {
             if ('result' in reply) resolve(reply.result)
             else reject('failure' in reply ? errorOf(reply.failure) : reply.error)
@@ -305,15 +308,20 @@ export class ClientCalls implements ClientPort {
     if (live !== undefined) await this.#access.durable(live)
     const [row] = await this.#engine.options.store.executions([runId])
     if (row === undefined) throw notFound(target)
-    if ((await this.deleteClosed([runId])) === 0) {
+    if ((await this.deleteClosed([runId], this.#call())) === 0) {
       this.#engine.ownership.assertRunsOf(target.key)
       throw new PerdureError('EXECUTION_OPEN', `execution ${row.key.workflowId} is open`)
     }
   }
 
+  /** That this belongs to, if calls are recorded. */
+  #call(): TrackedCall | undefined {
+    return this.#engine.audit === undefined ? undefined : currentCall()
+  }
+
   /** Deletes those that are closed; resolves with their number when that is durable. */
-  async deleteClosed(runIds: readonly RunId[]): Promise<number> {
-    const { committer, table, options, ownership } = this.#engine
+  async deleteClosed(runIds: readonly RunId[], call?: TrackedCall): Promise<number> {
+    const { committer, table, options, ownership, audit } = this.#engine
     const rows = await options.store.executions(runIds)
     const deleted: RunId[] = []
     for (const row of rows) {
@@ -324,6 +332,7 @@ export class ClientCalls implements ClientPort {
       deleted.push(row.runId)
       table.deleting(row.runId)
       committer.writesFor(row.runId).deleteRun(row.key)
+      audit?.changed(call, row.runId)
     }
     // One by one: the store may take some of them and refuse others.
     const durable = deleted.map(

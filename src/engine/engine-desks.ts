@@ -2,6 +2,7 @@
 import type { Clock } from '../platform/clock.ts'
 import type { TaskOutcome } from '../protocol/task-port.ts'
 import type { TaskSeq } from '../store/contract/task-rows.ts'
+import type { AuditDesk } from './audit/audit-desk.ts'
 import { ownReads, type ReadingEngine } from './cluster/own-reads.ts'
 import type { Committer } from './committer.ts'
 import type { EngineOptions } from './engine-options.ts'
@@ -21,6 +22,7 @@ export interface DeskEngine extends TaskingEngine, ReadingEngine {
   readonly transitions: Transitions
   readonly taskEnds: Waiters<TaskSeq, TaskOutcome>
   readonly isRunning: boolean
+  readonly audit: AuditDesk | undefined
   fail(error: unknown): void
 }
 
@@ -58,6 +60,7 @@ export function scheduleDeskOf(engine: DeskEngine, clock: Clock): ScheduleDesk {
     ownership,
     mailbox,
     newRunId: () => engine.newRunId(),
+    audit: () => engine.audit,
     timerLookaheadMs,
     onError: (error) => engine.fail(error),
     isDraining: () => !engine.isRunning,

@@ -25,6 +25,7 @@ import type { BatchBuilder } from '../store/contract/batch-builder.ts'
 import { SESSION_SLOTS } from '../store/contract/cluster-store.ts'
 import type { Session } from '../store/contract/rows.ts'
 import type { TaskSeq } from '../store/contract/task-rows.ts'
+import { AuditDesk } from './audit/audit-desk.ts'
 import { told } from './audit-chain.ts'
 import { Ownership } from './cluster/ownership.ts'
 import { ShardDesk } from './cluster/shard-desk.ts'
@@ -75,6 +76,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   readonly taskEnds = new Waiters<TaskSeq, TaskOutcome>()
   readonly tasks: TaskDesk
   readonly schedules: ScheduleDesk
+  /** Undefined: calls are not recorded. */
+  readonly audit: AuditDesk | undefined
   readonly guilty = new Map<RunId, string>()
   clock: Clock
   newRunId: () => RunId
@@ -149,9 +152,15 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       tasks: () => this.tasks,
       onError,
     })
-    this.updates = new UpdateDesk({ committer, transitions, guarded: (call) => this.guarded(call) })
+    this.updates = new UpdateDesk({
+      committer,
+      transitions,
+      audit: () => this.audit,
+      guarded: (call) => this.guarded(call),
+    })
     this.tasks = taskDeskOf(this, ownClock)
     this.schedules = scheduleDeskOf(this, ownClock)
+    this.audit = options.audit === undefined ? undefined : new AuditDesk({ committer, clock: ownClock })
   }
 
   async open(): Promise<void> {
@@ -319,6 +328,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       }
       this.tasks.attempts.abortAll(platformFailure('ENGINE_CLOSED', 'the engine closes'))
       if (this.#failure === undefined && worker.busyRuns === 0) {
+        this.audit?.flush(true)
         const leftMs = Math.max(MIN_COMMIT_WAIT_MS, endMs - this.clock.nowMs())
         await new Promise<void>((resolve) => {
           const cancel = clock.after(leftMs, resolve)
@@ -330,6 +340,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       }
     }
     this.#state = 'closed'
+    this.audit?.stop()
     this.tasks.reset()
     this.schedules.reset()
     this.committer.end(error)
@@ -347,6 +358,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       cause,
     })
     this.options.logger.error('engine stopped', { error: this.#failure })
+    this.audit?.stop()
     this.#timers?.stop()
     this.committer.halt()
     for (const execution of this.table.clear()) {

@@ -1,5 +1,6 @@
 /** How calls get at executions: by id or run id, within their namespace, from memory or from the store. */
 import type { Rejection } from '../core/execution/decision.ts'
+import { currentCall } from '../platform/call-context.ts'
 import type { ExecutionTarget } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
 import { isClosed } from '../protocol/execution-status.ts'
@@ -19,8 +20,13 @@ export class ExecutionAccess {
     apply: (execution: LiveExecution) => Rejection | undefined,
     finish = (execution: LiveExecution): void => this.#engine.transitions.finish(execution),
   ): Promise<void> {
+    const { audit } = this.#engine
+    const call = audit === undefined ? undefined : currentCall()
     await this.with(target, async (execution) => {
+      const { seq, runId } = execution.state
       const rejected = apply(execution)
+      // Before the batch with the change may be sealed.
+      if (call !== undefined && execution.state.seq > seq) audit?.changed(call, runId)
       if (rejected === undefined) finish(execution)
       // What a refusal says must be durable as well.
       await this.durable(execution)

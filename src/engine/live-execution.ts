@@ -1,5 +1,6 @@
 /** An execution in memory: its state, what of it is not committed yet, and who waits for it. */
 import type { ExecutionState } from '../core/execution/state.ts'
+import type { TrackedCall } from '../platform/call-context.ts'
 import type { Attributes } from '../protocol/event.ts'
 import type { ExecutionStatus } from '../protocol/execution-status.ts'
 import type { Failure } from '../protocol/failure.ts'
@@ -13,6 +14,8 @@ export interface UpdateRequest {
   readonly updateId: string
   readonly name: string
   readonly payload: Payload
+  /** That it belongs to, if calls are recorded. */
+  readonly call: TrackedCall | undefined
   readonly reply: (
     answer: { readonly result: Payload } | { readonly failure: Failure } | { readonly error: Error },
   ) => void

@@ -26,7 +26,7 @@ import type { Committer } from './committer.ts'
 import type { EngineCounters } from './engine-counters.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
-import { NO_RUN } from './no-run.ts'
+import { AUDIT_RUN, NO_RUN } from './no-run.ts'
 import type { OpenBatch } from './open-batch.ts'
 import { scheduleKeyOf } from './schedules/schedule-run.ts'
 import type { Transitions } from './transitions.ts'
@@ -218,6 +218,7 @@ export async function parkAllGuilty(engine: SettlingEngine): Promise<void> {
 async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string): Promise<void> {
   // Whatever callers may say of tasks can be stored: its shape is checked, and so are texts and times.
   if (runId === NO_RUN) throw new Error(`the store refuses rows of tasks: ${reason}`)
+  if (runId === AUDIT_RUN) throw new Error(`the store refuses rows of the audit trail: ${reason}`)
   const { session } = engine
   const schedule = scheduleKeyOf(runId)
   if (schedule !== undefined) {

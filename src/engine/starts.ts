@@ -4,6 +4,7 @@
  * 1. One id has one open run: what is found of an id is looked at, and answered, in one turn.
  * 2. Starts that come together look up their ids together.
  */
+import { currentCall, type TrackedCall } from '../platform/call-context.ts'
 import type { StartReply, StartRequest } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { ExecutionStarted } from '../protocol/event.ts'
@@ -17,6 +18,8 @@ interface PendingStart {
   readonly request: StartRequest
   /** The text of its key. */
   readonly text: string
+  /** That it belongs to, if calls are recorded. */
+  readonly call: TrackedCall | undefined
   readonly resolve: (reply: StartReply) => void
   readonly reject: (error: unknown) => void
 }
@@ -33,7 +36,9 @@ export class Starts {
     return new Promise((resolve, reject) => {
       this.#engine.assertIntake()
       this.#engine.ownership.assertRunsOf(request.key)
-      this.#pending.push({ request, text: keyText(request.key), resolve, reject })
+      // Starts that come together go on as one of them: each keeps its own call.
+      const call = this.#engine.audit === undefined ? undefined : currentCall()
+      this.#pending.push({ request, text: keyText(request.key), call, resolve, reject })
       if (this.#pending.length > 1) return
       queueMicrotask(() => {
         const starts = this.#pending
@@ -59,7 +64,7 @@ export class Starts {
     })
   }
 
-  #startNew({ request, resolve, reject }: PendingStart, replaced?: LiveExecution): void {
+  #startNew({ request, call, resolve, reject }: PendingStart, replaced?: LiveExecution): void {
     try {
       this.#engine.assertIntake()
       this.#engine.ownership.assertRunsOf(request.key)
@@ -78,6 +83,8 @@ export class Starts {
         signal === undefined
           ? undefined
           : [{ name: signal.name, payload: signal.payload, requestId: signal.requestId }]
+      // First: the start itself may seal the batch.
+      this.#engine.audit?.changed(call, runId)
       const execution = transitions.start(runId, started, signals)
       if (replaced !== undefined) committer.batchFor(execution).links.push([replaced.state.runId, runId])
       committer.release(execution, (dropped) =>
@@ -147,7 +154,7 @@ export class Starts {
       // Before anything is changed: a refusal must leave the old run as it is.
       this.#engine.assertIntake()
       this.#replace(start, execution)
-    } else this.#signal(execution, signal, existing, reject)
+    } else this.#signal(start, execution, existing)
   }
 
   /** Old and new run share a commit. */
@@ -162,16 +169,17 @@ export class Starts {
   }
 
   #signal(
+    { request: { signal }, call, reject }: PendingStart,
     execution: LiveExecution,
-    signal: StartRequest['signal'],
     resolve: () => void,
-    reject: (error: unknown) => void,
   ): void {
-    const { transitions } = this.#engine
+    const { transitions, audit } = this.#engine
+    const { seq, runId } = execution.state
     const rejected =
       signal === undefined
         ? undefined
         : transitions.apply(execution, { type: 'signal', ...signal, requestId: signal.requestId })
+    if (execution.state.seq > seq) audit?.changed(call, runId)
     transitions.finish(execution)
     const refused = rejected === undefined ? undefined : new PerdureError(rejected.code, rejected.detail)
     this.#answer(execution, () => (refused === undefined ? resolve() : reject(refused)), reject)

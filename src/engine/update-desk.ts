@@ -3,6 +3,7 @@ import { PerdureError } from '../protocol/errors.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { type Failure, platformFailure } from '../protocol/failure.ts'
 import type { UpdateVerdict } from '../protocol/worker-port.ts'
+import type { AuditDesk } from './audit/audit-desk.ts'
 import type { Committer } from './committer.ts'
 import type { LiveExecution, UpdateRequest } from './live-execution.ts'
 import type { Transitions } from './transitions.ts'
@@ -10,6 +11,8 @@ import type { Transitions } from './transitions.ts'
 export interface UpdateDeskOptions {
   readonly committer: Committer
   readonly transitions: Transitions
+  /** Asked each time: it is made last. */
+  readonly audit: () => AuditDesk | undefined
   /** A failure of what is called stops the engine. */
   readonly guarded: <A extends unknown[]>(call: (...args: A) => void) => (...args: A) => void
 }
@@ -65,7 +68,9 @@ export class UpdateDesk {
       }
       if (verdict === 'unknown') waiting.push(request)
       else if (verdict === 'accepted') {
+        const { seq, runId } = execution.state
         transitions.apply(execution, { type: 'update', updateId, name, payload })
+        if (execution.state.seq > seq) this.#options.audit()?.changed(request.call, runId)
         this.#await(execution, request)
       } else this.#reject(execution, request, verdict)
     }

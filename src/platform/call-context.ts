@@ -3,23 +3,7 @@
  * there is none.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Caller } from '../protocol/caller.ts'
-import type { Json } from '../protocol/json.ts'
-
-/** What is known of a call where it comes in. */
-export interface CallContext {
-  readonly caller: Pick<Caller, 'id' | 'kind' | 'name' | 'address'>
-  /** Such as `SignalExecution`. */
-  readonly action: string
-  /** Empty: it is about no namespace. */
-  readonly namespace: string
-  readonly resource: { readonly type: string; readonly id: string }
-  /** Policies that have permitted it; absent: none was asked. */
-  readonly policies?: readonly string[]
-  readonly requestId: string
-  /** Who acts on a human task, as the caller says. */
-  readonly actor?: string
-}
+import type { CallContext } from '../protocol/call-context.ts'
 
 /** Where a change of the call was recorded: a batch, which may be dropped. */
 export interface RecordPlace {
@@ -29,8 +13,8 @@ export interface RecordPlace {
 /** A call on its way. */
 export class TrackedCall {
   readonly context: CallContext
-  /** Another node has recorded what came of it. */
-  isRecordedElsewhere = false
+  /** It is recorded already: by another node, or as parts of it. */
+  hasRecord = false
   readonly #places: RecordPlace[] = []
 
   constructor(context: CallContext) {
@@ -44,12 +28,12 @@ export class TrackedCall {
 
   /** A change of it is recorded, or was: whatever of that was dropped, its caller was told. */
   get wasRecorded(): boolean {
-    return this.isRecordedElsewhere || this.#places.length > 0
+    return this.hasRecord || this.#places.length > 0
   }
 
   /** A change of it is recorded, and was not dropped. */
   get isRecorded(): boolean {
-    return this.isRecordedElsewhere || this.#places.some(({ dropped }) => dropped === undefined)
+    return this.hasRecord || this.#places.some(({ dropped }) => dropped === undefined)
   }
 }
 
@@ -64,7 +48,17 @@ export function withCall<T>(call: TrackedCall | undefined, work: () => T): T {
   return calls.run(call, work)
 }
 
-/** As it goes to another node. */
-export function contextJson(context: CallContext): Json {
-  return JSON.parse(JSON.stringify(context)) as Json
+/** Runs `work` as a part of the call, about one thing of several. What is recorded of the part is recorded of the call. */
+export async function partOf<T>(
+  call: TrackedCall | undefined,
+  resource: CallContext['resource'],
+  work: () => Promise<T>,
+): Promise<T> {
+  if (call === undefined) return await work()
+  const part = new TrackedCall({ ...call.context, resource })
+  try {
+    return await withCall(part, work)
+  } finally {
+    call.hasRecord ||= part.isRecorded
+  }
 }

@@ -5,11 +5,25 @@
  * 1. Each request names the session that it is for: a node that has another one by now answers `SHARD_MOVED`, and does nothing.
  * 2. Each request is answered once, with its id, in any order.
  * 3. Nodes trust each other: what they hand on was looked at by the node that a client has asked.
+ * 4. Fields that a node does not know it leaves out: later versions may say more.
  */
+import { type CallContext, callContextShape } from './call-context.ts'
 import { CLIENT_METHODS, type ClientMethod } from './client-messages.ts'
 import type { Failure } from './failure.ts'
 import type { Json } from './json.ts'
-import { failure, identifier, integer, json, list, object, oneOf, optional, shaped, text } from './shapes.ts'
+import {
+  failure,
+  flag,
+  identifier,
+  integer,
+  json,
+  list,
+  object,
+  oneOf,
+  optional,
+  shaped,
+  text,
+} from './shapes.ts'
 
 export const NODE_PROTOCOL = 'perdure.node.v1'
 
@@ -19,6 +33,8 @@ export interface NodeCall {
   readonly to: string
   readonly method: ClientMethod
   readonly args: readonly unknown[]
+  /** Whose call it is, where calls are recorded. */
+  readonly by?: CallContext
 }
 
 export interface NodeMessage {
@@ -49,14 +65,15 @@ export interface NodeGift {
 
 export type NodeRequest = NodeCall | NodeDelivery | NodeGift | NodeCancel
 
+/** `recorded`: what came of the call is in the audit trail. */
 export type NodeReply =
-  | { readonly id: number; readonly result: Json | undefined }
-  | { readonly id: number; readonly failure: Failure }
+  | { readonly id: number; readonly result: Json | undefined; readonly recorded?: boolean }
+  | { readonly id: number; readonly failure: Failure; readonly recorded?: boolean }
 
 const id = integer(0)
 const to = identifier(256)
 const method = oneOf(...(Object.keys(CLIENT_METHODS) as ClientMethod[]))
-const call = object({ id, to, method, args: list(json, 10) })
+const call = object({ id, to, method, args: list(json, 10), by: optional(callContextShape) })
 const row = object({
   fromShard: integer(0),
   toShard: integer(0),
@@ -66,8 +83,9 @@ const row = object({
 const delivery = object({ id, to, rows: list(row, 100_000) })
 const cancel = object({ cancel: id })
 const gift = object({ id, to, given: list(object({ id, epoch: integer(0) })) })
-const failed = object({ id, failure })
-const answered = object({ id, result: optional(json) })
+const recorded = optional(flag)
+const failed = object({ id, failure, recorded })
+const answered = object({ id, result: optional(json), recorded })
 
 /** @throws PerdureError `PROTOCOL_INVALID` */
 export function nodeRequestsOf(frame: string): readonly NodeRequest[] {
@@ -83,8 +101,8 @@ export function nodeRequestsOf(frame: string): readonly NodeRequest[] {
 export function nodeRepliesOf(frame: string): readonly NodeReply[] {
   return messagesOf(frame).map((each): NodeReply => {
     if (has(each, 'failure')) return shaped(failed, each, 'an answer of a node')
-    const { id: of, result } = shaped(answered, each, 'an answer of a node')
-    return { id: of, result: result as Json | undefined }
+    const { result, ...rest } = shaped(answered, each, 'an answer of a node')
+    return { ...rest, result: result as Json | undefined }
   })
 }
 

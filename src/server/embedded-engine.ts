@@ -5,6 +5,7 @@ import { ClientCalls } from '../engine/client-calls.ts'
 import type { ClusterNode } from '../engine/cluster/cluster-node.ts'
 import { Engine } from '../engine/engine.ts'
 import type { EngineCounters } from '../engine/engine-counters.ts'
+import type { EngineOptions } from '../engine/engine-options.ts'
 import type { LiveExecution } from '../engine/live-execution.ts'
 import { Retention } from '../engine/retention.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
@@ -25,6 +26,9 @@ import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
 import type { ReplicatedStore, ShownReadCounts } from '../store/contract/shown-reads.ts'
 import type { Store } from '../store/contract/store.ts'
 import { OpenAccess } from './access/open-access.ts'
+import type { AuditSettings } from './audit/audit-settings.ts'
+import type { EngineAudit } from './audit/engine-audit.ts'
+import { EMBEDDED, type OpenAudit, openAudit, portsOf, REQUESTS, startAudit } from './audit/open-audit.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
 import { type CheckedClusterSettings, checkedClusterSettings } from './cluster/cluster-settings.ts'
 import {
@@ -67,6 +71,7 @@ export interface OpenedEngine {
   readonly taskWorker: EmbeddedTaskWorker<LiveTask>
   readonly workflows: WorkflowCrew<LiveExecution>
   readonly client: ClientSettings
+  readonly audit: EngineAudit | undefined
   /** In a cluster: where this node listens, and its part in the cluster. */
   readonly member: OpenedMember | undefined
   listen(options?: ListenOptions): Promise<Listener>
@@ -102,6 +107,11 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
 
   get isFailed(): boolean {
     return this.#engine.isFailed
+  }
+
+  /** With `audit`: what was recorded. */
+  get audit(): EngineAudit | undefined {
+    return this.#opened.audit
   }
 
   /** In a cluster: where this node listens for workers, clients and other nodes, such as `ws://127.0.0.1:7233`. */
@@ -149,6 +159,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const graceMs = durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace')
   const retentionMs = optionalMs(settings.retention, 'retention')
   const random = seams.random ?? systemRandomness
+  const audit = openAudit(settings.audit, logger)
   const { worker, taskWorker, workflows } = workersOf(settings, seams, { clock, logger, limits })
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
   const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
@@ -166,18 +177,18 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     shards,
     ...(assembly === undefined ? {} : { cluster: assembly.node.parts }),
     idleLimit,
-    ...timerSeams(seams),
-    ...(settings.onFailed === undefined ? {} : { onFailed: settings.onFailed }),
+    ...optionalParts(settings, seams, audit),
   })
   connectWorkers(engine, { worker, taskWorker, workflows }, settings.taskConcurrency)
   const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
-  const calls = assembly?.connect(engine, local) ?? local
-  const access = new OpenAccess(calls)
+  const portOf = portsOf(engine, assembly?.connect(engine, local) ?? local)
+  const access = new OpenAccess(portOf)
   const doors = new Doors({ engine, workflows, logger, limits, access, ...assembly?.doors })
   const member = await openParts({ engine, assembly, doors, store, network: seams.network }, clustering)
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
-  const requests = startRequests({ engine, calls, crew: workflows, settings })
+  const requests = startRequests({ engine, calls: portOf(REQUESTS), crew: workflows, settings })
+  const trail = startAudit(engine, audit)
   const released = guardsOf(settings)
   const client: ClientSettings = {
     namespace,
@@ -190,6 +201,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     retention?.stop()
     try {
       await requests?.stop()
+      await trail?.stop()
       await leaveCluster(assembly, doors, clustering?.drainMs)
       // Workers may still tell the end of what runs.
       await engine.close(graceMs)
@@ -201,7 +213,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   }
   return {
     engine,
-    calls,
+    calls: portOf(EMBEDDED),
+    audit: trail?.trail,
     local,
     worker,
     taskWorker,
@@ -226,11 +239,14 @@ async function leaveCluster(
   if (assembly.node.others().length > 0) await doors.leave(LEAVE_MS)
 }
 
-function timerSeams({
-  timerLookaheadMs,
-  timerPageRows,
-}: EngineSeams): Pick<EngineSeams, 'timerLookaheadMs' | 'timerPageRows'> {
+function optionalParts(
+  { onFailed }: EngineSettings,
+  { timerLookaheadMs, timerPageRows }: EngineSeams,
+  audit: OpenAudit | undefined,
+): Pick<EngineOptions, 'timerLookaheadMs' | 'timerPageRows' | 'onFailed' | 'audit'> {
   return {
+    ...(audit === undefined ? {} : { audit: audit.chain }),
+    ...(onFailed === undefined ? {} : { onFailed }),
     ...(timerLookaheadMs === undefined ? {} : { timerLookaheadMs }),
     ...(timerPageRows === undefined ? {} : { timerPageRows }),
   }

@@ -1,4 +1,5 @@
 /** Settings of an engine, and what is wrong with them. */
+
 import type { Coordinator } from '../engine/cluster/coordinator.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -10,6 +11,7 @@ import type { Workflow } from '../sdk/definition.ts'
 import type { EmbeddedWorkerOptions } from '../sdk/runtime/embedded-worker.ts'
 import type { Task } from '../sdk/tasks/task.ts'
 import type { Store } from '../store/contract/store.ts'
+import type { AuditSettings } from './audit/audit-settings.ts'
 import type { NodeNetwork } from './cluster/cluster-assembly.ts'
 import type { ClusterSettings } from './cluster/cluster-settings.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
@@ -53,6 +55,8 @@ export interface EngineSettings {
    * days of their start: up to two days later. Default: never.
    */
   readonly retention?: Duration
+  /** Calls that change something are recorded: who, what, on what, from where. Default: they are not. */
+  readonly audit?: AuditSettings
   /** How long `close` waits for running steps. Default `'10s'`. */
   readonly shutdownGrace?: Duration
   /** Called once if the engine stops by itself (for example: the disk is full). Default: the error is logged. */
@@ -96,6 +100,7 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   limits: true,
   idleExecutions: true,
   retention: true,
+  audit: true,
   shutdownGrace: true,
   onFailed: true,
   determinismGuards: true,

@@ -1,6 +1,6 @@
 /** An audit trail made by the chain and the heads of the engine, without an engine: several sessions at once, all rows named by heads. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { AuditChain } from '../../src/engine/audit/audit-chain.ts'
+import { SessionChain } from '../../src/engine/audit/session-chain.ts'
 import { headHash, NO_HEAD } from '../../src/platform/audit/audit-hash.ts'
 import { sealedPersonal } from '../../src/platform/audit/personal-part.ts'
 import { signedHead, signerOf } from '../../src/platform/audit/signed-head.ts'
@@ -55,7 +55,7 @@ export function headOf(
 /** Of four sessions; the first rows of one of them were dropped, some personal parts were erased. */
 export function madeTrail(): MadeTrail {
   const sessions = [3, 4, 7, 8].map((id) => ({ id, incarnation: `incarnation-${id}` }))
-  const chains = sessions.map(() => new AuditChain())
+  const chains = sessions.map(() => new SessionChain())
   let rows: AuditRecord[] = []
   const heads: SignedHead[] = []
   const add = (at: number, drafts: ReturnType<typeof draftOf>[]): void => {
@@ -63,7 +63,7 @@ export function madeTrail(): MadeTrail {
     const chain = chains[at]
     if (session === undefined || chain === undefined) throw new Error('there is no such session')
     const sealed = chain.seal(session, drafts)
-    chain.committed(session, sealed)
+    chain.committed(sealed)
     rows.push(...sealed)
   }
   const grown = (): ChainPlace[] =>

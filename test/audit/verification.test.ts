@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { AuditChain } from '../../src/engine/audit/audit-chain.ts'
+import { SessionChain } from '../../src/engine/audit/session-chain.ts'
 import { trustedKeys } from '../../src/platform/audit/signed-head.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
 import type { SignedHead } from '../../src/protocol/audit.ts'
@@ -73,13 +73,13 @@ test(`${RUNS} mutations without the key are all found`, () => {
 
 test('what no head names yet is not protected, and is counted', () => {
   const trail = madeTrail()
-  const chain = new AuditChain()
+  const chain = new SessionChain()
   const session = { id: 9, incarnation: 'nine' }
   const rows = chain.seal(session, [draftOf({}, 1), draftOf({}, 2), draftOf({}, 3)])
   const report = verified(textOf(linesOf({ ...trail, rows: [...trail.rows, ...rows] })), trail.heads.at(-1))
   assert.deepEqual({ isWhole: report.isWhole, unsigned: report.unsigned }, { isWhole: true, unsigned: 4 })
   // Cut off, or made anew: nothing shows it, but the next head would.
-  const made = new AuditChain().seal(session, [draftOf({}, 4)])
+  const made = new SessionChain().seal(session, [draftOf({}, 4)])
   for (const other of [rows.slice(0, 2), made]) {
     const text = textOf(linesOf({ ...trail, rows: [...trail.rows, ...other] }))
     assert.ok(verified(text, trail.heads.at(-1)).isWhole)

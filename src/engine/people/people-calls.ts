@@ -6,6 +6,7 @@
 
 import type { PendingHuman } from '../../core/execution/human/human-state.ts'
 import { hasHumanRequest } from '../../core/execution/request-ids.ts'
+import { currentCall } from '../../platform/call-context.ts'
 import { type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 import type { SequencedEvent } from '../../protocol/event.ts'
 import { type Actor, type HumanAction, partsOfHumanTaskId } from '../../protocol/human-task.ts'
@@ -87,7 +88,10 @@ export class PeopleCalls implements PeoplePort {
     this.#engine.assertIntake()
     const place = await this.#placeOf(target)
     const { op } = place
+    const { audit } = this.#engine
+    const call = audit === undefined ? undefined : currentCall()
     const rejected = await this.#with(place, (execution) => {
+      const { seq, runId } = execution.state
       const task = openTask(execution, place)
       // What was done already is not held against anything again.
       if (task !== undefined && !hasHumanRequest(execution.state, { op, user: actor.user, requestId }))
@@ -99,6 +103,7 @@ export class PeopleCalls implements PeoplePort {
         action,
         requestId,
       })
+      if (call !== undefined && execution.state.seq > seq) audit?.changed(call, runId)
       if (refusal === undefined) this.#engine.transitions.finish(execution)
       return refusal
     })

@@ -9,6 +9,7 @@ import {
   resumedState,
   withBackfill,
 } from '../../core/schedule/schedule-state.ts'
+import { currentCall, type TrackedCall } from '../../platform/call-context.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type ExecutionStatus, isClosed } from '../../protocol/execution-status.ts'
 import type {
@@ -41,15 +42,20 @@ export class ScheduleCalls implements SchedulePort {
 
   async create(...[target, spec, options]: Parameters<SchedulePort['create']>): Promise<void> {
     this.#engine.assertIntake()
-    await this.#engine.schedules.change(target, (known) => {
-      const nowMs = this.#engine.clock.nowMs()
-      if (known !== undefined && options.onConflict === 'update') return this.#respecified(known, spec, nowMs)
-      if (known !== undefined)
-        throw new PerdureError('SCHEDULE_EXISTS', `there is a schedule ${target.id} already`)
-      const { namespace, id } = target
-      const times = this.#engine.schedules.timesOf({ key: target, spec })
-      return { key: { namespace, id }, spec, state: createdState(times, nowMs, options.paused) }
-    })
+    await this.#engine.schedules.change(
+      target,
+      (known) => {
+        const nowMs = this.#engine.clock.nowMs()
+        if (known !== undefined && options.onConflict === 'update')
+          return this.#respecified(known, spec, nowMs)
+        if (known !== undefined)
+          throw new PerdureError('SCHEDULE_EXISTS', `there is a schedule ${target.id} already`)
+        const { namespace, id } = target
+        const times = this.#engine.schedules.timesOf({ key: target, spec })
+        return { key: { namespace, id }, spec, state: createdState(times, nowMs, options.paused) }
+      },
+      this.#call(),
+    )
   }
 
   async update(target: ScheduleTarget, changes: ScheduleChanges): Promise<void> {
@@ -75,22 +81,26 @@ export class ScheduleCalls implements SchedulePort {
 
   async trigger(...[target, options]: Parameters<SchedulePort['trigger']>): Promise<TriggerReply> {
     this.#engine.assertIntake()
-    const decision = await this.#engine.schedules.decide(target, (moment) => {
-      const { spec, state, nowMs } = moment
-      const workflowId = `${spec.start.idPrefix}-trigger-${options.requestId}`
-      // This very call was made before, and only its answer was lost.
-      const isSame = (run: ScheduleRun): boolean => run.workflowId === workflowId
-      const earlier =
-        state.buffered !== undefined && isSame(state.buffered)
-          ? ('buffered' as const)
-          : state.recent.some(isSame)
-            ? ('started' as const)
-            : undefined
-      if (earlier !== undefined)
-        return { workflowId, outcome: earlier, state, starts: [], cancels: [], terminates: [] }
-      const run = { workflowId, timeMs: nowMs, cause: 'trigger' } as const
-      return { workflowId, ...decideTrigger(moment, run, options.overlap ?? spec.overlap) }
-    })
+    const decision = await this.#engine.schedules.decide(
+      target,
+      (moment) => {
+        const { spec, state, nowMs } = moment
+        const workflowId = `${spec.start.idPrefix}-trigger-${options.requestId}`
+        // This very call was made before, and only its answer was lost.
+        const isSame = (run: ScheduleRun): boolean => run.workflowId === workflowId
+        const earlier =
+          state.buffered !== undefined && isSame(state.buffered)
+            ? ('buffered' as const)
+            : state.recent.some(isSame)
+              ? ('started' as const)
+              : undefined
+        if (earlier !== undefined)
+          return { workflowId, outcome: earlier, state, starts: [], cancels: [], terminates: [] }
+        const run = { workflowId, timeMs: nowMs, cause: 'trigger' } as const
+        return { workflowId, ...decideTrigger(moment, run, options.overlap ?? spec.overlap) }
+      },
+      this.#call(),
+    )
     if (decision === undefined) throw notFound(target)
     return { outcome: decision.outcome, workflowId: decision.workflowId }
   }
@@ -154,10 +164,14 @@ export class ScheduleCalls implements SchedulePort {
 
   async delete(target: ScheduleTarget): Promise<void> {
     this.#engine.assertOpen()
-    await this.#engine.schedules.change(target, (known) => {
-      if (known === undefined) throw notFound(target)
-      return undefined
-    })
+    await this.#engine.schedules.change(
+      target,
+      (known) => {
+        if (known === undefined) throw notFound(target)
+        return undefined
+      },
+      this.#call(),
+    )
   }
 
   async #change(
@@ -165,10 +179,19 @@ export class ScheduleCalls implements SchedulePort {
     change: (known: StoredSchedule, nowMs: number) => StoredSchedule,
   ): Promise<void> {
     this.#engine.assertOpen()
-    await this.#engine.schedules.change(target, (known) => {
-      if (known === undefined) throw notFound(target)
-      return change(known, this.#engine.clock.nowMs())
-    })
+    await this.#engine.schedules.change(
+      target,
+      (known) => {
+        if (known === undefined) throw notFound(target)
+        return change(known, this.#engine.clock.nowMs())
+      },
+      this.#call(),
+    )
+  }
+
+  /** That this belongs to, if calls are recorded. */
+  #call(): TrackedCall | undefined {
+    return this.#engine.audit === undefined ? undefined : currentCall()
   }
 
   #respecified(known: StoredSchedule, spec: ScheduleSpec, nowMs: number): StoredSchedule {

@@ -14,6 +14,7 @@ import {
 } from '../../core/schedule/schedule-decision.ts'
 import { dueMs, pausedState, type ScheduleState } from '../../core/schedule/schedule-state.ts'
 import { type ScheduleTimesOf, timesOf } from '../../core/schedule/schedule-times.ts'
+import type { TrackedCall } from '../../platform/call-context.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { nextCronTime } from '../../platform/cron-times.ts'
 import type { Logger } from '../../platform/logger.ts'
@@ -23,6 +24,7 @@ import type { Message } from '../../protocol/message.ts'
 import type { ScheduleRun, ScheduleSpec } from '../../protocol/schedule-port.ts'
 import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
 import type { Store } from '../../store/contract/store.ts'
+import type { AuditDesk } from '../audit/audit-desk.ts'
 import type { Ownership } from '../cluster/ownership.ts'
 import { moved } from '../cluster/ownership.ts'
 import type { Committer } from '../committer.ts'
@@ -46,6 +48,8 @@ export interface ScheduleDeskOptions {
   /** To runs of other nodes. */
   readonly mailbox: { post(shard: number, message: Message, run: RunId): void }
   readonly newRunId: () => RunId
+  /** Asked each time: it is made last. */
+  readonly audit: () => AuditDesk | undefined
   readonly timerLookaheadMs: number | undefined
   readonly onError: (error: unknown) => void
   /** Nothing is started any more. */
@@ -159,10 +163,15 @@ export class ScheduleDesk {
     return timesOf(key.id, spec, nextCronTime)
   }
 
-  /** Resolves when it is durable. `change` gives the schedule as it is to be; undefined: it is gone, or never was. */
+  /**
+   * Resolves when it is durable. `change` gives the schedule as it is to be; undefined: it is gone, or never was.
+   *
+   * @param call that changes it
+   */
   async change(
     key: ScheduleKey,
     change: (schedule: StoredSchedule | undefined) => StoredSchedule | undefined,
+    call?: TrackedCall,
   ): Promise<void> {
     await this.#exclusively(key, async (check) => {
       const schedule = await this.#read(key)
@@ -171,14 +180,20 @@ export class ScheduleDesk {
       if (next === schedule) return
       if (next !== undefined) this.#put(next)
       else this.#drop(key)
+      this.#options.audit()?.changed(call, scheduleRunOf(key))
       await this.#written(key, next)
     })
   }
 
-  /** Decides, and carries it out; resolves when it is durable. Undefined: there is no such schedule. */
+  /**
+   * Decides, and carries it out; resolves when it is durable. Undefined: there is no such schedule.
+   *
+   * @param call that asks for it
+   */
   async decide<D extends ScheduleDecision>(
     key: ScheduleKey,
     decide: (moment: ScheduleMoment) => D,
+    call?: TrackedCall,
   ): Promise<D | undefined> {
     return this.#exclusively(key, async (check) => {
       const schedule = await this.#read(key)
@@ -187,7 +202,7 @@ export class ScheduleDesk {
       // Workflow ids of starts that were found to be there: it is decided again with them.
       const known = new Set<string>()
       for (;;) {
-        const decision = await this.#attempt(schedule, { decide, known }, check)
+        const decision = await this.#attempt(schedule, { decide, known, call }, check)
         if (decision !== undefined) return decision
         if (this.#options.isDraining()) throw new PerdureError('ENGINE_CLOSED', 'the engine is closed')
         await new Promise<void>((resolve) => this.#options.clock.defer(resolve))
@@ -199,7 +214,15 @@ export class ScheduleDesk {
   /** Undefined: an execution has changed meanwhile, or left memory, or what is to start is there. */
   async #attempt<D extends ScheduleDecision>(
     schedule: StoredSchedule,
-    { decide, known }: { readonly decide: (moment: ScheduleMoment) => D; readonly known: Set<string> },
+    {
+      decide,
+      known,
+      call,
+    }: {
+      readonly decide: (moment: ScheduleMoment) => D
+      readonly known: Set<string>
+      readonly call: TrackedCall | undefined
+    },
     check: () => void,
   ): Promise<D | undefined> {
     const { key, spec, state } = schedule
@@ -239,7 +262,10 @@ export class ScheduleDesk {
       const isSame = JSON.stringify(next.state) === JSON.stringify(state)
       if (isSame && ended.length === 0) return { durable: undefined }
       const { starts, terminates } = decision
-      committer.together(() => this.#carryOut(next, { starts, stopped, away, terminates }))
+      committer.together(() => {
+        this.#carryOut(next, { starts, stopped, away, terminates })
+        this.#options.audit()?.changed(call, scheduleRunOf(key))
+      })
       return { durable: this.#written(key, next) }
     })
     if (written === undefined) return undefined

@@ -1,4 +1,5 @@
 /** The calls of clients about queues: every answer waits for the commit of what it says. */
+import { currentCall } from '../../platform/call-context.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type {
   QueueChangeOptions,
@@ -15,6 +16,7 @@ import {
   type QueueSettingName,
 } from '../../protocol/queue-settings.ts'
 import type { Engine } from '../engine.ts'
+import { NO_RUN } from '../no-run.ts'
 import type { QueueDesign } from './live-queue.ts'
 import { checkedOverrides, checkedSettingNames, mergedOverrides } from './queue-overrides.ts'
 import type { QueueSetting, StoredQueueSetting } from './queue-settings-desk.ts'
@@ -119,7 +121,14 @@ export class QueueCalls implements QueuePort {
     await tasks.ready()
     this.#engine.assertOpen()
     this.#assertOwned(target)
-    const stored = tasks.together(() => tasks.settings.change(target, options, change))
+    const { audit } = this.#engine
+    const call = audit === undefined ? undefined : currentCall()
+    const stored = tasks.together(() => {
+      const { revision } = tasks.settings.of(target)
+      const changed = tasks.settings.change(target, options, change)
+      if (changed.revision > revision) audit?.changed(call, NO_RUN)
+      return changed
+    })
     tasks.queues.ask()
     await tasks.settings.durable(stored)
     return { revision: stored.revision }

@@ -1,6 +1,7 @@
 /** The calls of clients about tasks: every answer waits for the commit of what it says. */
 
 import { debounced, keyTextOf } from '../../core/task/task-key.ts'
+import { currentCall, type TrackedCall } from '../../platform/call-context.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import type { QueueTarget } from '../../protocol/queue-port.ts'
@@ -28,6 +29,7 @@ import {
   taskFactsOf,
 } from '../../store/contract/task-rows.ts'
 import type { Engine } from '../engine.ts'
+import { NO_RUN } from '../no-run.ts'
 import { assertAwaited } from '../waiters.ts'
 import { checkIndexedBytes } from './indexed-bytes.ts'
 import type { LiveTask } from './live-task.ts'
@@ -187,6 +189,7 @@ export class TaskCalls implements TaskPort {
     // Looked for again: what the list gave may have changed since.
     const found = await tasks.lookup.findAll(rows.map(({ seq }) => seq))
     this.#engine.assertOpen()
+    const call = this.#call()
     const { retried, durable } = tasks.together(() => {
       const retried = found.flatMap((each) => {
         const task = each === undefined ? undefined : tasks.lookup.current(each)
@@ -196,6 +199,8 @@ export class TaskCalls implements TaskPort {
         return [task]
       })
       const last = retried.at(-1)
+      // Nobody's: a task of an execution is gone when it is closed.
+      if (last !== undefined) this.#engine.audit?.changed(call, NO_RUN, { count: retried.length })
       return { retried: retried.length, durable: last === undefined ? undefined : this.#durable(last) }
     })
     await durable
@@ -257,8 +262,10 @@ export class TaskCalls implements TaskPort {
     this.#assertQueues(requests)
     tasks.lookup.assertNames(requests, met)
     const touched = new Set<LiveTask>()
-    const added = tasks.together(() =>
-      requests.map((request, i) => {
+    const call = this.#call()
+    let changes = 0
+    const added = tasks.together(() => {
+      const replies = requests.map((request, i) => {
         const { namespace, id } = request
         // An earlier one of these may have it.
         const seq =
@@ -266,14 +273,17 @@ export class TaskCalls implements TaskPort {
         const holder = seq === undefined ? this.#holder(request, met.holders[i]) : undefined
         const known = seq === undefined ? holder : tasks.lookup.inMemory(seq)
         const isNew = seq === undefined && holder === undefined
+        if (isNew || (holder !== undefined && request.debounce !== undefined)) changes += 1
         const task = isNew ? this.#addOne(request) : known
         if (task !== undefined && !task.isCommitted) touched.add(task)
         return {
           id: task?.id ?? id ?? ownTaskId(seq ?? 0),
           enqueued: isNew || (seq !== undefined && seq === request.seq),
         }
-      }),
-    )
+      })
+      if (changes > 0) this.#engine.audit?.changed(call, NO_RUN, { count: changes })
+      return replies
+    })
     const last = new Set([...touched].map(({ batch }) => batch))
     const waits = [...touched].filter(({ batch }) => last.delete(batch)).map((task) => this.#durable(task))
     return { added, durable: Promise.all(waits).then(() => {}) }
@@ -411,14 +421,21 @@ export class TaskCalls implements TaskPort {
   }
 
   async #change(target: TaskTarget, change: (task: LiveTask) => void): Promise<void> {
+    const call = this.#call()
     // Not awaited within: what waits for the commit must be asked for in the turn of the change.
     const { durable } = await this.#with(target, (task) =>
       this.#engine.tasks.together(() => {
         change(task)
+        this.#engine.audit?.changed(call, task.runId)
         return { durable: this.#durable(task) }
       }),
     )
     await durable
+  }
+
+  /** That this belongs to, if calls are recorded. */
+  #call(): TrackedCall | undefined {
+    return this.#engine.audit === undefined ? undefined : currentCall()
   }
 
   async #isDurable(task: LiveTask): Promise<boolean> {

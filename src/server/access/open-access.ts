@@ -5,18 +5,19 @@ import type { Access, Credentials } from './access.ts'
 
 export class OpenAccess implements Access {
   readonly isClosed = false
-  readonly #port: ClientPort
+  readonly #portOf: (caller: Caller) => ClientPort
 
-  constructor(port: ClientPort) {
-    this.#port = port
+  /** @param portOf the engine's, in the name of a caller */
+  constructor(portOf: (caller: Caller) => ClientPort) {
+    this.#portOf = portOf
   }
 
   async authenticate({ address }: Credentials): Promise<Caller> {
     return { id: 'open', kind: 'open', groups: [], address }
   }
 
-  portOf(): ClientPort {
-    return this.#port
+  portOf(caller: Caller): ClientPort {
+    return this.#portOf(caller)
   }
 
   async assertWorker(): Promise<void> {}

@@ -17,6 +17,7 @@ import type { NodesPort } from '../../protocol/nodes-port.ts'
 import type { ClusterStore } from '../../store/contract/cluster-store.ts'
 import type { Session } from '../../store/contract/rows.ts'
 import type { PostgresStore } from '../../store/postgres/postgres-store.ts'
+import { handedOn } from '../audit/audited-port.ts'
 import type { NodeList } from '../listen/node-list.ts'
 import { clusterCalls } from './cluster-calls.ts'
 import type { CheckedClusterSettings } from './cluster-settings.ts'
@@ -25,6 +26,7 @@ import { nodeCalls } from './node-calls.ts'
 import type { NodeDoor } from './node-connection.ts'
 import { NodeLinks, type NodeLinksOptions } from './node-link.ts'
 import { OwnerCalls } from './owner-calls.ts'
+import { isAskedAgain } from './router.ts'
 import { SettingsWatch } from './settings-watch.ts'
 import { assertTrusted } from './trust-check.ts'
 
@@ -165,10 +167,12 @@ export class ClusterAssembly {
       get incarnation() {
         return incarnation()
       },
-      call: async (method, args, signal) => {
-        engineOf()
-        if (this.#owner === undefined) throw new PerdureError('ENGINE_CLOSED', 'the node is not open yet')
-        return this.#owner.call(method, args, signal)
+      call: async (request, signal, onRecorded) => {
+        const { audit } = engineOf()
+        const owner = this.#owner
+        if (owner === undefined) throw new PerdureError('ENGINE_CLOSED', 'the node is not open yet')
+        const run = (): Promise<unknown> => owner.call(request.method, request.args, signal)
+        return handedOn(audit, request, { run, onRecorded, isAskedAgain })
       },
       deliver: async (rows) => engineOf().mailbox.receive(rows),
       take: async (shards) => {

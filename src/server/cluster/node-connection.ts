@@ -5,11 +5,11 @@ import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { Socket } from '../../platform/socket.ts'
-import type { ClientMethod } from '../../protocol/client-messages.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { failureOf } from '../../protocol/failure.ts'
 import type { Json } from '../../protocol/json.ts'
 import {
+  type NodeCall,
   type NodeMessage,
   type NodeReply,
   type NodeRequest,
@@ -20,10 +20,13 @@ import {
 export interface NodeDoor {
   /** Of its session now. */
   readonly incarnation: string
-  call(method: ClientMethod, args: readonly unknown[], signal: AbortSignal): Promise<unknown>
+  /** `onRecorded`: what came of it is in the audit trail. */
+  call(request: DoorCall, signal: AbortSignal, onRecorded: () => void): Promise<unknown>
   deliver(rows: readonly NodeMessage[]): Promise<void>
   take(shards: readonly OwnedShard[]): Promise<void>
 }
+
+export type DoorCall = Pick<NodeCall, 'method' | 'args' | 'by'>
 
 export interface NodeConnectionOptions {
   readonly socket: Socket
@@ -81,6 +84,7 @@ export class NodeConnection {
     const { id, to } = request
     const controller = new AbortController()
     this.#open.set(id, controller)
+    let recorded: { readonly recorded?: true } = {}
     try {
       if (door.incarnation !== to)
         throw new PerdureError('SHARD_MOVED', 'the session that was asked has ended')
@@ -89,11 +93,13 @@ export class NodeConnection {
           ? await door.deliver(request.rows)
           : 'given' in request
             ? await door.take(request.given)
-            : await door.call(request.method, request.args, controller.signal)
+            : await door.call(request, controller.signal, () => {
+                recorded = { recorded: true }
+              })
       // The one cast: what the port answers is made of payloads, texts and numbers.
-      this.#out.send({ id, result: result as Json | undefined })
+      this.#out.send({ id, result: result as Json | undefined, ...recorded })
     } catch (error) {
-      this.#out.send({ id, failure: failureOf(error) })
+      this.#out.send({ id, failure: failureOf(error), ...recorded })
     } finally {
       this.#open.delete(id)
     }

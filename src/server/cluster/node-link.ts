@@ -5,6 +5,7 @@
  */
 import type { SessionView } from '../../core/cluster/cluster-view.ts'
 import type { OwnedShard } from '../../engine/cluster/ownership.ts'
+import { currentCall, type TrackedCall } from '../../platform/call-context.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
@@ -46,6 +47,8 @@ const CONNECT_MS = 2000
 interface OpenRequest {
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
+  /** That it is for, if calls are recorded. */
+  readonly call: TrackedCall | undefined
 }
 
 type Unnumbered = Omit<NodeCall, 'id'> | Omit<NodeDelivery, 'id'> | Omit<NodeGift, 'id'>
@@ -93,10 +96,13 @@ class NodeLink {
     if (this.#isLost) return Promise.reject(lost())
     this.#last += 1
     const id = this.#last
+    const call = 'method' in request ? currentCall() : undefined
+    const by = call === undefined ? {} : { by: call.context }
     return new Promise((resolve, reject) => {
       const cancel = (): void => this.send({ cancel: id })
       const end = (): void => signal?.removeEventListener('abort', cancel)
       this.#open.set(id, {
+        call,
         resolve: (result) => {
           end()
           resolve(result)
@@ -106,7 +112,7 @@ class NodeLink {
           reject(error)
         },
       })
-      this.send({ id, ...request })
+      this.send({ id, ...request, ...by })
       if (signal?.aborted === true) cancel()
       else signal?.addEventListener('abort', cancel)
     })
@@ -144,6 +150,7 @@ class NodeLink {
       const request = this.#open.get(reply.id)
       if (request === undefined) continue
       this.#open.delete(reply.id)
+      if (reply.recorded === true && request.call !== undefined) request.call.hasRecord = true
       if ('failure' in reply) request.reject(errorOf(reply.failure))
       else request.resolve(reply.result)
     }

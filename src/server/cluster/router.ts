@@ -60,6 +60,11 @@ const DONE_ALREADY: Partial<Record<ClientMethod, readonly string[]>> = {
   'schedules.delete': ['SCHEDULE_NOT_FOUND'],
 }
 
+/** Whoever gets this error from a node asks another one. */
+export function isAskedAgain(error: unknown): boolean {
+  return error instanceof PerdureError && (UNKNOWN.has(error.code) || NOT_DONE.has(error.code))
+}
+
 export class Router {
   readonly options: RouterOptions
 
@@ -102,8 +107,7 @@ export class Router {
     const others = nodes.others().map((node) =>
       links.call(node, method, args).catch((error: unknown) => {
         // It is about to be gone, and what it had is somebody else's.
-        if (error instanceof PerdureError && (UNKNOWN.has(error.code) || NOT_DONE.has(error.code)))
-          return undefined
+        if (isAskedAgain(error)) return undefined
         throw error
       }),
     )

@@ -1,6 +1,7 @@
 /** Calls about tasks, queues, schedules, people and workers, in a cluster: to the node that has them, or to all nodes. */
 
 import { withTasks } from '../../engine/why-execution-waits.ts'
+import { currentCall, partOf } from '../../platform/call-context.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { ExecutionExplanation } from '../../protocol/execution-explanation.ts'
 import { isClosed } from '../../protocol/execution-status.ts'
@@ -140,10 +141,13 @@ async function retryMany(
   const at = cursor === undefined ? {} : { cursor }
   const page = await local.tasks.list({ ...query, ...at, status, limit: Math.min(limit ?? 500, 500) })
   let retried = 0
+  const call = currentCall()
   await Promise.all(
     page.tasks.map(async ({ id }) => {
       try {
-        await callOfTask(router, 'tasks.retry', [{ namespace: query.namespace, id }])
+        await partOf(call, { type: 'Task', id }, () =>
+          callOfTask(router, 'tasks.retry', [{ namespace: query.namespace, id }]),
+        )
         retried += 1
       } catch (error) {
         // It has changed since it was listed.
