@@ -26,6 +26,7 @@ const COMMIT_ROWS = 1000
 /** Resolves with the number of rows when that is durable. */
 export async function eraseAudit(engine: Engine, target: ErasureTarget, call: TrackedCall): Promise<number> {
   const { store } = engine.options
+  const ownId = JSON.stringify(call.context.requestId)
   let erased = 0
   let found: AuditKey[] = []
   for (let after: AuditKey | undefined; ; ) {
@@ -35,7 +36,10 @@ export async function eraseAudit(engine: Engine, target: ErasureTarget, call: Tr
       ...(namespace === undefined ? {} : { namespace }),
       ...(after === undefined ? {} : { after }),
     })
-    for (const row of rows) if (isMeant(row, target)) found.push({ session: row.session, seq: row.seq })
+    // Rows that tell of this very erasure come while it goes on.
+    for (const row of rows)
+      if (isMeant(row, target) && !row.entry.includes(ownId))
+        found.push({ session: row.session, seq: row.seq })
     const isLast = rows.length < PAGE_ROWS
     if (found.length >= COMMIT_ROWS || (isLast && found.length > 0)) {
       await commit(engine, found, call)

@@ -41,7 +41,7 @@ export class AuditSigner {
   /** The last head that this node has written or read. */
   #last = 0
   #cancel: (() => void) | undefined
-  #signing: Promise<void> | undefined
+  #lastAsked: Promise<void> = Promise.resolve()
   #isStopped = false
   #dropAtMs = 0
 
@@ -58,12 +58,18 @@ export class AuditSigner {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancel?.()
-    await this.#signing
     await this.#tried()
   }
 
   /** Resolves when what is committed now is named by a durable head; at once if that is for another node to do. */
-  async sign(): Promise<void> {
+  sign(): Promise<void> {
+    // One after the other: each names the head before.
+    const signing = this.#lastAsked.then(() => this.#sign())
+    this.#lastAsked = signing.catch(() => {})
+    return signing
+  }
+
+  async #sign(): Promise<void> {
     const { engine, retentionMs } = this.#options
     while (this.#isOwner()) {
       const isMore = await this.#write([])
@@ -84,8 +90,7 @@ export class AuditSigner {
     if (this.#isStopped) return
     const { engine, everyMs = EVERY_MS } = this.#options
     this.#cancel = engine.options.clock.after(delayMs, () => {
-      this.#signing = this.#tried()
-      void this.#signing.then(() => this.#next(everyMs))
+      void this.#tried().then(() => this.#next(everyMs))
     })
   }
 

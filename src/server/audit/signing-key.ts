@@ -55,16 +55,17 @@ function makeKey(file: string, logger: Logger): void {
   const draft = `${file}.${randomUUID()}`
   try {
     writeFileSync(draft, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' })
-    linkSync(draft, file)
-    writeFileSync(`${file}.pub`, publicKey.export({ type: 'spki', format: 'pem' }))
-    logger.info('made a key that signs the audit trail', { file })
+    try {
+      linkSync(draft, file)
+      writeFileSync(`${file}.pub`, publicKey.export({ type: 'spki', format: 'pem' }))
+      logger.info('made a key that signs the audit trail', { file })
+    } finally {
+      rmSync(draft, { force: true })
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
-    throw new PerdureError('ARGUMENT_INVALID', `the key ${file} of the audit trail cannot be written`, {
-      cause: error,
-    })
-  } finally {
-    rmSync(draft, { force: true })
+    const what = `the key ${file} of the audit trail cannot be written`
+    throw new PerdureError('ARGUMENT_INVALID', what, { cause: error })
   }
 }
 
