@@ -93,7 +93,9 @@ export function nodeRequestsOf(frame: string): readonly NodeRequest[] {
     if (has(each, 'cancel')) return shaped(cancel, each, 'a message of a node')
     if (has(each, 'given')) return shaped(gift, each, 'a message of a node')
     if (has(each, 'rows')) return shaped(delivery, each, 'a message of a node')
-    return shaped(call, each, 'a message of a node')
+    const { args, ...rest } = shaped(call, each, 'a message of a node')
+    // JSON has null where an argument in between is absent.
+    return { ...rest, args: args.map((value) => value ?? undefined) }
   })
 }
 

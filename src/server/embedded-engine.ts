@@ -13,6 +13,7 @@ import { WorkflowCrew } from '../engine/workers/workflow-crew.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../platform/logger.ts'
 import { systemRandomness } from '../platform/randomness.ts'
+import type { Caller } from '../protocol/caller.ts'
 import { checkedName } from '../protocol/checked-text.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
 import { durationMs, optionalMs } from '../protocol/duration.ts'
@@ -63,7 +64,10 @@ export interface OpenedMember {
 /** The parts of an engine, put together and open. */
 export interface OpenedEngine {
   readonly engine: Engine
+  /** In the name of the program itself. */
   readonly calls: ClientPort
+  /** In the name of a caller. */
+  readonly portOf: (caller: Caller) => ClientPort
   /** About what this engine has itself. */
   readonly local: ClientCalls
   readonly worker: EmbeddedWorker<LiveExecution>
@@ -181,11 +185,10 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   connectWorkers(engine, { worker, taskWorker, workflows }, settings.taskConcurrency)
   const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
   const portOf = portsOf(engine, assembly?.connect(engine, local) ?? local)
-  const access = new OpenAccess(portOf)
-  const doors = new Doors({ engine, workflows, logger, limits, access, ...assembly?.doors })
+  const parts = { engine, workflows, logger, limits, access: new OpenAccess(portOf) }
+  const doors = new Doors({ ...parts, ...assembly?.doors })
   const member = await openParts({ engine, assembly, doors, store, network: seams.network }, clustering)
-  const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
-  retention?.start()
+  const retention = startRetention(engine, local, retentionMs)
   const requests = startRequests({ engine, calls: portOf(REQUESTS), crew: workflows, settings })
   const trail = startAudit(engine, audit)
   const released = guardsOf(settings)
@@ -213,6 +216,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   return {
     engine,
     calls: portOf(EMBEDDED),
+    portOf,
     audit: trail?.trail,
     local,
     worker,
@@ -226,6 +230,17 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
       return closed
     },
   }
+}
+
+function startRetention(
+  engine: Engine,
+  local: ClientCalls,
+  retentionMs: number | undefined,
+): Retention | undefined {
+  if (retentionMs === undefined) return undefined
+  const retention = new Retention(engine, local, retentionMs)
+  retention.start()
+  return retention
 }
 
 async function leaveCluster(
