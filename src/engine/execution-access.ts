@@ -5,6 +5,7 @@ import type { ExecutionTarget } from '../protocol/client-port.ts'
 import { type ErrorCode, PerdureError } from '../protocol/errors.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import type { RunId, WorkflowKey } from '../protocol/ids.ts'
+import { noExecution } from '../protocol/missing.ts'
 import type { Engine } from './engine.ts'
 import type { LiveExecution } from './live-execution.ts'
 
@@ -110,8 +111,5 @@ export function isSame(a: WorkflowKey, b: WorkflowKey): boolean {
 }
 
 export function notFound(target: ExecutionTarget): PerdureError {
-  return new PerdureError(
-    'EXECUTION_NOT_FOUND',
-    `there is no execution ${target.key.workflowId} in namespace ${target.key.namespace}`,
-  )
+  return noExecution(target.key)
 }

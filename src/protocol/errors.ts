@@ -223,13 +223,20 @@ export class PerdureError extends Error {
   readonly code: ErrorCode
   readonly retryable: boolean
   readonly hint: string
+  /** When it may succeed, as far as that is known. */
+  readonly retryAfterMs?: number
 
-  constructor(code: ErrorCode, detail: string, options?: { readonly cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options?: { readonly cause?: unknown; readonly retryAfterMs?: number },
+  ) {
     const known = ERROR_CATALOGUE[code]
     super(`${detail} (${code}). ${known.hint}`, options)
     this.code = code
     this.retryable = known.retryable
     this.hint = known.hint
+    if (options?.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs
   }
 
   get httpStatus(): number {

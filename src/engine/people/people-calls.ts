@@ -11,6 +11,7 @@ import { type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 import type { SequencedEvent } from '../../protocol/event.ts'
 import { type Actor, type HumanAction, partsOfHumanTaskId } from '../../protocol/human-task.ts'
 import { isRunId, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
+import { noHumanTask } from '../../protocol/missing.ts'
 import type {
   HumanTaskDescription,
   HumanTaskSummary,
@@ -129,12 +130,12 @@ export class PeopleCalls implements PeoplePort {
   async #placeOf({ namespace, id }: HumanTaskTarget): Promise<Place> {
     this.#engine.assertOpen()
     const parts = partsOfHumanTaskId(id)
-    if (parts === undefined) throw notFound(namespace, id)
+    if (parts === undefined) throw noHumanTask({ namespace, id })
     const { runId, op } = parts
     const live = this.#engine.table.get(runId)
     const [row] = live === undefined ? await this.#engine.options.store.executions([runId]) : []
     const key = live?.state.key ?? row?.key
-    if (key === undefined || key.namespace !== namespace) throw notFound(namespace, id)
+    if (key === undefined || key.namespace !== namespace) throw noHumanTask({ namespace, id })
     return { key, runId, op, id }
   }
 
@@ -149,7 +150,8 @@ export class PeopleCalls implements PeoplePort {
     }
     const record = recordOf(events, op)
     const first = events[0]?.event
-    if (record === undefined || first?.type !== 'execution-started') throw notFound(key.namespace, id)
+    if (record === undefined || first?.type !== 'execution-started')
+      throw noHumanTask({ namespace: key.namespace, id })
     return { ...record, workflow: first.workflow }
   }
 }
@@ -157,10 +159,6 @@ export class PeopleCalls implements PeoplePort {
 function openTask({ state }: LiveExecution, { op }: Place): PendingHuman | undefined {
   const pending = state.closedAt === null ? state.ops.get(op) : undefined
   return pending?.kind === 'human' ? pending : undefined
-}
-
-function notFound(namespace: string, id: string): PerdureError {
-  return new PerdureError('HUMAN_TASK_NOT_FOUND', `there is no human task ${id} in namespace ${namespace}`)
 }
 
 function cursorOf({ rank, runId, op }: HumanTaskRow): string {

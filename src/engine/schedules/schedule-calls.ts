@@ -12,6 +12,7 @@ import {
 import { currentCall, type TrackedCall } from '../../platform/call-context.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type ExecutionStatus, isClosed } from '../../protocol/execution-status.ts'
+import { noSchedule } from '../../protocol/missing.ts'
 import type {
   ScheduleChanges,
   ScheduleDescription,
@@ -101,7 +102,7 @@ export class ScheduleCalls implements SchedulePort {
       },
       this.#call(),
     )
-    if (decision === undefined) throw notFound(target)
+    if (decision === undefined) throw noSchedule(target)
     return { outcome: decision.outcome, workflowId: decision.workflowId }
   }
 
@@ -127,7 +128,7 @@ export class ScheduleCalls implements SchedulePort {
     this.#engine.assertOpen()
     const { store } = this.#engine.options
     const [row] = await store.schedules([target])
-    if (row === undefined) throw notFound(target)
+    if (row === undefined) throw noSchedule(target)
     const schedule = storedSchedule(row)
     const { state } = schedule
     const runs = [...state.running, ...state.recent.map(({ workflowId }) => workflowId)]
@@ -167,7 +168,7 @@ export class ScheduleCalls implements SchedulePort {
     await this.#engine.schedules.change(
       target,
       (known) => {
-        if (known === undefined) throw notFound(target)
+        if (known === undefined) throw noSchedule(target)
         return undefined
       },
       this.#call(),
@@ -182,7 +183,7 @@ export class ScheduleCalls implements SchedulePort {
     await this.#engine.schedules.change(
       target,
       (known) => {
-        if (known === undefined) throw notFound(target)
+        if (known === undefined) throw noSchedule(target)
         return change(known, this.#engine.clock.nowMs())
       },
       this.#call(),
@@ -242,8 +243,4 @@ function summaryOf({ key, spec, state }: StoredSchedule): ScheduleSummary {
     ...(nextMs === undefined ? {} : { nextMs }),
     ...(lastRun === undefined ? {} : { lastRun }),
   }
-}
-
-function notFound({ namespace, id }: ScheduleTarget): PerdureError {
-  return new PerdureError('SCHEDULE_NOT_FOUND', `there is no schedule ${id} in namespace ${namespace}`)
 }

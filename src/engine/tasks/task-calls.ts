@@ -3,6 +3,7 @@
 import { debounced, keyTextOf } from '../../core/task/task-key.ts'
 import { currentCall, type TrackedCall } from '../../platform/call-context.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import { noTask } from '../../protocol/missing.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import type { QueueTarget } from '../../protocol/queue-port.ts'
 import { cursorOfTask, ownTaskId, seqOfCursor, seqOfOwnId } from '../../protocol/task-ids.ts'
@@ -413,7 +414,7 @@ export class TaskCalls implements TaskPort {
       const found = seq === undefined ? undefined : await tasks.lookup.find(seq)
       this.#engine.assertOpen()
       if (found === undefined || found.head.namespace !== namespace || tasks.lookup.isDeleted(found.seq))
-        throw new PerdureError('TASK_NOT_FOUND', `there is no task ${id} in namespace ${namespace}`)
+        throw noTask({ namespace, id })
       this.#engine.ownership.assertQueue(found.head)
       const task = tasks.lookup.current(found)
       if (task !== undefined) return use(task)

@@ -8,6 +8,7 @@
 import type { PeerCertificate } from 'node:tls'
 import type { Caller } from '../../protocol/caller.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
+import type { PerdureError } from '../../protocol/errors.ts'
 import type { WorkerHello } from '../../protocol/worker-messages.ts'
 
 export interface Credentials {
@@ -35,8 +36,10 @@ export interface Access {
   authenticate(credentials: Credentials): Promise<Caller>
   /** The port in the name of the caller: its calls throw `FORBIDDEN`, `RATE_LIMITED` and `QUOTA_EXCEEDED` beside what they throw anyway. */
   portOf(caller: Caller): ClientPort
-  /** @throws PerdureError `FORBIDDEN` if the caller may not be such a worker */
+  /** @throws PerdureError `FORBIDDEN` or `NAMESPACE_NOT_FOUND` if the caller may not be such a worker */
   assertWorker(caller: Caller, hello: WorkerHello): Promise<void>
+  /** Calls when the caller may not be such a worker any more. Returns how not to be told. */
+  followWorker(caller: Caller, hello: WorkerHello, onRefused: (error: PerdureError) => void): () => void
   /** For what is not on the client's port. `action` such as `CreateApiKey`. @throws PerdureError `FORBIDDEN` */
   assertMay(caller: Caller, action: string, resource: Resource): Promise<void>
   /** Calls once when the caller must go: its credential was revoked, or has expired. Returns how not to be told. */

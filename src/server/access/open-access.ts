@@ -22,6 +22,10 @@ export class OpenAccess implements Access {
 
   async assertWorker(): Promise<void> {}
 
+  followWorker(): () => void {
+    return () => {}
+  }
+
   async assertMay(): Promise<void> {}
 
   follow(): () => void {

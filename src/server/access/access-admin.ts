@@ -1,0 +1,276 @@
+/**
+ * Administration of access, in the name of a caller: keys, roles, policies, namespaces. What REST and the command line offer.
+ *
+ * 1. Nobody can give away what they could not take themselves: a key or a binding has a role only if who makes it may give that
+ *    role there; and so for a new secret of a key.
+ * 2. What belongs to a namespace that the caller may not see is not there for it.
+ */
+import type { Caller } from '../../protocol/caller.ts'
+import { checkedName } from '../../protocol/checked-text.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import {
+  type ApiKeySummary,
+  createdKey,
+  type NewApiKey,
+  rotatedKey,
+  summaryOfKey,
+} from './api-key-changes.ts'
+import {
+  API_KEY_KIND,
+  API_KEY_USE_KIND,
+  type ApiKeyRecord,
+  apiKeyRecordOf,
+  bodyOfApiKey,
+} from './api-key-records.ts'
+import type { ClosedAccess } from './closed-access.ts'
+import { POLICY_KIND } from './policies.ts'
+import { PolicyInvalidError } from './policy-set.ts'
+import type { RegistryEntry, RegistryPort } from './registry-port.ts'
+import * as resources from './resources.ts'
+import { bindingId, isPrincipal, ROLE_BINDING_KIND, type RoleBinding } from './role-bindings.ts'
+import { type Grant, grantOf, isRole, ROLES } from './roles.ts'
+
+/** With the text of the key, which is never seen again. */
+export interface ShownApiKey extends ApiKeySummary {
+  readonly key: string
+}
+
+export interface PolicySummary {
+  readonly id: string
+  readonly text: string
+  readonly revision: number
+  readonly changedMs: number
+}
+
+const GRACE_MS = 86_400_000
+const GRACE_MOST_MS = 30 * 86_400_000
+const POLICY_BYTES_MOST = 64 * 1024
+
+export class AccessAdmin {
+  readonly #access: ClosedAccess
+  readonly #registry: RegistryPort
+  readonly #nowMs: () => number
+
+  constructor(access: ClosedAccess, registry: RegistryPort, nowMs: () => number) {
+    this.#access = access
+    this.#registry = registry
+    this.#nowMs = nowMs
+  }
+
+  /** @throws PerdureError `FORBIDDEN`, `NAMESPACE_NOT_FOUND`, `ARGUMENT_INVALID`, `ID_INVALID` */
+  async createKey(caller: Caller, wanted: NewApiKey): Promise<ShownApiKey> {
+    const made = createdKey(wanted, { createdBy: caller.id, nowMs: this.#nowMs() })
+    const { id, record } = made
+    await this.#assertMay(caller, 'CreateApiKey', 'ApiKey', record.namespace, id)
+    await this.#assertMayGive(caller, record)
+    const entry = await this.#putKey(id, record)
+    return { ...summaryOfKey(this.#registry, entry, record), key: made.text }
+  }
+
+  /** @param namespace only those that belong there */
+  async listKeys(caller: Caller, namespace?: string): Promise<readonly ApiKeySummary[]> {
+    if (namespace !== undefined) await this.#assertMay(caller, 'ReadApiKey', 'ApiKey', namespace, '')
+    return this.#registry.list(API_KEY_KIND).flatMap((entry) => {
+      const record = apiKeyRecordOf(entry)
+      if (record === undefined || (namespace !== undefined && record.namespace !== namespace)) return []
+      return this.#mayRead(caller, record, entry.id) ? [summaryOfKey(this.#registry, entry, record)] : []
+    })
+  }
+
+  /**
+   * A new secret. The old one is good for `graceMs` more: default a day, at most 30. A key may do it to itself.
+   *
+   * @throws PerdureError `RECORD_NOT_FOUND`, `FORBIDDEN`, `ARGUMENT_INVALID`
+   */
+  async rotateKey(caller: Caller, id: string, graceMs: number = GRACE_MS): Promise<ShownApiKey> {
+    if (!Number.isInteger(graceMs) || graceMs < 0 || graceMs > GRACE_MOST_MS)
+      throw new PerdureError('ARGUMENT_INVALID', `graceMs is ${graceMs}, not 0 to ${GRACE_MOST_MS}`)
+    const { entry, record } = this.#keyOf(caller, id)
+    if (caller.id !== `key:${id}`) {
+      await this.#assertMay(caller, 'RotateApiKey', 'ApiKey', record.namespace, id)
+      await this.#assertMayGive(caller, record, `key:${id}`)
+    }
+    const { text, record: changed } = rotatedKey(id, record, { graceMs, nowMs: this.#nowMs() })
+    const put = await this.#putKey(id, changed, entry.revision)
+    return { ...summaryOfKey(this.#registry, put, changed), key: text }
+  }
+
+  /** It opens nothing any more, on all nodes within a second. Again: nothing happens. */
+  async revokeKey(caller: Caller, id: string): Promise<void> {
+    const { entry, record } = this.#keyOf(caller, id)
+    if (caller.id !== `key:${id}`)
+      await this.#assertMay(caller, 'RevokeApiKey', 'ApiKey', record.namespace, id)
+    if (record.revokedMs !== undefined) return
+    await this.#putKey(id, { ...record, revokedMs: this.#nowMs() }, entry.revision)
+  }
+
+  /** Forgets a key that was revoked or has expired. */
+  async deleteKey(caller: Caller, id: string): Promise<void> {
+    const { entry, record } = this.#keyOf(caller, id)
+    await this.#assertMay(caller, 'RevokeApiKey', 'ApiKey', record.namespace, id)
+    const isOver =
+      record.revokedMs !== undefined || (record.expiresMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs()
+    if (!isOver) throw new PerdureError('ARGUMENT_INVALID', `the API key ${id} is in use: revoke it first`)
+    await this.#registry.put({ kind: API_KEY_KIND, namespace: '', id }, undefined, {
+      ifRevision: entry.revision,
+    })
+    await this.#registry.put({ kind: API_KEY_USE_KIND, namespace: '', id }, undefined)
+  }
+
+  /** Again: nothing happens. @throws PerdureError `FORBIDDEN`, `ARGUMENT_INVALID`, `NAMESPACE_NOT_FOUND` */
+  async bindRole(caller: Caller, binding: RoleBinding): Promise<void> {
+    await this.#changeBinding(caller, binding, { createdBy: caller.id })
+  }
+
+  async unbindRole(caller: Caller, binding: RoleBinding): Promise<void> {
+    await this.#changeBinding(caller, binding, undefined)
+  }
+
+  async listBindings(caller: Caller, namespace?: string): Promise<readonly RoleBinding[]> {
+    if (namespace !== undefined)
+      await this.#assertMay(caller, 'ReadRoleBinding', 'RoleBinding', namespace, '')
+    return this.#registry.list(ROLE_BINDING_KIND, namespace).flatMap(({ namespace: of, id }) => {
+      const [role = '', ...rest] = id.split(' ')
+      const where = of === '' ? undefined : of
+      if (!isRole(role)) return []
+      const resource = resources.administrative('RoleBinding', where, role)
+      if (!this.#access.authorizer.decide(caller, 'ReadRoleBinding', resource).isAllowed) return []
+      const principal = rest.join(' ')
+      return [where === undefined ? { principal, role } : { principal, role, namespace: where }]
+    })
+  }
+
+  /**
+   * One or several policies under one name. In force on all nodes within a second.
+   *
+   * @throws PerdureError `ARGUMENT_INVALID`: it is no policy, or does not fit the schema; `REVISION_CONFLICT`, `FORBIDDEN`
+   */
+  async putPolicy(
+    caller: Caller,
+    id: string,
+    text: string,
+    options: { readonly ifRevision?: number } = {},
+  ): Promise<PolicySummary> {
+    await this.#assertMay(
+      caller,
+      'ChangePolicy',
+      'Policy',
+      undefined,
+      checkedName(id, 'the name of the policy'),
+    )
+    if (typeof text !== 'string' || Buffer.byteLength(text) > POLICY_BYTES_MOST)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `the policy is no text of at most ${POLICY_BYTES_MOST} bytes`,
+      )
+    try {
+      this.#access.policies.check(id, text)
+    } catch (error) {
+      if (!(error instanceof PolicyInvalidError)) throw error
+      throw new PerdureError('ARGUMENT_INVALID', `the policy ${id}: ${error.message}`, { cause: error })
+    }
+    const entry = await this.#registry.put({ kind: POLICY_KIND, namespace: '', id }, { text }, options)
+    if (entry === undefined) throw new Error('invariant: a policy was put and is not there')
+    return policySummaryOf(entry)
+  }
+
+  async deletePolicy(caller: Caller, id: string): Promise<void> {
+    await this.#assertMay(caller, 'ChangePolicy', 'Policy', undefined, id)
+    const entry = this.#registry.get(POLICY_KIND, '', id)
+    if (entry === undefined) throw noRecord('policy', id)
+    await this.#registry.put({ kind: POLICY_KIND, namespace: '', id }, undefined, {
+      ifRevision: entry.revision,
+    })
+  }
+
+  async listPolicies(caller: Caller): Promise<readonly PolicySummary[]> {
+    await this.#assertMay(caller, 'ReadPolicy', 'Policy', undefined, '')
+    return this.#registry.list(POLICY_KIND).map(policySummaryOf)
+  }
+
+  async #changeBinding(
+    caller: Caller,
+    binding: RoleBinding,
+    body: { readonly createdBy: string } | undefined,
+  ): Promise<void> {
+    const { principal, role, namespace } = binding
+    if (!isRole(role))
+      throw new PerdureError('ARGUMENT_INVALID', `there is no role ${role}; there are ${ROLES.join(', ')}`)
+    if (!isPrincipal(principal))
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `${JSON.stringify(principal)} is none of key:ID, token:ISSUER#SUBJECT, certificate:NAME, group:NAME`,
+      )
+    await this.#assertMay(caller, 'ChangeRoleBinding', 'RoleBinding', namespace, role)
+    const id = checkedName(bindingId(binding), 'the role binding')
+    const place = { kind: ROLE_BINDING_KIND, namespace: namespace ?? '', id }
+    const isThere = this.#registry.get(place.kind, place.namespace, id) !== undefined
+    if (isThere !== (body !== undefined)) await this.#registry.put(place, body)
+  }
+
+  /** Each role, where it counts; and a group or a user may have roles anywhere. */
+  async #assertMayGive(caller: Caller, record: ApiKeyRecord, principal?: string): Promise<void> {
+    const own = record.roles.map((text) => {
+      const grant = grantOf(text, record.namespace ?? DEFAULT_NAMESPACE)
+      if (grant !== undefined) return grant
+      throw new PerdureError('ARGUMENT_INVALID', `${text} is no role; there are ${ROLES.join(', ')}`)
+    })
+    for (const { role, namespace } of [...own, ...this.#boundTo(principal)])
+      await this.#assertMay(caller, 'ChangeRoleBinding', 'RoleBinding', namespace, role)
+    if (record.groups.length > 0 || record.user !== undefined)
+      await this.#assertMay(caller, 'ChangeRoleBinding', 'RoleBinding', undefined, 'admin')
+  }
+
+  #boundTo(principal: string | undefined): readonly Grant[] {
+    if (principal === undefined) return []
+    return this.#access.bindings.grantsOf({ id: principal, kind: 'api-key', groups: [] })
+  }
+
+  /** @throws PerdureError `RECORD_NOT_FOUND`: also if the caller may not see it */
+  #keyOf(caller: Caller, id: string): { readonly entry: RegistryEntry; readonly record: ApiKeyRecord } {
+    const entry = this.#registry.get(API_KEY_KIND, '', id)
+    const record = apiKeyRecordOf(entry)
+    const isOwn = caller.id === `key:${id}`
+    if (entry === undefined || record === undefined || (!isOwn && !this.#mayRead(caller, record, id)))
+      throw noRecord('API key', id)
+    return { entry, record }
+  }
+
+  #mayRead(caller: Caller, { namespace }: ApiKeyRecord, id: string): boolean {
+    const resource = resources.administrative('ApiKey', namespace, id)
+    return this.#access.authorizer.decide(caller, 'ReadApiKey', resource).isAllowed
+  }
+
+  async #putKey(id: string, record: ApiKeyRecord, ifRevision?: number): Promise<RegistryEntry> {
+    const entry = await this.#registry.put(
+      { kind: API_KEY_KIND, namespace: '', id },
+      bodyOfApiKey(record),
+      ifRevision === undefined ? {} : { ifRevision },
+    )
+    if (entry === undefined) throw new Error('invariant: an API key was put and is not there')
+    return entry
+  }
+
+  async #assertMay(
+    caller: Caller,
+    action: Parameters<ClosedAccess['assertMay']>[1],
+    type: string,
+    namespace: string | undefined,
+    id: string,
+  ): Promise<void> {
+    await this.#access.assertMay(caller, action, {
+      type,
+      id,
+      ...(namespace === undefined ? {} : { namespace }),
+    })
+  }
+}
+
+function policySummaryOf({ id, body, revision, changedMs }: RegistryEntry): PolicySummary {
+  return { id, text: String(Reflect.get(Object(body), 'text')), revision, changedMs }
+}
+
+export function noRecord(what: string, id: string): PerdureError {
+  return new PerdureError('RECORD_NOT_FOUND', `there is no ${what} ${id}`)
+}

@@ -1,0 +1,128 @@
+/**
+ * Who an API key is of.
+ *
+ * Nothing is cached: a look into the registry, which is in memory, and one SHA-256 take some microseconds, and so a key that was
+ * revoked is refused as soon as this node knows.
+ */
+import type { Logger } from '../../platform/logger.ts'
+import type { Caller } from '../../protocol/caller.ts'
+import { apiKeyOf, hashOfSecret, isSameHash } from './api-key.ts'
+import {
+  API_KEY_KIND,
+  API_KEY_USE_KIND,
+  type ApiKeyRecord,
+  apiKeyRecordOf,
+  lastUseOf,
+} from './api-key-records.ts'
+import type { RegistryEntry, RegistryPort } from './registry-port.ts'
+
+/** How exactly it is known when a key was used last. */
+const USE_WRITTEN_EVERY_MS = 3_600_000
+/** Uses that are about to be written. */
+const USES_MOST = 1000
+
+export interface FoundKey {
+  readonly caller: Omit<Caller, 'address'>
+  /** Of the secret that was shown. */
+  readonly hash: string
+}
+
+/** When and why a credential ends; undefined: it does not by itself. */
+export interface End {
+  readonly atMs: number
+  readonly why: string
+}
+
+export interface ApiKeysParts {
+  readonly registry: RegistryPort
+  readonly logger: Logger
+  readonly nowMs: () => number
+}
+
+export class ApiKeys {
+  readonly #parts: ApiKeysParts
+  readonly #writing = new Set<string>()
+  /** Of each entry, so that decisions about a key are kept by its caller. */
+  readonly #callers = new WeakMap<RegistryEntry, Omit<Caller, 'address'>>()
+
+  constructor(parts: ApiKeysParts) {
+    this.#parts = parts
+  }
+
+  /** Why not is not said to the caller: only that it is none. */
+  find(text: string): FoundKey | string {
+    const given = apiKeyOf(text)
+    if (given === undefined) return 'it is no API key: it was not copied whole'
+    const entry = this.#parts.registry.get(API_KEY_KIND, '', given.id)
+    const record = apiKeyRecordOf(entry)
+    const hash = hashOfSecret(given.secret)
+    if (entry === undefined || record === undefined) return 'there is no such API key'
+    const end = this.#endOf(record, hash)
+    if (end === 'unknown') return 'there is no such API key'
+    if (end !== undefined && end.atMs <= this.#parts.nowMs()) return `the API key ${given.id} ${end.why}`
+    this.#used(given.id)
+    return { caller: this.#callerOf(entry, record), hash }
+  }
+
+  /** As it is now; `'unknown'`: it is not there, or is another one. */
+  endOf(id: string, hash: string): End | 'unknown' | undefined {
+    const record = apiKeyRecordOf(this.#parts.registry.get(API_KEY_KIND, '', id))
+    return record === undefined ? 'unknown' : this.#endOf(record, hash)
+  }
+
+  /** Whether what the key brings along is still the same. */
+  isSame(id: string, caller: Caller): boolean {
+    const entry = this.#parts.registry.get(API_KEY_KIND, '', id)
+    const record = apiKeyRecordOf(entry)
+    if (entry === undefined || record === undefined) return false
+    const now = this.#callerOf(entry, record)
+    const what = ({ user, groups, roles, namespace }: Omit<Caller, 'address'>): string =>
+      JSON.stringify([user, groups, roles, namespace])
+    return what(now) === what(caller)
+  }
+
+  #endOf({ hash, previous, expiresMs, revokedMs }: ApiKeyRecord, given: string): End | 'unknown' | undefined {
+    const isCurrent = isSameHash(hash, given)
+    const isPrevious = previous !== undefined && isSameHash(previous.hash, given)
+    if (!isCurrent && !isPrevious) return 'unknown'
+    // At once, also where a clock is behind that of the node that has revoked it.
+    if (revokedMs !== undefined) return { atMs: 0, why: 'was revoked' }
+    const ends: End[] = [
+      ...(expiresMs === undefined ? [] : [{ atMs: expiresMs, why: 'has expired' }]),
+      ...(isCurrent || previous === undefined
+        ? []
+        : [{ atMs: previous.untilMs, why: 'has got another secret, and this one is not good any more' }]),
+    ]
+    return ends.sort((a, b) => a.atMs - b.atMs)[0]
+  }
+
+  #callerOf(entry: RegistryEntry, record: ApiKeyRecord): Omit<Caller, 'address'> {
+    const known = this.#callers.get(entry)
+    if (known !== undefined) return known
+    const { name, namespace, user, groups, roles } = record
+    const caller: Omit<Caller, 'address'> = {
+      id: `key:${entry.id}`,
+      kind: 'api-key',
+      name,
+      groups,
+      roles,
+      ...(user === undefined ? {} : { user }),
+      ...(namespace === undefined ? {} : { namespace }),
+    }
+    this.#callers.set(entry, caller)
+    return caller
+  }
+
+  /** Once an hour: nobody waits for it, and a failure costs no more than that it is not known. */
+  #used(id: string): void {
+    const { registry, nowMs, logger } = this.#parts
+    const lastMs = lastUseOf(registry, id) ?? 0
+    if (nowMs() - lastMs < USE_WRITTEN_EVERY_MS || this.#writing.has(id)) return
+    if (this.#writing.size >= USES_MOST) return
+    this.#writing.add(id)
+    registry
+      .put({ kind: API_KEY_USE_KIND, namespace: '', id }, { lastUsedMs: nowMs() })
+      .catch((error: unknown) => logger.warn('that an API key was used is not recorded', { key: id, error }))
+      .finally(() => this.#writing.delete(id))
+  }
+}

@@ -1,0 +1,75 @@
+/** Rates of identities and namespaces, and sizes of payloads: what a call uses up. */
+import type { Caller } from '../../protocol/caller.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { checkPayloadSizes } from '../listen/payload-sizes.ts'
+import type { CallLimits } from './guarded-port.ts'
+import type { Namespaces } from './namespaces.ts'
+import { type RateLimit, RateLimiter } from './rate-limiter.ts'
+
+const IDENTITIES_MOST = 50_000
+
+export interface CallQuotasParts {
+  readonly namespaces: Namespaces
+  readonly rateLimit: RateLimit | undefined
+  /** ms that are never set back. */
+  readonly nowMs: () => number
+}
+
+export class CallQuotas implements CallLimits {
+  readonly #parts: CallQuotasParts
+  readonly #identities: RateLimiter | undefined
+  /** By namespace; with the rate that it was made for. */
+  readonly #rates = new Map<string, { readonly perSecond: number; readonly limiter: RateLimiter }>()
+
+  constructor(parts: CallQuotasParts) {
+    this.#parts = parts
+    if (parts.rateLimit !== undefined)
+      this.#identities = new RateLimiter(parts.rateLimit, IDENTITIES_MOST, parts.nowMs)
+  }
+
+  beginCall({ id }: Caller): void {
+    const waitMs = this.#identities?.take(id)
+    if (waitMs !== undefined) throw tooOften(`${id} asks too often`, waitMs)
+  }
+
+  async admit(namespaces: ReadonlySet<string>, args: readonly unknown[]): Promise<void> {
+    for (const namespace of namespaces) {
+      const { requestsPerSecond, payloadBytes } = this.#parts.namespaces.quotasOf(namespace)
+      if (requestsPerSecond !== undefined) this.#takeOf(namespace, requestsPerSecond)
+      if (payloadBytes !== undefined) checkPayloads(namespace, args, payloadBytes)
+    }
+  }
+
+  /** Those that are gone have no rate any more. */
+  forget(): void {
+    for (const namespace of this.#rates.keys())
+      if (this.#parts.namespaces.quotasOf(namespace).requestsPerSecond === undefined)
+        this.#rates.delete(namespace)
+  }
+
+  #takeOf(namespace: string, perSecond: number): void {
+    let rate = this.#rates.get(namespace)
+    if (rate?.perSecond !== perSecond) {
+      rate = { perSecond, limiter: new RateLimiter({ perSecond }, 1, this.#parts.nowMs) }
+      this.#rates.set(namespace, rate)
+    }
+    const waitMs = rate.limiter.take('')
+    if (waitMs !== undefined) throw tooOften(`namespace ${namespace} is asked too often`, waitMs)
+  }
+}
+
+function tooOften(who: string, waitMs: number): PerdureError {
+  return new PerdureError('RATE_LIMITED', `${who}: again in ${waitMs} ms`, { retryAfterMs: waitMs })
+}
+
+function checkPayloads(namespace: string, args: readonly unknown[], most: number): void {
+  try {
+    checkPayloadSizes(args, Number.POSITIVE_INFINITY, most)
+  } catch (error) {
+    throw new PerdureError(
+      'QUOTA_EXCEEDED',
+      `a payload is larger than the ${most} bytes that namespace ${namespace} may have`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * Access for those who show who they are: by an API key, a token, or a certificate; and may do what policies permit.
+ *
+ * 1. Who is refused learns why only as far as it has shown a secret of its own.
+ * 2. Addresses that fail again and again are answered that they ask too often; what is good is let in all the same, as far as
+ *    that can be told without a signature being checked.
+ */
+import type { PeerCertificate } from 'node:tls'
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Caller } from '../../protocol/caller.ts'
+import { checkedName } from '../../protocol/checked-text.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { noNamespace } from '../../protocol/missing.ts'
+import type { WorkerHello } from '../../protocol/worker-messages.ts'
+import type { Access, Credentials, Resource } from './access.ts'
+import type { CheckedAccessSettings } from './access-settings.ts'
+import { isAction, RESOURCE_TYPES } from './actions.ts'
+import { type AdminKey, adminKeyOf } from './admin-key-file.ts'
+import { apiKeyOf, hashOfSecret, isApiKey, isSameHash } from './api-key.ts'
+import { ApiKeys } from './api-keys.ts'
+import { Authorizer } from './authorizer.ts'
+import { CallQuotas } from './call-quotas.ts'
+import type { Credential, CredentialWatch } from './credential-watch.ts'
+import { watchCredentials } from './credential-watch.ts'
+import { Guard, type Refusal } from './guard.ts'
+import { guardedPort } from './guarded-port.ts'
+import { KeysUnavailableError } from './issuer-keys.ts'
+import { Namespaces } from './namespaces.ts'
+import { Policies } from './policies.ts'
+import { RateLimiter } from './rate-limiter.ts'
+import type { RegistryPort } from './registry-port.ts'
+import * as resources from './resources.ts'
+import { RoleBindings } from './role-bindings.ts'
+import { TokenRefusedError, TokenVerifier } from './token-verifier.ts'
+import { workerChecks } from './worker-actions.ts'
+
+export interface ClosedAccessParts {
+  readonly settings: CheckedAccessSettings
+  readonly registry: RegistryPort
+  /** Of the engine. */
+  readonly port: ClientPort
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly onRefused?: (refusal: Refusal) => void
+}
+
+/** Of an address: so many at once, and then so often. */
+const FAILURES = { perSecond: 1 / 6, burst: 10 }
+const ADDRESSES_MOST = 10_000
+const AUTHORIZATION = /^bearer +([\x21-\x7e]+) *$/i
+const ADMIN = { kind: 'api-key', name: 'key of this machine', groups: [], roles: ['admin@*'] } as const
+
+export class ClosedAccess implements Access {
+  readonly isClosed = true
+  readonly authorizer: Authorizer
+  readonly policies: Policies
+  readonly bindings: RoleBindings
+  readonly namespaces: Namespaces
+  readonly guard: Guard
+  readonly #parts: ClosedAccessParts
+  readonly #keys: ApiKeys
+  readonly #tokens: TokenVerifier
+  readonly #admin: AdminKey | undefined
+  readonly #quotas: CallQuotas
+  readonly #failures: RateLimiter
+  readonly #watch: CredentialWatch
+  readonly #credentials = new WeakMap<Caller, Credential>()
+  readonly #ports = new WeakMap<Caller, ClientPort>()
+
+  /** @throws PerdureError `ARGUMENT_INVALID`: policies or the file of the key are not as they should be */
+  static async open(parts: ClosedAccessParts): Promise<ClosedAccess> {
+    const { settings, registry, logger, clock } = parts
+    const admin = settings.adminKeyFile === undefined ? undefined : adminKeyOf(settings.adminKeyFile)
+    if (admin?.isNew === true)
+      logger.warn('a key that may do everything was made', { file: settings.adminKeyFile })
+    let access: ClosedAccess | undefined
+    const policies = await Policies.open({
+      path: settings.policies,
+      registry,
+      logger,
+      clock,
+      onChange: () => access?.changed(),
+    })
+    access = new ClosedAccess(parts, policies, admin)
+    return access
+  }
+
+  private constructor(parts: ClosedAccessParts, policies: Policies, admin: AdminKey | undefined) {
+    const { settings, registry, logger, clock, port } = parts
+    const nowMs = (): number => clock.nowMs()
+    const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
+    this.#parts = parts
+    this.#admin = admin
+    this.policies = policies
+    this.bindings = new RoleBindings(registry, () => this.changed())
+    this.authorizer = new Authorizer({
+      bindings: this.bindings,
+      policies: () => policies.current,
+      nowMs,
+      isMaster: (caller) => this.#credentials.get(caller)?.kind === 'master',
+    })
+    this.namespaces = new Namespaces(registry, settings.strictNamespaces, () => this.#quotas.forget())
+    this.#quotas = new CallQuotas({
+      namespaces: this.namespaces,
+      rateLimit: settings.rateLimit,
+      nowMs: tickMs,
+    })
+    this.guard = new Guard({
+      authorizer: this.authorizer,
+      port,
+      exists: (namespace) => this.namespaces.exists(namespace),
+      onRefused: parts.onRefused ?? (() => {}),
+    })
+    this.#keys = new ApiKeys({ registry, logger, nowMs })
+    this.#tokens = new TokenVerifier({ issuers: settings.tokens, logger, nowMs })
+    this.#failures = new RateLimiter(FAILURES, ADDRESSES_MOST, tickMs)
+    this.#watch = watchCredentials({ registry, keys: this.#keys, clock })
+  }
+
+  async authenticate({ authorization, certificate, address }: Credentials): Promise<Caller> {
+    if (authorization !== undefined) {
+      const [, given] = AUTHORIZATION.exec(authorization) ?? []
+      if (given === undefined)
+        throw this.#failed(address, 'the header authorization is not of the form Bearer KEY-OR-TOKEN')
+      return isApiKey(given) ? this.#byKey(given, address) : await this.#byToken(given, address)
+    }
+    if (certificate !== undefined) return this.#byCertificate(certificate, address)
+    throw new PerdureError('UNAUTHENTICATED', 'no API key, token or certificate was given')
+  }
+
+  portOf(caller: Caller): ClientPort {
+    const known = this.#ports.get(caller)
+    if (known !== undefined) return known
+    const { port } = this.#parts
+    const made = guardedPort({ caller, guard: this.guard, port, limits: this.#quotas })
+    this.#ports.set(caller, made)
+    return made
+  }
+
+  /** @throws PerdureError `FORBIDDEN`; `NAMESPACE_NOT_FOUND` if it may not know of the namespace */
+  async assertWorker(caller: Caller, hello: WorkerHello): Promise<void> {
+    await this.guard.admit(caller, workerChecks(hello), noNamespace(hello.namespace))
+  }
+
+  async assertMay(caller: Caller, action: string, { type, id, namespace }: Resource): Promise<void> {
+    const known = RESOURCE_TYPES.find((each) => each === type)
+    if (!isAction(action) || known === undefined)
+      throw new Error(`invariant: there is no action ${action}, or no type ${type}`)
+    const resource =
+      known === 'Namespace' && namespace !== undefined
+        ? resources.namespace(namespace)
+        : resources.administrative(known, namespace, id)
+    const missing = namespace === undefined ? undefined : noNamespace(namespace)
+    await this.guard.admit(caller, [{ actions: [action], resource }], missing)
+  }
+
+  follow(caller: Caller, onRevoked: (why: string) => void): () => void {
+    return this.#watch.follow(caller, this.#credentials.get(caller), onRevoked)
+  }
+
+  followWorker(caller: Caller, hello: WorkerHello, onRefused: (error: PerdureError) => void): () => void {
+    return this.#watch.onChange(() => {
+      this.assertWorker(caller, hello).catch((error: unknown) => {
+        if (!(error instanceof PerdureError)) throw error
+        onRefused(error)
+      })
+    })
+  }
+
+  /** For `/readyz`, and for people: what is not as it was configured. */
+  get trouble(): string | undefined {
+    return this.policies.trouble
+  }
+
+  close(): void {
+    this.#watch.close()
+    this.policies.close()
+    this.bindings.close()
+    this.namespaces.close()
+  }
+
+  /** Policies or roles. */
+  changed(): void {
+    this.authorizer.forget()
+    this.#watch.changed()
+  }
+
+  #byKey(text: string, address: string): Caller {
+    const given = apiKeyOf(text)
+    if (given !== undefined && given.id === this.#admin?.id) {
+      if (!isSameHash(hashOfSecret(given.secret), this.#admin.hash))
+        throw this.#failed(address, 'there is no such API key')
+      return this.#known({ ...ADMIN, id: `key:${given.id}`, address }, { kind: 'master' })
+    }
+    const found = this.#keys.find(text)
+    if (typeof found === 'string') throw this.#failed(address, found)
+    const { caller, hash } = found
+    const id = given?.id ?? ''
+    return this.#known({ ...caller, address }, { kind: 'api-key', id, hash })
+  }
+
+  async #byToken(token: string, address: string): Promise<Caller> {
+    const known = this.#tokens.known(token)
+    const waitMs = known === undefined ? this.#failures.wait(address) : undefined
+    if (waitMs !== undefined) throw tooOften(address, waitMs)
+    try {
+      const { caller, expiresMs } = known ?? (await this.#tokens.verify(token))
+      return this.#known({ ...caller, address }, { kind: 'token', expiresMs })
+    } catch (error) {
+      if (error instanceof TokenRefusedError) throw this.#failed(address, error.message)
+      // It is not the caller's fault.
+      if (error instanceof KeysUnavailableError)
+        throw new PerdureError('UNAUTHENTICATED', error.message, { cause: error })
+      throw error
+    }
+  }
+
+  #byCertificate({ subject }: PeerCertificate, address: string): Caller {
+    const name: unknown = subject?.CN
+    if (typeof name !== 'string')
+      throw this.#failed(address, 'the certificate has no common name (CN), or several')
+    const user = checkedName(name, 'the common name of the certificate')
+    return this.#known(
+      { id: `certificate:${user}`, kind: 'certificate', user, groups: [], address },
+      { kind: 'lasting' },
+    )
+  }
+
+  #known(caller: Caller, credential: Credential): Caller {
+    this.#credentials.set(caller, credential)
+    return caller
+  }
+
+  #failed(address: string, why: string): PerdureError {
+    const waitMs = this.#failures.take(address)
+    return waitMs === undefined ? new PerdureError('UNAUTHENTICATED', why) : tooOften(address, waitMs)
+  }
+}
+
+function tooOften(address: string, waitMs: number): PerdureError {
+  return new PerdureError(
+    'RATE_LIMITED',
+    `${address} has failed to show who it is too often: again in ${waitMs} ms`,
+    { retryAfterMs: waitMs },
+  )
+}

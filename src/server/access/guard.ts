@@ -1,0 +1,134 @@
+/**
+ * Lets a call through, or says no, before it does anything.
+ *
+ * 1. Who sees nothing of a namespace is answered as if what was asked for were not there.
+ * 2. Who may read something and not do this to it is told so: `FORBIDDEN`.
+ * 3. Whoever may not read it is told so only if the same would be said of all others, there or not; else it is not there.
+ */
+import type { Caller } from '../../protocol/caller.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { type Action, isReading, type ResourceType } from './actions.ts'
+import type { Authorizer } from './authorizer.ts'
+import type { Check } from './client-actions.ts'
+import { detailed } from './details.ts'
+import type { ResourceFacts } from './resource.ts'
+import * as resources from './resources.ts'
+
+export interface Refusal {
+  readonly caller: Caller
+  readonly action: Action
+  readonly resource: ResourceFacts
+  /** Ids of the policies that forbid it; none: nothing permits it. */
+  readonly policies: readonly string[]
+}
+
+export interface GuardParts {
+  readonly authorizer: Authorizer
+  /** Of the engine, without a guard. */
+  readonly port: ClientPort
+  /** Whether the namespace is there, for those who may use it. */
+  readonly exists: (namespace: string) => boolean
+  readonly onRefused: (refusal: Refusal) => void
+}
+
+/** What it takes to know of one of these. */
+const READS: Readonly<Partial<Record<ResourceType, Action>>> = {
+  Execution: 'ReadExecution',
+  Task: 'ReadTask',
+  Queue: 'ReadQueue',
+  Schedule: 'ReadSchedule',
+  HumanTask: 'ReadHumanTask',
+  Node: 'ListNodes',
+  ApiKey: 'ReadApiKey',
+  RoleBinding: 'ReadRoleBinding',
+  Policy: 'ReadPolicy',
+  EventRule: 'ReadEventRule',
+  Webhook: 'ReadWebhook',
+  Audit: 'ReadAudit',
+}
+
+export class Guard {
+  readonly #parts: GuardParts
+
+  constructor(parts: GuardParts) {
+    this.#parts = parts
+  }
+
+  /** @param missing what is said of what is not there; undefined: it is always there */
+  async admit(caller: Caller, checks: readonly Check[], missing: PerdureError | undefined): Promise<void> {
+    for (const check of checks) await this.#admit(caller, check, missing)
+  }
+
+  /** Those that the caller may read. */
+  readable<T>(
+    caller: Caller,
+    action: Action,
+    rows: readonly T[],
+    of: (row: T) => ResourceFacts,
+  ): readonly T[] {
+    const { authorizer } = this.#parts
+    if (!authorizer.looksAtResource(action)) {
+      const [first] = rows
+      return first === undefined || authorizer.decide(caller, action, of(first)).isAllowed ? rows : []
+    }
+    return rows.filter((row) => authorizer.decide(caller, action, of(row)).isAllowed)
+  }
+
+  /** Whether it may know that the namespace is there. */
+  sees(caller: Caller, namespace: string): boolean {
+    return this.#parts.authorizer.decide(caller, 'ReadNamespace', resources.namespace(namespace)).isAllowed
+  }
+
+  async #admit(caller: Caller, check: Check, missing: PerdureError | undefined): Promise<void> {
+    const { authorizer, exists } = this.#parts
+    const { actions, orElse } = check
+    const found = await this.#found(check)
+    if (found === undefined && orElse === 'allowed') return
+    const resource = found ?? (orElse === 'allowed' ? undefined : orElse)
+    if (
+      resource !== undefined &&
+      actions.some((action) => authorizer.decide(caller, action, resource).isAllowed)
+    ) {
+      const { namespace } = resource
+      if (namespace === undefined || exists(namespace) || missing === undefined) return
+      throw missing
+    }
+    throw this.#refusal(caller, check, resource) ?? missing ?? this.#forbidden(caller, check)
+  }
+
+  /** As much of it as policies look at; undefined: it is not there. */
+  async #found({ actions, resource, target }: Check): Promise<ResourceFacts | undefined> {
+    const { authorizer, port } = this.#parts
+    if (target === undefined) return resource
+    const isLookedAt = actions.some((action) => authorizer.needsDetails(action, resource.type))
+    return isLookedAt ? await detailed(port, target) : resource
+  }
+
+  /** Undefined: it is to look as if it were not there. */
+  #refusal(caller: Caller, check: Check, resource: ResourceFacts | undefined): PerdureError | undefined {
+    const { authorizer, onRefused } = this.#parts
+    const [action] = check.actions
+    if (action === undefined) throw new Error('invariant: a check without an action')
+    const { policies } = authorizer.decide(caller, action, resource ?? check.resource)
+    onRefused({ caller, action, resource: resource ?? check.resource, policies })
+    const { namespace, type } = check.resource
+    if (namespace !== undefined && !this.sees(caller, namespace)) return undefined
+    if (resource === undefined) return undefined
+    const reading = isReading(action) ? undefined : READS[type]
+    const mayRead = reading !== undefined && authorizer.decide(caller, reading, resource).isAllowed
+    // With `orElse` the call itself tells whether it is there: a start says so anyway.
+    const isSameForAll =
+      check.target === undefined || check.orElse !== undefined || !this.#looksAtTarget(check)
+    return mayRead || isSameForAll ? this.#forbidden(caller, check) : undefined
+  }
+
+  #looksAtTarget({ actions, resource }: Check): boolean {
+    return actions.some((action) => this.#parts.authorizer.needsDetails(action, resource.type))
+  }
+
+  #forbidden({ id }: Caller, { actions: [action], resource: { namespace } }: Check): PerdureError {
+    const where = namespace === undefined ? '' : ` in namespace ${namespace}`
+    return new PerdureError('FORBIDDEN', `${id} has no permission for ${action}${where}`)
+  }
+}

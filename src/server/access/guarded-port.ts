@@ -1,0 +1,161 @@
+/** The engine's port in the name of one caller: each call is checked before it does anything. */
+import type { Caller } from '../../protocol/caller.ts'
+import { CLIENT_METHODS, type ClientMethod } from '../../protocol/client-messages.ts'
+import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { Attributes } from '../../protocol/event.ts'
+import type { ScheduledStart } from '../../protocol/schedule-port.ts'
+import { type ArgsOf, CLIENT_ACTIONS, type ClientAction } from './client-actions.ts'
+import type { Guard } from './guard.ts'
+import { OWNER_ATTRIBUTE } from './resource.ts'
+import * as resources from './resources.ts'
+
+/** What a call uses up, beside being permitted. Each throws `RATE_LIMITED` or `QUOTA_EXCEEDED`. */
+export interface CallLimits {
+  /** Before anything is decided. */
+  beginCall(caller: Caller): void
+  /** When it was permitted, and before it is done. */
+  admit(namespaces: ReadonlySet<string>, args: readonly unknown[]): Promise<void>
+}
+
+export interface GuardedPortParts {
+  readonly caller: Caller
+  readonly guard: Guard
+  /** Of the engine. */
+  readonly port: ClientPort
+  readonly limits: CallLimits
+}
+
+type Call = (...args: readonly unknown[]) => Promise<unknown>
+
+/** Attributes of a call, beside the one that the engine adds. */
+const ATTRIBUTES_MOST = 63
+
+export function guardedPort(parts: GuardedPortParts): ClientPort {
+  const groups: Record<string, Record<string, Call>> = {
+    '': {},
+    tasks: {},
+    schedules: {},
+    queues: {},
+    people: {},
+    workers: {},
+    nodes: {},
+  }
+  for (const method of Object.keys(CLIENT_METHODS) as ClientMethod[]) {
+    const [group, name] = splitName(method)
+    const on = groups[group]
+    if (on === undefined) throw new Error(`invariant: there is no group of methods ${group}`)
+    on[name] = guarded(parts, method)
+  }
+  const { '': own, ...others } = groups
+  // The one cast: the table of methods is that of the port.
+  return { ...own, ...others, newRequestId: () => parts.port.newRequestId() } as unknown as ClientPort
+}
+
+function guarded({ caller, guard, port, limits }: GuardedPortParts, method: ClientMethod): Call {
+  const { checks, missing } = CLIENT_ACTIONS[method] as unknown as ClientAction<'start'>
+  const call = callOf(port, method)
+  return async (...args) => {
+    limits.beginCall(caller)
+    const given = args as unknown as ArgsOf<'start'>
+    const asked = checks(given, caller)
+    await guard.admit(caller, asked, missing(given))
+    await limits.admit(new Set(asked.flatMap(({ resource }) => resource.namespace ?? [])), args)
+    const answer = await call(...inNameOf(caller, method, args))
+    return readableOnly(guard, caller, method, { args, answer })
+  }
+}
+
+function callOf(port: ClientPort, method: ClientMethod): Call {
+  const [group, name] = splitName(method)
+  const on: unknown = group === '' ? port : Reflect.get(port, group)
+  const call: unknown = Reflect.get(on as object, name)
+  if (typeof call !== 'function') throw new Error(`invariant: the port has no method ${method}`)
+  return (...args) => Reflect.apply(call, on, args) as Promise<unknown>
+}
+
+function splitName(method: ClientMethod): readonly [group: string, name: string] {
+  const [first = '', second] = method.split('.')
+  return second === undefined ? ['', first] : [first, second]
+}
+
+/** What the caller has started is its own, whatever it says. */
+function inNameOf(caller: Caller, method: ClientMethod, args: readonly unknown[]): readonly unknown[] {
+  if (method === 'start') {
+    const [request, ...rest] = args as [StartRequest, ...unknown[]]
+    return [{ ...request, attributes: owned(caller, request.attributes) }, ...rest]
+  }
+  if (method === 'schedules.create') {
+    const [target, spec, ...rest] = args as ArgsOf<'schedules.create'>
+    return [target, { ...spec, start: ownedStart(caller, spec.start) }, ...rest]
+  }
+  if (method === 'schedules.update') {
+    const [target, changes] = args as ArgsOf<'schedules.update'>
+    const { start } = changes
+    // Attributes that are not given stay, and so does the owner.
+    return start?.attributes === undefined ? args : [target, { ...changes, start: ownedStart(caller, start) }]
+  }
+  return args
+}
+
+function ownedStart<S extends Partial<ScheduledStart>>(caller: Caller, start: S): S {
+  return { ...start, attributes: owned(caller, start.attributes) }
+}
+
+function owned({ id }: Caller, attributes: Attributes = {}): Attributes {
+  if (Object.hasOwn(attributes, OWNER_ATTRIBUTE))
+    throw new PerdureError('ARGUMENT_INVALID', `the attribute ${OWNER_ATTRIBUTE} is set by the engine`)
+  if (Object.keys(attributes).length > ATTRIBUTES_MOST)
+    throw new PerdureError('ARGUMENT_INVALID', `more than ${ATTRIBUTES_MOST} attributes`)
+  return { ...attributes, [OWNER_ATTRIBUTE]: id }
+}
+
+/** Lists have only what the caller could also read one by one. */
+function readableOnly(
+  guard: Guard,
+  caller: Caller,
+  method: ClientMethod,
+  { args, answer }: { readonly args: readonly unknown[]; readonly answer: unknown },
+): unknown {
+  const [query] = args
+  const namespace = typeof query === 'string' ? query : String(Reflect.get(Object(query), 'namespace'))
+  switch (method) {
+    case 'list': {
+      const page = answer as Awaited<ReturnType<ClientPort['list']>>
+      const rows = guard.readable(caller, 'ReadExecution', page.executions, (row) =>
+        resources.execution(row.key, row),
+      )
+      return { ...page, executions: rows }
+    }
+    case 'tasks.list': {
+      const page = answer as Awaited<ReturnType<ClientPort['tasks']['list']>>
+      const rows = guard.readable(caller, 'ReadTask', page.tasks, (row) =>
+        resources.task({ namespace, id: row.id }, row),
+      )
+      return { ...page, tasks: rows }
+    }
+    case 'schedules.list': {
+      const page = answer as Awaited<ReturnType<ClientPort['schedules']['list']>>
+      const rows = guard.readable(caller, 'ReadSchedule', page.schedules, (row) =>
+        resources.scheduleRow(namespace, row),
+      )
+      return { ...page, schedules: rows }
+    }
+    case 'people.inbox': {
+      const page = answer as Awaited<ReturnType<ClientPort['people']['inbox']>>
+      const rows = guard.readable(caller, 'ReadHumanTask', page.tasks, (row) =>
+        resources.humanTaskRow(namespace, row),
+      )
+      return { ...page, tasks: rows }
+    }
+    case 'queues.list':
+      return guard.readable(
+        caller,
+        'ReadQueue',
+        answer as Awaited<ReturnType<ClientPort['queues']['list']>>,
+        (row) => resources.queue(namespace, row.queue),
+      )
+    default:
+      return answer
+  }
+}

@@ -1,0 +1,91 @@
+/** Namespaces, and what may be in them. */
+import { PerdureError } from '../../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import type { Json } from '../../protocol/json.ts'
+import { integer, number, object, optional, shaped } from '../../protocol/shapes.ts'
+import type { RegistryPort } from './registry-port.ts'
+
+export const NAMESPACE_KIND = 'namespace'
+
+/** What is not given has no bound. */
+export interface Quotas {
+  /** Executions that are open at once. */
+  readonly openExecutions?: number
+  /** Tasks that are open at once. */
+  readonly openTasks?: number
+  /** Of one payload of a call, encoded. */
+  readonly payloadBytes?: number
+  /** Calls, on each node. */
+  readonly requestsPerSecond?: number
+}
+
+const shape = object({
+  quotas: object({
+    openExecutions: optional(integer(0)),
+    openTasks: optional(integer(0)),
+    payloadBytes: optional(integer(0)),
+    requestsPerSecond: optional(number(0.001)),
+  }),
+})
+const NO_QUOTAS: Quotas = {}
+
+export class Namespaces {
+  readonly #registry: RegistryPort
+  readonly #isStrict: boolean
+  readonly #unfollow: () => void
+  #quotas = new Map<string, Quotas>()
+
+  constructor(registry: RegistryPort, isStrict: boolean, onChange: () => void) {
+    this.#registry = registry
+    this.#isStrict = isStrict
+    this.#read()
+    this.#unfollow = registry.follow(NAMESPACE_KIND, () => {
+      this.#read()
+      onChange()
+    })
+  }
+
+  exists(namespace: string): boolean {
+    return !this.#isStrict || namespace === DEFAULT_NAMESPACE || this.#quotas.has(namespace)
+  }
+
+  quotasOf(namespace: string): Quotas {
+    return this.#quotas.get(namespace) ?? NO_QUOTAS
+  }
+
+  close(): void {
+    this.#unfollow()
+  }
+
+  #read(): void {
+    this.#quotas = new Map(this.#registry.list(NAMESPACE_KIND).map(({ id, body }) => [id, quotasIn(body)]))
+  }
+}
+
+/** @throws PerdureError `ARGUMENT_INVALID` */
+export function checkedQuotas(given: unknown): Quotas {
+  const names = Object.keys(Object(given))
+  const unknown = names.find(
+    (name) => !['openExecutions', 'openTasks', 'payloadBytes', 'requestsPerSecond'].includes(name),
+  )
+  if (unknown !== undefined) throw new PerdureError('ARGUMENT_INVALID', `there is no quota '${unknown}'`)
+  try {
+    return shaped(shape, { quotas: given }, 'quotas').quotas
+  } catch (error) {
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `quotas are ${JSON.stringify(given)}: openExecutions, openTasks and payloadBytes are whole numbers, requestsPerSecond is a number above 0`,
+      { cause: error },
+    )
+  }
+}
+
+/** Of another version of the engine: what is not understood has no bound. */
+function quotasIn(body: Json): Quotas {
+  try {
+    return shaped(shape, body, 'a namespace').quotas
+  } catch (error) {
+    if (error instanceof PerdureError) return NO_QUOTAS
+    throw error
+  }
+}

@@ -1,0 +1,238 @@
+/** Policies that were found to be good, ready to decide. Cedar is loaded when the first of them is made. */
+import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs'
+import type { EntityJson, PolicyJson, Response, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs'
+import type { Caller } from '../../protocol/caller.ts'
+import { type Action, isReading } from './actions.ts'
+import { CEDAR_NAMESPACE, cedarSchema } from './cedar-schema.ts'
+import { type Needs, needsOf } from './policy-needs.ts'
+import type { ResourceFacts } from './resource.ts'
+import type { Role } from './roles.ts'
+
+export type Cedar = typeof CedarModule
+
+export interface PolicyText {
+  /** Unique; shown to people. */
+  readonly id: string
+  /** One policy. */
+  readonly text: string
+}
+
+export interface AccessRequest {
+  readonly caller: Caller
+  /** Those that count for this resource. */
+  readonly roles: readonly Role[]
+  readonly action: Action
+  readonly resource: ResourceFacts
+  readonly nowMs: number
+}
+
+export interface Decision {
+  readonly isAllowed: boolean
+  /** Ids of the policies that decided; none: nothing permits it. */
+  readonly policies: readonly string[]
+  /** Policies that could not be applied: for one that forbids, the answer is no. */
+  readonly errors: readonly string[]
+}
+
+/** What is wrong with policies. */
+export class PolicyInvalidError extends Error {
+  override readonly name = 'PolicyInvalidError'
+}
+
+let loaded: Promise<Cedar> | undefined
+let sets = 0
+
+export function loadCedar(): Promise<Cedar> {
+  loaded ??= import('@cedar-policy/cedar-wasm/nodejs')
+  return loaded
+}
+
+/**
+ * The policies of a text, each with the id of its annotation `@id("…")`, or its number.
+ *
+ * @param source put before each id
+ * @throws PolicyInvalidError
+ */
+export function policiesOf(cedar: Cedar, text: string, source: string): readonly PolicyText[] {
+  const parts = cedar.policySetTextToParts(text)
+  if (parts.type === 'failure') throw new PolicyInvalidError(messagesOf(parts.errors))
+  if (parts.policy_templates.length > 0)
+    throw new PolicyInvalidError('it has a template (?principal, ?resource): write policies without them')
+  return parts.policies.map((policy, index) => {
+    const named = jsonOf(cedar, policy).annotations?.id
+    return { id: `${source}:${named ?? index + 1}`, text: policy }
+  })
+}
+
+export class PolicySet {
+  readonly #cedar: Cedar
+  readonly #id: string
+  readonly #needs: ReadonlyMap<Action, Needs>
+  readonly #texts: ReadonlyMap<string, PolicyText>
+  readonly #forbids: ReadonlySet<string>
+
+  /** @throws PolicyInvalidError: what does not parse, or does not fit the schema */
+  constructor(cedar: Cedar, policies: readonly PolicyText[]) {
+    this.#cedar = cedar
+    this.#texts = new Map(policies.map((policy) => [policy.id, policy]))
+    if (this.#texts.size < policies.length)
+      throw new PolicyInvalidError('two policies have the same @id in the same place')
+    const staticPolicies = Object.fromEntries(policies.map(({ id, text }) => [id, text]))
+    checkAgainstSchema(cedar, staticPolicies)
+    const parsed = policies.map(({ id, text }) => ({ id, json: jsonOf(cedar, text) }))
+    this.#needs = needsOf(parsed.map(({ json }) => json))
+    this.#forbids = new Set(parsed.flatMap(({ id, json }) => (json.effect === 'forbid' ? [id] : [])))
+    sets += 1
+    this.#id = `perdure-${sets}`
+    const prepared = cedar.preparsePolicySet(this.#id, { staticPolicies })
+    if (prepared.type === 'failure') throw new PolicyInvalidError(messagesOf(prepared.errors))
+  }
+
+  get size(): number {
+    return this.#texts.size
+  }
+
+  textOf(id: string): string | undefined {
+    return this.#texts.get(id)?.text
+  }
+
+  needsOf(action: Action): Needs {
+    const needs = this.#needs.get(action)
+    if (needs === undefined) throw new Error(`invariant: nobody has looked what ${action} needs`)
+    return needs
+  }
+
+  decide({ caller, roles, action, resource, nowMs }: AccessRequest): Decision {
+    const principal = principalOf(caller, roles)
+    const target = resourceOf(resource)
+    const answer = this.#cedar.statefulIsAuthorized({
+      principal: principal.uid,
+      action: uidOf('Action', action),
+      resource: target.uid,
+      context: contextOf(caller, nowMs),
+      preparsedPolicySetId: this.#id,
+      entities: [principal, target, actionOf(action), ...parentsOf(target, resource)],
+    })
+    if (answer.type === 'failure')
+      throw new Error(`invariant: Cedar cannot decide: ${messagesOf(answer.errors)}`)
+    return this.#decisionOf(answer.response)
+  }
+
+  /** Frees what Cedar keeps of it. */
+  close(): void {
+    this.#cedar.preparsePolicySet(this.#id, { staticPolicies: {} })
+  }
+
+  /** A policy that forbids and fails would be passed over: then nobody knows, and the answer is no. */
+  #decisionOf({ decision, diagnostics }: Response): Decision {
+    const failed = diagnostics.errors.filter(({ policyId }) => this.#forbids.has(policyId))
+    const errors = diagnostics.errors.map(({ policyId, error }) => `${policyId}: ${error.message}`)
+    if (failed.length > 0)
+      return { isAllowed: false, policies: failed.map(({ policyId }) => policyId).sort(), errors }
+    return { isAllowed: decision === 'allow', policies: [...diagnostics.reason].sort(), errors }
+  }
+}
+
+function checkAgainstSchema(cedar: Cedar, staticPolicies: Record<string, string>): void {
+  const checked = cedar.validate({ schema: cedarSchema(), policies: { staticPolicies } })
+  if (checked.type === 'failure') throw new PolicyInvalidError(messagesOf(checked.errors))
+  const [...errors] = new Set(checked.validationErrors.map(({ error }) => messageOf(error)))
+  if (errors.length > 0) throw new PolicyInvalidError(errors.slice(0, 5).join('; '))
+}
+
+function jsonOf(cedar: Cedar, policy: string): PolicyJson {
+  const answer = cedar.policyToJson(policy)
+  if (answer.type === 'failure') throw new PolicyInvalidError(messagesOf(answer.errors))
+  return answer.json
+}
+
+interface CedarTrouble {
+  readonly message: string
+  readonly help: string | null
+}
+
+function messagesOf(errors: readonly CedarTrouble[]): string {
+  return errors.map(messageOf).join('; ')
+}
+
+function messageOf({ message, help }: CedarTrouble): string {
+  return help === null ? message : `${message} (${help})`
+}
+
+type Uid = TypeAndId
+
+function uidOf(type: string, id: string): Uid {
+  return { type: `${CEDAR_NAMESPACE}::${type}`, id }
+}
+
+/** Ids of the parts of a namespace: no name can look like two. */
+export function resourceId(namespace: string | undefined, id: string | undefined): string {
+  return [namespace, id].flatMap((part) => (part === undefined ? [] : [encodeURIComponent(part)])).join('/')
+}
+
+interface Entity extends EntityJson {
+  readonly uid: Uid
+}
+
+function principalOf({ id, kind, user, groups }: Caller, roles: readonly Role[]): Entity {
+  return {
+    uid: uidOf(kind === 'api-key' ? 'Key' : 'User', id),
+    attrs: { kind, groups: [...groups], ...(user === undefined ? {} : { user }) },
+    parents: [...roles.map((role) => uidOf('Role', role)), ...groups.map((group) => uidOf('Group', group))],
+  }
+}
+
+/** With the group that policies may name instead. */
+function actionOf(action: Action): EntityJson {
+  return {
+    uid: uidOf('Action', action),
+    attrs: {},
+    parents: isReading(action) ? [uidOf('Action', 'Read')] : [],
+  }
+}
+
+function resourceOf(resource: ResourceFacts): Entity {
+  const { type, namespace, id, facts = {}, attributes } = resource
+  const known = Object.entries(facts).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, typeof value === 'string' ? value : [...value]] as const],
+  )
+  const isNamespace = type === 'Namespace'
+  return {
+    uid: uidOf(type, isNamespace ? (namespace ?? '') : resourceId(namespace, id)),
+    attrs: {
+      ...(namespace === undefined ? {} : { [isNamespace ? 'name' : 'namespace']: namespace }),
+      ...Object.fromEntries(known),
+    },
+    parents: [...directParentsOf(resource)],
+    ...(attributes === undefined ? {} : { tags: tagsOf(attributes) }),
+  }
+}
+
+function* directParentsOf({ type, namespace, facts = {} }: ResourceFacts): Iterable<Uid> {
+  if (namespace === undefined || type === 'Namespace') return
+  yield uidOf('Namespace', namespace)
+  const { workflow, queue } = facts
+  if (typeof workflow === 'string') yield uidOf('Workflow', resourceId(namespace, workflow))
+  if (typeof queue === 'string' && type === 'Task') yield uidOf('Queue', resourceId(namespace, queue))
+}
+
+/** What the parents are inside of. */
+function parentsOf({ parents }: Entity, { namespace }: ResourceFacts): readonly EntityJson[] {
+  if (namespace === undefined) return []
+  const inside = [uidOf('Namespace', namespace)]
+  return (parents as readonly Uid[])
+    .filter(({ type }) => type !== `${CEDAR_NAMESPACE}::Namespace`)
+    .map((uid) => ({ uid, attrs: {}, parents: inside }))
+}
+
+function tagsOf(attributes: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(attributes).flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]])),
+  )
+}
+
+function contextOf({ address }: Caller, nowMs: number): Record<string, never> {
+  const time = { __extn: { fn: 'datetime', arg: new Date(nowMs).toISOString() } }
+  const from = address === undefined ? {} : { address: { __extn: { fn: 'ip', arg: address } } }
+  return { time, ...from } as unknown as Record<string, never>
+}

@@ -1,0 +1,80 @@
+/** Who has which role where: from bindings in the registry, and from what credentials bring along. */
+import type { Caller } from '../../protocol/caller.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import type { RegistryPort } from './registry-port.ts'
+import { type Grant, grantOf, isRole, type Role } from './roles.ts'
+
+export const ROLE_BINDING_KIND = 'role-binding'
+
+/** A role of a principal or a group. */
+export interface RoleBinding extends Grant {
+  /** `key:ID`, `token:ISSUER#SUBJECT`, `certificate:NAME`, or `group:NAME`. */
+  readonly principal: string
+}
+
+const PRINCIPAL = /^(key|token|certificate|group):/
+
+export function isPrincipal(text: string): boolean {
+  return PRINCIPAL.test(text)
+}
+
+export function bindingId({ principal, role }: RoleBinding): string {
+  return `${role} ${principal}`
+}
+
+export class RoleBindings {
+  readonly #registry: RegistryPort
+  readonly #unfollow: () => void
+  #byPrincipal: ReadonlyMap<string, readonly Grant[]> = new Map()
+  /** Of a caller, as the bindings are now. */
+  #known = new WeakMap<Caller, readonly Grant[]>()
+
+  constructor(registry: RegistryPort, onChange: () => void) {
+    this.#registry = registry
+    this.#read()
+    this.#unfollow = registry.follow(ROLE_BINDING_KIND, () => {
+      this.#read()
+      onChange()
+    })
+  }
+
+  grantsOf(caller: Caller): readonly Grant[] {
+    const known = this.#known.get(caller)
+    if (known !== undefined) return known
+    const own = (caller.roles ?? []).flatMap(
+      (text) => grantOf(text, caller.namespace ?? DEFAULT_NAMESPACE) ?? [],
+    )
+    const bound = [caller.id, ...caller.groups.map((group) => `group:${group}`)].flatMap(
+      (principal) => this.#byPrincipal.get(principal) ?? [],
+    )
+    const grants = [...own, ...bound]
+    this.#known.set(caller, grants)
+    return grants
+  }
+
+  /** @param namespace of what it is about; undefined: of nothing, then only roles everywhere count */
+  rolesOf(caller: Caller, namespace: string | undefined): readonly Role[] {
+    const roles = new Set<Role>()
+    for (const grant of this.grantsOf(caller))
+      if (grant.namespace === undefined || grant.namespace === namespace) roles.add(grant.role)
+    return [...roles].sort()
+  }
+
+  close(): void {
+    this.#unfollow()
+  }
+
+  #read(): void {
+    const byPrincipal = new Map<string, Grant[]>()
+    for (const { namespace, id } of this.#registry.list(ROLE_BINDING_KIND)) {
+      const space = id.indexOf(' ')
+      const [role, principal] = [id.slice(0, space), id.slice(space + 1)]
+      if (!isRole(role)) continue
+      const grants = byPrincipal.get(principal) ?? []
+      grants.push(namespace === '' ? { role } : { role, namespace })
+      byPrincipal.set(principal, grants)
+    }
+    this.#byPrincipal = byPrincipal
+    this.#known = new WeakMap()
+  }
+}
