@@ -274,6 +274,18 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/postgres/unknown-commits.test.ts',
   },
   {
+    name: 'fence-and-settle-in-one-statement',
+    what: 'a session is fenced, and its last batch looked up, in one statement: what the fence has waited for is missed',
+    seeds: 0,
+    suite: 'test/postgres/unknown-commits.test.ts',
+  },
+  {
+    name: 'fence-and-take-over-in-one-statement',
+    what: 'whoever takes over fences, and reads what was committed, in one statement: what the fence has waited for is missed',
+    seeds: 0,
+    suite: 'test/postgres/unknown-commits.test.ts',
+  },
+  {
     name: 'ask-a-primary-that-was-replaced',
     what: 'connections to the old primary stay when the new one is known',
     seeds: 0,

@@ -88,6 +88,73 @@ describe('commits without a clear answer', () => {
     }
   }
 
+  /**
+   * Resolves when it waits in the server, past its guard: another transaction has a row of its key. `go` ends that one, and the
+   * batch, and what waits for it, go on.
+   */
+  const blockedCommit = async ({
+    store,
+    session,
+    database,
+    batch,
+  }: Scene): Promise<{ readonly answer: Promise<unknown>; go(): Promise<void> }> => {
+    const row = `insert into perdure.commit (session_id, seq, at) values (${session.id}, ${batch.seq}, 0)`
+    const blocker = server.query(`begin; ${row}; select pg_sleep(60)`, [], database).catch(() => undefined)
+    const sleeping = "query like '%pg_sleep(60)%' and wait_event = 'PgSleep'"
+    const pid = await backend(database, sleeping)
+    const answer = store.commit(batch).catch((error: unknown) => error)
+    await waitingBackend(database)
+    const go = async (): Promise<void> => {
+      await server.query('select pg_terminate_backend($1)', [pid])
+      await blocker
+    }
+    return { answer, go }
+  }
+
+  const backend = async (database: string, which: string): Promise<number> => {
+    for (;;) {
+      const [row] = await server.query(
+        `select pid from pg_stat_activity where ${which} and datname = $1 and pid <> pg_backend_pid()`,
+        [database],
+      )
+      if (row !== undefined) return Number(row.pid)
+      await sleep(5)
+    }
+  }
+
+  const FENCE_WAITS = "application_name = 'perdure control' and wait_event_type = 'Lock'"
+
+  test('a fence that has waited for the commit: what is read after it has all of it', () =>
+    scene(async (it) => {
+      const { answer, go } = await blockedCommit(it)
+      const settled = isInStore(it)
+      await backend(it.database, FENCE_WAITS)
+      await go()
+      assert.deepEqual(await answer, { outcome: 'committed' })
+      assert.equal(await settled, true)
+    }))
+
+  test('a take-over that has waited for the last commit of the one before knows all of it', () =>
+    scene(async (it) => {
+      const atMs = 4_000_000_000_000
+      const { answer, go } = await blockedCommit({ ...it, batch: { ...it.batch, atMs } })
+      const next = await createPostgresStore(server.url(it.database))
+      try {
+        const registered = next.register({ node: 'host:2', incarnation: 'b', nowMs: 1 })
+        await backend(it.database, FENCE_WAITS)
+        await go()
+        assert.deepEqual(await answer, { outcome: 'committed' })
+        assert.equal((await registered).clockFloorMs, atMs, 'the time of that commit')
+        assert.deepEqual(
+          (await next.recoverable(undefined, 10)).map(({ runId }) => runId),
+          [runIdAt(1)],
+        )
+        assert.deepEqual(await it.store.commit(batchOf(it.session, 3)), { outcome: 'fenced' })
+      } finally {
+        await next.close()
+      }
+    }))
+
   test('the connection is ended by the server: the batch is not in', () =>
     scene(async (it) => {
       const answer = await whileBlocked(it, async (pid) => {
