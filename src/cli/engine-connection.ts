@@ -25,6 +25,11 @@ export async function withEngine<T>(
     throw new UsageError(`--url ${url} is not a URL like ws://127.0.0.1:7233`)
   let why = ''
   const tls = tlsOf(call)
+  if (tls !== undefined && new URL(url).protocol === 'ws:')
+    throw new UsageError(
+      `certificates are given, and --url ${url} is without TLS`,
+      'Write wss://…, or leave out --tls-cert, --tls-key and --tls-ca (PERDURE_TLS_CERT and so on).',
+    )
   const note = (message: string): void => output.note(message)
   const remote = new RemotePort({
     url,

@@ -20,6 +20,7 @@ import {
 import { TlsIdentity } from '../../src/platform/tls.ts'
 import { NodeLinks } from '../../src/server/cluster/node-link.ts'
 import { httpDoor, isNodeCertificate } from '../../src/server/listen/http-door.ts'
+import { perdure } from '../cli/store-fixture.ts'
 import { double, until } from '../tasks/task-fixtures.ts'
 import { Authority, openssl } from './certificates.ts'
 
@@ -229,6 +230,28 @@ describe('mutual TLS', { skip }, () => {
       })
     await using engine = await createEngine({ store: 'memory', ...quiet })
     await assert.rejects(engine.listen({ tls: { ca: authority.ca } }), /tls has no cert/)
+  })
+
+  test('certificates with a URL that has no TLS are refused: nothing would be encrypted', async () => {
+    const refused = {
+      code: 'ARGUMENT_INVALID',
+      message: /has tls, and its url ws:\/\/127\.0\.0\.1:1\/ is one without TLS/,
+    }
+    const urls = ['wss://127.0.0.1:1', 'ws://127.0.0.1:1']
+    await assert.rejects(connect(urls, { tls: worker, logger: silentLogger }), refused)
+    await assert.rejects(createWorker({ url: urls, tls: worker, tasks: [double], ...quiet }), refused)
+    const { cert = '', key = '' } = worker
+    const { stderr, code } = await perdure([
+      'workers',
+      '--url',
+      'ws://127.0.0.1:1',
+      '--tls-cert',
+      cert,
+      '--tls-key',
+      key,
+    ])
+    assert.match(stderr.replaceAll(/\s+/g, ' '), /certificates are given, and --url ws:.* is without TLS/)
+    assert.equal(code, 2)
   })
 })
 

@@ -3,10 +3,10 @@
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
-import { PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
+import { checkedUrls } from '../checked-urls.ts'
 import { Client, type ClientSettings } from '../client.ts'
 import { RemotePort } from './remote-port.ts'
 
@@ -33,9 +33,8 @@ export async function connect(
   url: string | readonly string[],
   options: ConnectOptions = {},
 ): Promise<RemoteClient> {
-  const urls = (Array.isArray(url) ? url : [url]).map(checkedUrl)
-  if (urls.length === 0) throw new PerdureError('ARGUMENT_INVALID', 'connect() has no url')
   const { namespace = DEFAULT_NAMESPACE, logger, tls } = checkedOptions(options, 'connect()', OPTIONS)
+  const urls = checkedUrls(url, 'connect()', tls !== undefined)
   const { warn } = logger === undefined ? jsonLogger() : safeLogger(logger)
   const settings: ClientSettings = {
     namespace: checkedName(namespace, 'the namespace'),
@@ -48,15 +47,6 @@ export async function connect(
   const remote = new RemotePort({ url: urls, warn, tls: identity })
   await remote.connected()
   return new RemoteClient(remote, settings)
-}
-
-function checkedUrl(url: unknown): string {
-  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol === 'ws:' || parsed?.protocol === 'wss:') return parsed.href
-  throw new PerdureError(
-    'ARGUMENT_INVALID',
-    `url is ${JSON.stringify(url)}, not a URL like ws://127.0.0.1:7233`,
-  )
 }
 
 /** The client of an engine in another process. */

@@ -9,6 +9,7 @@ import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
 import { CREDITS_MAX, type WorkerHello } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
+import { checkedUrls } from '../checked-urls.ts'
 import type { Workflow } from '../definition.ts'
 import type { Task } from '../tasks/task.ts'
 import { checkedLabels } from '../tasks/task-options.ts'
@@ -130,7 +131,7 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
   if (weight !== undefined && !(weight >= 1e-6 && weight <= 1000))
     throw new PerdureError('ARGUMENT_INVALID', `weight is ${weight}, not a number from 1e-6 to 1000`)
   return {
-    urls: checkedUrls(settings.url),
+    urls: checkedUrls(settings.url, 'createWorker()', tls !== undefined),
     tasks,
     workflows,
     determinismGuards: settings.determinismGuards === true,
@@ -160,22 +161,6 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
       followsNodes: true,
     },
   }
-}
-
-function checkedUrls(given: unknown): readonly string[] {
-  const urls = (Array.isArray(given) ? given : [given]).map(checkedUrl)
-  if (urls.length === 0) throw new PerdureError('ARGUMENT_INVALID', 'createWorker({ url }) is an empty list')
-  return [...new Set(urls)]
-}
-
-function checkedUrl(url: unknown): string {
-  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol !== 'ws:' && parsed?.protocol !== 'wss:')
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      `url is ${JSON.stringify(url)}, not a URL like ws://127.0.0.1:7233`,
-    )
-  return parsed.href
 }
 
 function checkedAmount(amount: number, what: string): number {
