@@ -32,6 +32,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'STATE' },
   { title: 'BUILD', optional: 3 },
   { title: 'ZONE', optional: 2 },
+  { title: 'NODES', optional: 4 },
   { title: 'ADDRESS', optional: 1 },
 ]
 
@@ -53,7 +54,8 @@ async function runWorkers(call: CommandCall): Promise<number> {
 }
 
 function cellsOf(worker: WorkerDescription): Cell[] {
-  const { id, isLocal, running, credits, executions, load, build = '', zone = '', address = '' } = worker
+  const { id, isLocal, running, credits, executions, load } = worker
+  const { build = '', zone = '', address = '', nodes = [] } = worker
   return [
     printable(isLocal ? `${id} (the engine)` : id),
     `${running}/${credits}`,
@@ -62,6 +64,7 @@ function cellsOf(worker: WorkerDescription): Cell[] {
     stateOf(worker),
     printable(build),
     printable(zone),
+    printable(nodes.join(' ')),
     address,
   ]
 }

@@ -113,6 +113,11 @@ export const ERROR_CATALOGUE = {
     false,
     'Register the code that made this history, guard the change with ctx.patched, or use a new version.',
   ),
+  NODE_NAME_TAKEN: entry(
+    409,
+    true,
+    'Give each node a name of its own. One that has crashed can be started again under its name at once.',
+  ),
   NODE_NOT_FOUND: entry(
     404,
     false,

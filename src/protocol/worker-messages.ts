@@ -45,6 +45,8 @@ export interface WorkerHello {
   readonly type: 'hello'
   /** Unique among the workers of the engine; shown to people. Default: one is made. */
   readonly worker?: string
+  /** Made by the worker, the same on all of its connections: the nodes of a cluster list it as one. Its id, if that is free. */
+  readonly instance?: string
   /** Of its code; shown to people. */
   readonly build?: string
   readonly namespace: string
@@ -151,6 +153,7 @@ const workerMessages: {
 } = {
   hello: object({
     worker: optional(name),
+    instance: optional(name),
     build: optional(name),
     namespace: name,
     tasks: names,

@@ -5,6 +5,10 @@ import type { WorkflowCode } from './workflow-messages.ts'
 /** A worker that is connected, or the engine's own process. */
 export interface WorkerDescription {
   readonly id: string
+  /** What it calls itself on all of its connections; absent: its id. */
+  readonly instance?: string
+  /** In a cluster: names of the nodes that it is connected to, or whose process it is. Numbers are the sums of all of them. */
+  readonly nodes?: readonly string[]
   /** It is the process of the engine. */
   readonly isLocal: boolean
   readonly build?: string

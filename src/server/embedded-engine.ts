@@ -176,7 +176,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     logger,
     limits,
     random,
-    node: nameOfProcess(),
+    node: clustering?.name ?? nameOfProcess(),
     shards,
     ...(assembly === undefined ? {} : { cluster: assembly.node.parts }),
     idleLimit,

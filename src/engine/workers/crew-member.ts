@@ -8,6 +8,8 @@ import type { TaskClass } from './task-class.ts'
 export interface WorkerProfile {
   /** Unique among the workers of the engine. */
   readonly id: string
+  /** What the worker calls itself on all of its connections, if it has an id of the engine. */
+  readonly instance?: string
   /** Tasks that it takes at once. */
   readonly credits: number
   /** Of its code; for people. */

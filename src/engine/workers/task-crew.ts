@@ -33,6 +33,10 @@ export class TaskCrew {
     return this.#members.values()
   }
 
+  has(id: string): boolean {
+    return this.#members.has(id)
+  }
+
   get hasRoom(): boolean {
     return this.#roomy > 0
   }

@@ -33,11 +33,13 @@ export class WorkerCalls implements WorkersPort {
     { profile, credits, taken, givenUp, load }: CrewMember<LiveTask>,
     ejecting: readonly LiveQueue[],
   ): WorkerDescription {
-    const { id, isLocal = false, weight = 1, build, address, queues, zone, labels, capacity, tasks } = profile
+    const { id, instance, isLocal = false, weight = 1, build, address, queues, zone, labels } = profile
+    const { capacity, tasks } = profile
     const code = this.#workflows.member(id)
     const ejectedFrom = ejecting.flatMap(({ key, crew }) => (crew.fleet.isEjected(id) ? [key.queue] : []))
     return {
       id,
+      ...(instance === undefined || instance === id ? {} : { instance }),
       isLocal,
       ...(build === undefined ? {} : { build }),
       ...(address === undefined ? {} : { address }),

@@ -9,7 +9,7 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
 import type { TaskWorkerHost } from '../../protocol/task-worker-port.ts'
-import { WORKER_PROTOCOL, type WorkerMessage } from '../../protocol/worker-messages.ts'
+import { WORKER_PROTOCOL, type WorkerHello, type WorkerMessage } from '../../protocol/worker-messages.ts'
 import { installDeterminismGuards } from '../runtime/determinism-guards.ts'
 import { keepFloatingRejections } from '../runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../tasks/embedded-task-worker.ts'
@@ -19,6 +19,8 @@ import { type CheckedWorkerSettings, checkedWorkerSettings, type WorkerSettings 
 
 const LOAD_EVERY_MS = 1000
 const POLL_MS = 5
+/** Hexadecimal. Of a thousand workers, two have the same in one cluster of a hundred million. */
+const INSTANCE_DIGITS = 12
 
 /** Seams for tests and simulation. */
 export interface WorkerSeams {
@@ -67,7 +69,8 @@ export class Worker implements AsyncDisposable {
     this.#settings = settings
     this.#clock = clock
     this.#probe = probe
-    const { tasks, workflows, logger, hello } = settings
+    const { tasks, workflows, logger } = settings
+    const hello = named(settings.hello, random)
     this.#tasks = new EmbeddedTaskWorker<Held>({ tasks, clock, logger, limits: this.#limits })
     this.#tasks.connect(this.#host())
     if (workflows.length > 0) this.#releases.push(keepFloatingRejections())
@@ -91,7 +94,7 @@ export class Worker implements AsyncDisposable {
     this.#begin(settings.urls)
   }
 
-  /** What the engine names it by; undefined while it is not connected. */
+  /** What the engine names it by; undefined while it is not connected. In a cluster all nodes name it so. */
   get id(): string | undefined {
     for (const { id } of this.#connections) if (id !== undefined) return id
     return undefined
@@ -267,4 +270,11 @@ export class Worker implements AsyncDisposable {
     held.session.finish(held, message)
     this.#tellCreditsSoon()
   }
+}
+
+/** One name on all of its connections: else it would be another worker on each node of a cluster. */
+function named(hello: WorkerHello, random: Randomness): WorkerHello {
+  if (hello.worker !== undefined) return hello
+  const digits = Array.from({ length: INSTANCE_DIGITS }, () => Math.floor(random() * 16).toString(16))
+  return { ...hello, instance: `worker-${digits.join('')}` }
 }

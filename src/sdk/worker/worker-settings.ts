@@ -30,7 +30,7 @@ export interface WorkerSettings {
   readonly concurrency?: number
   /** Default `'default'`. */
   readonly namespace?: string
-  /** Unique among the workers of the engine; shown to people. Default: the engine makes one for each connection. */
+  /** Unique among the workers of the engine; shown to people. Default: the worker makes one. */
   readonly id?: string
   /**
    * Of the code: a version or a commit. Executions go on with the build that they began on while a worker has it, and with

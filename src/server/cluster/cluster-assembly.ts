@@ -22,6 +22,7 @@ import type { NodeList } from '../listen/node-list.ts'
 import { clusterCalls } from './cluster-calls.ts'
 import type { CheckedClusterSettings } from './cluster-settings.ts'
 import { EtcdCoordinator } from './etcd/etcd-coordinator.ts'
+import { assertNameFree } from './name-check.ts'
 import { nodeCalls } from './node-calls.ts'
 import type { NodeDoor } from './node-connection.ts'
 import { NodeLinks, type NodeLinksOptions } from './node-link.ts'
@@ -207,9 +208,12 @@ export class ClusterAssembly {
     try {
       await this.#coordinator.open()
       await this.#assertShared()
+      await this.#assertNameFree()
       if (this.#options.network === undefined) await this.#assertTrusted()
       await engine.open()
+      await this.#assertNameFree(engine.session)
     } catch (error) {
+      await engine.close(0)
       await this.#coordinator.close()
       throw error
     }
@@ -222,6 +226,16 @@ export class ClusterAssembly {
     this.#cutOffTimer()
     this.#settings.stop()
     this.#links.close()
+  }
+
+  /** Names that nobody has given are made of host and process. */
+  async #assertNameFree(own?: Session): Promise<void> {
+    const { settings, store, clock, logger } = this.#options
+    const { name } = settings
+    if (name === undefined) return
+    const parts = { name, address: this.#address, clock, logger }
+    const look = (): Promise<ClusterView> => this.#cluster.look()
+    await assertNameFree({ ...parts, look, fence: (session) => store.fence(session) }, own)
   }
 
   /** Sessions of nodes that have died may still be there: they count if nothing else is wrong, or their heartbeats move. */

@@ -2,14 +2,8 @@
 import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
 import type { ExecutionExplanation } from '../../protocol/execution-explanation.ts'
 import { Router, type RouterOptions } from './router.ts'
-import {
-  peopleCalls,
-  queueCalls,
-  scheduleCalls,
-  taskCalls,
-  tasksExplained,
-  workerCalls,
-} from './spread-calls.ts'
+import { peopleCalls, queueCalls, scheduleCalls, taskCalls, tasksExplained } from './spread-calls.ts'
+import { workerCalls } from './worker-calls.ts'
 
 /** The casts: what a method answers is what the port says of it. */
 export function clusterCalls(options: RouterOptions): ClientPort {

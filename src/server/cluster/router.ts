@@ -103,16 +103,30 @@ export class Router {
 
   /** Of all nodes: answers of those that answer. */
   async ofAll(method: ClientMethod, args: readonly unknown[]): Promise<unknown[]> {
-    const { nodes, owner, links } = this.options
-    const others = nodes.others().map((node) =>
-      links.call(node, method, args).catch((error: unknown) => {
+    return (await this.ofEach(method, args)).map(({ answer }) => answer)
+  }
+
+  /** The same with the names of the nodes, this one first. */
+  async ofEach(
+    method: ClientMethod,
+    args: readonly unknown[],
+  ): Promise<{ readonly node: string; readonly answer: unknown }[]> {
+    const { nodes, owner, links, engine } = this.options
+    const asked = nodes.others().map(async (node) => {
+      try {
+        return { node: node.node, answer: await links.call(node, method, args) }
+      } catch (error) {
         // It is about to be gone, and what it had is somebody else's.
         if (isAskedAgain(error)) return undefined
         throw error
-      }),
-    )
-    const answers = await Promise.all([owner.call(method, args), ...others])
-    return answers.filter((answer) => answer !== undefined)
+      }
+    })
+    const own = owner.call(method, args).then((answer) => ({ node: engine.options.node, answer }))
+    const answers = await Promise.all([own, ...asked])
+    return answers.filter((each) => each !== undefined && each.answer !== undefined) as {
+      readonly node: string
+      readonly answer: unknown
+    }[]
   }
 
   ofRun(

@@ -1,4 +1,4 @@
-/** Calls about tasks, queues, schedules, people and workers, in a cluster: to the node that has them, or to all nodes. */
+/** Calls about tasks, queues, schedules and people, in a cluster: to the node that has them, or to all nodes. */
 
 import { withTasks } from '../../engine/why-execution-waits.ts'
 import { currentCall, partOf } from '../../platform/call-context.ts'
@@ -19,7 +19,6 @@ import type {
   TaskRequest,
   TaskTarget,
 } from '../../protocol/task-port.ts'
-import type { WorkerDescription, WorkersPort } from '../../protocol/workers-port.ts'
 import type { Router } from './router.ts'
 
 /** Tasks that one call to their owner adds, all or none of them. */
@@ -289,14 +288,4 @@ async function callOfHumanTask(
   if (row === undefined || (method === 'people.describe' && isClosed(row.status)))
     return owner.call(method, args)
   return router.call({ shard: row.shard, method, args })
-}
-
-export function workerCalls(router: Router): WorkersPort {
-  return {
-    // A worker is connected to all nodes.
-    list: async (namespace) => {
-      const lists = (await router.ofAll('workers.list', [namespace])) as (readonly WorkerDescription[])[]
-      return lists.flat().sort((a, b) => (a.id < b.id ? -1 : 1))
-    },
-  }
 }

@@ -134,8 +134,8 @@ export class WorkerConnection {
       return
     }
     const { attempts, workflows: crew, logger, newToken, heartbeatMs, limits, address } = this.#options
-    const { worker: given, type: _, followsNodes: __, tasks, workflows = [], build, ...profile } = hello
-    const id = given ?? `worker-${newToken().slice(0, 8)}`
+    const { worker: _, type: __, followsNodes: ___, tasks, workflows = [], build, ...profile } = hello
+    const id = this.#idOf(hello)
     const send = (message: EngineMessage): void => this.#out.send(message)
     const worker = new RemoteTaskWorker<LiveTask>({ id, tasks, host: attempts, logger, newToken, send })
     let member: CrewMember<LiveTask>
@@ -164,6 +164,14 @@ export class WorkerConnection {
       workflows: workflows.length,
       credits: hello.credits,
     })
+  }
+
+  /** One that it has not chosen is never in use: a connection of the same worker may not be known to be lost yet. */
+  #idOf({ worker, instance }: WorkerHello): string {
+    if (worker !== undefined) return worker
+    const { crew, newToken } = this.#options
+    if (instance !== undefined && !crew.has(instance)) return instance
+    return `${instance ?? 'worker'}-${newToken().slice(0, 8)}`
   }
 
   #codeOf(
