@@ -1,7 +1,8 @@
 /** The program `perdure`: finds the command, runs it, and turns what goes wrong into words and an exit code. */
 import { readFileSync } from 'node:fs'
 import { PerdureError } from '../protocol/errors.ts'
-import { type Command, parseCommandLine } from './command.ts'
+import { hasPassword, isPostgresUrl } from '../store/postgres/postgres-url.ts'
+import { type Command, type GivenOptions, parseCommandLine } from './command.ts'
 import { printable, wrap } from './display-width.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
 import { commandHelp, programHelp } from './help-text.ts'
@@ -54,12 +55,23 @@ export async function runProgram(args: readonly string[], host: ProgramHost): Pr
       output.line(commandHelp(command, output.width))
       return EXIT_FINE
     }
+    refusePasswords(options, operands)
     const { env, directory, nowMs } = host
     return await command.run({ options, operands, output, env, directory, nowMs })
   } catch (error) {
     if (error instanceof OutputClosedError) return EXIT_FINE
     return tellError(error, { command, output, isDebug: host.env.PERDURE_DEBUG === '1' })
   }
+}
+
+/** Whatever the command does with it. */
+function refusePasswords(options: GivenOptions, operands: readonly string[]): void {
+  const urls = [...options.texts('store'), ...options.texts('read-store'), ...operands]
+  if (urls.some((url) => isPostgresUrl(url) && hasPassword(url)))
+    throw new UsageError(
+      'a password on the command line is seen by everybody on the machine',
+      'Put it into PGPASSWORD, into a file named by PGPASSFILE (or --password-file of perdure start), or the whole URL into PERDURE_STORE (PERDURE_READ_STORE).',
+    )
 }
 
 function runWithoutCommand([word, topic]: readonly string[], output: Output): number {

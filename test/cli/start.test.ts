@@ -117,4 +117,92 @@ describe('perdure start', () => {
       assert.equal(code, 2, args.join(' '))
     }
   })
+
+  test('each setting is looked at before anything starts, and the message says where it was given', async () => {
+    const wrong: [name: string, value: unknown, RegExp][] = [
+      ['store', 7, / is 7, not a text/],
+      ['store', 'mysql://h/d', /'mysql:\/\/h\/d' names no store/],
+      ['store', 'postgres://h:port/d', /'h:port' is no host with a port/],
+      ['readStore', 'postgres://h/d', /is for a store on PostgreSQL/],
+      ['postgres', { readConnections: 0 }, /is for a store on PostgreSQL/],
+      ['workflows', [1], / is \[1\], not a path or a list of paths/],
+      ['listen', 'here', /'here' is no address to listen on/],
+      ['address', 'http://h', / is http:\/\/h, not a URL like wss:/],
+      ['tls', { crt: 'x' }, /tls of the configuration is/],
+      ['name', 7, /the name of the node is of type number, not a string/],
+      ['weight', 0, / is 0, not a number above 0/],
+      ['coordinator', 'zk://h', /'zk:\/\/h' is no URL like etcd:/],
+      ['coordinator', 7, / is 7, not a URL like etcd:/],
+      ['namespace', '', /the namespace is empty/],
+      ['taskConcurrency', 1.5, / is 1\.5, not a whole number/],
+      ['queues', [{ name: 'mail', concurency: 1 }], /queue mail has no setting 'concurency'/],
+      ['queues', {}, /is not a list/],
+      ['retention', 'soon', /"soon" is not a duration/],
+      ['processes', 0, / is 0, not a whole number/],
+    ]
+    for (const [i, [name, value, message]] of wrong.entries()) {
+      const file = join(directory, `wrong-${i}.mjs`)
+      writeFileSync(file, `export default ${JSON.stringify({ store: 'memory', [name]: value })}\n`)
+      const { stderr, code } = await perdure(['start', '--config', file])
+      const said = stderr.replaceAll(/\s+/g, ' ')
+      assert.match(said, message)
+      assert.ok(said.includes(`${name} in ${file}`), said)
+      assert.equal(code, 2, said)
+    }
+    const flags: [string[], Record<string, string>, RegExp][] = [
+      [['--weight', 'heavy'], {}, /--weight is heavy, not a number above 0/],
+      [[], { PERDURE_WEIGHT: '-1' }, /PERDURE_WEIGHT is -1, not a number above 0/],
+      [['--retention', '3 days'], {}, /--retention: "3 days" is not a duration/],
+      [['--concurrency', '0'], {}, /--concurrency is 0, not a whole number/],
+    ]
+    for (const [args, env, message] of flags) {
+      const { stderr, code } = await perdure(['start', '--store', 'memory', ...args], { env })
+      assert.match(stderr.replaceAll(/\s+/g, ' '), message)
+      assert.equal(code, 2, args.join(' '))
+    }
+  })
+
+  test('a file that cannot be loaded is named, with the place', async () => {
+    const broken = join(directory, 'broken.mjs')
+    writeFileSync(broken, "export default {\n  store: 'memory',\n  name = 'x',\n}\n")
+    const typed = join(directory, 'broken.ts')
+    writeFileSync(typed, 'export default {\n  store: 7 as as string,\n}\n')
+    const throwing = join(directory, 'throwing.mjs')
+    writeFileSync(throwing, "throw new Error('no secret here')\n")
+    const importing = join(directory, 'importing.mjs')
+    writeFileSync(importing, `import './broken.mjs'\nexport default { store: 'memory' }\n`)
+    const cases: [string[], RegExp, number][] = [
+      [['--config', broken], /broken\.mjs cannot be loaded: .*\(line 3\)/, 2],
+      [['--config', typed], /broken\.ts cannot be loaded: .*\(line 2\)/, 2],
+      [['--config', throwing], /throwing\.mjs cannot be loaded: no secret here/, 1],
+      [['--config', importing], /importing\.mjs cannot be loaded: .*one that it imports/, 2],
+      [['--store', 'memory', '--workflows', broken], /broken\.mjs cannot be loaded: .*\(line 3\)/, 2],
+    ]
+    for (const [args, message, expected] of cases) {
+      const { stderr, code } = await perdure(['start', ...args], { columns: 1000 })
+      assert.match(stderr.replaceAll(/\s+/g, ' '), message)
+      assert.equal(code, expected, stderr)
+    }
+  })
+
+  test('a password on the command line is refused by all commands', async () => {
+    const url = 'postgres://a:secret@127.0.0.1:1/d'
+    const lines = [
+      ...['list', 'tasks', 'schedules', 'queues', 'people', 'doctor', 'start'].map((name) => [
+        name,
+        '--store',
+        url,
+      ]),
+      ...['show', 'history'].map((name) => [name, 'order-1', '--store', url]),
+      ['list', '--store', 'postgres://a@127.0.0.1:1/d?password=secret'],
+      ['start', '--store', 'postgres://a@127.0.0.1:1/d', '--read-store', url],
+      ['doctor', url],
+    ]
+    for (const line of lines) {
+      const { stderr, code } = await perdure(line)
+      assert.match(stderr, /a password on the command line is seen/, line.join(' '))
+      assert.doesNotMatch(stderr, /secret/)
+      assert.equal(code, 2)
+    }
+  })
 })

@@ -1,9 +1,9 @@
 /** Settings of `perdure start`: a flag over the environment over the configuration file. */
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { TlsSettings } from '../../platform/tls.ts'
-import { type Duration, optionalMs } from '../../protocol/duration.ts'
 import type { Workflow } from '../../sdk/definition.ts'
 import type { Task } from '../../sdk/tasks/task.ts'
 import type { CoordinatorSettings } from '../../server/cluster/etcd/etcd-settings.ts'
@@ -12,6 +12,20 @@ import type { QueueSettings } from '../../server/queue-settings.ts'
 import type { CommandCall } from '../command.ts'
 import { tlsOf } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
+import {
+  addressOf,
+  countOf,
+  listenOf,
+  nameOf,
+  pathsOf,
+  postgresOf,
+  queuesOf,
+  readStoreOf,
+  storeOf,
+  timeOf,
+  weightOf,
+} from './checked-values.ts'
+import { at, type ConfigFile, checked, GivenSettings } from './given-settings.ts'
 import { startCoordinator } from './start-coordinator.ts'
 
 export interface StartSettings {
@@ -59,75 +73,70 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   processes: true,
 }
 const DEFAULT_LISTEN = '127.0.0.1:7233'
-const LISTEN_PARTS = /^(?:(\[[0-9a-f:]+\]|[^:[\]]+):)?(\d{1,5})$/i
+const SYNTAX_CHECK_MS = 5000
 
 export async function startSettings(call: CommandCall): Promise<StartSettings> {
-  const { options, env, directory } = call
-  const { config, base } = await configOf(call)
-  const given = (flag: string, variable: string): string | undefined =>
-    options.text(flag) ?? (env[variable] === '' ? undefined : env[variable])
-  const store = given('store', 'PERDURE_STORE') ?? config.store
+  const { directory } = call
+  const file = await configOf(call)
+  const { config } = file
+  const base = file.path === undefined ? directory : dirname(file.path)
+  const given = new GivenSettings(call, file)
+  const store = checked(given.of('store', 'store', 'PERDURE_STORE'), storeOf)
   if (store === undefined)
     throw new UsageError(
       'no store was named',
       'Name it with --store postgres://USER@HOST:PORT/DATABASE or --store sqlite:PATH, in PERDURE_STORE, or in perdure.config.ts.',
     )
-  if (['store', 'read-store'].some((flag) => /:[^@/]+@/.test(options.text(flag) ?? '')))
-    throw new UsageError(
-      'a password on the command line is seen by everybody on the machine',
-      'Put it into PGPASSWORD, into a file named by --password-file or PGPASSFILE, or the whole URL into PERDURE_STORE (PERDURE_READ_STORE).',
-    )
-  usePasswordFile(given('password-file', 'PERDURE_PASSWORD_FILE'), directory)
-  const { host, port } = listenOf(given('listen', 'PERDURE_LISTEN') ?? config.listen ?? DEFAULT_LISTEN)
-  const weight = given('weight', 'PERDURE_WEIGHT') ?? config.weight
+  usePasswordFile(call.options.text('password-file') ?? nonEmpty(call.env.PERDURE_PASSWORD_FILE), directory)
+  const { host, port } =
+    checked(given.of('listen', 'listen', 'PERDURE_LISTEN'), listenOf) ?? listenOf(DEFAULT_LISTEN)
   return {
     store,
-    readStore: given('read-store', 'PERDURE_READ_STORE') ?? config.readStore,
-    postgres: config.postgres,
+    readStore: checked(given.of('readStore', 'read-store', 'PERDURE_READ_STORE'), (value) =>
+      readStoreOf(value, store),
+    ),
+    postgres: checked(given.ofFile('postgres'), (value) => postgresOf(value, store)),
     host,
     port,
-    address: given('address', 'PERDURE_ADDRESS') ?? config.address,
-    tls: tlsOf(call, filesFrom(base, config.tls)),
-    name: given('name', 'PERDURE_NODE') ?? config.name,
-    weight: weight === undefined ? undefined : Number(weight),
-    coordinator: startCoordinator(call, config.coordinator),
-    namespace: given('namespace', 'PERDURE_NAMESPACE') ?? config.namespace,
-    taskConcurrency: countOf(
-      given('concurrency', 'PERDURE_CONCURRENCY') ?? config.taskConcurrency,
-      'concurrency',
+    address: checked(given.of('address', 'address', 'PERDURE_ADDRESS'), addressOf),
+    tls: at(given.placeOf('tls'), () => tlsOf(call, filesFrom(base, config.tls))),
+    name: checked(given.of('name', 'name', 'PERDURE_NODE'), (value) => nameOf(value, 'the name of the node')),
+    weight: checked(given.of('weight', 'weight', 'PERDURE_WEIGHT'), weightOf),
+    coordinator: startCoordinator(call, config.coordinator, given.placeOf('coordinator')),
+    namespace: checked(given.of('namespace', 'namespace', 'PERDURE_NAMESPACE'), (value) =>
+      nameOf(value, 'the namespace'),
     ),
-    retentionMs: optionalMs(
-      (given('retention', 'PERDURE_RETENTION') ?? config.retention) as Duration | undefined,
-    ),
-    processes: countOf(given('processes', 'PERDURE_PROCESSES') ?? config.processes, 'processes') ?? 1,
-    files: filesOf(call, config, base),
-    queues: config.queues ?? [],
+    taskConcurrency: checked(given.of('taskConcurrency', 'concurrency', 'PERDURE_CONCURRENCY'), countOf),
+    retentionMs: checked(given.of('retention', 'retention', 'PERDURE_RETENTION'), timeOf),
+    processes: checked(given.of('processes', 'processes', 'PERDURE_PROCESSES'), countOf) ?? 1,
+    files: filesOf(call, given, base),
+    queues: checked(given.ofFile('queues'), queuesOf) ?? [],
   }
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
 }
 
 function filesOf(
   { options, env, directory }: CommandCall,
-  config: PerdureConfig,
+  given: GivenSettings,
   base: string,
 ): readonly string[] {
   const flags = options.texts('workflows')
   if (flags.length > 0) return flags.map((file) => resolve(directory, file))
   const variable = env.PERDURE_WORKFLOWS ?? ''
   if (variable !== '') return variable.split(',').map((file) => resolve(directory, file.trim()))
-  return [config.workflows ?? []].flat().map((file) => resolve(base, file))
+  return (checked(given.ofFile('workflows'), pathsOf) ?? []).map((file) => resolve(base, file))
 }
 
-async function configOf({
-  options,
-  env,
-  directory,
-}: CommandCall): Promise<{ readonly config: PerdureConfig; readonly base: string }> {
+async function configOf({ options, env, directory }: CommandCall): Promise<ConfigFile> {
   const named = options.text('config') ?? env.PERDURE_CONFIG
   const file =
     named === undefined || named === ''
       ? CONFIG_FILES.find((each) => existsSync(resolve(directory, each)))
       : named
-  if (file === undefined) return { config: {}, base: directory }
+  if (file === undefined) return { config: {}, path: undefined }
   const path = resolve(directory, file)
   if (!existsSync(path)) throw new UsageError(`there is no configuration file ${path}`)
   const { default: config } = (await loaded(path)) as { readonly default?: unknown }
@@ -141,8 +150,8 @@ async function configOf({
       throw new UsageError(
         `${path} has a setting '${name}'; there are ${Object.keys(CONFIG_NAMES).join(', ')}`,
       )
-  // The one cast: its names are known, and each value is checked where it is used.
-  return { config: config as PerdureConfig, base: resolve(path, '..') }
+  // The one cast: its names are known, and each value is looked at where it is taken.
+  return { config: config as PerdureConfig, path }
 }
 
 /** Paths in the configuration are from its directory. */
@@ -153,22 +162,6 @@ function filesFrom(base: string, tls: TlsSettings | undefined): TlsSettings | un
     typeof value === 'string' && !value.includes('-----BEGIN ') ? resolve(base, value) : value,
   ])
   return Object.fromEntries(paths) as TlsSettings
-}
-
-function listenOf(text: string): { readonly host: string; readonly port: number } {
-  const parts = LISTEN_PARTS.exec(String(text))
-  const port = Number(parts?.[2])
-  if (parts === null || port > 65_535)
-    throw new UsageError(`'${text}' is no address to listen on`, 'Such as 127.0.0.1:7233, or 7233.')
-  return { host: (parts[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), port }
-}
-
-function countOf(value: string | number | undefined, name: string): number | undefined {
-  if (value === undefined) return undefined
-  const count = /^\d+$/.test(String(value)) ? Number(value) : Number.NaN
-  if (!Number.isSafeInteger(count) || count < 1)
-    throw new UsageError(`${name} is ${value}, not a whole number of 1 or more`)
-  return count
 }
 
 /** The driver of the database takes it from the environment of this process. */
@@ -193,7 +186,7 @@ export async function definitionsOf(files: readonly string[]): Promise<Definitio
     const exported = await loaded(file)
     const before = workflows.size + tasks.size
     for (const [name, value] of Object.entries(exported)) {
-      if (name === 'queues' && Array.isArray(value)) queues.push(...(value as QueueSettings[]))
+      if (name === 'queues') queues.push(...at(`queues of ${file}`, () => queuesOf(value)))
       for (const each of [value].flat()) {
         if (isKind(each, 'workflow')) workflows.add(each as unknown as Workflow)
         else if (isKind(each, 'task')) tasks.add(each as unknown as Task)
@@ -223,6 +216,20 @@ async function loaded(path: string): Promise<Readonly<Record<string, unknown>>> 
         `Node ${process.versions.node} does not load TypeScript (${path})`,
         'Use Node 22.18 or newer, or compile the file to JavaScript.',
       )
-    throw error
+    const why = `${path} cannot be loaded: ${error instanceof Error ? error.message : error}`
+    // It does so each time; what a program does when it is loaded may be another matter.
+    if (error instanceof SyntaxError) throw new UsageError(`${why} (${syntaxPlaceOf(path)})`)
+    throw new Error(why, { cause: error })
   }
+}
+
+/** A syntax error of JavaScript that was imported does not know where it is: Node says so of a file that it checks. */
+function syntaxPlaceOf(path: string): string {
+  const { stderr } = spawnSync(process.execPath, ['--check', path], {
+    encoding: 'utf8',
+    timeout: SYNTAX_CHECK_MS,
+  })
+  const [first = ''] = (stderr ?? '').split('\n')
+  const line = /:(\d+)$/.exec(first.trim())?.[1]
+  return line === undefined ? 'in this file, or one that it imports' : `line ${line}`
 }

@@ -40,6 +40,14 @@ export function isPostgresUrl(text: string): boolean {
   return /^postgres(ql)?:\/\//.test(text)
 }
 
+/** Whether it has one in it: on a command line everybody on the machine could read it. */
+export function hasPassword(url: string): boolean {
+  const parts = URL_PARTS.exec(url)
+  if (parts === null) return /^postgres(ql)?:.*:[^@/]+@/.test(url)
+  const [, user = '', , , query = ''] = parts
+  return /:./.test(user) || (new URLSearchParams(query).get('password') ?? '') !== ''
+}
+
 /**
  * Errors: `STORE_INVALID`.
  */
