@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, type RemoteClient, silentLogger } from '../../src/index.ts'
+import { connect, createEngine, type RemoteClient, silentLogger } from '../../src/index.ts'
 import { type Client, checkDatabase, work } from '../postgres/cluster-client.ts'
 import { NodeProcess } from '../postgres/cluster-nodes.ts'
 import { PostgresServer } from '../postgres/server.ts'
@@ -56,6 +56,35 @@ describe('nodes over PostgreSQL and etcd', { skip: 'missing' in etcdProgram }, (
       client.isAbandoned = true
       await remote.close()
       await Promise.all([...nodes.values()].map((node) => node.kill()))
+    }
+  })
+
+  test('nodes that elect in different places take the lead from each other, until the database decides', async () => {
+    const { name: database, url: store } = await server.createDatabase()
+    const said: string[] = []
+    const logger = { ...silentLogger, warn: (message: string) => void said.push(message) }
+    const places = [{ coordinator: `${etcd.url}/one` }, { coordinator: `${etcd.url}/other` }, {}]
+    const nodes = await Promise.all(places.map((cluster) => createEngine({ store, cluster, logger })))
+    const term = async (): Promise<number> => {
+      const [row] = await server.query('select term from perdure.leader', [], database)
+      return Number(row?.term)
+    }
+    try {
+      const isTold = /nodes take the lead from each other again and again: .*the same coordinator/
+      await eventually(
+        'all have noticed',
+        () => said.filter((message) => isTold.test(message)).length === places.length,
+      )
+      // What was on its way when the last one noticed.
+      await sleep(500)
+      const before = await term()
+      await sleep(2000)
+      assert.equal(await term(), before)
+      await eventually('all have their share', () =>
+        nodes.every(({ shards }) => shards >= Math.floor(SHARDS / places.length)),
+      )
+    } finally {
+      await Promise.all(nodes.map((node) => node.close()))
     }
   })
 })

@@ -11,6 +11,8 @@
  * 4. A look that fails changes nothing. The coordinator sees the gap.
  */
 import type { ClusterView, SessionView, ShardView } from '../../core/cluster/cluster-view.ts'
+import { type Dispute, LeadDispute } from '../../core/cluster/lead-dispute.ts'
+import type { Leadership } from '../../core/cluster/leadership.ts'
 import { assignShards, type Move } from '../../core/cluster/shard-assignment.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { ClusterNode, ClusterStore, JoinedSession } from '../../store/contract/cluster-store.ts'
@@ -19,6 +21,11 @@ import { type Coordinator, DatabaseCoordinator } from './coordinator.ts'
 
 /** A person is told of an outage so often. */
 const FAILURE_LOG_MS = 5000
+
+const DISPUTES: Readonly<Record<Dispute, string>> = {
+  contested: 'nodes take the lead from each other again and again',
+  vacant: 'nobody leads, and each node waits for another one to do so',
+}
 
 export interface ClusterMemberOptions {
   readonly cluster: ClusterStore
@@ -53,6 +60,7 @@ export type MemberChange =
 export class ClusterMember {
   readonly #options: ClusterMemberOptions
   readonly #coordinator: Coordinator
+  readonly #leadDispute = new LeadDispute()
   #session: Session | undefined
   /** The last one that was found fenced. */
   #ended: Session | undefined
@@ -172,11 +180,22 @@ export class ClusterMember {
       await this.#options.fence(suspect)
     }
     if (suspects.length > 0) view = await cluster.look()
-    const leadership = this.#coordinator.leadership(view, session)
+    const leadership = this.#leadershipOf(view, session)
     if (leadership.role === 'candidate' && (await cluster.lead(session, leadership.from)))
       view = await cluster.look()
     if (view.leader?.session === session.id && (await this.#take(view))) view = await cluster.look()
     this.#saw(view, session)
+  }
+
+  #leadershipOf(view: ClusterView, session: Session): Leadership {
+    const elected = this.#coordinator.leadership(view, session)
+    const { leadership, dispute } = this.#leadDispute.settle(view, session.id, elected)
+    if (dispute !== undefined)
+      this.#options.logger.warn(
+        `${DISPUTES[dispute]}: they do not elect in the same place. The database decides from now on; give all nodes the same coordinator`,
+        { nodes: view.sessions.filter(({ isFenced }) => !isFenced).map(({ node }) => node) },
+      )
+    return leadership
   }
 
   /** All are observed by all, so that a new leader need not begin with it. */
