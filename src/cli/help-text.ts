@@ -25,7 +25,7 @@ export function programHelp(commands: readonly Command[], width: number): string
     'Usage: perdure COMMAND [options]',
     '',
     ...wrap(
-      'Looks into the SQLite file of an engine, also while the engine runs. The file is never written.',
+      'Runs an engine (perdure start), and looks into its store, a SQLite file or a PostgreSQL database, also while engines run on it. A store that is looked into is never written.',
       text,
     ),
     '',
@@ -47,7 +47,8 @@ export function programHelp(commands: readonly Command[], width: number): string
     'Environment:',
     ...twoColumns(
       [
-        ['PERDURE_STORE', 'the store, if --store is not given'],
+        ['PERDURE_STORE', 'the store, if --store is not given: sqlite:PATH or postgres://USER@HOST/DATABASE'],
+        ['PGPASSWORD', 'the password of a PostgreSQL database, or PGPASSFILE: a file that has it'],
         ['PERDURE_DEBUG', '1: errors are shown with their stack'],
         ['NO_COLOR', 'no colour, also on a terminal'],
       ],
@@ -55,6 +56,7 @@ export function programHelp(commands: readonly Command[], width: number): string
     ),
     '',
     'Examples:',
+    '  perdure start --workflows orders.ts --store postgres://app@db1/orders',
     '  perdure list --store sqlite:./orders.db --status failed',
     '  perdure show order-17',
     '  perdure history order-17 --json',

@@ -10,6 +10,8 @@ export interface Started {
   readonly child: ChildProcess
   /** Of each process that listens. */
   readonly urls: readonly string[]
+  /** What it has said so far. */
+  readonly said: string
 }
 
 export async function started(
@@ -26,13 +28,15 @@ export async function started(
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const urls: string[] = []
+  const lines: string[] = []
   for await (const line of createInterface({ input: child.stdout })) {
-    const url = /listens on (ws:\S+)/.exec(line)?.[1]
+    lines.push(line)
+    const url = /listens on (ws:[^\s,]+)/.exec(line)?.[1]
     if (url !== undefined) urls.push(url)
     if (urls.length === count) break
   }
   assert.equal(urls.length, count, 'the engine has ended')
-  return { child, urls }
+  return { child, urls, said: lines.join('\n') }
 }
 
 /** It is told to end. */

@@ -92,6 +92,20 @@ describe('perdure start', () => {
     assert.equal(await ended(group), 0)
   })
 
+  test('a node says where it listens, and where others reach it', async () => {
+    const { url: store } = await server.createDatabase()
+    const address = 'ws://localhost:7299'
+    const engine = await started([
+      ...['--workflows', DEFINITIONS, '--listen', '127.0.0.1:0', '--address', address],
+      ...['--store', store, '--read-store', 'postgres://postgres@127.0.0.1:1/none'],
+    ])
+    assert.match(
+      engine.said,
+      new RegExp(`listens on ws://127\\.0\\.0\\.1:\\d+, others reach it at ${address} \\(`),
+    )
+    assert.equal(await ended(engine), 0)
+  })
+
   test('what makes no sense is told, with a way out', async () => {
     const empty = join(directory, 'empty.mjs')
     writeFileSync(empty, 'export const nothing = 1\n')

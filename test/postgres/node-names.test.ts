@@ -77,6 +77,19 @@ describe('names of nodes and workers', () => {
     assert.equal(await (await replacing.start(addOne, 1)).result(), 2)
   })
 
+  test('a node that leads and drains gives up the lead, though it lives', async () => {
+    const { url } = await server.createDatabase()
+    await using one = await open(url, 'node-1')
+    await using two = await open(url, 'node-2')
+    const leader = async () => (await two.nodes.list()).find(({ isLeader }) => isLeader)?.node
+    while ((await leader()) !== 'node-1') await sleep(20)
+    await one.nodes.drain('node-1')
+    while ((await leader()) !== 'node-2') await sleep(20)
+    // So who drains is not asked to lead again.
+    await sleep(500)
+    assert.equal(await leader(), 'node-2')
+  })
+
   test('a worker of several nodes is one: its nodes are told, and what they have of it is added up', async () => {
     const { url } = await server.createDatabase()
     await using one = await open(url, 'node-1')

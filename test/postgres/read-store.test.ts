@@ -219,6 +219,23 @@ describe('lists and history from a standby', () => {
     }
   })
 
+  test('one that is not there is told at the start, before anything is read, and nobody waits for it', async () => {
+    const records: Record[] = []
+    await using engine = await createEngine({
+      store: primary.url(database),
+      readStore: 'postgres://postgres@127.0.0.1:1/none',
+      workflows: [wait],
+      logger: keeping(records),
+      shutdownGrace: 0,
+    })
+    await until(() => records.length > 0)
+    assert.match(
+      records[0]?.message ?? '',
+      /the replica cannot be read: lists and history are read from the primary/,
+    )
+    assert.deepEqual(countsOf(engine), { replica: 0, primary: 0 })
+  })
+
   test('what one node acknowledged, the lists of another have', async () => {
     const node = (): Promise<Engine> =>
       createEngine({

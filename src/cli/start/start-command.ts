@@ -109,7 +109,9 @@ async function runStart(call: CommandCall): Promise<number> {
     }
   }
   const code = `${definitions.workflows.length} workflows, ${definitions.tasks.length} tasks`
-  call.output.line(`perdure listens on ${url} (${code})`)
+  const reached =
+    !isShared || settings.address === undefined ? '' : `, others reach it at ${settings.address}`
+  call.output.line(`perdure listens on ${url}${reached} (${code})`)
   const ended = await Promise.race([failed.promise, signalled(call)])
   await engine.close()
   return ended

@@ -45,6 +45,15 @@ describe('leadership', () => {
     assert.deepEqual(leadershipOf(view(undefined, leaving, session(2)), 1), { role: 'follower' })
     assert.equal(leadershipOf(view(undefined, leaving), 1).role, 'candidate')
   })
+
+  test('who leads and drains is replaced by one that stays, if there is one', () => {
+    const leader = { session: 1, term: 4 }
+    const leaving = view(leader, session(1, { isDraining: true }), session(2))
+    assert.deepEqual(leadershipOf(leaving, 1), { role: 'leader' })
+    assert.deepEqual(leadershipOf(leaving, 2), { role: 'candidate', from: leader })
+    const all = view(leader, session(1, { isDraining: true }), session(2, { isDraining: true }))
+    assert.deepEqual(leadershipOf(all, 2), { role: 'follower' })
+  })
 })
 
 describe('leadership by an election', () => {

@@ -1,6 +1,6 @@
 /**
  * Who leads: the session that the leader's row names, as long as it is not fenced. Whoever finds that row without a living
- * session takes it by compare-and-set, so that one of several wins.
+ * session, or with one that drains, takes it by compare-and-set, so that one of several wins.
  *
  * Or an election that is held elsewhere says who is to lead (`leadershipByQueue`): that one takes the row, also from a session
  * that lives. The row says who leads in any case.
@@ -19,11 +19,12 @@ export function leadershipOf(view: ClusterView, session: number): Leadership {
   const { leader } = view
   if (leader?.session === session) return { role: 'leader' }
   const living = livingSessions(view)
-  if (leader !== undefined && living.has(leader.session)) return { role: 'follower' }
   const own = living.get(session)
+  const leading = leader === undefined ? undefined : living.get(leader.session)
   // Who leaves soon leads only if nobody else can.
   const isLast = [...living.values()].every(({ isDraining }) => isDraining)
   if (own === undefined || (own.isDraining && !isLast)) return { role: 'follower' }
+  if (leading !== undefined && (!leading.isDraining || own.isDraining)) return { role: 'follower' }
   return { role: 'candidate', from: leader }
 }
 

@@ -281,7 +281,7 @@ export class ClusterAssembly {
       if (seen.get(session.id) !== session.heartbeatAt)
         throw new PerdureError(
           'STORE_LOCKED',
-          `${store.name} is in use by the engine ${session.node}, which is no node`,
+          `${store.name} is in use by the engine ${session.node}, which is no node: give it cluster: {} too, and both share the database`,
         )
       await store.fence(session)
     }

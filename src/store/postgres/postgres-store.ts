@@ -222,7 +222,10 @@ async function assertAlone(link: PostgresLink, name: string, own: Session | unde
   const seen = new Map(before.rows.map((row) => [row.id, row.beat]))
   const alive = rows.find(({ id, beat }) => seen.get(id) !== beat)
   if (alive !== undefined)
-    throw new PerdureError('STORE_LOCKED', `${name} is in use by the engine ${alive.node}`)
+    throw new PerdureError(
+      'STORE_LOCKED',
+      `${name} is in use by the engine ${alive.node}; several engines share a PostgreSQL database as nodes of a cluster, each with createEngine({ cluster: {} })`,
+    )
 }
 
 interface Links {
@@ -306,12 +309,16 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
     this.requests = new PostgresRequests(links.requesting)
     this.#links = links
     this.#replica = replicaOf(opened, (statement) => this.#read(statement))
-    if (this.#replica !== undefined) this.shown = new ReadMethods(this.#replica.ask)
     this.#commitMs = commitMs
     this.#readMs = readMs
     this.#isExclusive = isExclusive
     this.#timeline = timeline
     this.#logger = logger
+    const replica = this.#replica
+    if (replica !== undefined) {
+      this.shown = new ReadMethods(replica.ask)
+      this.#inBackground('the replica was not looked at', () => replica.look())
+    }
     this.#partitionTimer = setInterval(
       () =>
         this.#inBackground('no partitions were made for the days to come', () =>

@@ -88,6 +88,18 @@ export class ReplicaReads {
     return this.#options.primary(statement)
   }
 
+  /** At the start: that it is not there is told before anybody needs it. Rejects only when it is closed meanwhile. */
+  async look(): Promise<void> {
+    const link = this.#leastBusy()
+    try {
+      await link.once({ text: IS_STANDBY }, this.#options.readMs)
+    } catch (error) {
+      link.assertOpen()
+      this.#rest(messageOf(error))
+      link.moveOn()
+    }
+  }
+
   get #isResting(): boolean {
     return performance.now() < this.#restsUntilMs
   }
