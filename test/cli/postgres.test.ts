@@ -79,7 +79,9 @@ describe('commands on PostgreSQL', () => {
     const none = await perdure(['list', '--store', empty.url])
     assert.equal(none.code, 1)
     assert.match(none.stderr, /holds no perdure store/)
-    const gone = await perdure(['list', '--store', 'postgres://ann:secret@127.0.0.1:1/orders'])
+    const gone = await perdure(['list'], {
+      env: { PERDURE_STORE: 'postgres://ann:secret@127.0.0.1:1/orders' },
+    })
     assert.equal(gone.code, 1)
     assert.match(
       gone.stderr,
@@ -92,5 +94,32 @@ describe('commands on PostgreSQL', () => {
       empty.name,
     )
     assert.equal(schemas?.found, 0, 'reading makes no schema')
+  })
+
+  test('a standby is read like a primary', async () => {
+    await using standby = await server.startStandbyMeanwhile('copy')
+    const database = new URL(store).pathname.slice(1)
+    const args = ['--store', standby.url(database)]
+    const id = 'order-a'
+    const read = async (line: string[]): Promise<string> => {
+      const { stdout, stderr, code } = await perdure([...line, ...args])
+      assert.equal(code, 0, stderr)
+      return stdout
+    }
+    while (!(await read(['list'])).includes(id)) await new Promise((wake) => setTimeout(wake, 20))
+    assert.match(await read(['show', id]), /approve order-a|approve a/)
+    assert.match(await read(['history', id]), /execution-started/)
+    assert.match(await read(['tasks']), /letter-ada/)
+    assert.match(await read(['schedules']), /nightly/)
+    assert.match(await read(['queues']), /print/)
+    assert.match(await read(['people', 'list']), /approve/)
+    // Of several hosts that which takes writes, wherever it stands.
+    const both = `postgres://postgres@127.0.0.1:${standby.port},127.0.0.1:${server.port}/${database}`
+    await standby.query('select pg_wal_replay_pause()')
+    await engine.enqueue(send, 'bob', { id: 'letter-bob' })
+    const { stdout } = await perdure(['tasks', '--store', both])
+    assert.match(stdout, /letter-bob/)
+    // Without it, what the standby has.
+    assert.doesNotMatch(await read(['tasks']), /letter-bob/)
   })
 })

@@ -20,17 +20,28 @@ const HEARTBEATS_SINCE = 2
 /** The registry and the audit trail. */
 const ADMIN_SINCE = 5
 
-/** Errors: `STORE_INVALID` (the URL, or a database that is no store), `STORE_FAILED`, `STORE_NEWER`. */
+/**
+ * Of the hosts of the URL the one that takes writes is read, else a standby: it may be behind, and nothing is decided by what is
+ * shown.
+ *
+ * Errors: `STORE_INVALID` (the URL, or a database that is no store), `STORE_FAILED`, `STORE_NEWER`.
+ */
 export async function openPostgresReader(url: string): Promise<StoreReader> {
-  const target = postgresTarget(url)
-  const link = new PostgresLink({ target, purpose: 'tool', logger: silentLogger, timeline: new Timeline() })
-  try {
-    const version = await requireSchema(link, target.name)
-    return new DatabaseReader(target.name, version, link)
-  } catch (error) {
-    await link.close()
-    throw storeFailed(isOutage(error) ? `cannot connect to ${target.name}` : target.name, error)
+  const target = postgresTarget(url, 'anything')
+  const { name } = target
+  let first: unknown
+  for (const serves of ['writes', 'anything'] as const) {
+    const timeline = new Timeline()
+    const link = new PostgresLink({ target, purpose: 'tool', logger: silentLogger, timeline, serves })
+    try {
+      return new DatabaseReader(name, await requireSchema(link, name), link)
+    } catch (error) {
+      await link.close()
+      if (!isOutage(error)) throw storeFailed(name, error)
+      first ??= error
+    }
   }
+  throw storeFailed(`cannot connect to ${name}`, first)
 }
 
 class DatabaseReader extends ReadMethods implements StoreReader {
