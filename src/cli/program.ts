@@ -7,6 +7,7 @@ import { printable, wrap } from './display-width.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
 import { commandHelp, programHelp } from './help-text.ts'
 import { historyCommand } from './history-command.ts'
+import { lbConfigCommand } from './lb-config/lb-config-command.ts'
 import { listCommand } from './list-command.ts'
 import { nearestWord } from './nearest-word.ts'
 import { nodesCommand, shardsCommand } from './nodes-command.ts'
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   workersCommand,
   nodesCommand,
   shardsCommand,
+  lbConfigCommand,
   doctorCommand,
 ]
 

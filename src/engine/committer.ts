@@ -98,6 +98,11 @@ export class Committer {
     return this.#inFlight !== undefined
   }
 
+  /** What became of a commit is being settled, or the engine starts over. */
+  get isHalted(): boolean {
+    return this.#halts > 0
+  }
+
   get isIdle(): boolean {
     return (
       this.#inFlight === undefined &&

@@ -56,7 +56,7 @@ export type EngineReply =
   | { readonly id: number; readonly result: Json | undefined }
   | { readonly id: number; readonly failure: Failure }
 
-/** In version 2. */
+/** In version 2. Without any nodes: they are behind the URL that the client has used, and it should know no other. */
 export type EngineNews = { readonly nodes: readonly string[] } | { readonly leave: true }
 
 const name = identifier(512)

@@ -59,6 +59,11 @@ export interface EngineSettings {
   readonly audit?: AuditSettings
   /** How long `close` waits for running steps. Default `'10s'`. */
   readonly shutdownGrace?: Duration
+  /**
+   * How long `close` goes on serving after `/readyz` has begun to say that this engine is not ready, so that load balancers
+   * send it no more connections. Default `'3s'` if it listens with `trustedProxies`, else 0.
+   */
+  readonly drainDelay?: Duration
   /** Called once if the engine stops by itself (for example: the disk is full). Default: the error is logged. */
   readonly onFailed?: (error: Error) => void
   /**
@@ -102,6 +107,7 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   retention: true,
   audit: true,
   shutdownGrace: true,
+  drainDelay: true,
   onFailed: true,
   determinismGuards: true,
 }

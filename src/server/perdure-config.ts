@@ -2,11 +2,12 @@
 import type { TlsSettings } from '../platform/tls.ts'
 import type { Duration } from '../protocol/duration.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
+import type { ProxySettings } from './listen/client-origin.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
 /** What `perdure.config.ts` exports as its default. */
-export interface PerdureConfig {
+export interface PerdureConfig extends ProxySettings {
   /** `'postgres://USER@HOST:PORT/DATABASE'`, `'sqlite:PATH'` or `'memory'`. */
   readonly store?: string
   /** URL of a streaming standby of that database, for lists and history. Default: none. */
@@ -34,6 +35,8 @@ export interface PerdureConfig {
   readonly queues?: readonly QueueSettings[]
   /** Closed executions are deleted this long after their end. Default: never. */
   readonly retention?: Duration
+  /** How long it serves on after `/readyz` says that it ends. Default `'3s'` with `trustedProxies`, else 0. */
+  readonly drainDelay?: Duration
   /** Processes, each a node of its own. Default 1. */
   readonly processes?: number
 }

@@ -1,7 +1,7 @@
 /** Options of a test engine. */
 import type { Duration } from '../protocol/duration.ts'
 import type { Store } from '../store/contract/store.ts'
-import type { EngineSettings } from './embedded-engine.ts'
+import type { EngineSettings } from './engine-settings.ts'
 import type { Fault } from './testing-store.ts'
 
 export interface TestEngineOptions extends Omit<EngineSettings, 'store'> {

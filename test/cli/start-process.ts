@@ -31,7 +31,7 @@ export async function started(
   const lines: string[] = []
   for await (const line of createInterface({ input: child.stdout })) {
     lines.push(line)
-    const url = /listens on (ws:[^\s,]+)/.exec(line)?.[1]
+    const url = /listens on (wss?:[^\s,]+)/.exec(line)?.[1]
     if (url !== undefined) urls.push(url)
     if (urls.length === count) break
   }

@@ -6,7 +6,7 @@ import { type RunId, shardOf, type WorkflowKey } from '../../src/protocol/ids.ts
 import type { Message } from '../../src/protocol/message.ts'
 import { encodePayload } from '../../src/protocol/payload.ts'
 import { Client } from '../../src/sdk/client.ts'
-import { type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
+import { type OpenedEngine, openEngine } from '../../src/server/open-engine.ts'
 import type { Batch, CommitOutcome } from '../../src/store/contract/batch.ts'
 import type { ClusterStore } from '../../src/store/contract/cluster-store.ts'
 import type { OutboxRow } from '../../src/store/contract/rows.ts'

@@ -4,7 +4,7 @@ import type { LiveExecution } from '../../src/engine/live-execution.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
 import { signal, workflow } from '../../src/sdk/definition.ts'
 import { LiveRun } from '../../src/sdk/runtime/live-run.ts'
-import type { OpenedEngine } from '../../src/server/embedded-engine.ts'
+import type { OpenedEngine } from '../../src/server/open-engine.ts'
 import { quiet, withEngine } from './with-engine.ts'
 
 const GO = signal<string>('go')

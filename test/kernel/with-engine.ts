@@ -3,7 +3,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import type { Limits } from '../../src/protocol/limits.ts'
 import { Client } from '../../src/sdk/client.ts'
 import type { Workflow } from '../../src/sdk/definition.ts'
-import { type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
+import { type OpenedEngine, openEngine } from '../../src/server/open-engine.ts'
 
 export async function withEngine(
   workflows: Workflow[],

@@ -5,8 +5,8 @@ import { silentLogger } from '../../src/index.ts'
 import type { ClientMethod } from '../../src/protocol/client-messages.ts'
 import { AUDITED_METHODS } from '../../src/server/audit/audited-methods.ts'
 import { signingKey } from '../../src/server/audit/signing-key.ts'
-import type { OpenedEngine } from '../../src/server/embedded-engine.ts'
-import { openEngine } from '../../src/server/embedded-engine.ts'
+import type { OpenedEngine } from '../../src/server/open-engine.ts'
+import { openEngine } from '../../src/server/open-engine.ts'
 import type { Batch } from '../../src/store/contract/batch.ts'
 import {
   AUDITED_CALLS,

@@ -1,7 +1,8 @@
 /** An engine of which a test sees the inside, and the workflow that it mostly runs. */
 import { signal, silentLogger, type Workflow, workflow } from '../../src/index.ts'
 import { Client } from '../../src/sdk/client.ts'
-import { type EngineSeams, type OpenedEngine, openEngine } from '../../src/server/embedded-engine.ts'
+import type { EngineSeams } from '../../src/server/engine-settings.ts'
+import { type OpenedEngine, openEngine } from '../../src/server/open-engine.ts'
 import type { Store } from '../../src/store/contract/store.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 

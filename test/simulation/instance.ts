@@ -9,12 +9,8 @@ import type { Logger } from '../../src/platform/logger.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
 import { idempotencyKeyOf } from '../../src/protocol/ids.ts'
 import type { StepContext } from '../../src/sdk/context.ts'
-import {
-  assembleEngine,
-  type EmbeddedEngine,
-  type EngineSeams,
-  type EngineSettings,
-} from '../../src/server/embedded-engine.ts'
+import { assembleEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import type { EngineSeams, EngineSettings } from '../../src/server/engine-settings.ts'
 import type { CrashSite } from './fault-plan.ts'
 import { type ProgramWorkflow, programWorkflow } from './interpreter.ts'
 import type { StepSpec } from './program.ts'

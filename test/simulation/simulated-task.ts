@@ -3,7 +3,7 @@
 import type { Clock } from '../../src/platform/clock.ts'
 import type { PolicySetting } from '../../src/protocol/queue-settings.ts'
 import { type Task, type TaskContext, task } from '../../src/sdk/tasks/task.ts'
-import type { EngineSettings } from '../../src/server/embedded-engine.ts'
+import type { EngineSettings } from '../../src/server/engine-settings.ts'
 import { type CrashSite, randomFor } from './fault-plan.ts'
 import { never } from './simulated-store.ts'
 import type { TaskCall } from './task-facts.ts'

@@ -8,12 +8,9 @@ import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import { platformFailure } from '../../src/protocol/failure.ts'
 import { EMPTY_PAYLOAD } from '../../src/protocol/payload.ts'
 import type { TaskDispatch, TaskWorkerPort } from '../../src/protocol/task-worker-port.ts'
-import {
-  EmbeddedEngine,
-  type EngineSeams,
-  type EngineSettings,
-  openEngine,
-} from '../../src/server/embedded-engine.ts'
+import { EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import type { EngineSeams, EngineSettings } from '../../src/server/engine-settings.ts'
+import { openEngine } from '../../src/server/open-engine.ts'
 import { until } from './task-fixtures.ts'
 
 /** A worker that keeps what it gets. */

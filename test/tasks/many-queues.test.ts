@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { TaskQueue } from '../../src/core/queue/task-queue.ts'
 import { silentLogger, task, workflow } from '../../src/index.ts'
 import { Client } from '../../src/sdk/client.ts'
-import { type EngineSettings, openEngine } from '../../src/server/embedded-engine.ts'
+import type { EngineSettings } from '../../src/server/engine-settings.ts'
+import { openEngine } from '../../src/server/open-engine.ts'
 import { double, until } from './task-fixtures.ts'
 
 async function opened(settings: Partial<EngineSettings> = {}) {

@@ -17,7 +17,8 @@ import {
   workflow,
 } from '../../src/index.ts'
 import type { LogFields } from '../../src/platform/logger.ts'
-import { assembleEngine, type EngineSeams } from '../../src/server/embedded-engine.ts'
+import { assembleEngine } from '../../src/server/embedded-engine.ts'
+import type { EngineSeams } from '../../src/server/engine-settings.ts'
 import { double, until } from '../tasks/task-fixtures.ts'
 
 const quiet = { logger: silentLogger, shutdownGrace: 0 } as const

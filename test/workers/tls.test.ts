@@ -19,6 +19,7 @@ import {
 } from '../../src/index.ts'
 import { TlsIdentity } from '../../src/platform/tls.ts'
 import { NodeLinks } from '../../src/server/cluster/node-link.ts'
+import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import { httpDoor, isNodeCertificate } from '../../src/server/listen/http-door.ts'
 import { perdure } from '../cli/store-fixture.ts'
 import { double, until } from '../tasks/task-fixtures.ts'
@@ -118,8 +119,13 @@ describe('mutual TLS', { skip }, () => {
   })
 
   test('a certificate for clients only is none of a node', async () => {
-    const parts = { ...node }
-    const door = httpDoor(parts, '', silentLogger)
+    const door = httpDoor({
+      tls: { ...node },
+      says: '',
+      readiness: { isDraining: false, isFailed: false, look: async () => ({ isReady: true }) },
+      origins: new ClientOrigins({}),
+      logger: silentLogger,
+    })
     door.stop()
     const answers: boolean[] = []
     door.http.on('upgrade', ({ socket }) => {

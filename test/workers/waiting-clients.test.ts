@@ -6,7 +6,8 @@ import { WebSocket } from 'ws'
 import { silentLogger, workflow } from '../../src/index.ts'
 import { CLIENT_PROTOCOL } from '../../src/protocol/client-messages.ts'
 import { Client } from '../../src/sdk/client.ts'
-import { EmbeddedEngine, openEngine } from '../../src/server/embedded-engine.ts'
+import { EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import { openEngine } from '../../src/server/open-engine.ts'
 import { gate, until } from '../tasks/task-fixtures.ts'
 
 test('nobody is remembered who waited for a result, and cancelled the call or is gone', async () => {

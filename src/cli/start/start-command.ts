@@ -1,12 +1,13 @@
 /** `perdure start`: an engine that runs and listens; over PostgreSQL, a node of a cluster. */
 import { jsonLogger, type LogLevel } from '../../platform/logger.ts'
-import type { EngineSettings } from '../../server/embedded-engine.ts'
+import type { EngineSettings } from '../../server/engine-settings.ts'
 import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
 import type { Command, CommandCall } from '../command.ts'
 import { TLS_OPTIONS } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
 import { runProcesses } from './process-group.ts'
 import { definitionsOf, type StartSettings, startSettings } from './start-config.ts'
+import { PROXY_OPTIONS } from './start-proxies.ts'
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
@@ -32,6 +33,7 @@ export const startCommand: Command = {
     listen: { value: 'HOST:PORT', says: 'default 127.0.0.1:7233, or $PERDURE_LISTEN; port 0: a free one' },
     address: { value: 'URL', says: 'at which other nodes reach this one; default: where it listens' },
     ...TLS_OPTIONS,
+    ...PROXY_OPTIONS,
     name: { value: 'NAME', says: 'of the node, the same over restarts; default HOST:PID' },
     weight: { value: 'N', says: 'its share of the work, relative to other nodes; default 1' },
     coordinator: {
@@ -74,7 +76,7 @@ async function runStart(call: CommandCall): Promise<number> {
   const level = levelOf(call)
   if (settings.processes > 1) return runGroup(call, settings)
   const definitions = await definitionsOf(settings.files)
-  const { host, port, store, tls } = settings
+  const { host, port, store, tls, proxies } = settings
   const isShared = isPostgresUrl(store)
   if (!isShared && settings.coordinator !== undefined)
     throw new UsageError(
@@ -97,11 +99,12 @@ async function runStart(call: CommandCall): Promise<number> {
     ...optional('taskConcurrency', settings.taskConcurrency),
     ...optional('namespace', settings.namespace),
     ...optional('retention', settings.retentionMs),
+    ...optional('drainDelay', settings.drainDelayMs),
   })
   let { url } = engine
   if (!isShared) {
     try {
-      url = (await engine.listen({ host, port, ...(tls === undefined ? {} : { tls }) })).url
+      url = (await engine.listen({ host, port, ...proxies, ...(tls === undefined ? {} : { tls }) })).url
     } catch (error) {
       // What it has open would keep the process alive.
       await engine.close()
@@ -134,10 +137,12 @@ function clusterOf({
   name,
   weight,
   coordinator,
+  proxies,
 }: StartSettings): NonNullable<EngineSettings['cluster']> {
   return {
     host,
     port,
+    ...proxies,
     ...(address === undefined ? {} : { address }),
     ...(tls === undefined ? {} : { tls }),
     ...(name === undefined ? {} : { name }),

@@ -7,6 +7,7 @@ import type { TlsSettings } from '../../platform/tls.ts'
 import type { Workflow } from '../../sdk/definition.ts'
 import type { Task } from '../../sdk/tasks/task.ts'
 import type { CoordinatorSettings } from '../../server/cluster/etcd/etcd-settings.ts'
+import type { ProxySettings } from '../../server/listen/client-origin.ts'
 import type { PerdureConfig } from '../../server/perdure-config.ts'
 import type { QueueSettings } from '../../server/queue-settings.ts'
 import type { CommandCall } from '../command.ts'
@@ -27,6 +28,7 @@ import {
 } from './checked-values.ts'
 import { at, type ConfigFile, checked, GivenSettings } from './given-settings.ts'
 import { startCoordinator } from './start-coordinator.ts'
+import { startProxies } from './start-proxies.ts'
 
 export interface StartSettings {
   readonly store: string
@@ -42,6 +44,8 @@ export interface StartSettings {
   readonly namespace: string | undefined
   readonly taskConcurrency: number | undefined
   readonly retentionMs: number | undefined
+  readonly proxies: ProxySettings
+  readonly drainDelayMs: number | undefined
   readonly processes: number
   /** Absolute. */
   readonly files: readonly string[]
@@ -71,6 +75,10 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   queues: true,
   retention: true,
   processes: true,
+  trustedProxies: true,
+  forwardedHeader: true,
+  proxyProtocol: true,
+  drainDelay: true,
 }
 const DEFAULT_LISTEN = '127.0.0.1:7233'
 const SYNTAX_CHECK_MS = 5000
@@ -108,6 +116,8 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     ),
     taskConcurrency: checked(given.of('taskConcurrency', 'concurrency', 'PERDURE_CONCURRENCY'), countOf),
     retentionMs: checked(given.of('retention', 'retention', 'PERDURE_RETENTION'), timeOf),
+    proxies: startProxies(call, config),
+    drainDelayMs: checked(given.of('drainDelay', 'drain-delay', 'PERDURE_DRAIN_DELAY'), timeOf),
     processes: checked(given.of('processes', 'processes', 'PERDURE_PROCESSES'), countOf) ?? 1,
     files: filesOf(call, given, base),
     queues: checked(given.ofFile('queues'), queuesOf) ?? [],

@@ -85,6 +85,10 @@ export class ClusterMember {
     return this.#session
   }
 
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
   get isLeader(): boolean {
     return this.#session !== undefined && this.#view?.leader?.session === this.#session.id
   }

@@ -115,6 +115,15 @@ export class ClusterNode {
     return this.#member.view
   }
 
+  /** The one that it keeps alive; undefined: it has none at the moment. */
+  get session(): Session | undefined {
+    return this.#member.session
+  }
+
+  get isDraining(): boolean {
+    return this.#member.isDraining
+  }
+
   get isLeader(): boolean {
     return this.#member.isLeader
   }

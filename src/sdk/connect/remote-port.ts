@@ -94,6 +94,8 @@ export class RemotePort {
   #failures = 0
   /** How often it was sent on since a call was last answered. */
   #leaves = 0
+  /** Behind the URL is a load balancer with the nodes of a cluster: whoever connects again may get another one. */
+  #isBalanced = false
   #retry: NodeJS.Timeout | undefined
   #isClosed = false
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
@@ -224,8 +226,12 @@ export class RemotePort {
     this.#link = link
   }
 
+  get #hasOtherNodes(): boolean {
+    return this.#isBalanced || this.#urls.length > 1
+  }
+
   get #heartbeatMs(): number {
-    return this.#options.heartbeatMs ?? (this.#urls.length > 1 ? CLUSTER_HEARTBEAT_MS : HEARTBEAT_MS)
+    return this.#options.heartbeatMs ?? (this.#hasOtherNodes ? CLUSTER_HEARTBEAT_MS : HEARTBEAT_MS)
   }
 
   #onOpen(link: ClientLink): void {
@@ -271,7 +277,7 @@ export class RemotePort {
   }
 
   #mayAskElsewhere({ isRepeatable }: OpenCall): boolean {
-    return isRepeatable && !this.#isClosed && this.#urls.length > 1
+    return isRepeatable && !this.#isClosed && this.#hasOtherNodes
   }
 
   /** A node has ended that had not said that it leaves, or was asked when it had. */
@@ -295,10 +301,14 @@ export class RemotePort {
     this.#urls = [...others, lost]
   }
 
-  /** Where else the cluster can be reached. What the program has named is kept; who asks over TLS goes on with TLS. */
+  /**
+   * Where else the cluster can be reached; nowhere: only by the URLs that the program has named. What it has named is kept;
+   * who asks over TLS goes on with TLS.
+   */
   #learn(urls: readonly string[], link: ClientLink): void {
     const [own = ''] = this.#urls
     const before = this.#heartbeatMs
+    this.#isBalanced = urls.length === 0
     const isFit = (url: string): boolean => !own.startsWith('wss:') || url.startsWith('wss:')
     const others = [...urls.filter(isFit), ...[this.#options.url].flat()]
     this.#urls = [...new Set([own, ...others.map(sameUrl)])]

@@ -5,10 +5,12 @@ import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
+import { ClientOrigins, type ProxySettings } from '../listen/client-origin.ts'
 import { serverIdentity } from '../listen/http-door.ts'
+import type { ListenOptions } from '../listen/protocol-server.ts'
 import { type CoordinatorSettings, checkedCoordinator, type EtcdSettings } from './etcd/etcd-settings.ts'
 
-export interface ClusterSettings {
+export interface ClusterSettings extends ProxySettings {
   /** Where the node listens for other nodes, workers and clients: without `tls`, a loopback address. Default `'127.0.0.1'`. */
   readonly host?: string
   /** Default 0: a free one. */
@@ -33,7 +35,7 @@ export interface ClusterSettings {
 }
 
 export interface CheckedClusterSettings {
-  readonly listen: { readonly host?: string; readonly port?: number; readonly tls?: TlsSettings }
+  readonly listen: ListenOptions
   readonly address: string | undefined
   readonly name: string | undefined
   readonly weight: number
@@ -55,6 +57,9 @@ const OPTIONS: OptionNames<ClusterSettings> = {
   handOver: true,
   drain: true,
   coordinator: true,
+  trustedProxies: true,
+  forwardedHeader: true,
+  proxyProtocol: true,
 }
 
 /** @throws PerdureError `ARGUMENT_INVALID`, `DURATION_INVALID` */
@@ -69,10 +74,12 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
     handOver = '1s',
     drain = '30s',
     coordinator,
+    ...proxies
   } = checkedOptions(given, WHAT, OPTIONS)
   checkAddress(address, host, tls !== undefined)
   // Before anything is opened.
   if (tls !== undefined) serverIdentity(tls, () => {})
+  new ClientOrigins(proxies)
   if (typeof weight !== 'number' || !(weight > 0 && weight < 1e6))
     throw new PerdureError('ARGUMENT_INVALID', `${WHAT}: weight is ${weight}, not a number above 0`)
   return {
@@ -80,6 +87,7 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
       ...(host === undefined ? {} : { host }),
       ...(port === undefined ? {} : { port }),
       ...(tls === undefined ? {} : { tls }),
+      ...proxies,
     },
     address,
     name: name === undefined ? undefined : checkedName(name, 'the name of the node'),

@@ -31,6 +31,16 @@ export class Doors {
     clearTimeout(timer)
   }
 
+  /** Lets nobody in any more, and waits for the answers of requests that have begun, `mostMs` at most. */
+  async finish(mostMs: number): Promise<void> {
+    await Promise.all([...this.#listeners].map((listener) => listener.finish(mostMs)))
+  }
+
+  /** Load balancers are in front of one of them. */
+  get hasProxies(): boolean {
+    return [...this.#listeners].some(({ hasProxies }) => hasProxies)
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#listeners].map((listener) => listener.close()))
   }

@@ -1,39 +1,91 @@
-/** HTTP that is there to be upgraded; over TLS, only for those who show a certificate of the authority. */
+/**
+ * HTTP that is there to be upgraded, and answers whether the engine is well; over TLS, only for those who show a certificate
+ * of the authority.
+ */
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Logger } from '../../platform/logger.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import type { EngineReadiness } from '../readiness.ts'
+import type { ClientOrigins } from './client-origin.ts'
+import { answersHealth } from './health-answers.ts'
+import { HttpDrain } from './http-drain.ts'
+import { addressWithPort } from './ip-address.ts'
+import { expectProxyHeaders } from './proxy-door.ts'
+
+export interface HttpDoorOptions {
+  readonly tls: TlsSettings | undefined
+  /** To those who do not ask for WebSocket. */
+  readonly says: string
+  readonly readiness: EngineReadiness
+  readonly origins: ClientOrigins
+  readonly logger: Logger
+}
 
 export interface HttpDoor {
   readonly http: Server
-  /** Certificates are not read again any more. */
+  readonly drain: HttpDrain
+  /** Certificates are not read again any more, and connections that have not said whose they are are cut. */
   stop(): void
 }
 
 const HANDSHAKE_MS = 10_000
+/**
+ * Longer than load balancers keep connections to nodes, 60 s as a rule: they should close them, and not send a request on one
+ * that is about to be closed here.
+ */
+const KEEP_ALIVE_MS = 75_000
 /** How soon a certificate that has been replaced is used. */
 const REFRESH_MS = 5000
 /** Of connections that fail, one in so long is told. */
 const TELL_EVERY_MS = 1000
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1'
 
-/**
- * @param says to those who do not ask for WebSocket
- * @throws PerdureError `ARGUMENT_INVALID`
- */
-export function httpDoor(tls: TlsSettings | undefined, says: string, logger: Logger): HttpDoor {
-  const answer: RequestListener = (_, response) => {
+/** @throws PerdureError `ARGUMENT_INVALID` */
+export function httpDoor(options: HttpDoorOptions): HttpDoor {
+  const { readiness, origins, says, tls, logger } = options
+  const answer: RequestListener = (request, response) => {
+    if (answersHealth(readiness, request, response)) return
     response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
     response.end(says)
   }
-  if (tls === undefined) return { http: createServer(answer), stop: () => {} }
+  const told = refusals(logger)
+  const { http, stop } =
+    tls === undefined
+      ? { http: createServer(answer), stop: () => {} }
+      : secureDoor(tls, answer, { told, logger })
+  http.keepAliveTimeout = KEEP_ALIVE_MS
+  const drain = new HttpDrain(http, () => readiness.isDraining)
+  if (!origins.hasProxyProtocol) return { http, drain, stop }
+  const cutWaiting = expectProxyHeaders(http, { origins, onRefused: (socket, why) => told(why, socket) })
+  return {
+    http,
+    drain,
+    stop: () => {
+      stop()
+      cutWaiting()
+    },
+  }
+}
+
+type Told = (reason: string, socket: Pick<Socket, 'remoteAddress' | 'remotePort'>) => void
+
+function secureDoor(
+  tls: TlsSettings,
+  answer: RequestListener,
+  { told, logger }: { readonly told: Told; readonly logger: Logger },
+): Pick<HttpDoor, 'http' | 'stop'> {
   const identity = serverIdentity(tls, (message, fields) => logger.warn(message, fields))
   let used = identity.current
   const demands = { requestCert: true, rejectUnauthorized: true, handshakeTimeout: HANDSHAKE_MS }
   const http = createSecureServer({ ...used, ...demands }, answer)
-  tellFailures(http, logger)
+  // Its certificate, or that it has none; else what is wrong with what it says. Its end may be gone by now.
+  http.on('tlsClientError', ({ message }, socket) =>
+    told(String(socket.authorizationError ?? message.trim()), socket),
+  )
   const timer = setInterval(() => {
     const { current } = identity
     if (current === used) return
@@ -60,22 +112,22 @@ export function serverIdentity(
   return identity
 }
 
-function tellFailures(http: ReturnType<typeof createSecureServer>, logger: Logger): void {
+/** Of connections that are refused, one in a while is told, with how many were not. */
+function refusals(logger: Logger): Told {
   let toldMs = Number.NEGATIVE_INFINITY
   let untold = 0
-  http.on('tlsClientError', ({ message }, { authorizationError, remoteAddress, remotePort }) => {
+  return (reason, { remoteAddress, remotePort }) => {
     const nowMs = performance.now()
     if (nowMs - toldMs < TELL_EVERY_MS) {
       untold += 1
       return
     }
     toldMs = nowMs
-    // Its certificate, or that it has none; else what is wrong with what it says. Its end may be gone by now.
-    const reason = String(authorizationError ?? message.trim())
-    const address = remoteAddress === undefined ? {} : { address: `${remoteAddress}:${remotePort}` }
+    const address =
+      remoteAddress === undefined ? {} : { address: addressWithPort(remoteAddress, remotePort ?? 0) }
     logger.warn('a connection was refused', { reason, ...address, untold })
     untold = 0
-  })
+  }
 }
 
 /**

@@ -5,3 +5,20 @@ export interface NodeList {
   /** Tells them now, and whenever they change; the answer ends that. */
   follow(tell: (urls: readonly string[]) => void): () => void
 }
+
+/**
+ * For clients that come by a load balancer: the other nodes are behind the same URL, and may be reached by no other. An empty
+ * list says so.
+ */
+export function nodesBehind(nodes: NodeList | undefined): NodeList | undefined {
+  if (nodes === undefined) return undefined
+  return {
+    get own() {
+      return nodes.own
+    },
+    follow: (tell) => {
+      tell([])
+      return () => {}
+    },
+  }
+}

@@ -26,12 +26,14 @@ import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
 import type { Access } from '../access/access.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
+import type { EngineReadiness } from '../readiness.ts'
 import { ClientConnection } from './client-connection.ts'
+import { ClientOrigins, type Origin, type ProxySettings } from './client-origin.ts'
 import { type HttpDoor, httpDoor, isNodeCertificate } from './http-door.ts'
-import type { NodeList } from './node-list.ts'
+import { type NodeList, nodesBehind } from './node-list.ts'
 import { WorkerConnection } from './worker-connection.ts'
 
-export interface ListenOptions {
+export interface ListenOptions extends ProxySettings {
   /** Without `tls` a loopback address: `'127.0.0.1'` (default), `'::1'` or `'localhost'`; with it, any of this machine. */
   readonly host?: string
   /** Default 0: a free one; `url` says which. */
@@ -57,6 +59,10 @@ export interface Listener {
 export interface OwnListener extends Listener {
   /** Asks clients to go on with another node; resolves when they have gone. */
   leave(): Promise<void>
+  /** Lets nobody in any more; resolves when requests over HTTP that have begun are answered, or after `mostMs`. */
+  finish(mostMs: number): Promise<void>
+  /** Load balancers are in front of it. */
+  readonly hasProxies: boolean
 }
 
 export interface ProtocolServerParts {
@@ -65,13 +71,22 @@ export interface ProtocolServerParts {
   readonly logger: Logger
   readonly limits: Limits
   readonly access: Access
+  readonly readiness: EngineReadiness
   /** Of a node, for the other ones. */
   readonly door?: NodeDoor
   /** Of the cluster, for workers. */
   readonly nodes?: NodeList
 }
 
-const OPTIONS: OptionNames<ListenOptions> = { host: true, port: true, heartbeat: true, tls: true }
+const OPTIONS: OptionNames<ListenOptions> = {
+  host: true,
+  port: true,
+  heartbeat: true,
+  tls: true,
+  trustedProxies: true,
+  forwardedHeader: true,
+  proxyProtocol: true,
+}
 const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL_2, CLIENT_PROTOCOL] as const
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
 const FRAME_ROOM_BYTES = 1024 * 1024
@@ -83,12 +98,13 @@ const CLOSE_WITHIN_MS = 1000
 
 /** @throws PerdureError `ARGUMENT_INVALID`; the error of the system if the port is taken */
 export async function listen(parts: ProtocolServerParts, given: ListenOptions = {}): Promise<OwnListener> {
-  const { host, port, heartbeatMs, tls } = checkedListenOptions(given)
+  const { host, port, heartbeatMs, tls, origins } = checkedListenOptions(given)
   const says = `This port speaks WebSocket with the subprotocol ${PROTOCOLS.join(' or ')}.\n`
-  const door = httpDoor(tls, says, parts.logger)
+  const { logger, readiness } = parts
+  const door = httpDoor({ tls, says, readiness, origins, logger })
   const { http } = door
   const clients = new Set<ClientConnection>()
-  const sockets = accept(http, parts, { heartbeatMs, clients })
+  const sockets = accept(http, parts, { heartbeatMs, clients, origins })
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject)
     http.listen(port, host, () => {
@@ -107,6 +123,8 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
     leave: async () => {
       await Promise.all([...clients].map((client) => client.leave()))
     },
+    finish: (mostMs) => door.drain.finish(mostMs),
+    hasProxies: !origins.trusted.isEmpty,
     close: () => {
       closed ??= end(door, sockets)
       return closed
@@ -119,8 +137,15 @@ function checkedListenOptions(given: ListenOptions): {
   readonly port: number
   readonly heartbeatMs: number
   readonly tls: TlsSettings | undefined
+  readonly origins: ClientOrigins
 } {
-  const { host = '127.0.0.1', port = 0, heartbeat = '10s', tls } = checkedOptions(given, 'listen()', OPTIONS)
+  const {
+    host = '127.0.0.1',
+    port = 0,
+    heartbeat = '10s',
+    tls,
+    ...proxies
+  } = checkedOptions(given, 'listen()', OPTIONS)
   if (typeof host !== 'string' || host === '' || (tls === undefined && !LOOPBACK.test(host)))
     throw new PerdureError(
       'ARGUMENT_INVALID',
@@ -134,13 +159,19 @@ function checkedListenOptions(given: ListenOptions): {
       'ARGUMENT_INVALID',
       `heartbeat is ${heartbeatMs} ms, not ${HEARTBEAT_LEAST_MS} or more`,
     )
-  return { host, port, heartbeatMs, tls }
+  return { host, port, heartbeatMs, tls, origins: new ClientOrigins(proxies) }
+}
+
+interface AcceptOptions {
+  readonly heartbeatMs: number
+  readonly clients: Set<ClientConnection>
+  readonly origins: ClientOrigins
 }
 
 function accept(
   http: Server,
   parts: ProtocolServerParts,
-  { heartbeatMs, clients }: { readonly heartbeatMs: number; readonly clients: Set<ClientConnection> },
+  { heartbeatMs, clients, origins }: AcceptOptions,
 ): WebSocketServer {
   const { engine, workflows, logger, limits, access, door, nodes } = parts
   const { payloadBytes } = limits
@@ -155,23 +186,25 @@ function accept(
   const newToken = tokenSource()
   const enter = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const chosen = chosenOf(request, protocols)
-    const refusal = refusalOf(request, chosen)
+    // Now: who has gone by the time that it was looked at has no address any more.
+    const origin = origins.originOf(request)
+    const refusal = refusalOf(request, chosen, origin)
     if (refusal !== undefined) {
       refuse(socket, ...refusal)
       return
     }
     // Whoever goes while it is looked at is nobody's trouble.
     socket.on('error', () => socket.destroy())
-    const caller = chosen === NODE_PROTOCOL ? undefined : await callerOf(access, request)
+    const caller = chosen === NODE_PROTOCOL ? undefined : await callerOf(access, request, origin)
     if (caller instanceof PerdureError) {
       refuse(socket, caller.httpStatus, caller.message)
       return
     }
     if (!socket.destroyed)
-      sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, request, caller))
+      sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, origin, caller))
   }
-  const serve = (webSocket: WebSocket, request: IncomingMessage, caller: Caller | undefined): void => {
-    const address = `${request.socket.remoteAddress}:${request.socket.remotePort}`
+  const serve = (webSocket: WebSocket, origin: Origin, caller: Caller | undefined): void => {
+    const { label: address } = origin
     if (caller === undefined) {
       if (door !== undefined)
         new NodeConnection({ socket: webSocket, address, door, logger, heartbeatMs: NODE_HEARTBEAT_MS })
@@ -183,13 +216,13 @@ function accept(
       const client = new ClientConnection({
         socket: webSocket,
         address,
-        host: addressOf(request),
+        host: origin.address,
         calls: access.portOf(caller),
         knows: (...code) => workflows.knows(...code),
         logger,
         heartbeatMs,
         payloadBytes: limits.payloadBytes,
-        nodes,
+        nodes: origin.isThroughTrusted ? nodesBehind(nodes) : nodes,
       })
       clients.add(client)
       webSocket.on('close', () => clients.delete(client))
@@ -234,8 +267,11 @@ function offeredBy(headers: IncomingMessage['headers']): readonly string[] {
 function refusalOf(
   { headers, socket }: IncomingMessage,
   chosen: string | undefined,
+  { isForwarded }: Origin,
 ): [status: number, why: string] | undefined {
   if (headers.origin !== undefined) return [403, 'requests of web pages are refused']
+  // The certificate would be that of the proxy, whoever asks it.
+  if (chosen === NODE_PROTOCOL && isForwarded) return [403, 'nodes connect to each other without a proxy']
   if (chosen === NODE_PROTOCOL && !isNodeCertificate(socket))
     return [403, 'the certificate is not that of a node: its extended key usage lacks serverAuth']
   if (chosen !== undefined) return undefined
@@ -244,12 +280,16 @@ function refusalOf(
 }
 
 /** The error: it is refused. */
-async function callerOf(access: Access, request: IncomingMessage): Promise<Caller | PerdureError> {
+async function callerOf(
+  access: Access,
+  request: IncomingMessage,
+  { address }: Origin,
+): Promise<Caller | PerdureError> {
   const { authorization } = request.headers
   const { socket } = request
   try {
     return await access.authenticate({
-      address: addressOf(request),
+      address,
       ...(authorization === undefined ? {} : { authorization }),
       ...(socket instanceof TLSSocket && socket.authorized
         ? { certificate: socket.getPeerCertificate() }
@@ -259,10 +299,6 @@ async function callerOf(access: Access, request: IncomingMessage): Promise<Calle
     if (error instanceof PerdureError) return error
     throw error
   }
-}
-
-function addressOf({ socket }: IncomingMessage): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
 }
 
 function refuse(socket: Duplex, status: number, why: string): void {
@@ -275,13 +311,15 @@ function refuse(socket: Duplex, status: number, why: string): void {
   )
 }
 
-async function end({ http, stop }: HttpDoor, sockets: WebSocketServer): Promise<void> {
+async function end({ http, drain, stop }: HttpDoor, sockets: WebSocketServer): Promise<void> {
   stop()
   const closed = new Promise<void>((resolve) => void http.close(() => resolve()))
   for (const socket of sockets.clients) socket.close(GOING_AWAY, 'the engine closes')
   const late = setTimeout(() => {
     for (const socket of sockets.clients) socket.terminate()
   }, CLOSE_WITHIN_MS)
+  // What the end of the engine has answered is still on its way.
+  await drain.finish(CLOSE_WITHIN_MS)
   http.closeAllConnections()
   await closed
   clearTimeout(late)

@@ -1,6 +1,6 @@
 /** Judges a simulation of dispatch when all is at rest. */
 import type { TaskState } from '../../../src/core/task/task-record.ts'
-import type { OpenedEngine } from '../../../src/server/embedded-engine.ts'
+import type { OpenedEngine } from '../../../src/server/open-engine.ts'
 import type { TaskRow } from '../../../src/store/contract/task-rows.ts'
 import type { DispatchLoad } from './dispatch-load.ts'
 import { FATAL, LOSSES_MAX, MAX_ATTEMPTS } from './dispatch-rules.ts'

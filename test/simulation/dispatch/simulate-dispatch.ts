@@ -4,7 +4,8 @@
  */
 import { silentLogger } from '../../../src/platform/logger.ts'
 import { seededRandomness } from '../../../src/platform/randomness.ts'
-import { EmbeddedEngine, type OpenedEngine, openEngine } from '../../../src/server/embedded-engine.ts'
+import { EmbeddedEngine } from '../../../src/server/embedded-engine.ts'
+import { type OpenedEngine, openEngine } from '../../../src/server/open-engine.ts'
 import { SimulatedStore } from '../simulated-store.ts'
 import { START_MS } from '../world.ts'
 import { checkCredits, checkTasks } from './check-dispatch.ts'

@@ -1,8 +1,8 @@
 /** The workers of a simulation: each is a process that comes back when it is gone, and connects to the engine. */
 import { silentLogger } from '../../../src/platform/logger.ts'
 import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
-import type { OpenedEngine } from '../../../src/server/embedded-engine.ts'
 import { WorkerConnection } from '../../../src/server/listen/worker-connection.ts'
+import type { OpenedEngine } from '../../../src/server/open-engine.ts'
 import type { DispatchWorld } from './dispatch-world.ts'
 import { Link, type LinkProcess } from './link.ts'
 import { WorkerProcess } from './worker-process.ts'

@@ -1,0 +1,113 @@
+/**
+ * Where a request comes from: the other end of its connection, or who a trusted proxy says.
+ *
+ * 1. A proxy is believed only if its own address is trusted. The header of the PROXY protocol, which is of the connection,
+ *    stands for the other end of it; then the header of the request is read from its end, up to the first hop that is not
+ *    trusted: that is the client.
+ * 2. Only the header that is named is looked at: a proxy that writes one of them lets the other one of the client through.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { PerdureError } from '../../protocol/errors.ts'
+import { FORWARDED_HEADERS, type ForwardedHeader, hopsOf } from './forwarded-header.ts'
+import { addressWithPort, canonicalAddress } from './ip-address.ts'
+import type { ProxySource } from './proxy-header.ts'
+import { TrustedProxies } from './trusted-proxies.ts'
+
+export interface ProxySettings {
+  /**
+   * Addresses and CIDR ranges of the load balancers in front, such as `['10.0.0.5', '10.0.1.0/24']`: these may say for whom
+   * they ask. Default: none, and the other end of the connection is the client.
+   */
+  readonly trustedProxies?: readonly string[]
+  /** The header in which they say it. Default `'x-forwarded-for'`. */
+  readonly forwardedHeader?: ForwardedHeader
+  /**
+   * Connections of `trustedProxies` begin with a header of the PROXY protocol, version 1 or 2, below TLS too; those without
+   * one are refused. Others connect without it. Default: false.
+   */
+  readonly proxyProtocol?: boolean
+}
+
+export interface Origin {
+  /** Of the client, without the port, in its canonical form. */
+  readonly address: string
+  /** For people: with the port, if it is known. */
+  readonly label: string
+  /** It came by a proxy, whether that is trusted or not: no node or worker of this network connects like that. */
+  readonly isForwarded: boolean
+  /** The other end of the connection is a trusted proxy. */
+  readonly isThroughTrusted: boolean
+}
+
+type Connection = Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>
+
+export class ClientOrigins {
+  readonly trusted: TrustedProxies
+  readonly hasProxyProtocol: boolean
+  readonly #header: ForwardedHeader
+  /** What proxies have said of connections that are open: TLS hides the socket that it was said on, but not between whom it is. */
+  readonly #announced = new Map<string, { readonly source: ProxySource | undefined }>()
+
+  /** @throws PerdureError `ARGUMENT_INVALID` */
+  constructor({
+    trustedProxies = [],
+    forwardedHeader = 'x-forwarded-for',
+    proxyProtocol = false,
+  }: ProxySettings) {
+    const invalid = (why: string): PerdureError => new PerdureError('ARGUMENT_INVALID', why)
+    this.trusted = new TrustedProxies(trustedProxies, 'trustedProxies')
+    if (!FORWARDED_HEADERS.includes(forwardedHeader))
+      throw invalid(
+        `forwardedHeader is ${JSON.stringify(forwardedHeader)}, none of ${FORWARDED_HEADERS.join(', ')}`,
+      )
+    if (typeof proxyProtocol !== 'boolean')
+      throw invalid(`proxyProtocol is ${proxyProtocol}, not true or false`)
+    if (proxyProtocol && this.trusted.isEmpty)
+      throw invalid('proxyProtocol needs trustedProxies: the addresses of those that send its header')
+    this.#header = forwardedHeader
+    this.hasProxyProtocol = proxyProtocol
+  }
+
+  /** Connections that a proxy has announced. */
+  get announced(): number {
+    return this.#announced.size
+  }
+
+  /** The proxy at the other end has said for whom the connection is. */
+  announce(socket: Socket, source: ProxySource | undefined): void {
+    const ends = endsOf(socket)
+    const said = { source }
+    this.#announced.set(ends, said)
+    // The ends may be those of another connection by the time that this is told.
+    socket.once('close', () => this.#announced.get(ends) === said && this.#announced.delete(ends))
+  }
+
+  originOf({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): Origin {
+    const peer = canonicalAddress(socket.remoteAddress ?? '') ?? ''
+    const announced = this.#announced.get(endsOf(socket))
+    const isForwarded =
+      announced !== undefined || FORWARDED_HEADERS.some((name) => headers[name] !== undefined)
+    const isThroughTrusted = this.trusted.has(peer)
+    const { address, port } = announced?.source ?? { address: peer, port: socket.remotePort }
+    const client = this.#clientOf(address, headers[this.#header])
+    const label = client !== address || port === undefined ? client : addressWithPort(address, port)
+    return { address: client, label, isForwarded, isThroughTrusted }
+  }
+
+  #clientOf(address: string, header: string | readonly string[] | undefined): string {
+    let client = address
+    if (header === undefined || !this.trusted.has(client)) return client
+    for (const hop of hopsOf(this.#header, [header].flat().join(','))) {
+      // Whoever does not say for whom it asks, asks for itself.
+      if (hop === undefined) return client
+      client = hop
+      if (!this.trusted.has(client)) return client
+    }
+    return client
+  }
+}
+
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Connection): string {
+  return `${remoteAddress}|${remotePort}|${localAddress}|${localPort}`
+}

@@ -1,0 +1,328 @@
+/** Puts the parts of an engine together, opens them, and takes them apart again. */
+import { hostname } from 'node:os'
+import { ClientCalls } from '../engine/client-calls.ts'
+import type { ClusterNode } from '../engine/cluster/cluster-node.ts'
+import { Engine } from '../engine/engine.ts'
+import type { EngineOptions } from '../engine/engine-options.ts'
+import type { LiveExecution } from '../engine/live-execution.ts'
+import { Retention } from '../engine/retention.ts'
+import type { LiveTask } from '../engine/tasks/live-task.ts'
+import { WorkflowCrew } from '../engine/workers/workflow-crew.ts'
+import { type Clock, systemClock } from '../platform/clock.ts'
+import { jsonLogger, type Logger, safeLogger } from '../platform/logger.ts'
+import { type Randomness, systemRandomness } from '../platform/randomness.ts'
+import type { Caller } from '../protocol/caller.ts'
+import { checkedName } from '../protocol/checked-text.ts'
+import type { ClientPort } from '../protocol/client-port.ts'
+import { durationMs, optionalMs } from '../protocol/duration.ts'
+import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type { ClientSettings } from '../sdk/client.ts'
+import { installDeterminismGuards } from '../sdk/runtime/determinism-guards.ts'
+import { EmbeddedWorker } from '../sdk/runtime/embedded-worker.ts'
+import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
+import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
+import type { Store } from '../store/contract/store.ts'
+import { OpenAccess } from './access/open-access.ts'
+import type { EngineAudit } from './audit/engine-audit.ts'
+import { EMBEDDED, type OpenAudit, openAudit, portsOf, REQUESTS, startAudit } from './audit/open-audit.ts'
+import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
+import { type CheckedClusterSettings, checkedClusterSettings } from './cluster/cluster-settings.ts'
+import {
+  checkedLimits,
+  checkSettings,
+  DEFAULT_IDLE_EXECUTIONS,
+  DEFAULT_TASK_CONCURRENCY,
+  type EngineSeams,
+  type EngineSettings,
+} from './engine-settings.ts'
+import { LEAVE_MS, leave } from './leaving.ts'
+import { Doors } from './listen/doors.ts'
+import type { Listener, ListenOptions } from './listen/protocol-server.ts'
+import { openClusterStore, openStore } from './open-store.ts'
+import { checkedPostgresSettings } from './postgres-settings.ts'
+import { queueDesigns } from './queue-settings.ts'
+import { ReadinessCheck } from './readiness.ts'
+import { startRequests } from './requests/open-requests.ts'
+
+const DEFAULT_SHARDS = 256
+/** The worker in the process of the engine. */
+const LOCAL_WORKER = 'local'
+
+/** A node that is open. */
+export interface OpenedMember {
+  readonly url: string
+  readonly node: ClusterNode
+}
+
+/** The parts of an engine, put together and open. */
+export interface OpenedEngine {
+  readonly engine: Engine
+  /** In the name of the program itself. */
+  readonly calls: ClientPort
+  /** In the name of a caller. */
+  readonly portOf: (caller: Caller) => ClientPort
+  /** About what this engine has itself. */
+  readonly local: ClientCalls
+  readonly worker: EmbeddedWorker<LiveExecution>
+  readonly taskWorker: EmbeddedTaskWorker<LiveTask>
+  readonly workflows: WorkflowCrew<LiveExecution>
+  readonly client: ClientSettings
+  readonly audit: EngineAudit | undefined
+  /** In a cluster: where this node listens, and its part in the cluster. */
+  readonly member: OpenedMember | undefined
+  listen(options?: ListenOptions): Promise<Listener>
+  close(): Promise<void>
+}
+
+/** What all parts need, and how long what may take: checked. */
+interface Base {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits: Limits
+  readonly random: Randomness
+  readonly namespace: string
+  readonly clustering: CheckedClusterSettings | undefined
+  readonly audit: OpenAudit | undefined
+  readonly graceMs: number
+  readonly retentionMs: number | undefined
+  readonly drainDelayMs: number | undefined
+}
+
+/** What the engine is made of. */
+interface Built extends Base, Workers {
+  readonly store: Store
+  readonly assembly: ClusterAssembly | undefined
+  readonly engine: Engine
+  /** About what this engine has itself. */
+  readonly local: ClientCalls
+  readonly portOf: (caller: Caller) => ClientPort
+  readonly readiness: ReadinessCheck
+  readonly doors: Doors
+}
+
+/** What works beside the engine while it is open. */
+interface Helpers {
+  readonly trail: EngineAudit | undefined
+  /** Before the engine stops to serve. */
+  stop(): Promise<void>
+  /** After it has closed. */
+  release(): void
+}
+
+/** @throws PerdureError for settings that make no sense; what a store throws that cannot be opened */
+export async function openEngine(settings: EngineSettings, seams: EngineSeams): Promise<OpenedEngine> {
+  checkSettings(settings)
+  const built = await buildEngine(settings, seams, checkedBase(settings, seams))
+  const { engine, portOf, local, worker, taskWorker, workflows, doors, namespace, limits, logger } = built
+  const member = await openParts(built, seams.network)
+  const helpers = startHelpers(settings, built)
+  const client: ClientSettings = {
+    namespace,
+    limits,
+    warn: logger.warn,
+    knows: (workflow, version) => workflows.knows(workflow, version, namespace),
+  }
+  let closed: Promise<void> | undefined
+  return {
+    engine,
+    calls: portOf(EMBEDDED),
+    portOf,
+    audit: helpers.trail,
+    local,
+    worker,
+    taskWorker,
+    workflows,
+    client,
+    member,
+    listen: (options) => doors.open(options),
+    close: () => {
+      closed ??= close(built, helpers)
+      return closed
+    },
+  }
+}
+
+function checkedBase(settings: EngineSettings, seams: EngineSeams): Base {
+  const logger = settings.logger === undefined ? jsonLogger() : safeLogger(settings.logger)
+  return {
+    clock: seams.clock ?? systemClock,
+    logger,
+    limits: checkedLimits(settings.limits),
+    random: seams.random ?? systemRandomness,
+    namespace: checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace'),
+    clustering: settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster),
+    graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
+    retentionMs: optionalMs(settings.retention, 'retention'),
+    drainDelayMs: optionalMs(settings.drainDelay, 'drainDelay'),
+    audit: openAudit(settings.audit, logger),
+  }
+}
+
+async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: Base): Promise<Built> {
+  const { clock, logger, limits, random, clustering, audit } = base
+  const workers = workersOf(settings, seams, base)
+  const { workflows } = workers
+  const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
+  const { store, shards, assembly } = await openStores(settings, seams, base)
+  const engine = new Engine({
+    store,
+    worker: workflows,
+    designs,
+    clock: assembly?.clock ?? clock,
+    logger,
+    limits,
+    random,
+    node: clustering?.name ?? nameOfProcess(),
+    shards,
+    ...(assembly === undefined ? {} : { cluster: assembly.node.parts }),
+    idleLimit: settings.idleExecutions ?? DEFAULT_IDLE_EXECUTIONS,
+    ...optionalParts(settings, seams, audit),
+  })
+  connectWorkers(engine, workers, settings.taskConcurrency)
+  const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
+  const portOf = portsOf(engine, assembly?.connect(engine, local) ?? local)
+  const access = new OpenAccess(portOf)
+  const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
+  const doors = new Doors({ engine, workflows, logger, limits, access, readiness, ...assembly?.doors })
+  return { ...base, ...workers, store, assembly, engine, local, portOf, readiness, doors }
+}
+
+function startHelpers(settings: EngineSettings, built: Built): Helpers {
+  const { engine, local, retentionMs, portOf, workflows, audit } = built
+  const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
+  retention?.start()
+  const requests = startRequests({ engine, calls: portOf(REQUESTS), crew: workflows, settings })
+  const started = startAudit(engine, audit)
+  const guards = guardsOf(settings)
+  return {
+    trail: started?.trail,
+    stop: async () => {
+      retention?.stop()
+      await requests?.stop()
+      await started?.stop()
+    },
+    release: () => {
+      for (const release of guards) release()
+    },
+  }
+}
+
+async function close(built: Built, helpers: Helpers): Promise<void> {
+  const { engine, assembly, doors, readiness, clock, clustering, drainDelayMs, graceMs } = built
+  readiness.beginDraining()
+  try {
+    await helpers.stop()
+    await leave({ assembly, doors, readiness, clock, drainMs: clustering?.drainMs, drainDelayMs })
+    // Workers may still tell the end of what runs.
+    await engine.close(graceMs)
+  } finally {
+    assembly?.close()
+    await doors.close()
+    helpers.release()
+  }
+}
+
+function optionalParts(
+  { onFailed }: EngineSettings,
+  { timerLookaheadMs, timerPageRows }: EngineSeams,
+  audit: OpenAudit | undefined,
+): Pick<EngineOptions, 'timerLookaheadMs' | 'timerPageRows' | 'onFailed' | 'audit'> {
+  return {
+    ...(audit === undefined ? {} : { audit: audit.chain }),
+    ...(onFailed === undefined ? {} : { onFailed }),
+    ...(timerLookaheadMs === undefined ? {} : { timerLookaheadMs }),
+    ...(timerPageRows === undefined ? {} : { timerPageRows }),
+  }
+}
+
+/** What workflow code needs of the process. */
+function guardsOf({ determinismGuards = false }: EngineSettings): (() => void)[] {
+  return [keepFloatingRejections(), ...(determinismGuards ? [installDeterminismGuards()] : [])]
+}
+
+/** A node listens before it joins: others are told where. */
+async function openParts(
+  { engine, assembly, doors, store, clustering }: Built,
+  network: NodeNetwork | undefined,
+): Promise<OpenedMember | undefined> {
+  try {
+    if (assembly === undefined) {
+      await engine.open()
+      return undefined
+    }
+    const url = network?.listen(assembly.doors.door) ?? (await doors.open(clustering?.listen)).url
+    await assembly.open(engine, url, () => void doors.leave(LEAVE_MS))
+    return { url, node: assembly.node }
+  } catch (error) {
+    await doors.close()
+    await store.close()
+    throw error
+  }
+}
+
+/** The store, and what a node needs beside it. */
+async function openStores(
+  settings: EngineSettings,
+  { network, coordinator }: EngineSeams,
+  { clustering, clock, random, logger }: Base,
+): Promise<{
+  readonly store: Store
+  readonly shards: number
+  readonly assembly: ClusterAssembly | undefined
+}> {
+  const connections = checkedPostgresSettings(settings)
+  if (clustering === undefined)
+    return {
+      store: await openStore(settings.store, logger, connections),
+      shards: DEFAULT_SHARDS,
+      assembly: undefined,
+    }
+  const store = await openClusterStore(settings.store, logger, connections)
+  const around = { clock, random, logger, network, coordinator }
+  const assembly = new ClusterAssembly({ store, settings: clustering, process: nameOfProcess(), ...around })
+  return { store, shards: store.shards, assembly }
+}
+
+/** For people. */
+function nameOfProcess(): string {
+  return `${hostname()}:${process.pid}`
+}
+
+type Workers = Pick<OpenedEngine, 'worker' | 'taskWorker' | 'workflows'>
+
+function connectWorkers(
+  engine: Engine,
+  { worker, taskWorker, workflows }: Workers,
+  credits = DEFAULT_TASK_CONCURRENCY,
+): void {
+  worker.connect(engine)
+  workflows.connect(engine)
+  const { attempts } = engine.tasks
+  taskWorker.connect(attempts)
+  attempts.join({ id: LOCAL_WORKER, credits, isLocal: true }, taskWorker)
+}
+
+/** What runs the code of this process, and whoever else runs workflows. */
+function workersOf(
+  { workflows, tasks = [] }: EngineSettings,
+  { enter, codeGraceMs }: EngineSeams,
+  { clock, logger, limits }: Pick<Base, 'clock' | 'logger' | 'limits'>,
+): Workers {
+  const parts = { clock, logger, limits }
+  const worker = new EmbeddedWorker<LiveExecution>({
+    workflows: workflows ?? [],
+    ...parts,
+    ...(enter === undefined ? {} : { enter }),
+  })
+  return {
+    worker,
+    workflows: new WorkflowCrew({
+      local: worker,
+      clock,
+      isRemote: workflows === undefined,
+      ...(codeGraceMs === undefined ? {} : { graceMs: codeGraceMs }),
+    }),
+    taskWorker: new EmbeddedTaskWorker<LiveTask>({ tasks, ...parts }),
+  }
+}

@@ -1,0 +1,299 @@
+// Three nodes over PostgreSQL behind real nginx and HAProxy: one is killed and another drained under load, and nobody fails.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { WebSocket } from 'ws'
+import { connect, silentLogger } from '../../src/index.ts'
+import { CLIENT_PROTOCOL_2 } from '../../src/protocol/client-messages.ts'
+import { NODE_PROTOCOL } from '../../src/protocol/node-messages.ts'
+import { encodePayload } from '../../src/protocol/payload.ts'
+import { ended, type Started, started } from '../cli/start-process.ts'
+import { checkDatabase } from '../postgres/cluster-client.ts'
+import { addOne, expectedOf, go, parentOf } from '../postgres/cluster-workload.ts'
+import { freePort, PostgresServer } from '../postgres/server.ts'
+import { FRONTS, Front, type FrontName, missingFronts } from './front.ts'
+
+const skip = missingFronts()
+const DEFINITIONS = join(import.meta.dirname, 'cluster-definitions.ts')
+/** Of each kind, for each load balancer. */
+const CLIENTS = 4
+
+/** What one client has seen. */
+interface Tally {
+  answered: number
+  /** Calls without an answer, and answers that are wrong. */
+  readonly failures: string[]
+  /** Connections that ended while it had a call open on them. */
+  cut: number
+}
+
+type Load = (front: Front, tally: Tally, isOver: () => boolean, id: string) => Promise<void>
+
+/** The client of the package, which asks again by itself: executions from start to result. */
+const workThrough: Load = async (front, tally, isOver, id) => {
+  await using client = await connect(`ws://127.0.0.1:${front.port}`, { logger: silentLogger })
+  for (let i = 0; !isOver(); i++) {
+    try {
+      const execution = await client.start(parentOf, i, { id: `${id}-${i}` })
+      await execution.signal(go, 7)
+      const result = await execution.result()
+      if (result !== expectedOf(i, 7)) tally.failures.push(`${id}-${i}: ${result}`)
+      tally.answered += 1
+    } catch (error) {
+      tally.failures.push(`${id}-${i}: ${error}`)
+    }
+  }
+}
+
+/** A client that asks nothing twice: a call that gets no answer has failed. */
+const startOnce: Load = async (front, tally, isOver, id) => {
+  for (let i = 0; !isOver(); ) {
+    const socket = new WebSocket(`ws://127.0.0.1:${front.port}`, [CLIENT_PROTOCOL_2])
+    socket.on('error', () => {})
+    let isLeaving = false
+    let answer: (reply: unknown) => void = () => {}
+    socket.on('message', (data) => {
+      for (const message of JSON.parse(String(data)) as readonly object[]) {
+        if ('leave' in message) isLeaving = true
+        else if ('id' in message) answer(message)
+      }
+    })
+    const closed = once(socket, 'close').then(() => 'closed' as const)
+    if ((await Promise.race([once(socket, 'open'), closed])) === 'closed') {
+      tally.failures.push(`${id}: no connection`)
+      await sleep(50)
+      continue
+    }
+    while (!isOver() && !isLeaving) {
+      i += 1
+      const target = { key: { namespace: 'default', workflowId: `${id}-${i}` } }
+      const start = {
+        ...target,
+        workflow: addOne.name,
+        version: '1',
+        input: encodePayload(i),
+        onConflict: 'fail',
+      }
+      const answered = new Promise<unknown>((resolve) => {
+        answer = resolve
+      })
+      socket.send(JSON.stringify([{ id: i, method: 'start', args: [start] }]))
+      const reply = await Promise.race([answered, closed])
+      if (reply === 'closed') {
+        tally.cut += 1
+        break
+      }
+      if (typeof reply === 'object' && reply !== null && 'failure' in reply)
+        tally.failures.push(`${id}-${i}: ${JSON.stringify(reply)}`)
+      else tally.answered += 1
+    }
+    socket.terminate()
+  }
+}
+
+/** Plain requests on connections that are kept. */
+const askOften: Load = async (front, tally, isOver) => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  while (!isOver()) {
+    try {
+      const asking = get({ host: '127.0.0.1', port: front.port, path: '/healthz', agent })
+      const [response] = (await once(asking, 'response')) as [IncomingMessage]
+      response.resume()
+      await once(response, 'end')
+      if (response.statusCode === 200) tally.answered += 1
+      else tally.failures.push(`${response.statusCode}`)
+    } catch (error) {
+      tally.failures.push(String(error))
+    }
+  }
+  agent.destroy()
+}
+
+const LOADS = { workThrough, startOnce, askOften } as const
+type LoadName = keyof typeof LOADS
+
+/** All loads by both load balancers, while `disturb` does what it does. */
+async function underLoad(
+  fronts: Readonly<Record<FrontName, Front>>,
+  round: string,
+  disturb: () => Promise<void>,
+): Promise<Readonly<Record<FrontName, Readonly<Record<LoadName, Tally>>>>> {
+  let isOver = false
+  const running: Promise<void>[] = []
+  const tallies = FRONTS.map((front) => {
+    const ofFront = (Object.keys(LOADS) as LoadName[]).map((name) => {
+      const tally: Tally = { answered: 0, failures: [], cut: 0 }
+      for (let i = 0; i < CLIENTS; i++)
+        running.push(LOADS[name](fronts[front], tally, () => isOver, `${round}-${front}-${name}-${i}`))
+      return [name, tally] as const
+    })
+    return [front, Object.fromEntries(ofFront) as Record<LoadName, Tally>] as const
+  })
+  const all = tallies.flatMap(([, byLoad]) => Object.values(byLoad))
+  /** Each kind has got that many answers, or failures, from now on. */
+  const goesOn = async (): Promise<void> => {
+    const seen = all.map(({ answered, failures }) => answered + failures.length + 2 * CLIENTS)
+    while (!all.every(({ answered, failures }, i) => answered + failures.length >= (seen[i] ?? 0)))
+      await sleep(20)
+  }
+  await goesOn()
+  await disturb()
+  await goesOn()
+  isOver = true
+  await Promise.all(running)
+  return Object.fromEntries(tallies) as Record<FrontName, Record<LoadName, Tally>>
+}
+
+async function readinessOf(port: number): Promise<Readonly<Record<string, string>>> {
+  const [response] = (await once(
+    get({ host: '127.0.0.1', port, path: '/readyz', agent: false }),
+    'response',
+  )) as [IncomingMessage]
+  let text = ''
+  for await (const chunk of response) text += String(chunk)
+  return JSON.parse(text)
+}
+
+describe('a cluster behind load balancers', { skip }, () => {
+  if (skip !== false) return
+  let server: PostgresServer
+  let database: { readonly name: string; readonly url: string }
+  let fronts: Record<FrontName, Front>
+  const nodes: { readonly port: number; running: Started }[] = []
+
+  const startNode = (port: number): Promise<Started> =>
+    started(
+      [
+        '--workflows',
+        DEFINITIONS,
+        '--store',
+        database.url,
+        '--listen',
+        `127.0.0.1:${port}`,
+        '--log',
+        'silent',
+      ],
+      {
+        env: { PERDURE_TRUSTED_PROXIES: '127.0.0.0/8', PERDURE_NODE: `node-${port}` },
+      },
+    )
+
+  before(async () => {
+    server = await PostgresServer.start({ settings: { fsync: 'off' } })
+    database = await server.createDatabase()
+    for (let i = 0; i < 3; i++) {
+      const port = await freePort()
+      nodes.push({ port, running: await startNode(port) })
+    }
+    const list = nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')
+    const options = { nodes: list, balance: 'least-connections' }
+    fronts = { nginx: await Front.start('nginx', options), haproxy: await Front.start('haproxy', options) }
+    await shared(3)
+  })
+  after(async () => {
+    for (const front of Object.values(fronts)) await front[Symbol.asyncDispose]()
+    for (const { running } of nodes) running.child.kill('SIGKILL')
+    await server[Symbol.asyncDispose]()
+  })
+
+  /** Until that many nodes share the shards. */
+  async function shared(count: number): Promise<void> {
+    await using client = await connect(`ws://127.0.0.1:${fronts.haproxy.port}`, { logger: silentLogger })
+    for (;;) {
+      const shards = (await client.nodes.list()).map((node) => node.shards)
+      if (shards.length === count && shards.every((each) => each >= Math.floor(256 / count))) return
+      await sleep(50)
+    }
+  }
+
+  test('nodes do not talk to each other by a load balancer, whatever it passes on', async () => {
+    const refused = async (port: number, headers: Readonly<Record<string, string>> = {}): Promise<number> => {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}`, [NODE_PROTOCOL], { headers })
+      socket.on('error', () => {})
+      try {
+        const [, { statusCode }] = (await Promise.race([
+          once(socket, 'unexpected-response'),
+          once(socket, 'open').then(() => ['', { statusCode: 101 }]),
+        ])) as [unknown, IncomingMessage]
+        return statusCode ?? 0
+      } finally {
+        socket.terminate()
+      }
+    }
+    for (const front of FRONTS) assert.equal(await refused(fronts[front].port), 403, front)
+    const { port } = nodes[0] ?? { port: 0 }
+    assert.equal(await refused(port, { 'x-forwarded-for': '203.0.113.7' }), 403)
+    assert.equal(await refused(port, { forwarded: 'for=203.0.113.7' }), 403)
+    assert.equal(await refused(port), 101)
+  })
+
+  test('a node is killed: nobody who asks again fails, and each lost connection costs one call at most', async (t) => {
+    const [lost] = nodes
+    assert.ok(lost !== undefined)
+    const tallies = await underLoad(fronts, 'kill', async () => {
+      const exit = once(lost.running.child, 'exit')
+      lost.running.child.kill('SIGKILL')
+      await exit
+      // It is fenced, and what it had goes on elsewhere.
+      await sleep(4000)
+    })
+    for (const front of FRONTS) {
+      const { workThrough: work, startOnce: starts, askOften: asks } = tallies[front]
+      t.diagnostic(
+        `${front}: ${work.answered} executions, ${starts.answered} starts, ${asks.answered} requests`,
+      )
+      t.diagnostic(
+        `${front}: ${starts.cut} calls cut off without an answer, ${asks.failures.length} requests failed`,
+      )
+      assert.deepEqual(work.failures, [], front)
+      assert.deepEqual(starts.failures, [], front)
+      assert.ok(starts.cut <= CLIENTS, `${front}: ${starts.cut} calls failed on ${CLIENTS} connections`)
+      assert.ok(asks.failures.length <= CLIENTS, `${front}: ${asks.failures}`)
+    }
+    lost.running = await startNode(lost.port)
+    await shared(3)
+  })
+
+  test('a node is drained and ends: no call fails, not even of those that ask nothing twice', async (t) => {
+    const leaving = nodes[1]
+    assert.ok(leaving !== undefined)
+    const tallies = await underLoad(fronts, 'drain', async () => {
+      await using client = await connect(`ws://127.0.0.1:${fronts.nginx.port}`, { logger: silentLogger })
+      await client.nodes.drain(`node-${leaving.port}`)
+      while ((await readinessOf(leaving.port)).reason !== 'draining') await sleep(20)
+      assert.equal(await ended(leaving.running), 0)
+    })
+    for (const front of FRONTS) {
+      const { workThrough: work, startOnce: starts, askOften: asks } = tallies[front]
+      t.diagnostic(
+        `${front}: ${work.answered} executions, ${starts.answered} starts, ${asks.answered} requests`,
+      )
+      assert.deepEqual(work.failures, [], front)
+      assert.deepEqual(starts.failures, [], front)
+      assert.equal(starts.cut, 0, front)
+      assert.deepEqual(asks.failures, [], front)
+    }
+    leaving.running = await startNode(leaving.port)
+    await shared(3)
+  })
+
+  test('a node that cannot reach its database is not ready, and is again when it can', async () => {
+    const [node] = nodes
+    assert.ok(node !== undefined)
+    assert.deepEqual(await readinessOf(node.port), { status: 'ready' })
+    await server.stop('fast')
+    while ((await readinessOf(node.port)).reason !== 'store-away') await sleep(20)
+    await server.start()
+    for (const { port } of nodes) while ((await readinessOf(port)).status !== 'ready') await sleep(20)
+  })
+
+  test('nothing was lost, and nothing is left', async () => {
+    await using client = await connect(`ws://127.0.0.1:${fronts.nginx.port}`, { logger: silentLogger })
+    while ((await client.list({ status: ['running', 'parked'], limit: 1 })).executions.length > 0)
+      await sleep(50)
+    await checkDatabase(server, database.name)
+  })
+})
