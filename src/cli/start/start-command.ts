@@ -114,8 +114,10 @@ async function runStart(call: CommandCall): Promise<number> {
   const code = `${definitions.workflows.length} workflows, ${definitions.tasks.length} tasks`
   const reached =
     !isShared || settings.address === undefined ? '' : `, others reach it at ${settings.address}`
+  // Before the line: whoever waits for it may end the process at once.
+  const end = Promise.race([failed.promise, signalled(call)])
   call.output.line(`perdure listens on ${url}${reached} (${code})`)
-  const ended = await Promise.race([failed.promise, signalled(call)])
+  const ended = await end
   await engine.close()
   return ended
 }
