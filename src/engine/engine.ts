@@ -41,6 +41,7 @@ import { LiveTable, type LoadedExecution } from './live-table.ts'
 import { Mailbox } from './mailbox.ts'
 import type { OpenBatch } from './open-batch.ts'
 import { recover } from './recovery.ts'
+import { RegistryDesk } from './registry/registry-desk.ts'
 import { reloadExecution } from './reloading.ts'
 import { loseRuns, tryParked } from './remote-code.ts'
 import type { ScheduleDesk } from './schedules/schedule-desk.ts'
@@ -78,6 +79,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   readonly schedules: ScheduleDesk
   /** Undefined: calls are not recorded. */
   readonly audit: AuditDesk | undefined
+  /** Administrative objects. */
+  readonly registry: RegistryDesk
   readonly guilty = new Map<RunId, string>()
   clock: Clock
   newRunId: () => RunId
@@ -161,6 +164,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.tasks = taskDeskOf(this, ownClock)
     this.schedules = scheduleDeskOf(this, ownClock)
     this.audit = options.audit === undefined ? undefined : new AuditDesk({ committer, clock: ownClock })
+    this.registry = new RegistryDesk(this)
   }
 
   async open(): Promise<void> {
@@ -210,7 +214,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.mailbox.reset()
     // Executions may ask for tasks as soon as they run.
     const outbox = cluster === undefined ? store.outbox(Number.MAX_SAFE_INTEGER) : []
-    const [sent] = await Promise.all([outbox, this.tasks.open()])
+    const [sent] = await Promise.all([outbox, this.tasks.open(), this.registry.load()])
     if (!this.isCurrent(generation)) return
     this.mailbox.load(sent)
     this.#startTimers()

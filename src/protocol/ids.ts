@@ -81,6 +81,11 @@ export function scheduleShardOf(
   return shardOf({ namespace, workflowId: `schedule:${id}` }, shards)
 }
 
+/** Shard whose owner makes all changes of administrative objects. No namespace is empty: it is nobody's execution. */
+export function registryShardOf(shards: number): number {
+  return shardOf({ namespace: '', workflowId: 'registry' }, shards)
+}
+
 /**
  * Shard of an execution: FNV-1a (32 bits, over UTF-8) of namespace NUL workflow id, murmur3's final mix, modulo the number
  * of shards. Small enough to be written in SQL too.

@@ -27,11 +27,16 @@ import {
 
 export const NODE_PROTOCOL = 'perdure.node.v1'
 
-/** A call of a client about what this session owns. */
+/** What nodes ask of each other alone: no client can. */
+const NODE_METHODS = ['registry.put'] as const
+
+export type NodeMethod = ClientMethod | (typeof NODE_METHODS)[number]
+
+/** A call about what this session owns: of a client, or of a node itself. */
 export interface NodeCall {
   readonly id: number
   readonly to: string
-  readonly method: ClientMethod
+  readonly method: NodeMethod
   readonly args: readonly unknown[]
   /** Whose call it is, where calls are recorded. */
   readonly by?: CallContext
@@ -72,7 +77,7 @@ export type NodeReply =
 
 const id = integer(0)
 const to = identifier(256)
-const method = oneOf(...(Object.keys(CLIENT_METHODS) as ClientMethod[]))
+const method = oneOf<NodeMethod>(...(Object.keys(CLIENT_METHODS) as ClientMethod[]), ...NODE_METHODS)
 const call = object({ id, to, method, args: list(json, 10), by: optional(callContextShape) })
 const row = object({
   fromShard: integer(0),

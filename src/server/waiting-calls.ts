@@ -1,10 +1,10 @@
 /** Calls that wait for something: they are told when nobody waits for their answer any more. */
-import type { ClientMethod } from '../protocol/client-messages.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
+import type { NodeMethod } from '../protocol/node-messages.ts'
 
 /** The arguments for the port, with the signal where the call takes one. */
 export function withSignal(
-  method: ClientMethod,
+  method: NodeMethod,
   args: readonly unknown[],
   signal: AbortSignal,
 ): readonly unknown[] {

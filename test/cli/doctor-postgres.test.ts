@@ -268,7 +268,7 @@ describe('perdure doctor on PostgreSQL', () => {
     [
       'an administrative object has no revision',
       'registry-row',
-      "insert into perdure.registry values ('policy', '', 'a', 1, 1, '{}'), ('policy', 'n', 'a', 0, 1, null)",
+      "insert into perdure.registry values ('policy', '', 'a', 1, 1, 'r', '{}'), ('policy', 'n', 'a', 0, 1, 'r', null)",
     ],
     [
       'a row of the audit trail is gone',

@@ -6,7 +6,7 @@ import type { RegistryQuery } from '../../src/store/contract/registry-rows.ts'
 import { auditHeadRow, auditRow, batchOf, journalEntry, registryRow, runIdAt } from './store-rows.ts'
 import type { DefineTest } from './store-test.ts'
 
-const NOTHING = { registry: { count: 0, revisions: 0 }, rows: [], sessions: [], heads: [] }
+const NOTHING = { registry: { count: 0, revisions: 0, changedMs: 0 }, rows: [], sessions: [], heads: [] }
 
 export function describeAdmin(storeTest: DefineTest): void {
   describe('administrative objects', () => describeRegistry(storeTest))
@@ -20,7 +20,7 @@ function describeRegistry(storeTest: DefineTest): void {
     const first = registryRow('ä 漢字 😀', { namespace: 'other', body: '{"a":"O\'Neill"}' })
     await write({ registry: [first, registryRow('b')] })
     assert.deepEqual(await store.registryRows({ limit: 10 }), [registryRow('b'), first])
-    const second = { ...first, revision: 2, body: null, changedMs: 30 }
+    const second = { ...first, revision: 2, body: null, changedMs: 30, request: 'r2' }
     await write({ registry: [second] })
     assert.deepEqual(await store.registryRows({ limit: 10 }), [registryRow('b'), second])
     assert.deepEqual(await store.registryRows({ limit: 10, changedFromMs: 30 }), [second])
@@ -43,11 +43,11 @@ function describeRegistry(storeTest: DefineTest): void {
   })
 
   storeTest('the mark changes with each change', async ({ store, write }) => {
-    assert.deepEqual(await store.registryMark(), { count: 0, revisions: 0 })
+    assert.deepEqual(await store.registryMark(), { count: 0, revisions: 0, changedMs: 0 })
     await write({ registry: [registryRow('a'), registryRow('b', { revision: 5 })] })
-    assert.deepEqual(await store.registryMark(), { count: 2, revisions: 6 })
-    await write({ registry: [registryRow('a', { revision: 2, body: null })] })
-    assert.deepEqual(await store.registryMark(), { count: 2, revisions: 7 })
+    assert.deepEqual(await store.registryMark(), { count: 2, revisions: 6, changedMs: 20 })
+    await write({ registry: [registryRow('a', { revision: 2, body: null, changedMs: 21 })] })
+    assert.deepEqual(await store.registryMark(), { count: 2, revisions: 7, changedMs: 21 })
   })
 
   storeTest('of a refused batch nothing stays', async ({ store, session, write }) => {

@@ -121,7 +121,7 @@ export function queueSettingRow(queue: string, row: Partial<QueueSettingRow> = {
 }
 
 export function registryRow(id: string, row: Partial<RegistryRow> = {}): RegistryRow {
-  return { kind: 'api-key', namespace: '', id, revision: 1, body: '{}', changedMs: 20, ...row }
+  return { kind: 'api-key', namespace: '', id, revision: 1, body: '{}', changedMs: 20, request: 'r1', ...row }
 }
 
 export function auditRow(session: number, seq: number, row: Partial<AuditRow> = {}): AuditRow {

@@ -328,6 +328,18 @@ export const mutants: readonly Mutant[] = [
     suite: 'test/cluster/members.test.ts',
   },
   {
+    name: 'change-an-object-of-any-revision',
+    what: 'the revision that a change of an administrative object is for is not compared',
+    seeds: 0,
+    suite: 'test/registry/registry.test.ts',
+  },
+  {
+    name: 'keep-an-object-in-memory-alone',
+    what: 'a change of an administrative object is in force, and was never written',
+    seeds: 0,
+    suite: 'test/registry/registry.test.ts',
+  },
+  {
     name: 'load-a-foreign-run',
     what: 'runs are read whoever owns their shard',
     seeds: 10,

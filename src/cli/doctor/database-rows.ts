@@ -269,7 +269,7 @@ export class DatabaseRows implements AuditRows {
     let { kind, namespace, id } = after
     for (;;) {
       const rows = await this.#ask(
-        `select kind, namespace, id, revision, changed_at, body from perdure.registry
+        `select kind, namespace, id, revision, changed_at, request, body from perdure.registry
          where (kind, namespace, id) > ($1, $2, $3) order by kind, namespace, id limit ${PAGE_OBJECTS}`,
         [kind, namespace, id],
       )

@@ -229,7 +229,7 @@ function prepareStatements(database: DatabaseSync) {
       'select namespace, queue, revision, setting from queue_setting order by namespace, queue',
     ),
     registry: prepare(`
-      select kind, namespace, id, revision, changed_at, body from registry
+      select kind, namespace, id, revision, changed_at, request, body from registry
       where (kind, namespace, id) > (?, ?, ?) order by kind, namespace, id`),
     auditedSessions: prepare('select distinct session from audit order by session'),
     auditChain: prepare(

@@ -9,7 +9,7 @@
  */
 
 import type { Clock } from '../../platform/clock.ts'
-import { type QueueAddress, queueShardOf } from '../../protocol/ids.ts'
+import { type QueueAddress, queueShardOf, registryShardOf } from '../../protocol/ids.ts'
 import type { ShardRelease } from '../../store/contract/rows.ts'
 import type { Store } from '../../store/contract/store.ts'
 import type { Committer } from '../committer.ts'
@@ -34,6 +34,7 @@ export interface ShardedEngine {
   readonly tasks: TaskDesk
   readonly mailbox: Mailbox
   readonly schedules: { adopt(): void }
+  readonly registry: { refresh(): Promise<void> }
   readonly generation: number
   isCurrent(generation: number): boolean
   beginAt(clockFloorMs: number): void
@@ -68,6 +69,7 @@ export class ShardDesk {
       cluster.reads.shardMail(ids),
       store.lanes(),
       engine.tasks.settings.read(),
+      ids.includes(registryShardOf(engine.ownership.shards)) ? engine.registry.refresh() : undefined,
     ])
     if (!engine.isCurrent(generation)) return
     engine.ownership.add(shards)

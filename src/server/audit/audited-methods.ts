@@ -3,6 +3,7 @@ import type { CallContext } from '../../protocol/call-context.ts'
 import type { ClientMethod } from '../../protocol/client-messages.ts'
 import type { ExecutionTarget, StartRequest } from '../../protocol/client-port.ts'
 import type { Actor } from '../../protocol/human-task.ts'
+import type { NodeMethod } from '../../protocol/node-messages.ts'
 import type { QueueTarget } from '../../protocol/queue-port.ts'
 import type { TaskQuery, TaskRequest, TaskTarget } from '../../protocol/task-port.ts'
 
@@ -101,6 +102,12 @@ export const AUDITED_METHODS = {
     isOutside: true,
   },
 } as const satisfies Partial<Readonly<Record<ClientMethod, AuditedMethod>>>
+
+/** What a call between nodes is recorded as, if whoever handed it on has said whose it is. */
+export function auditedNodeMethod(method: NodeMethod): Pick<AuditedMethod, 'isOutside'> | undefined {
+  // Whoever changes the registry says what that is.
+  return method === 'registry.put' ? {} : auditedMethod(method)
+}
 
 export function auditedMethod(method: ClientMethod): AuditedMethod | undefined {
   const methods: Partial<Readonly<Record<ClientMethod, AuditedMethod>>> = AUDITED_METHODS

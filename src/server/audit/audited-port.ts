@@ -8,7 +8,8 @@ import type { CallContext } from '../../protocol/call-context.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { CLIENT_METHODS, type ClientMethod } from '../../protocol/client-messages.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
-import { type AuditedMethod, auditedMethod } from './audited-methods.ts'
+import type { NodeMethod } from '../../protocol/node-messages.ts'
+import { type AuditedMethod, auditedMethod, auditedNodeMethod } from './audited-methods.ts'
 
 export interface AuditedCaller {
   /** Where nothing is recorded: undefined. */
@@ -118,7 +119,7 @@ function splitName(method: ClientMethod): readonly [group: string, name: string]
 /** A call that another node has handed on: recorded here, where what it is about is owned. */
 export function handedOn(
   audit: AuditDesk | undefined,
-  { method, by }: { readonly method: ClientMethod; readonly by?: CallContext },
+  { method, by }: { readonly method: NodeMethod; readonly by?: CallContext },
   {
     run,
     onRecorded,
@@ -129,7 +130,7 @@ export function handedOn(
     readonly isAskedAgain: (error: unknown) => boolean
   },
 ): Promise<unknown> {
-  const audited = audit === undefined || by === undefined ? undefined : auditedMethod(method)
+  const audited = audit === undefined || by === undefined ? undefined : auditedNodeMethod(method)
   if (audit === undefined || by === undefined || audited === undefined) return withCall(undefined, run)
   const call = new TrackedCall(by)
   const work = { call, audited, run, isAskedAgain }

@@ -5,6 +5,8 @@ import { ClusterNode } from '../../engine/cluster/cluster-node.ts'
 import { type Coordinator, DatabaseCoordinator } from '../../engine/cluster/coordinator.ts'
 import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
 import type { Engine } from '../../engine/engine.ts'
+import type { RegistryReply } from '../../engine/registry/registry-port.ts'
+import { followsOthers } from '../../engine/tasks/queue-calls.ts'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import { DatabaseClock } from '../../platform/database-clock.ts'
 import type { Logger } from '../../platform/logger.ts'
@@ -13,6 +15,7 @@ import { incarnationOf } from '../../platform/run-ids.ts'
 import { TlsIdentity } from '../../platform/tls.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import { registryShardOf } from '../../protocol/ids.ts'
 import type { NodesPort } from '../../protocol/nodes-port.ts'
 import type { ClusterStore } from '../../store/contract/cluster-store.ts'
 import type { Session } from '../../store/contract/rows.ts'
@@ -27,8 +30,8 @@ import { nodeCalls } from './node-calls.ts'
 import type { NodeDoor } from './node-connection.ts'
 import { NodeLinks, type NodeLinksOptions } from './node-link.ts'
 import { OwnerCalls } from './owner-calls.ts'
-import { isAskedAgain } from './router.ts'
-import { SettingsWatch } from './settings-watch.ts'
+import { RepeatedLook } from './repeated-look.ts'
+import { isAskedAgain, Router, type RouterOptions } from './router.ts'
 import { assertTrusted } from './trust-check.ts'
 
 export interface ClusterAssemblyOptions {
@@ -53,6 +56,9 @@ export interface NodeNetwork extends Required<Pick<NodeLinksOptions, 'open' | 'c
 
 /** A session without an address is that of an engine which is alone on its database. */
 const LOOK_AGAIN_MS = 1500
+const SETTINGS_MS = 1000
+/** A change is in force on all nodes within a second. */
+const REGISTRY_MS = 500
 /** A node that has not seen the cluster for so long, several looks and the timeout of a session, is cut off from the database. */
 const CUT_OFF_MS = 3000
 
@@ -63,7 +69,13 @@ export class ClusterAssembly {
   readonly #cluster: ClusterStore
   readonly #options: ClusterAssemblyOptions
   readonly #links: NodeLinks
-  readonly #settings: SettingsWatch
+  /**
+   * Of queues with several partitions, which different nodes have: the owner of the first one changes them. The others are asked to
+   * follow when that is done, and look by themselves: one may not have been reached.
+   */
+  readonly #settings: RepeatedLook
+  /** Of administrative objects: their owner tells nobody. */
+  readonly #registry: RepeatedLook
   readonly #identity: TlsIdentity | undefined
   readonly #coordinator: Coordinator
   #engine: Engine | undefined
@@ -82,7 +94,9 @@ export class ClusterAssembly {
     const clock = new DatabaseClock(options.clock)
     this.clock = clock
     this.#cluster = timed(store.cluster, clock)
-    this.#settings = new SettingsWatch({ clock: options.clock, logger })
+    const looking = { clock: options.clock, logger }
+    this.#settings = new RepeatedLook({ ...looking, pauseMs: SETTINGS_MS, what: 'settings of queues' })
+    this.#registry = new RepeatedLook({ ...looking, pauseMs: REGISTRY_MS, what: 'administrative objects' })
     const onLost = (session: number): void => this.node.hint(session)
     const { tls } = settings.listen
     this.#identity =
@@ -193,9 +207,24 @@ export class ClusterAssembly {
   connect(engine: Engine, local: ClientPort): ClientPort {
     this.#engine = engine
     const assertAlive = (session: Session): Promise<void> => this.node.assertAlive(session)
-    const owner = new OwnerCalls(local, () => engine.session, assertAlive)
+    const owner = new OwnerCalls({
+      port: local,
+      registry: { put: (change) => engine.registry.putHere(change) },
+      session: () => engine.session,
+      assertAlive,
+    })
     this.#owner = owner
-    return clusterCalls({ engine, local, owner, links: this.#links, nodes: this.node })
+    const routing: RouterOptions = { engine, local, owner, links: this.#links, nodes: this.node }
+    this.#routeRegistry(engine, new Router(routing))
+    return clusterCalls(routing)
+  }
+
+  #routeRegistry(engine: Engine, router: Router): void {
+    const shard = registryShardOf(engine.ownership.shards)
+    // The cast: what the method answers.
+    engine.registry.routeBy(
+      (change) => router.call({ shard, method: 'registry.put', args: [change] }) as Promise<RegistryReply>,
+    )
   }
 
   /**
@@ -218,13 +247,17 @@ export class ClusterAssembly {
       throw error
     }
     this.node.start(engine)
-    this.#settings.start(engine)
+    this.#settings.start(async () => {
+      if (followsOthers(engine)) await engine.tasks.settings.refresh()
+    })
+    this.#registry.start(() => engine.registry.refresh())
   }
 
   close(): void {
     this.#isClosed = true
     this.#cutOffTimer()
     this.#settings.stop()
+    this.#registry.stop()
     this.#links.close()
   }
 

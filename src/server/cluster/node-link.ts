@@ -13,7 +13,6 @@ import { openSocket } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { Socket } from '../../platform/socket.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
-import type { ClientMethod } from '../../protocol/client-messages.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
 import {
@@ -22,6 +21,7 @@ import {
   type NodeDelivery,
   type NodeGift,
   type NodeMessage,
+  type NodeMethod,
   type NodeReply,
   type NodeRequest,
   nodeRepliesOf,
@@ -171,7 +171,7 @@ export class NodeLinks {
 
   call(
     to: SessionView,
-    method: ClientMethod,
+    method: NodeMethod,
     args: readonly unknown[],
     signal?: AbortSignal,
   ): Promise<unknown> {

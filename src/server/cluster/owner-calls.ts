@@ -4,13 +4,14 @@
  * What is read in memory leaves only after it was asked whether the session still counted: a node that was stopped for a while
  * does not know that others have gone on without it.
  */
-import type { ClientMethod } from '../../protocol/client-messages.ts'
+import type { RegistryChange, RegistryReply } from '../../engine/registry/registry-port.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
+import type { NodeMethod } from '../../protocol/node-messages.ts'
 import type { Session } from '../../store/contract/rows.ts'
 import { withSignal } from '../waiting-calls.ts'
 
 /** Answers of these come from memory. What others answer is durable, and does not change. */
-const READS_OF_MEMORY: ReadonlySet<ClientMethod> = new Set([
+const READS_OF_MEMORY: ReadonlySet<NodeMethod> = new Set([
   'query',
   'describe',
   'explain',
@@ -23,25 +24,39 @@ const READS_OF_MEMORY: ReadonlySet<ClientMethod> = new Set([
   'people.describe',
 ])
 
+/** Changes of administrative objects, which no client's port has. */
+export interface RegistryOwner {
+  put(change: RegistryChange): Promise<RegistryReply>
+}
+
+export interface OwnerCallsOptions {
+  readonly port: ClientPort
+  readonly registry: RegistryOwner
+  readonly session: () => Session
+  readonly assertAlive: (session: Session) => Promise<void>
+}
+
 export class OwnerCalls {
   readonly #port: ClientPort
+  readonly #registry: RegistryOwner
   readonly #session: () => Session
   readonly #assertAlive: (session: Session) => Promise<void>
 
-  constructor(port: ClientPort, session: () => Session, assertAlive: (session: Session) => Promise<void>) {
+  constructor({ port, registry, session, assertAlive }: OwnerCallsOptions) {
     this.#port = port
+    this.#registry = registry
     this.#session = session
     this.#assertAlive = assertAlive
   }
 
-  async call(method: ClientMethod, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+  async call(method: NodeMethod, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
     const session = this.#session()
     const answer = await this.#run(method, args, signal)
     if (READS_OF_MEMORY.has(method)) await this.#assertAlive(session)
     return answer
   }
 
-  #run(method: ClientMethod, args: readonly unknown[], signal: AbortSignal | undefined): Promise<unknown> {
+  #run(method: NodeMethod, args: readonly unknown[], signal: AbortSignal | undefined): Promise<unknown> {
     const [first = '', second] = method.split('.')
     const groups: Readonly<Record<string, object>> = {
       tasks: this.#port.tasks,
@@ -50,6 +65,7 @@ export class OwnerCalls {
       people: this.#port.people,
       workers: this.#port.workers,
       nodes: this.#port.nodes,
+      registry: this.#registry,
     }
     const on = second === undefined ? this.#port : groups[first]
     // The one cast: the table of methods is that of the port.

@@ -7,10 +7,10 @@
  */
 import type { SessionView } from '../../core/cluster/cluster-view.ts'
 import type { Engine } from '../../engine/engine.ts'
-import type { ClientMethod } from '../../protocol/client-messages.ts'
 import type { ClientPort, ExecutionTarget } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { scheduleShardOf, shardOf } from '../../protocol/ids.ts'
+import type { NodeMethod } from '../../protocol/node-messages.ts'
 import type { NodeLinks } from './node-link.ts'
 import type { OwnerCalls } from './owner-calls.ts'
 
@@ -30,7 +30,7 @@ export interface RouterOptions {
 
 export interface RoutedCall {
   readonly shard: number
-  readonly method: ClientMethod
+  readonly method: NodeMethod
   readonly args: readonly unknown[]
   readonly signal?: AbortSignal | undefined
   /** What is asked of this node differs from what is asked of others. */
@@ -48,7 +48,7 @@ const UNKNOWN = new Set(['CONNECTION_LOST', 'ENGINE_CLOSED'])
 const NOT_DONE = new Set(['SHARD_MOVED', 'UNCOMMITTED'])
 
 /** What a call answers that is done already. */
-const DONE_ALREADY: Partial<Record<ClientMethod, readonly string[]>> = {
+const DONE_ALREADY: Partial<Record<NodeMethod, readonly string[]>> = {
   cancel: ['EXECUTION_CLOSED'],
   terminate: ['EXECUTION_CLOSED'],
   retry: ['RETRY_IMPOSSIBLE', 'EXECUTION_OPEN'],
@@ -102,13 +102,13 @@ export class Router {
   }
 
   /** Of all nodes: answers of those that answer. */
-  async ofAll(method: ClientMethod, args: readonly unknown[]): Promise<unknown[]> {
+  async ofAll(method: NodeMethod, args: readonly unknown[]): Promise<unknown[]> {
     return (await this.ofEach(method, args)).map(({ answer }) => answer)
   }
 
   /** The same with the names of the nodes, this one first. */
   async ofEach(
-    method: ClientMethod,
+    method: NodeMethod,
     args: readonly unknown[],
   ): Promise<{ readonly node: string; readonly answer: unknown }[]> {
     const { nodes, owner, links, engine } = this.options
@@ -130,7 +130,7 @@ export class Router {
   }
 
   ofRun(
-    method: ClientMethod,
+    method: NodeMethod,
     target: ExecutionTarget,
     args: readonly unknown[],
     signal?: AbortSignal,

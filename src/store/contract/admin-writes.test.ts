@@ -17,6 +17,7 @@ const row = (id: string, revision: number): RegistryRow => ({
   revision,
   body: '{}',
   changedMs: revision,
+  request: 'r',
 })
 /** A chain that nothing has been committed to. */
 const seal: SealAudit = ({ id }, drafts) =>

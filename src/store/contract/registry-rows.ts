@@ -18,6 +18,8 @@ export interface RegistryRow extends RegistryKey {
   readonly body: string | null
   /** Engine time of the change. Never below that of any change before it, whichever row that was of. */
   readonly changedMs: number
+  /** Id of the request that made the revision: whoever asks again finds it done. */
+  readonly request: string
 }
 
 export interface RegistryQuery {
@@ -28,12 +30,14 @@ export interface RegistryQuery {
   readonly limit: number
 }
 
-/** Changes with each change of any row: neither number ever falls, and one of them rises. */
+/** Differs whenever rows differ: number and sum never fall, and one of them rises with each change. */
 export interface RegistryMark {
   /** Rows, those of deleted ones included. */
   readonly count: number
   /** Sum of the revisions of all rows. */
   readonly revisions: number
+  /** Time of the newest change: tells a database apart that has lost some. 0: there is none. */
+  readonly changedMs: number
 }
 
 export interface RegistryReads {

@@ -10,9 +10,9 @@ const compareKeys = (a: RegistryKey, b: RegistryKey): number =>
 export class MemoryRegistry {
   readonly #ordered = new SortedList<RegistryKey, RegistryRow>(compareKeys)
 
-  put({ kind, namespace, id, revision, body, changedMs }: RegistryRow): void {
+  put({ kind, namespace, id, revision, body, changedMs, request }: RegistryRow): void {
     this.#ordered.delete({ kind, namespace, id })
-    this.#ordered.add({ kind, namespace, id, revision, body, changedMs })
+    this.#ordered.add({ kind, namespace, id, revision, body, changedMs, request })
   }
 
   list({ changedFromMs = Number.NEGATIVE_INFINITY, after, limit }: RegistryQuery): RegistryRow[] {
@@ -28,11 +28,13 @@ export class MemoryRegistry {
   mark(): RegistryMark {
     let count = 0
     let revisions = 0
-    this.#ordered.ascend(undefined, ({ revision }) => {
+    let newestMs = 0
+    this.#ordered.ascend(undefined, ({ revision, changedMs }) => {
       count += 1
       revisions += revision
+      newestMs = Math.max(newestMs, changedMs)
       return true
     })
-    return { count, revisions }
+    return { count, revisions, changedMs: newestMs }
   }
 }

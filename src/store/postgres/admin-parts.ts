@@ -5,7 +5,7 @@ import { type Part, partOf } from './batch-part.ts'
 import { int8Array, textArray } from './binary-array.ts'
 
 const registry = partOf({
-  columns: 'kind text, namespace text, id text, revision int8, changed_at int8, body text',
+  columns: 'kind text, namespace text, id text, revision int8, changed_at int8, request text, body text',
   rows: (batch) => batch.registry ?? [],
   arrays: (rows) => [
     textArray(rows.map(({ kind }) => kind)),
@@ -13,12 +13,14 @@ const registry = partOf({
     textArray(rows.map(({ id }) => id)),
     int8Array(rows.map(({ revision }) => revision)),
     int8Array(rows.map(({ changedMs }) => changedMs)),
+    textArray(rows.map(({ request }) => request)),
     textArray(rows.map(({ body }) => body)),
   ],
   sql: (source) => `
-    insert into perdure.registry (kind, namespace, id, revision, changed_at, body) select given.* from ${source}
+    insert into perdure.registry (kind, namespace, id, revision, changed_at, request, body) select given.* from ${source}
     on conflict (kind, namespace, id) do update set
-      revision = excluded.revision, changed_at = excluded.changed_at, body = excluded.body`,
+      revision = excluded.revision, changed_at = excluded.changed_at, request = excluded.request,
+      body = excluded.body`,
 })
 
 const audit = partOf({

@@ -11,7 +11,10 @@ import { Conditions } from './conditions.ts'
 import type { Row } from './postgres-link.ts'
 import { type Ask, bounded } from './postgres-reads.ts'
 
-const MARK = 'select count(*) as n, coalesce(sum(revision), 0)::int8 as revisions from perdure.registry'
+const MARK = `
+  select count(*) as n, coalesce(sum(revision), 0)::int8 as revisions,
+    (select coalesce(max(changed_at), 0) from perdure.registry) as newest
+  from perdure.registry`
 
 /** Each step finds the next session by the index: the rows of a session are not read. */
 const SESSIONS = `
@@ -45,13 +48,13 @@ export class PostgresAdminReads {
     }
     const end = `order by kind, namespace, id limit ${where.value(bounded(limit))}`
     const text = `
-      select kind, namespace, id, revision, changed_at, body from perdure.registry ${where.sql} ${end}`
+      select kind, namespace, id, revision, changed_at, request, body from perdure.registry ${where.sql} ${end}`
     return (await this.#ask({ text, values: where.values })).map(registryRowOf)
   }
 
   async registryMark(): Promise<RegistryMark> {
     const [row] = await this.#ask({ name: 'perdure-registry-mark', text: MARK })
-    return { count: Number(row?.n), revisions: Number(row?.revisions) }
+    return { count: Number(row?.n), revisions: Number(row?.revisions), changedMs: Number(row?.newest) }
   }
 
   async auditRows({ session, namespace, fromMs, toMs, after, limit }: AuditQuery): Promise<AuditRow[]> {
@@ -94,6 +97,7 @@ export function registryRowOf(row: Row): RegistryRow {
     revision: Number(row.revision),
     body: row.body === null ? null : String(row.body),
     changedMs: Number(row.changed_at),
+    request: String(row.request),
   }
 }
 

@@ -18,8 +18,9 @@ export class AdminWriter {
     const { putRegistry, erase, markDropped, drop, rows, putHead } = this.prepared
     for (let i = 0; i < registry; i++) {
       const key = [cursor.text(), cursor.text(), cursor.text()] as const
+      const request = cursor.text()
       const body = cursor.textOrNull()
-      putRegistry.run(...key, cursor.number(), cursor.number(), body)
+      putRegistry.run(...key, cursor.number(), cursor.number(), request, body)
     }
     for (let i = 0; i < auditErased; i++) erase.run(cursor.number(), cursor.number())
     for (let i = 0; i < auditDropped; i++) {
@@ -49,9 +50,11 @@ function prepareStatements(database: DatabaseSync) {
   const prepare = (sql: string): StatementSync => database.prepare(sql)
   return {
     putRegistry: prepare(`
-      insert or fail into registry (kind, namespace, id, revision, changed_at, body) values (?, ?, ?, ?, ?, ?)
+      insert or fail into registry (kind, namespace, id, revision, changed_at, request, body)
+      values (?, ?, ?, ?, ?, ?, ?)
       on conflict (kind, namespace, id) do update set
-        revision = excluded.revision, changed_at = excluded.changed_at, body = excluded.body`),
+        revision = excluded.revision, changed_at = excluded.changed_at, request = excluded.request,
+        body = excluded.body`),
     erase: prepare('update audit set personal = null where session = ? and seq = ?'),
     markDropped: prepare(`
       insert into audit_dropped (session, seq, hash)

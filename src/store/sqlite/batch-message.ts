@@ -34,7 +34,7 @@ const TABLES = [
   { table: 'queueSettings', texts: 3, numbers: 1 },
   { table: 'humanTasks', texts: 6, numbers: 1 },
   { table: 'humanTasksDropped', texts: 1, numbers: 1 },
-  { table: 'registry', texts: 4, numbers: 2 },
+  { table: 'registry', texts: 5, numbers: 2 },
   { table: 'auditErased', texts: 0, numbers: 2 },
   { table: 'auditDropped', texts: 0, numbers: 2 },
   { table: 'audit', texts: 4, numbers: 3 },
@@ -261,6 +261,7 @@ function encodeRegistry({ registry = [] }: Batch, to: BatchEncoder): void {
     to.text(row.kind)
     to.text(row.namespace)
     to.text(row.id)
+    to.text(row.request)
     to.text(row.body ?? '')
     to.number(row.revision)
     to.number(row.changedMs)

@@ -8,10 +8,10 @@ export class SqliteRegistryReads {
 
   constructor(database: DatabaseSync) {
     this.rows = database.prepare(`
-      select kind, namespace, id, revision, changed_at, body from registry
+      select kind, namespace, id, revision, changed_at, request, body from registry
       where (kind, namespace, id) > (?, ?, ?) and changed_at >= ? order by kind, namespace, id limit ?`)
     this.fingerprint = database.prepare(
-      'select count(*) as n, coalesce(sum(revision), 0) as revisions from registry',
+      'select count(*) as n, coalesce(sum(revision), 0) as revisions, coalesce(max(changed_at), 0) as newest from registry',
     )
   }
 
@@ -22,7 +22,7 @@ export class SqliteRegistryReads {
 
   mark(): RegistryMark {
     const row = this.fingerprint.get()
-    return { count: Number(row?.n), revisions: Number(row?.revisions) }
+    return { count: Number(row?.n), revisions: Number(row?.revisions), changedMs: Number(row?.newest) }
   }
 }
 
@@ -34,5 +34,6 @@ export function registryRowOf(row: Record<string, SQLOutputValue>): RegistryRow 
     revision: Number(row.revision),
     body: row.body === null ? null : String(row.body),
     changedMs: Number(row.changed_at),
+    request: String(row.request),
   }
 }

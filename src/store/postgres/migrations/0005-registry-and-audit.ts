@@ -2,7 +2,7 @@
  * Administrative objects, and the audit trail. Tables of their own: nodes of the version before, which go on beside newer ones for a
  * while, do not know them and do not touch them.
  *
- * 1. All nodes ask several times a second for number and sum of the revisions, which is read from an index alone.
+ * 1. All nodes ask twice a second for the number of objects and the sum of their revisions, which are read from an index alone.
  * 2. `audit_dropped` has the last row of each beginning of a chain that was dropped; the rest is verified from there.
  */
 export const REGISTRY_AND_AUDIT = `
@@ -12,6 +12,7 @@ create table perdure.registry (
   id text collate "C" not null,
   revision bigint not null,
   changed_at bigint not null,
+  request text not null,
   body text,
   primary key (kind, namespace, id)
 ) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);

@@ -9,6 +9,7 @@ create table registry (
   id text not null,
   revision integer not null,
   changed_at integer not null,
+  request text not null,
   body text,
   primary key (kind, namespace, id)
 ) strict;
