@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { PerdureError } from '../protocol/errors.ts'
 import { hasPassword, isPostgresUrl } from '../store/postgres/postgres-url.ts'
+import { auditCommand } from './audit-command.ts'
 import { type Command, type GivenOptions, parseCommandLine } from './command.ts'
 import { printable, wrap } from './display-width.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
@@ -43,6 +44,7 @@ export const COMMANDS: readonly Command[] = [
   nodesCommand,
   shardsCommand,
   lbConfigCommand,
+  auditCommand,
   doctorCommand,
 ]
 

@@ -1,6 +1,7 @@
 /** What a program says in `perdure.config.ts`, for `perdure start`. */
 import type { TlsSettings } from '../platform/tls.ts'
 import type { Duration } from '../protocol/duration.ts'
+import type { AuditSettings } from './audit/audit-settings.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
 import type { ProxySettings } from './listen/client-origin.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
@@ -37,6 +38,8 @@ export interface PerdureConfig extends ProxySettings {
   readonly retention?: Duration
   /** How long it serves on after `/readyz` says that it ends. Default `'3s'` with `trustedProxies`, else 0. */
   readonly drainDelay?: Duration
+  /** Calls that change something are recorded. Paths are from the directory of the configuration. Default: they are not. */
+  readonly audit?: AuditSettings
   /** Processes, each a node of its own. Default 1. */
   readonly processes?: number
 }

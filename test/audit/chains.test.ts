@@ -125,4 +125,19 @@ describe('the chain of a session', () => {
         .map((row) => entryOf(row).result)
       assert.deepEqual(results, [isApplied ? 'changed' : 'failed'])
     })
+
+  test('stops the engine when the store does not take its rows any more', async () => {
+    let isForged = false
+    const instead = (batch: Batch): Promise<CommitOutcome> | undefined =>
+      isForged && batch.audit !== undefined
+        ? Promise.resolve({ outcome: 'refused', reason: 'there is such a row' })
+        : undefined
+    await using engine = await auditedEngine({ instead })
+    await start(engine, 'before')
+    // As somebody who has added a row to the chain makes it.
+    isForged = true
+    assert.equal(await start(engine, 'after'), 'STORE_FAILED')
+    while (!engine.opened.engine.isFailed) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.equal(await start(engine, 'later'), 'ENGINE_FAILED')
+  })
 })

@@ -7,6 +7,7 @@ import {
   appendEvent,
   copyOf,
   damage,
+  makeAudited,
   makeOrders,
   makePeople,
   makeQueues,
@@ -55,6 +56,7 @@ describe('docs/cli.md', () => {
     await makeSchedules(directory.path)
     await makeQueues(directory.path)
     await makePeople(directory.path)
+    await makeAudited(directory.path)
     damage(
       copyOf(file, 'damaged'),
       appendEvent('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'),

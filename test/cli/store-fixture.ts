@@ -122,6 +122,30 @@ export async function makeQueues(directory: string): Promise<string> {
   return file
 }
 
+/** Makes `audited.db`, and `audit-key.pem` with its public key. */
+export async function makeAudited(directory: string): Promise<string> {
+  const file = join(directory, 'audited.db')
+  const engine = await createEngine({
+    store: `sqlite:${file}`,
+    workflows,
+    logger: silentLogger,
+    shutdownGrace: 0,
+    audit: { signingKeyFile: join(directory, 'audit-key.pem') },
+  })
+  const order = { customer: 'ada', total: 8, fate: 'wait' } as const
+  const execution = await engine.start(fulfilOrder, order, { id: 'order-7' })
+  await execution.cancel('ordered twice')
+  await engine.queues.pause('mail', 'the provider is down')
+  await engine
+    .execution(fulfilOrder, 'order-8')
+    .terminate('nobody knows it')
+    .catch(() => {})
+  await engine.audit?.sign()
+  await until(async () => (await engine.audit?.rows())?.length === 5)
+  await engine.close()
+  return file
+}
+
 export async function makePeople(directory: string): Promise<string> {
   const file = join(directory, 'people.db')
   const engine = await createEngine({

@@ -393,4 +393,28 @@ export const mutants: readonly Mutant[] = [
     seeds: 60,
     kind: 'cluster',
   },
+  {
+    name: 'record-in-another-commit',
+    what: 'the row of a call is written in a commit after that of its change',
+    seeds: 0,
+    suite: 'test/audit/every-call.test.ts',
+  },
+  {
+    name: 'chain-on-to-what-was-refused',
+    what: 'the parts of a split batch follow rows that were never committed',
+    seeds: 0,
+    suite: 'test/audit/chains.test.ts',
+  },
+  {
+    name: 'record-a-start-as-another-one',
+    what: 'starts that come together are all recorded as the first of them',
+    seeds: 0,
+    suite: 'test/audit/chains.test.ts',
+  },
+  {
+    name: 'overlook-a-cut-chain',
+    what: 'the verification of an audit trail does not ask whether the last row that a head names is there',
+    seeds: 0,
+    suite: 'test/audit/verification.test.ts',
+  },
 ]

@@ -50,6 +50,11 @@ export const startCommand: Command = {
       value: 'TIME',
       says: 'executions are deleted so long after their end, such as 30d; default: never',
     },
+    'audit-key': {
+      value: 'FILE',
+      says: 'calls that change something are recorded, and signed with this Ed25519 key; made if there is none',
+    },
+    'audit-retention': { value: 'TIME', says: 'what was recorded is dropped so long after; default: never' },
     config: {
       value: 'FILE',
       says: 'default perdure.config.ts, .mjs or .js in this directory, if there is one',
@@ -100,6 +105,7 @@ async function runStart(call: CommandCall): Promise<number> {
     ...optional('namespace', settings.namespace),
     ...optional('retention', settings.retentionMs),
     ...optional('drainDelay', settings.drainDelayMs),
+    ...optional('audit', settings.audit),
   })
   let { url } = engine
   if (!isShared) {

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import type { TlsSettings } from '../../platform/tls.ts'
 import type { Workflow } from '../../sdk/definition.ts'
 import type { Task } from '../../sdk/tasks/task.ts'
+import type { AuditSettings } from '../../server/audit/audit-settings.ts'
 import type { CoordinatorSettings } from '../../server/cluster/etcd/etcd-settings.ts'
 import type { ProxySettings } from '../../server/listen/client-origin.ts'
 import type { PerdureConfig } from '../../server/perdure-config.ts'
@@ -27,6 +28,7 @@ import {
   weightOf,
 } from './checked-values.ts'
 import { at, type ConfigFile, checked, GivenSettings } from './given-settings.ts'
+import { startAudit } from './start-audit.ts'
 import { startCoordinator } from './start-coordinator.ts'
 import { startProxies } from './start-proxies.ts'
 
@@ -46,6 +48,7 @@ export interface StartSettings {
   readonly retentionMs: number | undefined
   readonly proxies: ProxySettings
   readonly drainDelayMs: number | undefined
+  readonly audit: AuditSettings | undefined
   readonly processes: number
   /** Absolute. */
   readonly files: readonly string[]
@@ -74,6 +77,7 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   taskConcurrency: true,
   queues: true,
   retention: true,
+  audit: true,
   processes: true,
   trustedProxies: true,
   forwardedHeader: true,
@@ -118,6 +122,7 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     retentionMs: checked(given.of('retention', 'retention', 'PERDURE_RETENTION'), timeOf),
     proxies: startProxies(call, config),
     drainDelayMs: checked(given.of('drainDelay', 'drain-delay', 'PERDURE_DRAIN_DELAY'), timeOf),
+    audit: startAudit(call, { base, config }),
     processes: checked(given.of('processes', 'processes', 'PERDURE_PROCESSES'), countOf) ?? 1,
     files: filesOf(call, given, base),
     queues: checked(given.ofFile('queues'), queuesOf) ?? [],

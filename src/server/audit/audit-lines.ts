@@ -2,6 +2,7 @@
  * The audit trail as JSON lines: signed heads, rows in order of (session, seq), and heads that came while the rows were read. Each
  * line is canonical JSON, so that no byte of it can be another one.
  */
+import type { SignedHead } from '../../protocol/audit.ts'
 import { canonicalJson } from '../../protocol/canonical-json.ts'
 import type { Json } from '../../protocol/json.ts'
 import { integer, object, oneOf, type Shape, shaped, text } from '../../protocol/shapes.ts'
@@ -44,6 +45,12 @@ export function itemOf(line: string): AuditItem | undefined {
   } catch {
     return undefined
   }
+}
+
+/** A head in a line of its own. */
+export function headOf(line: string): SignedHead | undefined {
+  const item = itemOf(line)
+  return item === undefined || item.kind === 'row' ? undefined : item.head
 }
 
 /** Gives an exported trail, line by line, to its verification. The last line must end, too. */
