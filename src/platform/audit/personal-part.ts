@@ -6,6 +6,21 @@ import type { Json } from '../../protocol/json.ts'
 import { commitmentOf } from './audit-hash.ts'
 
 const SALT_BYTES = 16
+/** Drawn at once: each look at the source of randomness costs more than a salt. */
+const POOLED_SALTS = 256
+let pool = ''
+let drawn = 0
+
+function newSalt(): string {
+  const digits = 2 * SALT_BYTES
+  if (drawn >= pool.length) {
+    pool = randomBytes(SALT_BYTES * POOLED_SALTS).toString('hex')
+    drawn = 0
+  }
+  const salt = pool.slice(drawn, drawn + digits)
+  drawn += digits
+  return salt
+}
 
 export interface SealedPersonal {
   /** As it is stored. */
@@ -13,10 +28,7 @@ export interface SealedPersonal {
   readonly commitment: string
 }
 
-export function sealedPersonal(
-  personal: AuditPersonal,
-  salt = randomBytes(SALT_BYTES).toString('hex'),
-): SealedPersonal {
+export function sealedPersonal(personal: AuditPersonal, salt = newSalt()): SealedPersonal {
   const plain = { ...personal }
   return {
     text: canonicalJson({ personal: plain, salt }),
