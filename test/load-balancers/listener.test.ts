@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { Agent, createServer, get, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +25,7 @@ import { encodePayload } from '../../src/protocol/payload.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import { expectProxyHeaders } from '../../src/server/listen/proxy-door.ts'
 import { until } from '../tasks/task-fixtures.ts'
-import { Authority, openssl } from '../workers/certificates.ts'
+import { Authority, type Identity, openssl } from '../workers/certificates.ts'
 import { addressThrough } from './address-through.ts'
 
 /** It is trusted; others of this machine, such as 127.0.0.1, are not. */
@@ -236,6 +237,11 @@ describe('an engine behind a load balancer', () => {
         const options = { createConnection, ...client } as ClientOptions
         assert.equal(await addressThrough(on.url, on.engine, options), '203.0.113.7:40123')
       }
+      await forgotten(node, client, (port) => {
+        const socket = from(PROXY, port)
+        socket.write(HEADER_1)
+        return socket
+      })
       assert.match(await addressThrough(on.url, on.engine, client), /^127\.0\.0\.1:\d+$/)
       const without = addressThrough(on.url, on.engine, { ...client, localAddress: PROXY })
       await assert.rejects(without, /disconnected|hang up|ECONNRESET/)
@@ -300,6 +306,39 @@ async function asked(port: number, path: string, agent: Agent) {
   for await (const chunk of response) text += String(chunk)
   const body = text.startsWith('{') ? (JSON.parse(text) as Record<string, string>) : {}
   return { status: response.statusCode, body, isKept: response.headers.connection !== 'close' }
+}
+
+/** What was said of a connection goes with it, also when TLS has taken it over. */
+async function forgotten(
+  node: Identity,
+  client: Readonly<Record<string, Buffer>>,
+  opened: (port: number) => Socket,
+): Promise<void> {
+  const { cert, key, ca } = node
+  const server = createSecureServer({
+    cert: readFileSync(cert),
+    key: readFileSync(key),
+    ca: readFileSync(ca),
+  })
+  const origins = new ClientOrigins({ trustedProxies: [PROXY], proxyProtocol: true })
+  const seen: string[] = []
+  server.on('request', (request, response) => {
+    seen.push(origins.originOf(request).label)
+    response.end()
+  })
+  expectProxyHeaders(server, { origins, onRefused: () => {} })
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  // The one cast: it listens on TCP.
+  const socket = connectTls({
+    socket: opened((server.address() as AddressInfo).port),
+    host: '127.0.0.1',
+    ...client,
+  })
+  socket.write('GET / HTTP/1.1\r\nhost: perdure\r\n\r\n')
+  assert.match(await said(socket), /200 OK/)
+  assert.deepEqual(seen, ['203.0.113.7:40123'])
+  await until(() => origins.announced === 0)
+  server.close()
 }
 
 function connectionsOf(server: Server): Promise<number> {

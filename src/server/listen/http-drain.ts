@@ -24,11 +24,6 @@ export class HttpDrain {
     })
   }
 
-  /** Requests that are not answered yet. */
-  get open(): number {
-    return this.#open.size
-  }
-
   /** Takes no more connections. Resolves when all requests are answered, or after `mostMs`. */
   async finish(mostMs: number): Promise<void> {
     this.#http.close()
