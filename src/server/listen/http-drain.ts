@@ -4,10 +4,18 @@
  * is answered.
  */
 import type { Server, ServerResponse } from 'node:http'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+
+/** A turn of the loop that is shorter leaves nobody waiting to be let in. */
+const SHORT_TURN_MS = 0.3
+const TURNS_MOST = 100
+/** Whoever was let in last may not have asked yet. */
+const LAST_MS = 250
 
 export class HttpDrain {
   readonly #http: Server
   readonly #open = new Set<ServerResponse>()
+  #askedAtMs = Number.NEGATIVE_INFINITY
   #onIdle: (() => void)[] = []
 
   /** Before the server has connections. */
@@ -15,6 +23,7 @@ export class HttpDrain {
     this.#http = http
     http.prependListener('request', (_, response) => {
       if (isDraining()) response.setHeader('connection', 'close')
+      this.#askedAtMs = performance.now()
       this.#open.add(response)
       response.once('close', () => {
         this.#open.delete(response)
@@ -26,10 +35,29 @@ export class HttpDrain {
 
   /** Takes no more connections. Resolves when all requests are answered, or after `mostMs`. */
   async finish(mostMs: number): Promise<void> {
+    const isAsked = performance.now() - this.#askedAtMs < LAST_MS
+    if (isAsked) await this.#letInWhoWaits()
     this.#http.close()
+    if (isAsked) await sleep(LAST_MS)
     for (const response of this.#open) if (!response.headersSent) response.setHeader('connection', 'close')
     if (this.#open.size === 0) return
-    await new Promise<void>((resolve) => {
+    await this.#idle(mostMs)
+  }
+
+  /**
+   * The system resets connections that it has taken and we have not: a request that was sent on one of them is lost. They are
+   * taken between two turns of the loop, so it is closed right after one.
+   */
+  async #letInWhoWaits(): Promise<void> {
+    for (let i = 0; i < TURNS_MOST; i++) {
+      const beganMs = performance.now()
+      await turn()
+      if (performance.now() - beganMs < SHORT_TURN_MS) return
+    }
+  }
+
+  #idle(mostMs: number): Promise<void> {
+    return new Promise<void>((resolve) => {
       const late = setTimeout(resolve, mostMs)
       this.#onIdle.push(() => {
         clearTimeout(late)
