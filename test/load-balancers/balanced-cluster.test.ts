@@ -278,7 +278,7 @@ describe('a cluster behind load balancers', { skip }, () => {
       lost.running.child.kill('SIGKILL')
       await exit
       // It is fenced, and what it had goes on elsewhere.
-      await sleep(4000)
+      await sleep(3000)
     })
     let failed = 0
     for (const front of FRONTS) {

@@ -53,17 +53,19 @@ describe('configurations of load balancers', { skip }, () => {
     test(`${name} takes all of them`, () => {
       const versions = name === 'nginx' ? ['v1'] : ['v1', 'v2']
       const proxies: readonly Options[] = [{}, ...versions.map((version) => ({ 'proxy-protocol': version }))]
-      const listens: readonly Options[] = [{}, { listen: '18080' }]
       let taken = 0
       const all = name === 'nginx' ? ways : { ...ways, ...ofHaproxy }
       for (const [way, options] of Object.entries(all))
-        for (const [index, more] of [...proxies, ...balances, ...listens].entries()) {
-          const file = join(directory, `${name}-${index}`)
-          writeFileSync(file, configOf(name, { listen: '127.0.0.1:18080', ...nodes, ...options, ...more }))
-          assert.equal(faultOf(name, file), undefined, `${way} ${JSON.stringify(more)}`)
+        for (const proxy of proxies) {
+          // In turn: neither depends on the others.
+          const balance = balances[taken % balances.length]
+          const listen = taken % 2 === 0 ? { listen: '127.0.0.1:18080' } : { listen: '18080' }
+          const file = join(directory, `${name}-${taken}`)
+          writeFileSync(file, configOf(name, { ...listen, ...nodes, ...options, ...proxy, ...balance }))
+          assert.equal(faultOf(name, file), undefined, `${way} ${JSON.stringify({ ...proxy, ...balance })}`)
           taken += 1
         }
-      assert.ok(taken >= 40, `${taken}`)
+      assert.ok(taken >= 14, `${taken}`)
       // The check does fail where something is wrong.
       const wrong = join(directory, 'wrong')
       writeFileSync(wrong, configOf(name, nodes).replace('127.0.0.1:7233', 'nowhere'))
