@@ -18,6 +18,7 @@ import {
   workflow,
 } from '../../src/index.ts'
 import { TlsIdentity } from '../../src/platform/tls.ts'
+import { VirtualClock } from '../../src/platform/virtual-clock.ts'
 import { NodeLinks } from '../../src/server/cluster/node-link.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import { httpDoor, isNodeCertificate } from '../../src/server/listen/http-door.ts'
@@ -185,6 +186,64 @@ describe('mutual TLS', { skip }, () => {
     assert.deepEqual(warnings, ['changed certificates are not used: those from before stay'])
     replaced(renewed.key, own.key)
     assert.equal(identity.current.cert, readFileSync(renewed.cert, 'utf8'))
+  })
+
+  test('a certificate that expires soon is told each day, until it is renewed', () => {
+    const own = { cert: join(directory, 'old.crt'), key: join(directory, 'old.key'), ca: authority.ca }
+    const old = authority.issue('old', 'serverAuth,clientAuth', 'IP:127.0.0.1', 12)
+    copyFileSync(old.cert, own.cert)
+    copyFileSync(old.key, own.key)
+    const dayMs = 86_400_000
+    const clock = new VirtualClock(Date.now())
+    const said: string[] = []
+    const door = httpDoor({
+      tls: own,
+      says: '',
+      readiness: { isDraining: false, isFailed: false, look: async () => ({ isReady: true }) },
+      origins: new ClientOrigins({}),
+      logger: { ...silentLogger, warn: (message) => void said.push(message) },
+      clock,
+    })
+    try {
+      // The last third of 12 days.
+      const untilDay = (day: number): string[] => {
+        const endMs = Date.now() + day * dayMs + dayMs / 2
+        while ((clock.nextMs() ?? Number.POSITIVE_INFINITY) < endMs) clock.runNext()
+        return said.splice(0)
+      }
+      assert.deepEqual(untilDay(7), [])
+      const [first = '', second = '', ...more] = untilDay(9)
+      assert.match(first, /^the certificate CN=old expires in 3 days, on 20.*: renew it/)
+      assert.match(second, /expires in 2 days/)
+      assert.deepEqual(more, [])
+      assert.match(untilDay(13).at(-1) ?? '', /the certificate CN=old has expired, on/)
+      const renewed = authority.issue('new', 'serverAuth,clientAuth', 'IP:127.0.0.1', 365)
+      replaced(renewed.cert, own.cert)
+      replaced(renewed.key, own.key)
+      assert.deepEqual(untilDay(15), [])
+      // That of the authority, which has 30 days.
+      assert.match(untilDay(21).join(), /^the authority CN=authority expires in/)
+    } finally {
+      door.stop()
+    }
+  })
+
+  test('doctor speaks of certificates that expire soon', async () => {
+    const file = join(directory, 'checked.db')
+    await (await createEngine({ store: `sqlite:${file}`, ...quiet })).close()
+    const flags = ({ cert = '', key = '', ca = '' }: TlsSettings): string[] => {
+      return ['--tls-cert', cert, '--tls-key', key, '--tls-ca', ca]
+    }
+    const doctor = (tls: TlsSettings, nowMs?: number) =>
+      perdure(['doctor', file, ...flags(tls)], { columns: 200, ...(nowMs === undefined ? {} : { nowMs }) })
+    const fine = await doctor(node)
+    assert.match(fine.stdout, /ok +certificates +none of those that are named expires soon/)
+    const soon = await doctor(node, Date.now() + 25 * 86_400_000)
+    assert.match(soon.stdout, /note +certificates +the certificate CN=node expires in 4 days/)
+    assert.equal(soon.code, 0)
+    const expired = await doctor(authority.issue('gone', 'clientAuth', 'IP:127.0.0.1', -1))
+    assert.match(expired.stdout, /problem +certificates +.*the certificate has expired/)
+    assert.equal(expired.code, 1)
   })
 
   test('an engine shows the renewed certificate to those who connect then', async () => {

@@ -4,10 +4,11 @@ import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from '../command.ts'
 import { type Style, wrap } from '../display-width.ts'
 import { namedStore, storeFileOf } from '../store-option.ts'
+import { TLS_OPTIONS } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
 import { AuditProgress } from './audit-progress.ts'
 import { type Check, note, ok, problem } from './check.ts'
-import { fileChecks, nodeCheck, sqliteCheck } from './environment-checks.ts'
+import { certificateChecks, fileChecks, nodeCheck, sqliteCheck } from './environment-checks.ts'
 import type { FileAudit } from './file-audit.ts'
 import { FINDING_ADVICE, type Finding, type FindingCode } from './finding.ts'
 
@@ -21,6 +22,7 @@ export const doctorCommand: Command = {
     quick: {
       says: "of a file: SQLite's quick_check instead of integrity_check, which also reads the indexes",
     },
+    ...TLS_OPTIONS,
     ...COMMON_OPTIONS,
   },
   examples: [
@@ -53,15 +55,19 @@ async function diagnosedDatabase(call: CommandCall, url: string): Promise<Diagno
   const { examineDatabase } = await import('./examine-database.ts')
   const { name, checks, audit } = await examineDatabase(call, url)
   const found = audit === undefined ? [] : auditChecks(audit)
-  return { place: { database: name }, checks: [node, ...checks, ...found], audit }
+  const all = [node, ...certificateChecks(call), ...checks, ...found]
+  return { place: { database: name }, checks: all, audit }
 }
 
 async function diagnosedFile(call: CommandCall): Promise<Diagnosis> {
   const file = fileOf(call)
   const inside = relative(call.directory, file)
   const shown = inside.startsWith('..') ? file : inside
-  const checks: Check[] = [nodeCheck(process.versions.node), await sqliteCheck(), ...fileChecks(file, shown)]
-  const isReadable = checks.every(({ name, level }) => level !== 'problem' || name === 'disk')
+  const environment = [nodeCheck(process.versions.node), await sqliteCheck(), ...certificateChecks(call)]
+  const checks: Check[] = [...environment, ...fileChecks(file, shown)]
+  const isReadable = checks.every(
+    ({ name, level }) => level !== 'problem' || name === 'disk' || name === 'certificates',
+  )
   const audit = isReadable ? await examineStore(call, file, checks) : undefined
   const found = audit === undefined ? [] : auditChecks(audit)
   return { place: { file }, checks: [...checks, ...found], audit }

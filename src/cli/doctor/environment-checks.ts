@@ -1,6 +1,11 @@
 /** What doctor can see without SQLite: Node, the file, the disk. */
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { expiringCertificates, expiryText } from '../../platform/certificate-expiry.ts'
+import { TlsIdentity } from '../../platform/tls.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import type { CommandCall } from '../command.ts'
+import { tlsOf } from '../tls-options.ts'
 import { type Check, note, ok, problem } from './check.ts'
 
 const LEAST_NODE = { major: 22, minor: 13 }
@@ -13,6 +18,27 @@ export function nodeCheck(version: string): Check {
   const isNew = major > LEAST_NODE.major || (major === LEAST_NODE.major && minor >= LEAST_NODE.minor)
   if (isNew) return ok('node', `Node ${version} (${least} or newer is needed)`)
   return problem('node', `Node ${version} is too old`, `Install Node ${least} or newer.`)
+}
+
+/** Those that `--tls-…` or the environment name: none, no check. */
+export function certificateChecks(call: CommandCall): Check[] {
+  const tls = tlsOf(call)
+  if (tls === undefined) return []
+  const advice =
+    'Renew it: nodes, workers and clients refuse one that has expired. A running node takes the new file by itself.'
+  try {
+    const { current } = new TlsIdentity(tls, '--tls-cert, --tls-key, --tls-ca', () => {})
+    const expiring = expiringCertificates(current, call.nowMs)
+    if (expiring.length === 0) return [ok('certificates', 'none of those that are named expires soon')]
+    return expiring.map((each) =>
+      each.daysLeft < 0
+        ? problem('certificates', expiryText(each), advice)
+        : note('certificates', expiryText(each), advice),
+    )
+  } catch (error) {
+    if (!(error instanceof PerdureError)) throw error
+    return [problem('certificates', error.message, advice)]
+  }
 }
 
 export async function sqliteCheck(): Promise<Check> {

@@ -1,5 +1,7 @@
 /** `perdure start`: an engine that runs and listens; over PostgreSQL, a node of a cluster. */
+import { expiringCertificates, expiryText } from '../../platform/certificate-expiry.ts'
 import { jsonLogger, type LogLevel } from '../../platform/logger.ts'
+import { TlsIdentity } from '../../platform/tls.ts'
 import type { EngineSettings } from '../../server/engine-settings.ts'
 import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
 import type { Command, CommandCall } from '../command.ts'
@@ -123,6 +125,9 @@ async function runStart(call: CommandCall): Promise<number> {
   // Before the line: whoever waits for it may end the process at once.
   const end = Promise.race([failed.promise, signalled(call)])
   call.output.line(`perdure listens on ${url}${reached} (${code})`)
+  if (tls !== undefined)
+    for (const each of expiringCertificates(new TlsIdentity(tls, 'tls', () => {}).current, call.nowMs))
+      call.output.line(`perdure: ${expiryText(each)}`)
   const ended = await end
   await engine.close()
   return ended

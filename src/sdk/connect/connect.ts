@@ -1,5 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** `connect`: the engine's interface from another process. */
+import { watchExpiry } from '../../platform/certificate-expiry.ts'
+import { systemClock } from '../../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
@@ -46,20 +48,27 @@ export async function connect(
   const identity = tls === undefined ? undefined : new TlsIdentity(tls, 'connect({ tls })', warn)
   const remote = new RemotePort({ url: urls, warn, tls: identity })
   await remote.connected()
-  return new RemoteClient(remote, settings)
+  const unwatch =
+    identity === undefined
+      ? undefined
+      : watchExpiry({ current: () => identity.current, clock: systemClock, warn })
+  return new RemoteClient(remote, settings, unwatch)
 }
 
 /** The client of an engine in another process. */
 export class RemoteClient extends Client implements AsyncDisposable {
   readonly #remote: RemotePort
+  readonly #onClose: () => void
 
-  constructor(remote: RemotePort, settings: ClientSettings) {
+  constructor(remote: RemotePort, settings: ClientSettings, onClose: () => void = () => {}) {
     super(remote.port, settings)
     this.#remote = remote
+    this.#onClose = onClose
   }
 
   /** Disconnects. Calls that are not answered yet get `CONNECTION_LOST`. */
   async close(): Promise<void> {
+    this.#onClose()
     this.#remote.close()
   }
 

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** `createWorker`: runs tasks and workflows of an engine in another process. */
+import { watchExpiry } from '../../platform/certificate-expiry.ts'
 import { type Cancel, type Clock, systemClock } from '../../platform/clock.ts'
 import { type LoadProbe, loadProbe } from '../../platform/load-probe.ts'
 import { openSocket } from '../../platform/outgoing-socket.ts'
@@ -75,6 +76,9 @@ export class Worker implements AsyncDisposable {
     this.#tasks.connect(this.#host())
     if (workflows.length > 0) this.#releases.push(keepFloatingRejections())
     if (settings.determinismGuards) this.#releases.push(installDeterminismGuards())
+    const { tls } = settings
+    if (tls !== undefined)
+      this.#releases.push(watchExpiry({ current: () => tls.current, clock, warn: logger.warn }))
     this.#reportLater()
     const limits = this.#limits
     this.#parts = {

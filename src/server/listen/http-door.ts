@@ -6,6 +6,8 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { watchExpiry } from '../../platform/certificate-expiry.ts'
+import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -23,6 +25,8 @@ export interface HttpDoorOptions {
   readonly readiness: EngineReadiness
   readonly origins: ClientOrigins
   readonly logger: Logger
+  /** For when certificates expire. Default: the system's. */
+  readonly clock?: Clock
 }
 
 export interface HttpDoor {
@@ -46,7 +50,7 @@ const SERVER_AUTH = '1.3.6.1.5.5.7.3.1'
 
 /** @throws PerdureError `ARGUMENT_INVALID` */
 export function httpDoor(options: HttpDoorOptions): HttpDoor {
-  const { readiness, origins, says, tls, logger } = options
+  const { readiness, origins, says, tls, logger, clock = systemClock } = options
   const answer: RequestListener = (request, response) => {
     if (answersHealth(readiness, request, response)) return
     response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
@@ -56,7 +60,7 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
   const { http, stop } =
     tls === undefined
       ? { http: createServer(answer), stop: () => {} }
-      : secureDoor(tls, answer, { told, logger })
+      : secureDoor(tls, answer, { told, logger, clock })
   http.keepAliveTimeout = KEEP_ALIVE_MS
   const drain = new HttpDrain(http, () => readiness.isDraining)
   if (!origins.hasProxyProtocol) return { http, drain, stop }
@@ -76,7 +80,7 @@ type Told = (reason: string, socket: Pick<Socket, 'remoteAddress' | 'remotePort'
 function secureDoor(
   tls: TlsSettings,
   answer: RequestListener,
-  { told, logger }: { readonly told: Told; readonly logger: Logger },
+  { told, logger, clock }: { readonly told: Told; readonly logger: Logger; readonly clock: Clock },
 ): Pick<HttpDoor, 'http' | 'stop'> {
   const identity = serverIdentity(tls, (message, fields) => logger.warn(message, fields))
   let used = identity.current
@@ -94,7 +98,18 @@ function secureDoor(
     logger.info('changed certificates are used from now on')
   }, REFRESH_MS)
   timer.unref()
-  return { http, stop: () => clearInterval(timer) }
+  const unwatch = watchExpiry({
+    current: () => identity.current,
+    clock,
+    warn: (...said) => logger.warn(...said),
+  })
+  return {
+    http,
+    stop: () => {
+      clearInterval(timer)
+      unwatch()
+    },
+  }
 }
 
 /** @throws PerdureError `ARGUMENT_INVALID` */
