@@ -7,7 +7,7 @@ import { RemoteMail } from '../../engine/cluster/remote-mail.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { RegistryReply } from '../../engine/registry/registry-port.ts'
 import { followsOthers } from '../../engine/tasks/queue-calls.ts'
-import type { Cancel, Clock } from '../../platform/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { DatabaseClock } from '../../platform/database-clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
@@ -24,6 +24,7 @@ import { handedOn } from '../audit/audited-port.ts'
 import type { NodeList } from '../listen/node-list.ts'
 import { clusterCalls } from './cluster-calls.ts'
 import type { CheckedClusterSettings } from './cluster-settings.ts'
+import { CutOffWatch } from './cut-off-watch.ts'
 import { EtcdCoordinator } from './etcd/etcd-coordinator.ts'
 import { assertNameFree } from './name-check.ts'
 import { nodeCalls } from './node-calls.ts'
@@ -59,8 +60,6 @@ const LOOK_AGAIN_MS = 1500
 const SETTINGS_MS = 1000
 /** A change is in force on all nodes within a second. */
 const REGISTRY_MS = 500
-/** A node that has not seen the cluster for so long, several looks and the timeout of a session, is cut off from the database. */
-const CUT_OFF_MS = 3000
 
 export class ClusterAssembly {
   readonly node: ClusterNode
@@ -85,8 +84,8 @@ export class ClusterAssembly {
   #urls: readonly string[] = []
   readonly #followers = new Set<(urls: readonly string[]) => void>()
   #sendClientsAway = (): void => {}
-  #isClosed = false
-  #cutOffTimer: Cancel = () => {}
+  /** Clients need not wait with a node that cannot do anything for them, nor find out what others have. */
+  readonly #cutOff: CutOffWatch
 
   constructor(options: ClusterAssemblyOptions) {
     this.#options = options
@@ -103,6 +102,13 @@ export class ClusterAssembly {
       tls === undefined ? undefined : new TlsIdentity(tls, 'createEngine({ cluster: { tls } })', logger.warn)
     this.#links = new NodeLinks({ logger, onLost, tls: this.#identity, ...network })
     this.#coordinator = options.coordinator ?? coordinatorOf(options)
+    this.#cutOff = new CutOffWatch({
+      clock,
+      logger,
+      others: () => this.node.others(),
+      ask: (node, signal) => this.#links.call(node, 'nodes.list', [], signal),
+      sendAway: () => this.#sendClientsAway(),
+    })
     this.node = new ClusterNode({
       cluster: this.#cluster,
       coordinator: this.#coordinator,
@@ -138,6 +144,7 @@ export class ClusterAssembly {
         get own() {
           return own()
         },
+        sendsAway: () => this.#cutOff.isAlone,
         follow: (tell) => {
           const told = (urls: readonly string[]): void => tell(urls)
           this.#followers.add(told)
@@ -149,7 +156,7 @@ export class ClusterAssembly {
   }
 
   #changed(): void {
-    this.#watchLooks()
+    this.#cutOff.seen()
     const sessions = this.node.view?.sessions ?? []
     this.#links.keep(sessions)
     const living = sessions.filter(({ isFenced }) => !isFenced)
@@ -157,18 +164,6 @@ export class ClusterAssembly {
     if (urls.length === 0 || urls.join() === this.#urls.join()) return
     this.#urls = urls
     for (const tell of this.#followers) tell(urls)
-  }
-
-  /** Clients need not wait with a node that cannot do anything for them, nor find out what others have. Told once, not again and again. */
-  #watchLooks(): void {
-    this.#cutOffTimer()
-    this.#cutOffTimer = this.clock.after(CUT_OFF_MS, () => {
-      if (this.#isClosed || this.node.others().length === 0) return
-      this.#options.logger.warn('the cluster was not seen for too long: clients are sent to other nodes', {
-        forMs: CUT_OFF_MS,
-      })
-      this.#sendClientsAway()
-    })
   }
 
   get #door(): NodeDoor {
@@ -254,8 +249,7 @@ export class ClusterAssembly {
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#cutOffTimer()
+    this.#cutOff.stop()
     this.#settings.stop()
     this.#registry.stop()
     this.#links.close()

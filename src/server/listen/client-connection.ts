@@ -59,6 +59,8 @@ export class ClientConnection {
     socket.on('message', (data) => this.#onFrame(String(data)))
     socket.on('error', (error) => logger.warn('the connection of a client failed', { address, error }))
     const unfollow = this.#hearsNews ? options.nodes?.follow((nodes) => this.#out.send({ nodes })) : undefined
+    // It knows the others now.
+    if (this.#hearsNews && options.nodes?.sendsAway() === true) this.#out.send({ leave: true })
     socket.on('close', () => {
       stopPulse()
       unfollow?.()

@@ -2,6 +2,8 @@
 export interface NodeList {
   /** The URL of this node. */
   readonly own: string
+  /** Clients that connect now are to go on with another node: this one is cut off from the database. */
+  sendsAway(): boolean
   /** Tells them now, and whenever they change; the answer ends that. */
   follow(tell: (urls: readonly string[]) => void): () => void
 }
@@ -16,6 +18,7 @@ export function nodesBehind(nodes: NodeList | undefined): NodeList | undefined {
     get own() {
       return nodes.own
     },
+    sendsAway: () => nodes.sendsAway(),
     follow: (tell) => {
       tell([])
       return () => {}
