@@ -1,7 +1,7 @@
 /** `perdure list`: the executions of a store, newest first. */
 import type { Attributes } from '../protocol/event.ts'
 import { EXECUTION_STATUSES } from '../protocol/execution-status.ts'
-import { DEFAULT_NAMESPACE, isRunId, type RunId } from '../protocol/ids.ts'
+import { DEFAULT_NAMESPACE, isRunId, type RunId, runIdAbove } from '../protocol/ids.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
 import type { StoreListQuery } from '../store/contract/store.ts'
 import type { StoreReader } from '../store/contract/store-reader.ts'
@@ -100,7 +100,8 @@ async function* selectedPages(
   { query, attributes, limit, cursor }: Selection,
 ): AsyncGenerator<readonly ExecutionRow[]> {
   let left = limit + 1
-  let before = cursor
+  const { startedTo } = query
+  let before = cursor ?? (startedTo === undefined ? undefined : runIdAbove(startedTo))
   while (left > 0) {
     // Attributes are compared here: the store takes one value of each, and compares it by type.
     const wanted = attributes.length > 0 ? PAGE_ROWS : Math.min(PAGE_ROWS, left)

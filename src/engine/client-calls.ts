@@ -19,7 +19,7 @@ import { type Event, isTerminal, type SequencedEvent, type TerminalEvent } from 
 import type { ExecutionExplanation } from '../protocol/execution-explanation.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { errorOf } from '../protocol/failure.ts'
-import { isRunId, type RunId } from '../protocol/ids.ts'
+import { isRunId, type RunId, runIdAbove } from '../protocol/ids.ts'
 import type { NodesPort } from '../protocol/nodes-port.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { WaitOptions } from '../protocol/task-port.ts'
@@ -290,10 +290,12 @@ export class ClientCalls implements ClientPort {
     const limit = Math.min(query.limit ?? LIST_DEFAULT, LIST_LIMIT)
     if (cursor !== undefined && !isRunId(cursor))
       throw new PerdureError('ARGUMENT_INVALID', 'the cursor of list() is not one that list() returned')
+    const { startedTo } = query
+    const before = cursor ?? (startedTo === undefined ? undefined : runIdAbove(startedTo))
     const rows = await shownReads(this.#engine.options.store).list({
       ...rest,
       limit: limit + 1,
-      ...(cursor === undefined ? {} : { before: cursor }),
+      ...(before === undefined ? {} : { before }),
     })
     const executions = rows.slice(0, limit).map(summaryOf)
     const last = executions.at(-1)

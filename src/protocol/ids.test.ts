@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { checkedName } from './checked-text.ts'
-import { idempotencyKeyOf, isRunId, type RunId, runDay, runIdOf, runStartMs, shardOf } from './ids.ts'
+import {
+  idempotencyKeyOf,
+  isRunId,
+  type RunId,
+  runDay,
+  runIdAbove,
+  runIdOf,
+  runStartMs,
+  shardOf,
+} from './ids.ts'
 
 const time = fc.integer({ min: 0, max: 2 ** 48 - 1 })
 const digits = fc.array(fc.integer({ min: 0, max: 31 }), { minLength: 16, maxLength: 16 })
@@ -22,6 +31,18 @@ describe('run ids', () => {
       '01ARYZ6S41',
       'the example of the ULID specification',
     )
+  })
+
+  test('of runs that began before a time are below its bound, also if the clocks of two nodes differ', () => {
+    fc.assert(
+      fc.property(time, fc.nat(3_600_000), digits, (startedMs, aheadMs, random) => {
+        const bound = runIdAbove(startedMs + 1)
+        if (bound !== undefined) assert.ok(runIdOf(startedMs + Math.min(aheadMs, 3_599_999), random) < bound)
+      }),
+    )
+    assert.equal(runStartMs(runIdAbove(1.5) ?? assert.fail()), 3_600_002)
+    for (const none of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 2 ** 60, -1e9])
+      assert.equal(runIdAbove(none), undefined)
   })
 
   test('sort by time', () => {

@@ -45,6 +45,19 @@ export function runStartMs(runId: RunId): number {
   return time
 }
 
+/** By so much the clock of the node that made an id may have been ahead of that of the node which began the run. */
+const ID_AHEAD_MS = 3_600_000
+const LATEST_MS = 2 ** 48 - 1
+
+/**
+ * Below it are the ids of all runs that began before that time, ms since 1970: an id is made before its run begins. So a list
+ * up to that time need not look at what is newer. Undefined: it says nothing.
+ */
+export function runIdAbove(timeMs: number): RunId | undefined {
+  const boundMs = Math.ceil(timeMs) + ID_AHEAD_MS
+  return boundMs >= 0 && boundMs <= LATEST_MS ? runIdOf(boundMs, []) : undefined
+}
+
 /** Day of a run's start, days since 1970-01-01 UTC: the partition of all its rows. */
 export function runDay(runId: RunId): number {
   return Math.floor(runStartMs(runId) / DAY_MS)
