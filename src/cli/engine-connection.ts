@@ -1,4 +1,5 @@
 /** An engine that runs and listens. */
+import { checkedToken } from '../platform/outgoing-socket.ts'
 import { TlsIdentity } from '../platform/tls.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
@@ -31,8 +32,10 @@ export async function withEngine<T>(
       'Write wss://…, or leave out --tls-cert, --tls-key and --tls-ca (PERDURE_TLS_CERT and so on).',
     )
   const note = (message: string): void => output.note(message)
+  const { PERDURE_TOKEN: token } = call.env
   const remote = new RemotePort({
     url,
+    token: checkedToken(token === '' ? undefined : token, [url], 'PERDURE_TOKEN'),
     tls: tls === undefined ? undefined : new TlsIdentity(tls, '--tls-cert, --tls-key, --tls-ca', note),
     warn: (_, fields) => {
       if (typeof fields?.reason === 'string') why = `: ${fields.reason}`

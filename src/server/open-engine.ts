@@ -28,6 +28,7 @@ import type { EngineAudit } from './audit/engine-audit.ts'
 import { EMBEDDED, type OpenAudit, openAudit, portsOf, REQUESTS, startAudit } from './audit/open-audit.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
 import { type CheckedClusterSettings, checkedClusterSettings } from './cluster/cluster-settings.ts'
+import { codedPort, type Knows } from './coded-port.ts'
 import {
   checkedLimits,
   checkSettings,
@@ -181,8 +182,12 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   })
   connectWorkers(engine, workers, settings.taskConcurrency)
   const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
-  const portOf = portsOf(engine, assembly?.connect(engine, local) ?? local)
-  const access = new OpenAccess(portOf)
+  const port = assembly?.connect(engine, local) ?? local
+  const portOf = portsOf(engine, port)
+  const knows: Knows = (...code) => workflows.knows(...code)
+  const access =
+    (await seams.access?.({ engine, port: codedPort(port, knows) })) ??
+    new OpenAccess((caller) => codedPort(portOf(caller), knows))
   const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
   const doors = new Doors({ engine, workflows, logger, limits, access, readiness, ...assembly?.doors })
   return { ...base, ...workers, store, assembly, engine, local, portOf, readiness, doors }

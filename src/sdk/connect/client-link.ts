@@ -1,7 +1,7 @@
 /** One connection of a client to an engine, or to a node of a cluster. */
 import type { WebSocket } from 'ws'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
-import { connectionTrouble, openSocket } from '../../platform/outgoing-socket.ts'
+import { connectionTrouble, openSocket, type TokenSetting } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import {
@@ -17,6 +17,7 @@ export interface ClientLinkHost {
   /** Between two pings: a connection that is silent for three of them is lost. */
   readonly heartbeatMs: number
   readonly tls?: TlsIdentity | undefined
+  readonly token?: TokenSetting | undefined
   readonly warn: (message: string, fields?: { readonly [name: string]: unknown }) => void
   readonly onOpen: (link: ClientLink) => void
   readonly onReply: (link: ClientLink, reply: EngineReply) => void
@@ -37,11 +38,11 @@ export class ClientLink {
   #stopPulse = (): void => {}
 
   constructor(url: string, host: ClientLinkHost) {
-    const { heartbeatMs, tls, warn } = host
+    const { heartbeatMs, tls, token, warn } = host
     this.url = url
     this.#warn = warn
     const protocols = [CLIENT_PROTOCOL_2, CLIENT_PROTOCOL]
-    const socket = openSocket(url, protocols, { tls, handshakeTimeoutMs: 2 * heartbeatMs })
+    const socket = openSocket(url, protocols, { tls, token, handshakeTimeoutMs: 2 * heartbeatMs })
     this.#socket = socket
     this.#out = new OutgoingMessages<ClientCall | ClientCancel>(socket)
     socket.on('open', () => {

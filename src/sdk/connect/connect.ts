@@ -3,6 +3,7 @@
 import { watchExpiry } from '../../platform/certificate-expiry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
+import { checkedToken, type TokenSetting } from '../../platform/outgoing-socket.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
@@ -19,9 +20,14 @@ export interface ConnectOptions {
   readonly logger?: Logger
   /** For `wss:` URLs: the certificate of this client, its key, and the authority of the engine. */
   readonly tls?: TlsSettings
+  /**
+   * An API key or a token (JWT), for engines with `access`; a function is asked for each connection. Only for `wss:` URLs, and
+   * for those of this machine.
+   */
+  readonly token?: TokenSetting
 }
 
-const OPTIONS: OptionNames<ConnectOptions> = { namespace: true, logger: true, tls: true }
+const OPTIONS: OptionNames<ConnectOptions> = { namespace: true, logger: true, tls: true, token: true }
 
 /**
  * A client of an engine that listens (`engine.listen()`), with the interface of the embedded one: `start`, `signal`,
@@ -35,7 +41,7 @@ export async function connect(
   url: string | readonly string[],
   options: ConnectOptions = {},
 ): Promise<RemoteClient> {
-  const { namespace = DEFAULT_NAMESPACE, logger, tls } = checkedOptions(options, 'connect()', OPTIONS)
+  const { namespace = DEFAULT_NAMESPACE, logger, tls, token } = checkedOptions(options, 'connect()', OPTIONS)
   const urls = checkedUrls(url, 'connect()', tls !== undefined)
   const { warn } = logger === undefined ? jsonLogger() : safeLogger(logger)
   const settings: ClientSettings = {
@@ -46,7 +52,12 @@ export async function connect(
     knows: () => true,
   }
   const identity = tls === undefined ? undefined : new TlsIdentity(tls, 'connect({ tls })', warn)
-  const remote = new RemotePort({ url: urls, warn, tls: identity })
+  const remote = new RemotePort({
+    url: urls,
+    warn,
+    tls: identity,
+    token: checkedToken(token, urls, 'connect({ token })'),
+  })
   await remote.connected()
   const unwatch =
     identity === undefined

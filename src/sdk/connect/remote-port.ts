@@ -7,6 +7,7 @@
  * the next one. Others are answered with `CONNECTION_LOST`: whether they were done is not known.
  */
 import { randomUUID } from 'node:crypto'
+import type { TokenSetting } from '../../platform/outgoing-socket.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import {
   CLIENT_METHODS,
@@ -29,6 +30,7 @@ export interface RemotePortOptions {
   readonly heartbeatMs?: number
   /** For `wss:` URLs. */
   readonly tls?: TlsIdentity | undefined
+  readonly token?: TokenSetting | undefined
 }
 
 interface OpenCall extends ClientCall {
@@ -211,11 +213,12 @@ export class RemotePort {
   }
 
   #connect(): void {
-    const { warn, tls } = this.#options
+    const { warn, tls, token } = this.#options
     const [url = ''] = this.#urls
     const link = new ClientLink(url, {
       heartbeatMs: this.#heartbeatMs,
       tls,
+      token,
       warn,
       onOpen: (opened) => this.#onOpen(opened),
       onReply: (from, reply) => this.#onReply(from, reply),

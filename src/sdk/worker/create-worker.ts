@@ -66,7 +66,9 @@ export class Worker implements AsyncDisposable {
 
   constructor(settings: CheckedWorkerSettings, seams: WorkerSeams = {}) {
     const { clock = systemClock, random = systemRandomness, probe = loadProbe() } = seams
-    const open = seams.open ?? ((url) => openSocket(url, [WORKER_PROTOCOL], { tls: settings.tls }))
+    const open =
+      seams.open ??
+      ((url) => openSocket(url, [WORKER_PROTOCOL], { tls: settings.tls, token: settings.token }))
     this.#settings = settings
     this.#clock = clock
     this.#probe = probe

@@ -52,8 +52,14 @@ export interface WorkerSessionOptions {
   readonly onEnd: (refusal: PerdureError | undefined, unended: number) => void
 }
 
-/** Refusals that can end by themselves. */
-const ENDING = ['WORKER_ID_TAKEN', 'CONNECTION_LOST', 'OVERLOADED'] as const
+/** Refusals that are told by their own code: the first three can end by themselves. */
+const REFUSALS = [
+  'WORKER_ID_TAKEN',
+  'CONNECTION_LOST',
+  'OVERLOADED',
+  'FORBIDDEN',
+  'NAMESPACE_NOT_FOUND',
+] as const
 /** From the attempt to connect on. The engine waits 10 s for `hello`. */
 const WELCOME_WITHIN_MS = 20_000
 
@@ -228,6 +234,6 @@ export class WorkerSession {
 }
 
 function refusalOf({ code, message }: EngineMessage & { readonly type: 'error' }): PerdureError {
-  const known = ENDING.find((each) => each === code) ?? 'PROTOCOL_INVALID'
+  const known = REFUSALS.find((each) => each === code) ?? 'PROTOCOL_INVALID'
   return new PerdureError(known, `the engine has refused this worker: ${message}`)
 }

@@ -1,6 +1,7 @@
 /** Settings of a worker in a process of its own, checked. */
 import { availableParallelism, totalmem } from 'node:os'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
+import { checkedToken, type TokenSetting } from '../../platform/outgoing-socket.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
@@ -52,6 +53,11 @@ export interface WorkerSettings {
   readonly determinismGuards?: boolean
   /** For `wss:` URLs: the certificate of this worker, its key, and the authority of the engine. */
   readonly tls?: TlsSettings
+  /**
+   * An API key or a token (JWT), for engines with `access`; a function is asked for each connection. Only for `wss:` URLs, and
+   * for those of this machine.
+   */
+  readonly token?: TokenSetting
 }
 
 export interface CheckedWorkerSettings {
@@ -63,6 +69,7 @@ export interface CheckedWorkerSettings {
   readonly graceMs: number
   readonly logger: Logger
   readonly tls: TlsIdentity | undefined
+  readonly token: TokenSetting | undefined
 }
 
 const SETTINGS: OptionNames<WorkerSettings> = {
@@ -82,6 +89,7 @@ const SETTINGS: OptionNames<WorkerSettings> = {
   logger: true,
   determinismGuards: true,
   tls: true,
+  token: true,
 }
 const DEFAULT_CONCURRENCY = 64
 const MIB = 1024 * 1024
@@ -96,28 +104,9 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
     concurrency = DEFAULT_CONCURRENCY,
     namespace = DEFAULT_NAMESPACE,
   } = settings
-  const { id, build, zone, labels, capacity, weight, tls } = settings
+  const { id, build, zone, labels, capacity, weight, tls, token } = settings
   const logger = settings.logger === undefined ? jsonLogger() : safeLogger(settings.logger)
-  for (const [name, list] of Object.entries({ tasks, workflows }))
-    if (!Array.isArray(list))
-      throw new PerdureError('ARGUMENT_INVALID', `createWorker({ ${name} }) is not a list`)
-  if (tasks.length + workflows.length === 0)
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      'createWorker() needs tasks or workflows: this worker has no code',
-    )
-  for (const workflow of workflows)
-    if (workflow?.kind !== 'workflow')
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        'createWorker({ workflows }) has an item that workflow() did not make',
-      )
-  for (const task of tasks)
-    if (task?.kind !== 'task')
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        'createWorker({ tasks }) has an item that task() did not make',
-      )
+  checkCode(tasks, workflows)
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > CREDITS_MAX)
     throw new PerdureError(
       'ARGUMENT_INVALID',
@@ -130,8 +119,10 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
     )
   if (weight !== undefined && !(weight >= 1e-6 && weight <= 1000))
     throw new PerdureError('ARGUMENT_INVALID', `weight is ${weight}, not a number from 1e-6 to 1000`)
+  const urls = checkedUrls(settings.url, 'createWorker()', tls !== undefined)
   return {
-    urls: checkedUrls(settings.url, 'createWorker()', tls !== undefined),
+    urls,
+    token: checkedToken(token, urls, 'createWorker({ token })'),
     tasks,
     workflows,
     determinismGuards: settings.determinismGuards === true,
@@ -161,6 +152,29 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
       followsNodes: true,
     },
   }
+}
+
+function checkCode(tasks: readonly Task[], workflows: readonly Workflow[]): void {
+  for (const [name, list] of Object.entries({ tasks, workflows }))
+    if (!Array.isArray(list))
+      throw new PerdureError('ARGUMENT_INVALID', `createWorker({ ${name} }) is not a list`)
+  if (tasks.length + workflows.length === 0)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      'createWorker() needs tasks or workflows: this worker has no code',
+    )
+  for (const workflow of workflows)
+    if (workflow?.kind !== 'workflow')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'createWorker({ workflows }) has an item that workflow() did not make',
+      )
+  for (const task of tasks)
+    if (task?.kind !== 'task')
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        'createWorker({ tasks }) has an item that task() did not make',
+      )
 }
 
 function checkedAmount(amount: number, what: string): number {

@@ -15,6 +15,11 @@ export interface AccessSettings {
   readonly tokens?: readonly TokenIssuerSettings[]
   /** Namespaces have to be created before they are used; `default` is always there. Default true. */
   readonly strictNamespaces?: boolean
+  /**
+   * Over TLS: `'required'`: only those with a certificate of the authority get to the door at all, as without `access`;
+   * `'optional'`: those with a key or a token too. Default `'optional'`.
+   */
+  readonly clientCertificates?: 'required' | 'optional'
   /** Calls of each identity, on each node. Default: as many as come. */
   readonly rateLimit?: RateLimit
 }
@@ -24,6 +29,7 @@ export interface CheckedAccessSettings {
   readonly policies: string | undefined
   readonly tokens: readonly TokenIssuer[]
   readonly strictNamespaces: boolean
+  readonly clientCertificates: 'required' | 'optional'
   readonly rateLimit: RateLimit | undefined
 }
 
@@ -32,6 +38,7 @@ const NAMES: Readonly<Record<keyof AccessSettings, true>> = {
   policies: true,
   tokens: true,
   strictNamespaces: true,
+  clientCertificates: true,
   rateLimit: true,
 }
 
@@ -42,17 +49,35 @@ export function checkedAccessSettings(settings: AccessSettings): CheckedAccessSe
   for (const name of Object.keys(settings))
     if (!Object.hasOwn(NAMES, name))
       throw invalid(`access has no setting '${name}'; there are ${Object.keys(NAMES).join(', ')}`)
-  const { adminKeyFile, policies, tokens = [], strictNamespaces = true, rateLimit } = settings
+  const {
+    adminKeyFile,
+    policies,
+    tokens = [],
+    strictNamespaces = true,
+    clientCertificates = 'optional',
+    rateLimit,
+  } = settings
   for (const [name, path] of Object.entries({ adminKeyFile, policies }))
     if (path !== undefined && (typeof path !== 'string' || path === ''))
       throw invalid(`access.${name} is ${JSON.stringify(path)}, not a path`)
   if (typeof strictNamespaces !== 'boolean')
     throw invalid(`access.strictNamespaces is ${JSON.stringify(strictNamespaces)}, not true or false`)
+  if (clientCertificates !== 'required' && clientCertificates !== 'optional')
+    throw invalid(
+      `access.clientCertificates is ${JSON.stringify(clientCertificates)}, not 'required' or 'optional'`,
+    )
   if (!Array.isArray(tokens)) throw invalid('access.tokens is not a list of issuers')
   const issuers = tokens.map(checkedTokenIssuer)
   if (new Set(issuers.map(({ issuer }) => issuer)).size < issuers.length)
     throw invalid('access.tokens has an issuer twice')
-  return { adminKeyFile, policies, tokens: issuers, strictNamespaces, rateLimit: checkedRate(rateLimit) }
+  return {
+    adminKeyFile,
+    policies,
+    tokens: issuers,
+    strictNamespaces,
+    clientCertificates,
+    rateLimit: checkedRate(rateLimit),
+  }
 }
 
 function checkedRate(limit: RateLimit | undefined): RateLimit | undefined {

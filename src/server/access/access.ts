@@ -32,6 +32,8 @@ export interface Resource {
 export interface Access {
   /** It asks for credentials: doors beyond this machine may be opened. */
   readonly isClosed: boolean
+  /** Over TLS: whether whoever connects has to have a certificate, or may show something else instead. */
+  readonly clientCertificates: 'required' | 'optional'
   /** @throws PerdureError `UNAUTHENTICATED`, `RATE_LIMITED` */
   authenticate(credentials: Credentials): Promise<Caller>
   /** The port in the name of the caller: its calls throw `FORBIDDEN`, `RATE_LIMITED` and `QUOTA_EXCEEDED` beside what they throw anyway. */

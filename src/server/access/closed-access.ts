@@ -25,7 +25,7 @@ import { CallQuotas } from './call-quotas.ts'
 import type { Credential, CredentialWatch } from './credential-watch.ts'
 import { watchCredentials } from './credential-watch.ts'
 import { Guard, type Refusal } from './guard.ts'
-import { guardedPort } from './guarded-port.ts'
+import { guardedPort, type RecordCall } from './guarded-port.ts'
 import { KeysUnavailableError } from './issuer-keys.ts'
 import { Namespaces } from './namespaces.ts'
 import { Policies } from './policies.ts'
@@ -44,6 +44,8 @@ export interface ClosedAccessParts {
   readonly logger: Logger
   readonly clock: Clock
   readonly onRefused?: (refusal: Refusal) => void
+  /** Default: nothing is recorded. */
+  readonly record?: RecordCall
 }
 
 /** Of an address: so many at once, and then so often. */
@@ -133,8 +135,8 @@ export class ClosedAccess implements Access {
   portOf(caller: Caller): ClientPort {
     const known = this.#ports.get(caller)
     if (known !== undefined) return known
-    const { port } = this.#parts
-    const made = guardedPort({ caller, guard: this.guard, port, limits: this.#quotas })
+    const { port, record = (_, __, run) => run() } = this.#parts
+    const made = guardedPort({ caller, guard: this.guard, port, limits: this.#quotas, record })
     this.#ports.set(caller, made)
     return made
   }
@@ -167,6 +169,10 @@ export class ClosedAccess implements Access {
         onRefused(error)
       })
     })
+  }
+
+  get clientCertificates(): 'required' | 'optional' {
+    return this.#parts.settings.clientCertificates
   }
 
   /** For `/readyz`, and for people: what is not as it was configured. */

@@ -55,9 +55,18 @@ export class Guard {
     this.#parts = parts
   }
 
-  /** @param missing what is said of what is not there; undefined: it is always there */
-  async admit(caller: Caller, checks: readonly Check[], missing: PerdureError | undefined): Promise<void> {
-    for (const check of checks) await this.#admit(caller, check, missing)
+  /**
+   * @param missing what is said of what is not there; undefined: it is always there
+   * @returns ids of the policies that permit it
+   */
+  async admit(
+    caller: Caller,
+    checks: readonly Check[],
+    missing: PerdureError | undefined,
+  ): Promise<readonly string[]> {
+    const policies = new Set<string>()
+    for (const check of checks) for (const id of await this.#admit(caller, check, missing)) policies.add(id)
+    return [...policies]
   }
 
   /** Those that the caller may read. */
@@ -80,18 +89,17 @@ export class Guard {
     return this.#parts.authorizer.decide(caller, 'ReadNamespace', resources.namespace(namespace)).isAllowed
   }
 
-  async #admit(caller: Caller, check: Check, missing: PerdureError | undefined): Promise<void> {
+  async #admit(caller: Caller, check: Check, missing: PerdureError | undefined): Promise<readonly string[]> {
     const { authorizer, exists } = this.#parts
     const { actions, orElse } = check
     const found = await this.#found(check)
-    if (found === undefined && orElse === 'allowed') return
+    if (found === undefined && orElse === 'allowed') return []
     const resource = found ?? (orElse === 'allowed' ? undefined : orElse)
-    if (
-      resource !== undefined &&
-      actions.some((action) => authorizer.decide(caller, action, resource).isAllowed)
-    ) {
-      const { namespace } = resource
-      if (namespace === undefined || exists(namespace) || missing === undefined) return
+    for (const action of resource === undefined ? [] : actions) {
+      const { isAllowed, policies } = authorizer.decide(caller, action, resource ?? check.resource)
+      if (!isAllowed) continue
+      const { namespace } = check.resource
+      if (namespace === undefined || exists(namespace) || missing === undefined) return policies
       throw missing
     }
     throw this.#refusal(caller, check, resource) ?? missing ?? this.#forbidden(caller, check)

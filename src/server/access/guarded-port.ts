@@ -24,7 +24,19 @@ export interface GuardedPortParts {
   /** Of the engine. */
   readonly port: ClientPort
   readonly limits: CallLimits
+  /** Records the call beside doing it. */
+  readonly record: RecordCall
 }
+
+export type RecordCall = <T>(
+  caller: Caller,
+  call: {
+    readonly method: ClientMethod
+    readonly args: readonly unknown[]
+    readonly policies: readonly string[]
+  },
+  run: () => Promise<T>,
+) => Promise<T>
 
 type Call = (...args: readonly unknown[]) => Promise<unknown>
 
@@ -52,16 +64,17 @@ export function guardedPort(parts: GuardedPortParts): ClientPort {
   return { ...own, ...others, newRequestId: () => parts.port.newRequestId() } as unknown as ClientPort
 }
 
-function guarded({ caller, guard, port, limits }: GuardedPortParts, method: ClientMethod): Call {
+function guarded({ caller, guard, port, limits, record }: GuardedPortParts, method: ClientMethod): Call {
   const { checks, missing } = CLIENT_ACTIONS[method] as unknown as ClientAction<'start'>
   const call = callOf(port, method)
   return async (...args) => {
     limits.beginCall(caller)
     const given = args as unknown as ArgsOf<'start'>
     const asked = checks(given, caller)
-    await guard.admit(caller, asked, missing(given))
+    const policies = await guard.admit(caller, asked, missing(given))
     await limits.admit(new Set(asked.flatMap(({ resource }) => resource.namespace ?? [])), args)
-    const answer = await call(...inNameOf(caller, method, args))
+    const changed = inNameOf(caller, method, args)
+    const answer = await record(caller, { method, args: changed, policies }, () => call(...changed))
     return readableOnly(guard, caller, method, { args, answer })
   }
 }

@@ -5,6 +5,7 @@ import type { Access, Credentials } from './access.ts'
 
 export class OpenAccess implements Access {
   readonly isClosed = false
+  readonly clientCertificates = 'required'
   readonly #portOf: (caller: Caller) => ClientPort
 
   /** @param portOf the engine's, in the name of a caller */

@@ -22,6 +22,8 @@ export interface ClusterSettings extends ProxySettings {
    * certificates of nodes are for servers and clients, those of workers and clients for clients only. Default: none.
    */
   readonly tls?: TlsSettings
+  /** As of `engine.listen()`: without TLS also beyond this machine. Default false. */
+  readonly insecureListen?: boolean
   /** Its name, for people, the same over restarts: it tends to get the shards that it had. Default `host:pid`. */
   readonly name?: string
   /** Its share of the shards, relative to other nodes. Default 1. */
@@ -52,6 +54,7 @@ const OPTIONS: OptionNames<ClusterSettings> = {
   port: true,
   address: true,
   tls: true,
+  insecureListen: true,
   name: true,
   weight: true,
   handOver: true,
@@ -69,6 +72,7 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
     port,
     address,
     tls,
+    insecureListen,
     name,
     weight = 1,
     handOver = '1s',
@@ -88,6 +92,7 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
       ...(port === undefined ? {} : { port }),
       ...(tls === undefined ? {} : { tls }),
       ...proxies,
+      ...(insecureListen === undefined ? {} : { insecureListen }),
     },
     address,
     name: name === undefined ? undefined : checkedName(name, 'the name of the node'),

@@ -16,7 +16,6 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { failureOf } from '../../protocol/failure.ts'
 import type { Json } from '../../protocol/json.ts'
 import type { TaskRequest } from '../../protocol/task-port.ts'
-import type { ArrivedCode } from '../../protocol/worker-port.ts'
 import { withSignal } from '../waiting-calls.ts'
 import type { NodeList } from './node-list.ts'
 import { checkPayloadSizes } from './payload-sizes.ts'
@@ -27,8 +26,6 @@ export interface ClientConnectionOptions {
   /** The part of the address that `ip-hash` goes by. */
   readonly host: string
   readonly calls: ClientPort
-  /** Whether the engine has code for it. */
-  readonly knows: (workflow: string, version: string, namespace: string) => boolean
   readonly logger: Logger
   readonly heartbeatMs: number
   readonly payloadBytes: number
@@ -119,16 +116,7 @@ export class ClientConnection {
   }
 
   #answer(method: ClientMethod, args: readonly unknown[], signal: AbortSignal): Promise<unknown> {
-    const { calls, knows } = this.#options
-    const code = codeOf(method, args)
-    if (code !== undefined) {
-      const { workflow, version, namespace } = code
-      if (!knows(workflow, version, namespace))
-        throw new PerdureError(
-          'WORKFLOW_UNKNOWN',
-          `workflow ${workflow} version ${version} is not registered with this engine`,
-        )
-    }
+    const { calls } = this.#options
     const [first, second] = method.split('.')
     // The shapes of the arguments were looked at: they are those of the method.
     const [on, call] = second === undefined ? [calls, first] : [groupOf(calls, first), second]
@@ -163,20 +151,4 @@ function groupOf(
   const group = groups[name ?? '']
   if (group === undefined) throw new Error(`invariant: the port has no methods ${name}`)
   return group
-}
-
-/** The code that the engine must have for a call. */
-function codeOf(method: ClientMethod, args: readonly unknown[]): ArrivedCode | undefined {
-  if (method === 'start') {
-    const [{ workflow, version, key }] = args as Parameters<ClientPort['start']>
-    return { workflow, version, namespace: key.namespace }
-  }
-  if (method === 'schedules.create') {
-    const [{ namespace }, { start }] = args as Parameters<ClientPort['schedules']['create']>
-    return { ...start, namespace }
-  }
-  if (method !== 'schedules.update') return undefined
-  const [{ namespace }, changes] = args as Parameters<ClientPort['schedules']['update']>
-  const { workflow, version } = changes.start ?? {}
-  return workflow === undefined || version === undefined ? undefined : { workflow, version, namespace }
 }

@@ -40,6 +40,11 @@ export interface Origin {
   readonly isThroughTrusted: boolean
 }
 
+/** A proxy that reads requests was on the way, or the client says so. */
+export function isThroughHttpProxy({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  return FORWARDED_HEADERS.some((name) => headers[name] !== undefined)
+}
+
 type Connection = Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>
 
 export class ClientOrigins {
@@ -86,8 +91,7 @@ export class ClientOrigins {
   originOf({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): Origin {
     const peer = canonicalAddress(socket.remoteAddress ?? '') ?? ''
     const announced = this.#announced.get(endsOf(socket))
-    const isForwarded =
-      announced !== undefined || FORWARDED_HEADERS.some((name) => headers[name] !== undefined)
+    const isForwarded = announced !== undefined || isThroughHttpProxy({ headers })
     const isThroughTrusted = this.trusted.has(peer)
     const { address, port } = announced?.source ?? { address: peer, port: socket.remotePort }
     const client = this.#clientOf(address, headers[this.#header])

@@ -1,6 +1,6 @@
 /**
- * HTTP that is there to be upgraded, and answers whether the engine is well; over TLS, only for those who show a certificate
- * of the authority.
+ * HTTP that is there to be upgraded, and answers whether the engine is well; over TLS, for those who show a certificate of the
+ * authority, or who may show something else in place of one.
  */
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
@@ -24,6 +24,8 @@ export interface HttpDoorOptions {
   readonly says: string
   readonly readiness: EngineReadiness
   readonly origins: ClientOrigins
+  /** `optional`: whoever has none comes in, and has to show something else. Default `'required'`. */
+  readonly clientCertificates?: 'required' | 'optional'
   readonly logger: Logger
   /** For when certificates expire. Default: the system's. */
   readonly clock?: Clock
@@ -50,7 +52,8 @@ const SERVER_AUTH = '1.3.6.1.5.5.7.3.1'
 
 /** @throws PerdureError `ARGUMENT_INVALID` */
 export function httpDoor(options: HttpDoorOptions): HttpDoor {
-  const { readiness, origins, says, tls, logger, clock = systemClock } = options
+  const { readiness, origins, says, tls, clientCertificates = 'required' } = options
+  const { logger, clock = systemClock } = options
   const answer: RequestListener = (request, response) => {
     if (answersHealth(readiness, request, response)) return
     response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
@@ -60,7 +63,7 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
   const { http, stop } =
     tls === undefined
       ? { http: createServer(answer), stop: () => {} }
-      : secureDoor(tls, answer, { told, logger, clock })
+      : secureDoor(tls, answer, { told, clientCertificates, logger, clock })
   http.keepAliveTimeout = KEEP_ALIVE_MS
   const drain = new HttpDrain(http, () => readiness.isDraining)
   if (!origins.hasProxyProtocol) return { http, drain, stop }
@@ -77,14 +80,22 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
 
 type Told = (reason: string, socket: Pick<Socket, 'remoteAddress' | 'remotePort'>) => void
 
+interface Secured extends Required<Pick<HttpDoorOptions, 'clientCertificates' | 'logger' | 'clock'>> {
+  readonly told: Told
+}
+
 function secureDoor(
   tls: TlsSettings,
   answer: RequestListener,
-  { told, logger, clock }: { readonly told: Told; readonly logger: Logger; readonly clock: Clock },
+  { told, clientCertificates, logger, clock }: Secured,
 ): Pick<HttpDoor, 'http' | 'stop'> {
   const identity = serverIdentity(tls, (message, fields) => logger.warn(message, fields))
   let used = identity.current
-  const demands = { requestCert: true, rejectUnauthorized: true, handshakeTimeout: HANDSHAKE_MS }
+  const demands = {
+    requestCert: true,
+    rejectUnauthorized: clientCertificates === 'required',
+    handshakeTimeout: HANDSHAKE_MS,
+  }
   const http = createSecureServer({ ...used, ...demands }, answer)
   // Its certificate, or that it has none; else what is wrong with what it says. Its end may be gone by now.
   http.on('tlsClientError', ({ message }, socket) =>
@@ -153,6 +164,8 @@ function refusals(logger: Logger): Told {
  */
 export function isNodeCertificate(socket: unknown): boolean {
   if (!(socket instanceof TLSSocket)) return true
+  // Where certificates are optional, one that nobody has signed is shown as well, and none has no usage that is lacking.
+  if (!socket.authorized) return false
   const usage = socket.getPeerCertificate().ext_key_usage
   return usage === undefined || usage.includes(SERVER_AUTH)
 }

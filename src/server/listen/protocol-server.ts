@@ -1,8 +1,8 @@
 /**
  * The door of the engine for workers, clients and other nodes: HTTP that is upgraded to WebSocket.
  *
- * Without TLS, whoever can reach the port can work, so it listens on loopback addresses alone. With TLS, whoever shows a
- * certificate of the authority can. Requests of web pages, which a browser sends with an `Origin`, are refused.
+ * Without TLS it listens on loopback addresses alone, unless it is told by a setting whose name says what that is. With TLS,
+ * whoever shows a certificate of the authority comes in; with `access`, whoever shows a key or a token. Requests of web pages, which a browser sends with an `Origin`, are refused.
  */
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -28,10 +28,10 @@ import type { Access } from '../access/access.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
 import type { EngineReadiness } from '../readiness.ts'
 import { ClientConnection } from './client-connection.ts'
-import { ClientOrigins, type Origin, type ProxySettings } from './client-origin.ts'
+import { ClientOrigins, isThroughHttpProxy, type Origin, type ProxySettings } from './client-origin.ts'
 import { type HttpDoor, httpDoor, isNodeCertificate } from './http-door.ts'
 import { type NodeList, nodesBehind } from './node-list.ts'
-import { WorkerConnection } from './worker-connection.ts'
+import { type WorkerAdmission, WorkerConnection } from './worker-connection.ts'
 
 export interface ListenOptions extends ProxySettings {
   /** Without `tls` a loopback address: `'127.0.0.1'` (default), `'::1'` or `'localhost'`; with it, any of this machine. */
@@ -45,6 +45,8 @@ export interface ListenOptions extends ProxySettings {
    * have a certificate of. Default: none.
    */
   readonly tls?: TlsSettings
+  /** Without TLS also beyond this machine: whoever can reach the port can read everything, and take over. Default false. */
+  readonly insecureListen?: boolean
 }
 
 export interface Listener {
@@ -86,6 +88,7 @@ const OPTIONS: OptionNames<ListenOptions> = {
   trustedProxies: true,
   forwardedHeader: true,
   proxyProtocol: true,
+  insecureListen: true,
 }
 const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL_2, CLIENT_PROTOCOL] as const
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
@@ -100,8 +103,13 @@ const CLOSE_WITHIN_MS = 1000
 export async function listen(parts: ProtocolServerParts, given: ListenOptions = {}): Promise<OwnListener> {
   const { host, port, heartbeatMs, tls, origins } = checkedListenOptions(given)
   const says = `This port speaks WebSocket with the subprotocol ${PROTOCOLS.join(' or ')}.\n`
-  const { logger, readiness } = parts
-  const door = httpDoor({ tls, says, readiness, origins, logger })
+  const { logger, readiness, access } = parts
+  if (!LOOPBACK.test(host) && tls === undefined)
+    logger.warn('the engine listens beyond this machine without TLS: everybody on the way reads along', {
+      host,
+    })
+  const { clientCertificates } = access
+  const door = httpDoor({ tls, says, readiness, origins, clientCertificates, logger })
   const { http } = door
   const clients = new Set<ClientConnection>()
   const sockets = accept(http, parts, { heartbeatMs, clients, origins })
@@ -144,12 +152,14 @@ function checkedListenOptions(given: ListenOptions): {
     port = 0,
     heartbeat = '10s',
     tls,
+    insecureListen = false,
     ...proxies
   } = checkedOptions(given, 'listen()', OPTIONS)
-  if (typeof host !== 'string' || host === '' || (tls === undefined && !LOOPBACK.test(host)))
+  const isSecure = tls !== undefined || insecureListen === true
+  if (typeof host !== 'string' || host === '' || (!isSecure && !LOOPBACK.test(host)))
     throw new PerdureError(
       'ARGUMENT_INVALID',
-      `host is ${JSON.stringify(host)}: without tls the engine listens on loopback addresses only`,
+      `host is ${JSON.stringify(host)}: without tls the engine listens on loopback addresses only (insecureListen: true if whoever reaches it may do everything)`,
     )
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new PerdureError('ARGUMENT_INVALID', `port is ${port}, not a whole number from 0 to 65535`)
@@ -188,7 +198,7 @@ function accept(
     const chosen = chosenOf(request, protocols)
     // Now: who has gone by the time that it was looked at has no address any more.
     const origin = origins.originOf(request)
-    const refusal = refusalOf(request, chosen, origin)
+    const refusal = refusalOf(request, { chosen, origin, access })
     if (refusal !== undefined) {
       refuse(socket, ...refusal)
       return
@@ -218,7 +228,6 @@ function accept(
         address,
         host: origin.address,
         calls: access.portOf(caller),
-        knows: (...code) => workflows.knows(...code),
         logger,
         heartbeatMs,
         payloadBytes: limits.payloadBytes,
@@ -243,6 +252,7 @@ function accept(
       limits,
       nodes,
       guarded: engine.guarded((call) => call()),
+      ...admissionOf(access, caller),
     })
   }
   http.on('upgrade', (request, socket, head) => {
@@ -252,6 +262,17 @@ function accept(
     })
   })
   return sockets
+}
+
+/** Where no credential is asked for, a worker is taken on in the turn in which it says hello. */
+function admissionOf(access: Access, caller: Caller): { readonly admission?: WorkerAdmission } {
+  if (!access.isClosed) return {}
+  return {
+    admission: {
+      assert: (hello) => access.assertWorker(caller, hello),
+      follow: (hello, onRefused) => access.followWorker(caller, hello, onRefused),
+    },
+  }
 }
 
 /** The first of ours that is offered. */
@@ -266,12 +287,19 @@ function offeredBy(headers: IncomingMessage['headers']): readonly string[] {
 
 function refusalOf(
   { headers, socket }: IncomingMessage,
-  chosen: string | undefined,
-  { isForwarded }: Origin,
+  {
+    chosen,
+    origin,
+    access,
+  }: { readonly chosen: string | undefined; readonly origin: Origin; readonly access: Access },
 ): [status: number, why: string] | undefined {
   if (headers.origin !== undefined) return [403, 'requests of web pages are refused']
   // The certificate would be that of the proxy, whoever asks it.
-  if (chosen === NODE_PROTOCOL && isForwarded) return [403, 'nodes connect to each other without a proxy']
+  if (chosen === NODE_PROTOCOL && origin.isForwarded)
+    return [403, 'nodes connect to each other without a proxy']
+  // Nodes show certificates: where others show keys, nobody is one without.
+  if (chosen === NODE_PROTOCOL && access.isClosed && !(socket instanceof TLSSocket))
+    return [403, 'a node with access takes other nodes over TLS only']
   if (chosen === NODE_PROTOCOL && !isNodeCertificate(socket))
     return [403, 'the certificate is not that of a node: its extended key usage lacks serverAuth']
   if (chosen !== undefined) return undefined
@@ -291,7 +319,8 @@ async function callerOf(
     return await access.authenticate({
       address,
       ...(authorization === undefined ? {} : { authorization }),
-      ...(socket instanceof TLSSocket && socket.authorized
+      // Behind a proxy that ends TLS it would be that of the proxy, whoever calls.
+      ...(socket instanceof TLSSocket && socket.authorized && !isThroughHttpProxy(request)
         ? { certificate: socket.getPeerCertificate() }
         : {}),
     })

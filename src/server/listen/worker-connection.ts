@@ -40,8 +40,17 @@ export interface WorkerConnectionOptions {
   readonly limits: Limits
   /** In a cluster. */
   readonly nodes?: NodeList | undefined
+  /** Whether it may be such a worker; absent: whoever has come may. */
+  readonly admission?: WorkerAdmission
   /** A failure of the engine itself. */
   readonly guarded: (call: () => void) => void
+}
+
+export interface WorkerAdmission {
+  /** @throws PerdureError */
+  assert(hello: WorkerHello): Promise<void>
+  /** Calls when it may not be such a worker any more. */
+  follow(hello: WorkerHello, onRefused: (error: PerdureError) => void): () => void
 }
 
 interface Joined {
@@ -51,6 +60,8 @@ interface Joined {
 }
 
 const HELLO_WITHIN_MS = 10_000
+/** What a worker says before it is admitted; more ends its connection. */
+const EARLY_MOST = 1000
 const POLICY_VIOLATION = 1008
 
 export class WorkerConnection {
@@ -59,6 +70,9 @@ export class WorkerConnection {
   #joined: Joined | undefined
   #isClosed = false
   #unfollow: (() => void) | undefined
+  #unfollowAdmission: (() => void) | undefined
+  /** What has come while its admission is decided. */
+  #early: WorkerMessage[] | undefined
 
   constructor(options: WorkerConnectionOptions) {
     this.#options = options
@@ -97,9 +111,20 @@ export class WorkerConnection {
       this.#refuse(error)
       return
     }
+    if (this.#early !== undefined) this.#keep(messages)
+    else this.#take(messages)
+  }
+
+  #take(messages: readonly WorkerMessage[]): void {
     this.#options.guarded(() => {
       try {
-        for (const message of messages) if (!this.#isClosed) this.#onMessage(message)
+        for (const [index, message] of messages.entries()) {
+          if (this.#isClosed) break
+          this.#onMessage(message)
+          if (this.#early === undefined) continue
+          this.#keep(messages.slice(index + 1))
+          break
+        }
         if (!this.#isClosed) this.#joined?.code.flush()
       } catch (error) {
         if (!(error instanceof PerdureError) || error.code !== 'PROTOCOL_INVALID') throw error
@@ -110,7 +135,7 @@ export class WorkerConnection {
 
   #onMessage(message: WorkerMessage): void {
     if (message.type === 'hello') {
-      this.#hello(message)
+      this.#admit(message)
       return
     }
     const joined = this.#joined
@@ -126,6 +151,39 @@ export class WorkerConnection {
       crew.reported(joined.member, load)
     } else if (message.type === 'credits') attempts.setCredits(joined.member, message.total)
     else workflows.leave(joined.code, 'leave')
+  }
+
+  #keep(messages: readonly WorkerMessage[]): void {
+    this.#early?.push(...messages)
+    if ((this.#early?.length ?? 0) > EARLY_MOST)
+      this.#refuse(new PerdureError('OVERLOADED', 'too much was said before the welcome'))
+  }
+
+  /** Nothing that it says counts before it is decided whether it may. */
+  #admit(hello: WorkerHello): void {
+    const { admission, guarded } = this.#options
+    if (admission === undefined || this.#joined !== undefined) {
+      this.#hello(hello)
+      return
+    }
+    this.#early = []
+    const admitted = admission.assert(hello).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    void admitted.then((error) => {
+      const early = this.#early ?? []
+      this.#early = undefined
+      if (this.#isClosed) return
+      guarded(() => {
+        if (error instanceof PerdureError) this.#refuse(error)
+        else if (error !== undefined) throw error
+        else this.#hello(hello)
+      })
+      if (this.#joined === undefined) return
+      this.#unfollowAdmission = admission.follow(hello, (refusal) => this.#refuse(refusal))
+      this.#take(early)
+    })
   }
 
   #hello(hello: WorkerHello): void {
@@ -209,6 +267,7 @@ export class WorkerConnection {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#unfollow?.()
+    this.#unfollowAdmission?.()
     const joined = this.#joined
     if (joined === undefined) return
     const { attempts, workflows, logger, guarded } = this.#options

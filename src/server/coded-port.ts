@@ -1,0 +1,51 @@
+/**
+ * The engine's port for callers that do not have the code themselves: what there is no code for is not started.
+ *
+ * Behind the guard of a caller: whoever may not know of a namespace does not learn which code it has.
+ */
+import type { ClientPort } from '../protocol/client-port.ts'
+import { PerdureError } from '../protocol/errors.ts'
+
+/** Whether the engine has code for it. */
+export type Knows = (workflow: string, version: string, namespace: string) => boolean
+
+export function codedPort(port: ClientPort, knows: Knows): ClientPort {
+  const assertKnown = (workflow: string, version: string, namespace: string): void => {
+    if (knows(workflow, version, namespace)) return
+    throw new PerdureError(
+      'WORKFLOW_UNKNOWN',
+      `workflow ${workflow} version ${version} is not registered with this engine`,
+    )
+  }
+  const { start } = port
+  const { create, update } = port.schedules
+  const schedules = derived(port.schedules, {
+    create: async (target, spec, options) => {
+      assertKnown(spec.start.workflow, spec.start.version, target.namespace)
+      await create.call(port.schedules, target, spec, options)
+    },
+    update: async (target, changes) => {
+      const { workflow, version } = changes.start ?? {}
+      if (workflow !== undefined && version !== undefined) assertKnown(workflow, version, target.namespace)
+      await update.call(port.schedules, target, changes)
+    },
+  })
+  return derived(port, {
+    schedules,
+    start: async (request) => {
+      assertKnown(request.workflow, request.version, request.key.namespace)
+      return await start.call(port, request)
+    },
+  })
+}
+
+/** All other methods are those of the port, with its own state. */
+function derived<T extends object>(port: T, methods: Partial<T>): T {
+  return new Proxy(port, {
+    get: (target, name) => {
+      if (Object.hasOwn(methods, name)) return Reflect.get(methods, name)
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
