@@ -3,7 +3,7 @@ import type { TlsSettings } from '../platform/tls.ts'
 import type { Duration } from '../protocol/duration.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
-import type { ProxySettings } from './listen/client-origin.ts'
+import type { ProxySettings } from './listen/proxy-settings.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
 import type { QueueSettings } from './queue-settings.ts'
 

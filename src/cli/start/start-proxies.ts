@@ -1,8 +1,9 @@
 /** What `perdure start` is told of the load balancers in front of it. */
 
 import { PerdureError } from '../../protocol/errors.ts'
-import { ClientOrigins, type ProxySettings } from '../../server/listen/client-origin.ts'
+import { ClientOrigins } from '../../server/listen/client-origin.ts'
 import { FORWARDED_HEADERS } from '../../server/listen/forwarded-header.ts'
+import type { ProxySettings } from '../../server/listen/proxy-settings.ts'
 import type { PerdureConfig } from '../../server/perdure-config.ts'
 import type { CommandCall, OptionSpec } from '../command.ts'
 import { UsageError } from '../usage-error.ts'

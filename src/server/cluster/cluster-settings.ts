@@ -5,9 +5,10 @@ import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
-import { ClientOrigins, type ProxySettings } from '../listen/client-origin.ts'
+import { ClientOrigins } from '../listen/client-origin.ts'
 import { serverIdentity } from '../listen/http-door.ts'
 import type { ListenOptions } from '../listen/protocol-server.ts'
+import type { ProxySettings } from '../listen/proxy-settings.ts'
 import { type CoordinatorSettings, checkedCoordinator, type EtcdSettings } from './etcd/etcd-settings.ts'
 
 export interface ClusterSettings extends ProxySettings {

@@ -3,8 +3,9 @@ import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { ClientOrigins, type ProxySettings } from './client-origin.ts'
+import { ClientOrigins } from './client-origin.ts'
 import type { ForwardedHeader } from './forwarded-header.ts'
+import type { ProxySettings } from './proxy-settings.ts'
 
 const TRUSTED = { trustedProxies: ['10.0.0.0/24', 'fd00::/64'] } as const
 

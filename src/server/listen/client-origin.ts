@@ -12,22 +12,8 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { FORWARDED_HEADERS, type ForwardedHeader, hopsOf } from './forwarded-header.ts'
 import { addressWithPort, canonicalAddress } from './ip-address.ts'
 import type { ProxySource } from './proxy-header.ts'
+import type { ProxySettings } from './proxy-settings.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
-
-export interface ProxySettings {
-  /**
-   * Addresses and CIDR ranges of the load balancers in front, such as `['10.0.0.5', '10.0.1.0/24']`: these may say for whom
-   * they ask. Default: none, and the other end of the connection is the client.
-   */
-  readonly trustedProxies?: readonly string[]
-  /** The header in which they say it. Default `'x-forwarded-for'`. */
-  readonly forwardedHeader?: ForwardedHeader
-  /**
-   * Connections of `trustedProxies` begin with a header of the PROXY protocol, version 1 or 2, below TLS too; those without
-   * one are refused. Others connect without it. Default: false.
-   */
-  readonly proxyProtocol?: boolean
-}
 
 export interface Origin {
   /** Of the client, without the port, in its canonical form. */

@@ -28,9 +28,10 @@ import type { Access } from '../access/access.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
 import type { EngineReadiness } from '../readiness.ts'
 import { ClientConnection } from './client-connection.ts'
-import { ClientOrigins, isThroughHttpProxy, type Origin, type ProxySettings } from './client-origin.ts'
+import { ClientOrigins, isThroughHttpProxy, type Origin } from './client-origin.ts'
 import { type HttpDoor, httpDoor, isNodeCertificate } from './http-door.ts'
 import { type NodeList, nodesBehind } from './node-list.ts'
+import type { ProxySettings } from './proxy-settings.ts'
 import { type WorkerAdmission, WorkerConnection } from './worker-connection.ts'
 
 export interface ListenOptions extends ProxySettings {
