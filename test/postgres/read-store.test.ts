@@ -4,7 +4,15 @@ import { once } from 'node:events'
 import { type AddressInfo, connect as connectSocket, createServer, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createEngine, type Engine, type Logger, signal, silentLogger, workflow } from '../../src/index.ts'
+import {
+  createEngine,
+  type Engine,
+  type Logger,
+  signal,
+  silentLogger,
+  task,
+  workflow,
+} from '../../src/index.ts'
 import { PostgresServer } from './server.ts'
 
 const go = signal<number>('go')
@@ -12,6 +20,9 @@ const wait = workflow({
   name: 'wait',
   run: async (ctx, value: number) => value + (await ctx.waitFor(go)),
 })
+
+/** More than one page of what is retried. */
+const TASKS = 700
 
 interface Record {
   readonly message: string
@@ -234,6 +245,42 @@ describe('lists and history from a standby', () => {
       /the replica cannot be read: lists and history are read from the primary/,
     )
     assert.deepEqual(countsOf(engine), { replica: 0, primary: 0 })
+  })
+
+  test('what is to be retried is read from the primary, also in a cluster', async () => {
+    let isBroken = true
+    const fragile = task({
+      name: 'fragile',
+      retry: { maxAttempts: 1 },
+      run: (_, value: number) => {
+        if (isBroken) throw new Error('broken')
+        return value
+      },
+    })
+    await using node = await createEngine({
+      store: primary.url(database),
+      readStore: standby.url(database),
+      cluster: {},
+      workflows: [wait],
+      tasks: [fragile],
+      logger: silentLogger,
+      shutdownGrace: 0,
+    })
+    await isUsedAgain(node)
+    const handles = await node.enqueueMany(
+      fragile,
+      Array.from({ length: TASKS }, (_, input) => input),
+    )
+    await Promise.all(handles.map((handle) => assert.rejects(handle.result())))
+    isBroken = false
+    const { replica } = countsOf(node)
+    // In pages of 500.
+    assert.equal(await node.retryTasks({ name: 'fragile' }), TASKS)
+    assert.equal(countsOf(node).replica, replica)
+    assert.deepEqual(
+      await Promise.all(handles.map((handle) => handle.result())),
+      handles.map((_, i) => i),
+    )
   })
 
   test('what one node acknowledged, the lists of another have', async () => {

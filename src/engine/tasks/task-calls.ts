@@ -21,11 +21,13 @@ import {
   type TaskTarget,
   type WaitOptions,
 } from '../../protocol/task-port.ts'
+import type { TaskStatus } from '../../protocol/task-status.ts'
 import { shownReads } from '../../store/contract/shown-reads.ts'
 import {
   type HeldKey,
   isTaskListed,
   type TaskKey,
+  type TaskRow,
   type TaskSeq,
   taskFactsOf,
 } from '../../store/contract/task-rows.ts'
@@ -170,23 +172,11 @@ export class TaskCalls implements TaskPort {
 
   async retryMany({ cursor, limit = RETRY_LIMIT, ...query }: TaskQuery): Promise<TaskRetryPage> {
     this.#engine.assertIntake()
-    const { tasks, options } = this.#engine
-    const status = query.status ?? ['failed']
-    const retryable: readonly string[] = RETRYABLE_TASK_STATUSES
-    const other = status.find((each) => !retryable.includes(each))
-    if (other !== undefined)
-      throw new PerdureError('ARGUMENT_INVALID', `tasks that are ${other} cannot be retried`)
+    const { tasks } = this.#engine
+    const status = retryableOf(query.status)
     const most = Math.min(limit, RETRY_LIMIT)
-    // In the order of this list `before` means after.
-    const at = cursor === undefined ? {} : { before: placeOf(cursor) }
-    const rows = await options.store.listTasks({
-      ...query,
-      ...fromNumber(query),
-      ...at,
-      status,
-      oldestFirst: true,
-      limit: most,
-    })
+    const place = cursor === undefined ? {} : { cursor }
+    const rows = await tasksToRetry(this.#engine, { ...query, ...place, limit }, true)
     // Looked for again: what the list gave may have changed since.
     const found = await tasks.lookup.findAll(rows.map(({ seq }) => seq))
     this.#engine.assertOpen()
@@ -455,6 +445,36 @@ export class TaskCalls implements TaskPort {
       this.#engine.tasks.whenDurable(task, (dropped) => (dropped === undefined ? resolve() : reject(dropped)))
     })
   }
+}
+
+/**
+ * A page of what `retryMany` is to retry. It is decided by it, so it is read from the primary.
+ *
+ * @param oldestFirst else newest first
+ * @throws PerdureError `ARGUMENT_INVALID`
+ */
+export function tasksToRetry(
+  { options }: Pick<Engine, 'options'>,
+  { cursor, limit = RETRY_LIMIT, ...query }: TaskQuery,
+  oldestFirst: boolean,
+): Promise<readonly TaskRow[]> {
+  return options.store.listTasks({
+    ...query,
+    ...fromNumber(query),
+    // Where the oldest come first `before` means after.
+    ...(cursor === undefined ? {} : { before: placeOf(cursor) }),
+    status: retryableOf(query.status),
+    ...(oldestFirst ? { oldestFirst } : {}),
+    limit: Math.min(limit, RETRY_LIMIT),
+  })
+}
+
+function retryableOf(status: TaskQuery['status'] = ['failed']): readonly TaskStatus[] {
+  const retryable: readonly string[] = RETRYABLE_TASK_STATUSES
+  const other = status.find((each) => !retryable.includes(each))
+  if (other !== undefined)
+    throw new PerdureError('ARGUMENT_INVALID', `tasks that are ${other} cannot be retried`)
+  return status
 }
 
 function fromNumber({ enqueuedFrom }: Pick<TaskQuery, 'enqueuedFrom'>): { readonly seqFrom?: TaskSeq } {

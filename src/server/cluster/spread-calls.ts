@@ -1,5 +1,6 @@
 /** Calls about tasks, queues, schedules and people, in a cluster: to the node that has them, or to all nodes. */
 
+import { tasksToRetry } from '../../engine/tasks/task-calls.ts'
 import { withTasks } from '../../engine/why-execution-waits.ts'
 import { currentCall, partOf } from '../../platform/call-context.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -11,7 +12,7 @@ import type { PeoplePort } from '../../protocol/people-port.ts'
 import type { QueueExplanation } from '../../protocol/queue-explanation.ts'
 import type { QueueChangeReply, QueueDescription, QueuePort, QueueTarget } from '../../protocol/queue-port.ts'
 import type { SchedulePort } from '../../protocol/schedule-port.ts'
-import { seqOfOwnId } from '../../protocol/task-ids.ts'
+import { cursorOfTask, ownTaskId, seqOfOwnId } from '../../protocol/task-ids.ts'
 import type {
   TaskExplanation,
   TaskPort,
@@ -23,6 +24,8 @@ import type { Router } from './router.ts'
 
 /** Tasks that one call to their owner adds, all or none of them. */
 const ENQUEUE_TASKS = 1000
+/** Tasks that one call retries. */
+const RETRIED_TASKS = 500
 
 export function taskCalls(router: Router): TaskPort {
   const { local } = router.options
@@ -130,22 +133,21 @@ async function enqueue(router: Router, requests: readonly TaskRequest[]): Promis
   return replies
 }
 
-/** One by one, each at its owner; the page is that of the list. */
+/** One by one, each at its owner. */
 async function retryMany(
   router: Router,
-  { cursor, limit, ...query }: Parameters<TaskPort['retryMany']>[0],
+  query: Parameters<TaskPort['retryMany']>[0],
 ): ReturnType<TaskPort['retryMany']> {
-  const { local } = router.options
-  const status = query.status ?? ['failed']
-  const at = cursor === undefined ? {} : { cursor }
-  const page = await local.tasks.list({ ...query, ...at, status, limit: Math.min(limit ?? 500, 500) })
+  const most = Math.min(query.limit ?? RETRIED_TASKS, RETRIED_TASKS)
+  const rows = await tasksToRetry(router.options.engine, { ...query, limit: most }, false)
   let retried = 0
   const call = currentCall()
   await Promise.all(
-    page.tasks.map(async ({ id }) => {
+    rows.map(async ({ id, seq }) => {
       try {
-        await partOf(call, { type: 'Task', id }, () =>
-          callOfTask(router, 'tasks.retry', [{ namespace: query.namespace, id }]),
+        const taskId = id ?? ownTaskId(seq)
+        await partOf(call, { type: 'Task', id: taskId }, () =>
+          callOfTask(router, 'tasks.retry', [{ namespace: query.namespace, id: taskId }]),
         )
         retried += 1
       } catch (error) {
@@ -155,7 +157,8 @@ async function retryMany(
       }
     }),
   )
-  return page.cursor === undefined ? { retried } : { retried, cursor: page.cursor }
+  const last = rows.length < most ? undefined : rows.at(-1)
+  return last === undefined ? { retried } : { retried, cursor: cursorOfTask(last.seq) }
 }
 
 /** Of several partitions the one in which the most wait says why. */
