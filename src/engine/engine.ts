@@ -45,7 +45,7 @@ import { RegistryDesk } from './registry/registry-desk.ts'
 import { reloadExecution } from './reloading.ts'
 import { loseRuns, tryParked } from './remote-code.ts'
 import type { ScheduleDesk } from './schedules/schedule-desk.ts'
-import { parkAllGuilty, sessionLost, settleBatch } from './settlement.ts'
+import { type Guilty, parkAllGuilty, sessionLost, settleBatch } from './settlement.ts'
 import type { TaskDesk } from './tasks/task-desk.ts'
 import type { TimerWindow } from './timer-window.ts'
 import { Transitions } from './transitions.ts'
@@ -81,7 +81,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   readonly audit: AuditDesk | undefined
   /** Administrative objects. */
   readonly registry: RegistryDesk
-  readonly guilty = new Map<RunId, string>()
+  readonly guilty = new Map<RunId, Guilty>()
   clock: Clock
   newRunId: () => RunId
   session: Session = { id: 0, incarnation: '' }

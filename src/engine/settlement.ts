@@ -34,6 +34,13 @@ import type { Transitions } from './transitions.ts'
 const SETTLE_ATTEMPTS = 8
 const SETTLE_DELAY_MS = 50
 
+/** A run whose batch the store has refused, and whose shard was not here when it was to be parked. */
+export interface Guilty {
+  readonly reason: string
+  /** Number of its newest journal entry then: what has a newer one has gone on with another owner. */
+  readonly lastSeq: number
+}
+
 /** What settling needs of the engine. */
 export interface SettlingEngine {
   readonly options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }
@@ -44,8 +51,8 @@ export interface SettlingEngine {
   readonly mailbox: { separate(pairs: readonly string[]): void }
   readonly transitions: Transitions
   readonly schedules: { refused(key: ScheduleKey, reason: string): void }
-  /** Of this session, to be parked when their shards are here: why. */
-  readonly guilty: Map<RunId, string>
+  /** Of this session, to be parked when their shards are here. */
+  readonly guilty: Map<RunId, Guilty>
   readonly session: Session
   readonly batchSeq: number
   register(): Promise<void>
@@ -212,7 +219,11 @@ async function commitPart(engine: SettlingEngine, part: BatchBuilder): Promise<C
 
 /** Shards are here again, before anything of them runs. */
 export async function parkAllGuilty(engine: SettlingEngine): Promise<void> {
-  for (const [runId, reason] of [...engine.guilty]) await parkGuilty(engine, runId, reason)
+  for (const [runId, { reason, lastSeq }] of [...engine.guilty]) {
+    const last = await engine.options.store.lastEntry(runId)
+    if (last?.seq === lastSeq) await parkGuilty(engine, runId, reason)
+    else engine.guilty.delete(runId)
+  }
 }
 
 async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string): Promise<void> {
@@ -228,18 +239,25 @@ async function parkGuilty(engine: SettlingEngine, runId: RunId, reason: string):
   const execution = await engine.table.load(runId)
   if (execution === undefined) {
     // Refused at its very start: there is nothing to park, and its caller was told. In a cluster its shard may not be back yet.
-    const [row] = engine.ownership.isWhole ? [] : await engine.options.store.executions([runId])
-    if (row !== undefined && session === engine.session) engine.guilty.set(runId, reason)
+    if (!engine.ownership.isWhole) await noteGuilty(engine, runId, reason)
     return
   }
   // Another session, or none of its shard, by the time it was read.
   if (session !== engine.session) return
   if (!engine.ownership.owns(execution.shard)) {
-    engine.guilty.set(runId, reason)
+    await noteGuilty(engine, runId, reason)
     return
   }
   engine.guilty.delete(runId)
   const failure = platformFailure('STORE_FAILED', `the store refuses what the execution wrote: ${reason}`)
   engine.transitions.apply(execution, { type: 'park', failure })
   engine.transitions.finish(execution)
+}
+
+async function noteGuilty(engine: SettlingEngine, runId: RunId, reason: string): Promise<void> {
+  const { session } = engine
+  if (engine.guilty.has(runId)) return
+  const last = await engine.options.store.lastEntry(runId)
+  if (last !== undefined && session === engine.session)
+    engine.guilty.set(runId, { reason, lastSeq: last.seq })
 }
