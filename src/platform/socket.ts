@@ -6,7 +6,8 @@ export interface Socket {
   readonly url: string
   readonly readyState: number
   readonly OPEN: number
-  on(event: 'open' | 'close' | 'ping' | 'pong', listener: () => void): unknown
+  on(event: 'open' | 'ping' | 'pong', listener: () => void): unknown
+  on(event: 'close', listener: (code?: number) => void): unknown
   on(event: 'message', listener: (data: unknown) => void): unknown
   on(event: 'message' | 'ping' | 'pong', listener: () => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown

@@ -3,10 +3,12 @@
  * it has committed what the message does.
  *
  * 1. Those of one pair of shards are sent in order: the next ones after the answer to those before.
+ *    If they are too large together for a frame that the other node takes, fewer are sent at once.
  * 2. They are sent again and again, to whoever owns the shard by then. The receiver knows by its number what comes again.
  */
 import type { SessionView } from '../../core/cluster/cluster-view.ts'
 import type { Logger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
 import type { OutboxKey, OutboxRow } from '../../store/contract/rows.ts'
 import type { OutgoingMail } from './cluster-parts.ts'
 
@@ -78,6 +80,8 @@ export class RemoteMail implements OutgoingMail {
   async #work(shard: number, queue: OutboxRow[]): Promise<void> {
     const { ownerOf, changed, logger } = this.#options
     let pauseMs = FIRST_PAUSE_MS
+    let most = MESSAGES
+    let isTold = false
     // All that is sent in this turn goes together.
     await Promise.resolve()
     while (this.#queues.get(shard) === queue) {
@@ -91,9 +95,24 @@ export class RemoteMail implements OutgoingMail {
         continue
       }
       try {
-        await this.#send(owner, shard, queue)
+        await this.#send(owner, shard, queue.slice(0, most))
         pauseMs = FIRST_PAUSE_MS
+        most = Math.min(2 * most, MESSAGES)
       } catch (error) {
+        if (isTooLarge(error) && most > 1) {
+          most = Math.ceil(Math.min(most, queue.length) / 2)
+          continue
+        }
+        if (isTooLarge(error) && !isTold) {
+          isTold = true
+          logger.error(
+            'a message is too large for the node that it goes to: give all nodes the same limits',
+            {
+              node: owner.node,
+              shard,
+            },
+          )
+        }
         logger.debug('messages to another node were not taken: they are sent again', {
           node: owner.node,
           error,
@@ -104,14 +123,19 @@ export class RemoteMail implements OutgoingMail {
     }
   }
 
-  async #send(owner: SessionView, shard: number, queue: OutboxRow[]): Promise<void> {
-    const rows = queue.slice(0, MESSAGES)
+  async #send(owner: SessionView, shard: number, rows: readonly OutboxRow[]): Promise<void> {
+    const queue = this.#queues.get(shard)
     await this.#options.deliver(owner, rows)
-    if (this.#queues.get(shard) !== queue) return
+    if (queue === undefined || this.#queues.get(shard) !== queue) return
     const sent = new Set(rows)
     // Some may have left it: their shard was given up.
     const done = queue.filter((row) => sent.has(row))
     queue.splice(0, queue.length, ...queue.filter((row) => !sent.has(row)))
     this.#options.acknowledged(done)
   }
+}
+
+/** Fewer at once may be taken. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof PerdureError && error.code === 'PAYLOAD_TOO_LARGE'
 }

@@ -25,7 +25,8 @@ export interface ClientLinkHost {
   readonly onLeave: (link: ClientLink) => void
   /** Where the nodes of the cluster are. */
   readonly onNodes: (urls: readonly string[]) => void
-  readonly onClosed: (link: ClientLink) => void
+  /** @param code of the WebSocket */
+  readonly onClosed: (link: ClientLink, code: number) => void
 }
 
 export class ClientLink {
@@ -54,9 +55,9 @@ export class ClientLink {
     socket.on('error', (error) =>
       warn('no connection to the engine', { url, reason: connectionTrouble(url, error) }),
     )
-    socket.on('close', () => {
+    socket.on('close', (code) => {
       this.#stopPulse()
-      host.onClosed(this)
+      host.onClosed(this, code)
       this.isOpen = false
     })
   }

@@ -7,6 +7,7 @@
  * the next one. Others are answered with `CONNECTION_LOST`: whether they were done is not known.
  */
 import { randomUUID } from 'node:crypto'
+import { FRAME_TOO_LARGE, largestOf } from '../../platform/frame-too-large.ts'
 import type { TokenSetting } from '../../platform/outgoing-socket.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import {
@@ -224,7 +225,7 @@ export class RemotePort {
       onReply: (from, reply) => this.#onReply(from, reply),
       onLeave: (leaving) => this.#onLeave(leaving),
       onNodes: (urls) => this.#learn(urls, link),
-      onClosed: (closed) => this.#onClosed(closed),
+      onClosed: (closed, code) => this.#onClosed(closed, code),
     })
     this.#link = link
   }
@@ -326,8 +327,20 @@ export class RemotePort {
     return round < 0 ? 0 : longest * (0.5 + Math.random() / 2)
   }
 
-  #onClosed(link: ClientLink): void {
+  /** It would end each connection that it is sent over, and with it the calls of all others. */
+  #refuseLargest(link: ClientLink): void {
+    const sent = [...this.#calls.values()].filter((call) => call.link === link)
+    const largest = largestOf(sent.map(({ id, method, args }) => ({ id, method, args })))
+    const call = largest === undefined ? undefined : this.#calls.get(largest.id)
+    if (call === undefined) return
+    this.#calls.delete(call.id)
+    const why = `${call.method}() is larger than the engine takes`
+    call.reject(new PerdureError('PAYLOAD_TOO_LARGE', why))
+  }
+
+  #onClosed(link: ClientLink, code: number): void {
     if (this.#isClosed) return
+    if (code === FRAME_TOO_LARGE) this.#refuseLargest(link)
     for (const [id, call] of this.#calls) {
       if (call.link !== link) continue
       call.link = undefined

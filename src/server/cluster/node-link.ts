@@ -7,6 +7,7 @@ import type { SessionView } from '../../core/cluster/cluster-view.ts'
 import type { OwnedShard } from '../../engine/cluster/ownership.ts'
 import { currentCall, type TrackedCall } from '../../platform/call-context.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { FRAME_TOO_LARGE, largestOf } from '../../platform/frame-too-large.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { openSocket } from '../../platform/outgoing-socket.ts'
@@ -45,6 +46,7 @@ const HEARTBEAT_MS = 1000
 const CONNECT_MS = 2000
 
 interface OpenRequest {
+  readonly request: NodeRequest
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
   /** That it is for, if calls are recorded. */
@@ -82,7 +84,8 @@ class NodeLink {
     })
     socket.on('message', (data) => this.#onFrame(String(data), logger))
     socket.on('error', onError)
-    socket.on('close', () => {
+    socket.on('close', (code) => {
+      if (code === FRAME_TOO_LARGE) this.#refuseLargest()
       this.#end()
       onLost()
     })
@@ -101,8 +104,10 @@ class NodeLink {
     return new Promise((resolve, reject) => {
       const cancel = (): void => this.send({ cancel: id })
       const end = (): void => signal?.removeEventListener('abort', cancel)
+      const numbered = { id, ...request, ...by }
       this.#open.set(id, {
         call,
+        request: numbered,
         resolve: (result) => {
           end()
           resolve(result)
@@ -112,7 +117,7 @@ class NodeLink {
           reject(error)
         },
       })
-      this.send({ id, ...request, ...by })
+      this.send(numbered)
       if (signal?.aborted === true) cancel()
       else signal?.addEventListener('abort', cancel)
     })
@@ -127,6 +132,16 @@ class NodeLink {
     this.#out.flush()
     this.#socket.close()
     this.#end()
+  }
+
+  /** It would end each connection that it is sent over. */
+  #refuseLargest(): void {
+    const largest = largestOf([...this.#open.values()].map(({ request }) => request))
+    for (const [id, { request, reject }] of this.#open) {
+      if (request !== largest) continue
+      this.#open.delete(id)
+      reject(new PerdureError('PAYLOAD_TOO_LARGE', 'it is larger than the node that owns it takes'))
+    }
   }
 
   #end(): void {

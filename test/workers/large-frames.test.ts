@@ -1,0 +1,93 @@
+// What is larger than the other side takes: it ends the connection, and would end the next one too.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { WebSocketServer } from 'ws'
+import type { SessionView } from '../../src/core/cluster/cluster-view.ts'
+import { RemoteMail } from '../../src/engine/cluster/remote-mail.ts'
+import { connect, createEngine, silentLogger, workflow } from '../../src/index.ts'
+import { PerdureError } from '../../src/protocol/errors.ts'
+import { NODE_PROTOCOL } from '../../src/protocol/node-messages.ts'
+import { NodeLinks } from '../../src/server/cluster/node-link.ts'
+import type { OutboxRow } from '../../src/store/contract/rows.ts'
+
+const length = workflow({ name: 'length', run: (_, text: string) => text.length })
+const other: SessionView = {
+  id: 1,
+  incarnation: 'i1',
+  address: null,
+  node: 'other',
+  weight: 1,
+  isDraining: false,
+  heartbeatAt: 0,
+  isFenced: false,
+}
+
+test('a call of a client is refused, and those beside it are answered', async () => {
+  await using engine = await createEngine({
+    store: 'memory',
+    workflows: [length],
+    limits: { payloadBytes: 1000 },
+    logger: silentLogger,
+    shutdownGrace: 0,
+  })
+  const { url } = await engine.listen()
+  const client = await connect(url, { logger: silentLogger })
+  try {
+    const start = async (id: string, characters: number): Promise<number> =>
+      (await client.start(length, 'x'.repeat(characters), { id })).result()
+    const large = assert.rejects(start('large', 3_000_000), { code: 'PAYLOAD_TOO_LARGE' })
+    const larger = assert.rejects(start('larger', 3_500_000), { code: 'PAYLOAD_TOO_LARGE' })
+    assert.equal(await start('small', 10), 10)
+    await Promise.all([large, larger])
+    // Too large for the engine, and small enough for a frame.
+    await assert.rejects(start('medium', 2000), { code: 'PAYLOAD_TOO_LARGE' })
+    assert.equal(await start('last', 11), 11)
+  } finally {
+    await client.close()
+  }
+})
+
+test('a call to another node is refused, and is not sent again', async () => {
+  const server = new WebSocketServer({
+    port: 0,
+    host: '127.0.0.1',
+    maxPayload: 10_000,
+    handleProtocols: () => NODE_PROTOCOL,
+  })
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.on('connection', (socket) => socket.on('error', () => undefined))
+  const links = new NodeLinks({ logger: silentLogger, onLost: () => {} })
+  try {
+    const to = { ...other, address: `ws://127.0.0.1:${port}` }
+    const small = assert.rejects(links.call(to, 'list', [{}]), { code: 'CONNECTION_LOST' })
+    await assert.rejects(links.call(to, 'list', ['x'.repeat(20_000)]), { code: 'PAYLOAD_TOO_LARGE' })
+    await small
+  } finally {
+    links.close()
+    for (const socket of server.clients) socket.terminate()
+    server.close()
+  }
+})
+
+test('messages that are too large together go in parts, each once and in order', async () => {
+  const taken: number[] = []
+  const mail = new RemoteMail({
+    ownerOf: () => other,
+    deliver: async (_, rows) => {
+      if (rows.length > 3) throw new PerdureError('PAYLOAD_TOO_LARGE', 'the frame is too large')
+      taken.push(...rows.map(({ seq }) => seq))
+    },
+    acknowledged: () => {},
+    changed: () => new Promise((resolve) => setTimeout(resolve, 1)),
+    logger: silentLogger,
+  })
+  mail.add(Array.from({ length: 50 }, (_, seq) => ({ fromShard: 1, toShard: 2, seq }) as OutboxRow))
+  while (mail.size > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  assert.deepEqual(
+    taken,
+    Array.from({ length: 50 }, (_, seq) => seq),
+  )
+})
