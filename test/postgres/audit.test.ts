@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { silentLogger } from '../../src/index.ts'
 import type { ClientMethod } from '../../src/protocol/client-messages.ts'
 import { AUDITED_METHODS } from '../../src/server/audit/audited-methods.ts'
+import { administered } from '../../src/server/audit/audited-port.ts'
 import { signingKey } from '../../src/server/audit/signing-key.ts'
 import type { OpenedEngine } from '../../src/server/open-engine.ts'
 import { openEngine } from '../../src/server/open-engine.ts'
@@ -121,6 +122,39 @@ describe('a cluster of three nodes', () => {
       assert.equal(report.unsigned, 0)
       assert.ok(report.chains >= NODES)
       assert.ok(heads.length >= 1)
+    }))
+
+  test('administrative objects: one row, in the commit of the change, by the node that owns them', () =>
+    cluster(async (nodes, committed) => {
+      const caller = { id: 'key:ann', kind: 'api-key', groups: [], address: '10.1.2.3' } as const
+      const sessions = new Set<number>()
+      for (const [i, { engine }] of nodes.entries()) {
+        const from = committed.length
+        const by = { audit: engine.audit, caller, newRequestId: () => engine.newRunId() }
+        const call = {
+          action: 'ChangePolicy',
+          namespace: '',
+          resource: { type: 'Policy', id: `policy-${i}` },
+          policies: ['admins'],
+        }
+        const key = { kind: 'policy', namespace: '', id: `policy-${i}` }
+        await administered(by, call, () => engine.registry.put(key, { text: 'permit' }))
+        const own = committed
+          .slice(from)
+          .flatMap(({ batch, session }) => (batch.audit ?? []).map((row) => ({ row, batch, session })))
+          .filter(({ row }) => entryOf(row).action === 'ChangePolicy')
+        assert.equal(own.length, 1)
+        const [{ row, batch, session } = assert.fail()] = own
+        sessions.add(session)
+        assert.ok(batch.registry?.some(({ id }) => id === `policy-${i}`))
+        assert.deepEqual([entryOf(row).result, entryOf(row).policies], ['changed', ['admins']])
+        assert.deepEqual([personalOf(row)?.caller, personalOf(row)?.address], ['key:ann', '10.1.2.3'])
+        engine.audit?.flush()
+        await engine.committer.whenIdle()
+      }
+      assert.equal(sessions.size, 1)
+      const rows = committed.flatMap(({ batch }) => batch.audit ?? [])
+      assert.equal(rows.filter((row) => entryOf(row).action === 'ChangePolicy').length, nodes.length)
     }))
 
   test('what another node refuses is recorded there, once; and a drained node by the one that drains', () =>

@@ -75,6 +75,17 @@ export function auditedCall<T>(
   return recorded(audit, { call: new TrackedCall(context), audited, run })
 }
 
+/** A call that is not on the client's port, such as a change of an API key: what it changes is recorded in its name. */
+export function administered<T>(
+  { audit, caller, newRequestId }: AuditedCaller,
+  call: Pick<CallContext, 'action' | 'namespace' | 'resource' | 'policies'> & { readonly requestId?: string },
+  run: () => Promise<T>,
+): Promise<T> {
+  if (audit === undefined) return run()
+  const context = { ...call, caller: whoOf(caller), requestId: call.requestId ?? newRequestId() }
+  return recorded(audit, { call: new TrackedCall(context), run })
+}
+
 /** Runs it, and records what came of it unless a change of it is recorded by then. */
 export async function recorded<T>(
   audit: AuditDesk,
