@@ -29,6 +29,8 @@ interface ActionEntry {
   readonly resource: ResourceType
   /** It changes nothing. */
   readonly reads?: true
+  /** Roles in the namespace itself do not count: what it is about binds those who have them. */
+  readonly everywhere?: true
 }
 
 export const ACTIONS = {
@@ -82,9 +84,9 @@ export const ACTIONS = {
   DrainNode: { resource: 'Node' },
   // Namespaces.
   ReadNamespace: { resource: 'Namespace', reads: true },
-  CreateNamespace: { resource: 'Namespace' },
-  ChangeNamespace: { resource: 'Namespace' },
-  DeleteNamespace: { resource: 'Namespace' },
+  CreateNamespace: { resource: 'Namespace', everywhere: true },
+  ChangeNamespace: { resource: 'Namespace', everywhere: true },
+  DeleteNamespace: { resource: 'Namespace', everywhere: true },
   // Who may do what.
   CreateApiKey: { resource: 'ApiKey' },
   ReadApiKey: { resource: 'ApiKey', reads: true },
@@ -120,4 +122,10 @@ export function resourceTypeOf(action: Action): ResourceType {
 export function isReading(action: Action): boolean {
   const entry: ActionEntry = ACTIONS[action]
   return entry.reads === true
+}
+
+/** Whether only roles that are given everywhere count. */
+export function isOfEngine(action: Action): boolean {
+  const entry: ActionEntry = ACTIONS[action]
+  return entry.everywhere === true
 }

@@ -6,7 +6,7 @@
  *    they look at the time, and all are forgotten when policies or role bindings change.
  */
 import type { Caller } from '../../protocol/caller.ts'
-import type { Action } from './actions.ts'
+import { type Action, isOfEngine } from './actions.ts'
 import { needsDetails } from './policy-needs.ts'
 import type { AccessRequest, Decision, PolicySet } from './policy-set.ts'
 import type { ResourceFacts } from './resource.ts'
@@ -69,7 +69,7 @@ export class Authorizer {
 
   requestOf(caller: Caller, action: Action, resource: ResourceFacts): AccessRequest {
     const { bindings, nowMs } = this.#parts
-    const roles = bindings.rolesOf(caller, resource.namespace)
+    const roles = bindings.rolesOf(caller, isOfEngine(action) ? undefined : resource.namespace)
     return { caller, roles, action, resource, nowMs: nowMs() }
   }
 

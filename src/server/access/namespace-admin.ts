@@ -1,0 +1,115 @@
+/** Administration of namespaces, in the name of a caller. */
+import type { Caller } from '../../protocol/caller.ts'
+import { checkedName } from '../../protocol/checked-text.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import type { Json } from '../../protocol/json.ts'
+import { noNamespace } from '../../protocol/missing.ts'
+import type { Action } from './actions.ts'
+import type { ClosedAccess } from './closed-access.ts'
+import { checkedQuotas, NAMESPACE_KIND, type Quotas } from './namespaces.ts'
+import type { RegistryPort } from './registry-port.ts'
+import * as resources from './resources.ts'
+
+export interface NamespaceSummary {
+  readonly name: string
+  readonly quotas: Quotas
+  /** 0: `default`, which is always there, and nobody has changed. */
+  readonly revision: number
+}
+
+export interface NamespaceAdminParts {
+  readonly access: ClosedAccess
+  readonly registry: RegistryPort
+  /** Of the engine, without a guard. */
+  readonly port: ClientPort
+}
+
+export class NamespaceAdmin {
+  readonly #parts: NamespaceAdminParts
+
+  constructor(parts: NamespaceAdminParts) {
+    this.#parts = parts
+  }
+
+  /** @throws PerdureError `RECORD_EXISTS`, `FORBIDDEN`, `ARGUMENT_INVALID`, `ID_INVALID` */
+  async create(caller: Caller, name: string, quotas: Quotas = {}): Promise<NamespaceSummary> {
+    checkedName(name, 'the namespace')
+    await this.#assertMay(caller, 'CreateNamespace', name)
+    if (name === DEFAULT_NAMESPACE || this.#entryOf(name) !== undefined)
+      throw new PerdureError('RECORD_EXISTS', `there is a namespace ${name}`)
+    return await this.#put(name, checkedQuotas(quotas), undefined)
+  }
+
+  /** What is not given has no bound from then on. */
+  async setQuotas(
+    caller: Caller,
+    name: string,
+    quotas: Quotas,
+    options: { readonly ifRevision?: number } = {},
+  ): Promise<NamespaceSummary> {
+    await this.#assertMay(caller, 'ChangeNamespace', name)
+    if (name !== DEFAULT_NAMESPACE && this.#entryOf(name) === undefined) throw noNamespace(name)
+    return await this.#put(name, checkedQuotas(quotas), options.ifRevision)
+  }
+
+  /** Those that the caller may know of, in the order of their names. */
+  list(caller: Caller): readonly NamespaceSummary[] {
+    const { access, registry } = this.#parts
+    const names = new Set([DEFAULT_NAMESPACE, ...registry.list(NAMESPACE_KIND).map(({ id }) => id)])
+    return [...names]
+      .filter((name) => access.guard.sees(caller, name))
+      .sort()
+      .map((name) => this.#summaryOf(name))
+  }
+
+  /** @throws PerdureError `NAMESPACE_NOT_FOUND` */
+  get(caller: Caller, name: string): NamespaceSummary {
+    const { access } = this.#parts
+    if (!access.guard.sees(caller, name) || !access.namespaces.exists(name)) throw noNamespace(name)
+    return this.#summaryOf(name)
+  }
+
+  /** An empty one. @throws PerdureError `ARGUMENT_INVALID`: it is not empty, or `default` */
+  async delete(caller: Caller, name: string): Promise<void> {
+    await this.#assertMay(caller, 'DeleteNamespace', name)
+    const entry = this.#entryOf(name)
+    if (name === DEFAULT_NAMESPACE)
+      throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} is always there`)
+    if (entry === undefined) throw noNamespace(name)
+    const { registry, port } = this.#parts
+    const [{ executions }, { tasks }, { schedules }] = await Promise.all([
+      port.list({ namespace: name, limit: 1 }),
+      port.tasks.list({ namespace: name, limit: 1 }),
+      port.schedules.list({ namespace: name, limit: 1 }),
+    ])
+    if (executions.length + tasks.length + schedules.length > 0)
+      throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} has executions, tasks or schedules`)
+    await registry.put({ kind: NAMESPACE_KIND, namespace: '', id: name }, undefined, {
+      ifRevision: entry.revision,
+    })
+  }
+
+  /** The same is said whether the namespace is there or not. */
+  async #assertMay(caller: Caller, action: Action, name: string): Promise<void> {
+    const check = { actions: [action], resource: resources.namespace(name) }
+    await this.#parts.access.guard.admit(caller, [check], undefined)
+  }
+
+  async #put(name: string, quotas: Quotas, ifRevision: number | undefined): Promise<NamespaceSummary> {
+    const body = JSON.parse(JSON.stringify({ quotas })) as Json
+    const place = { kind: NAMESPACE_KIND, namespace: '', id: name }
+    await this.#parts.registry.put(place, body, ifRevision === undefined ? {} : { ifRevision })
+    return this.#summaryOf(name)
+  }
+
+  #summaryOf(name: string): NamespaceSummary {
+    const quotas = this.#parts.access.namespaces.quotasOf(name)
+    return { name, quotas, revision: this.#entryOf(name)?.revision ?? 0 }
+  }
+
+  #entryOf(name: string): ReturnType<RegistryPort['get']> {
+    return this.#parts.registry.get(NAMESPACE_KIND, '', name)
+  }
+}
