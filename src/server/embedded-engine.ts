@@ -5,6 +5,7 @@ import type { EngineCounters } from '../engine/engine-counters.ts'
 import { Client } from '../sdk/client.ts'
 import type { ReplicatedStore, ShownReadCounts } from '../store/contract/shown-reads.ts'
 import type { Store } from '../store/contract/store.ts'
+import type { EngineAccess } from './access/open-closed-access.ts'
 import type { EngineAudit } from './audit/engine-audit.ts'
 import { checkSettingNames, type EngineSeams, type EngineSettings } from './engine-settings.ts'
 import type { Listener, ListenOptions } from './listen/protocol-server.ts'
@@ -30,6 +31,11 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
   get replicaCounts(): ShownReadCounts | undefined {
     const store: Store & Partial<ReplicatedStore> = this.#engine.options.store
     return store.shown === undefined ? undefined : store.shownCounts
+  }
+
+  /** With `access`: keys, roles, policies and namespaces, in the name of a caller. */
+  get access(): EngineAccess | undefined {
+    return this.#opened.access
   }
 
   /** Nothing runs and nothing is to be committed. */

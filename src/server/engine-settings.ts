@@ -1,11 +1,9 @@
 /** Settings of an engine, and what is wrong with them. */
 
 import type { Coordinator } from '../engine/cluster/coordinator.ts'
-import type { Engine } from '../engine/engine.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Randomness } from '../platform/randomness.ts'
-import type { ClientPort } from '../protocol/client-port.ts'
 import type { Duration } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
@@ -13,7 +11,7 @@ import type { Workflow } from '../sdk/definition.ts'
 import type { EmbeddedWorkerOptions } from '../sdk/runtime/embedded-worker.ts'
 import type { Task } from '../sdk/tasks/task.ts'
 import type { Store } from '../store/contract/store.ts'
-import type { Access } from './access/access.ts'
+import type { AccessSettings } from './access/access-settings.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { NodeNetwork } from './cluster/cluster-assembly.ts'
 import type { ClusterSettings } from './cluster/cluster-settings.ts'
@@ -46,6 +44,11 @@ export interface EngineSettings {
    * defaults. Default: it is alone, and another engine on its database is refused.
    */
   readonly cluster?: ClusterSettings
+  /**
+   * Whoever connects shows who it is, by an API key, a token or a certificate, and may do what policies permit
+   * (docs/security.md). `{}` for the defaults. In a cluster it needs `tls`. Default: whoever reaches the port may do everything.
+   */
+  readonly access?: AccessSettings
   /** Default `'default'`. */
   readonly namespace?: string
   /** Default: JSON lines on standard error, warnings and errors. */
@@ -77,13 +80,6 @@ export interface EngineSettings {
   readonly determinismGuards?: boolean
 }
 
-/** What access is made of. */
-export interface AccessParts {
-  readonly engine: Engine
-  /** The engine's, without a guard. */
-  readonly port: ClientPort
-}
-
 /** Seams for tests and simulation. */
 export interface EngineSeams {
   readonly clock?: Clock
@@ -97,8 +93,6 @@ export interface EngineSeams {
   readonly taskWindow?: number
   /** Between the nodes of a cluster. */
   readonly network?: NodeNetwork
-  /** Who may do what at the doors, made of the engine's port. */
-  readonly access?: (parts: AccessParts) => Promise<Access>
   /** Of this node, in place of what the settings say. */
   readonly coordinator?: Coordinator
 }
@@ -112,6 +106,7 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   queues: true,
   taskConcurrency: true,
   cluster: true,
+  access: true,
   namespace: true,
   logger: true,
   limits: true,

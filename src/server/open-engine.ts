@@ -15,6 +15,7 @@ import type { Caller } from '../protocol/caller.ts'
 import { checkedName } from '../protocol/checked-text.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
 import { durationMs, optionalMs } from '../protocol/duration.ts'
+import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { ClientSettings } from '../sdk/client.ts'
@@ -23,7 +24,10 @@ import { EmbeddedWorker } from '../sdk/runtime/embedded-worker.ts'
 import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
 import type { Store } from '../store/contract/store.ts'
+import { type CheckedAccessSettings, checkedAccessSettings } from './access/access-settings.ts'
+import { LateAccess } from './access/late-access.ts'
 import { OpenAccess } from './access/open-access.ts'
+import type { EngineAccess } from './access/open-closed-access.ts'
 import type { EngineAudit } from './audit/engine-audit.ts'
 import { EMBEDDED, type OpenAudit, openAudit, portsOf, REQUESTS, startAudit } from './audit/open-audit.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
@@ -70,6 +74,8 @@ export interface OpenedEngine {
   readonly workflows: WorkflowCrew<LiveExecution>
   readonly client: ClientSettings
   readonly audit: EngineAudit | undefined
+  /** Undefined: whoever reaches a door may do everything. */
+  readonly access: EngineAccess | undefined
   /** In a cluster: where this node listens, and its part in the cluster. */
   readonly member: OpenedMember | undefined
   listen(options?: ListenOptions): Promise<Listener>
@@ -85,6 +91,8 @@ interface Base {
   readonly namespace: string
   readonly clustering: CheckedClusterSettings | undefined
   readonly audit: OpenAudit | undefined
+  /** Undefined: whoever reaches a door may do everything. */
+  readonly accessing: CheckedAccessSettings | undefined
   readonly graceMs: number
   readonly retentionMs: number | undefined
   readonly drainDelayMs: number | undefined
@@ -100,6 +108,9 @@ interface Built extends Base, Workers {
   readonly portOf: (caller: Caller) => ClientPort
   readonly readiness: ReadinessCheck
   readonly doors: Doors
+  /** What access is made of when the engine is open. */
+  readonly guarded: ClientPort
+  readonly late: LateAccess | undefined
 }
 
 /** What works beside the engine while it is open. */
@@ -118,6 +129,12 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const { engine, portOf, local, worker, taskWorker, workflows, doors, namespace, limits, logger } = built
   const member = await openParts(built, seams.network)
   const helpers = startHelpers(settings, built)
+  try {
+    await openAccess(built)
+  } catch (error) {
+    await close(built, helpers)
+    throw error
+  }
   const client: ClientSettings = {
     namespace,
     limits,
@@ -130,6 +147,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     calls: portOf(EMBEDDED),
     portOf,
     audit: helpers.trail,
+    access: built.late?.opened,
     local,
     worker,
     taskWorker,
@@ -157,11 +175,23 @@ function checkedBase(settings: EngineSettings, seams: EngineSeams): Base {
     retentionMs: optionalMs(settings.retention, 'retention'),
     drainDelayMs: optionalMs(settings.drainDelay, 'drainDelay'),
     audit: openAudit(settings.audit, logger),
+    accessing: accessOf(settings),
   }
 }
 
+/** Nodes are told from others by their certificates. @throws PerdureError `ARGUMENT_INVALID` */
+function accessOf({ access, cluster }: EngineSettings): CheckedAccessSettings | undefined {
+  if (access === undefined) return undefined
+  if (cluster !== undefined && cluster.tls === undefined)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      'access in a cluster needs cluster.tls: without it whoever reaches the port could say that it is a node',
+    )
+  return checkedAccessSettings(access)
+}
+
 async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: Base): Promise<Built> {
-  const { clock, logger, limits, random, clustering, audit } = base
+  const { clock, logger, limits, random, clustering, audit, accessing } = base
   const workers = workersOf(settings, seams, base)
   const { workflows } = workers
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
@@ -185,12 +215,12 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   const port = assembly?.connect(engine, local) ?? local
   const portOf = portsOf(engine, port)
   const knows: Knows = (...code) => workflows.knows(...code)
-  const access =
-    (await seams.access?.({ engine, port: codedPort(port, knows) })) ??
-    new OpenAccess((caller) => codedPort(portOf(caller), knows))
+  const late = accessing === undefined ? undefined : new LateAccess(accessing.clientCertificates)
+  const access = late ?? new OpenAccess((caller) => codedPort(portOf(caller), knows))
   const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
   const doors = new Doors({ engine, workflows, logger, limits, access, readiness, ...assembly?.doors })
-  return { ...base, ...workers, store, assembly, engine, local, portOf, readiness, doors }
+  const guarded = codedPort(port, knows)
+  return { ...base, ...workers, store, assembly, engine, local, portOf, readiness, doors, late, guarded }
 }
 
 function startHelpers(settings: EngineSettings, built: Built): Helpers {
@@ -213,8 +243,15 @@ function startHelpers(settings: EngineSettings, built: Built): Helpers {
   }
 }
 
+/** The registry is known once the engine is open. */
+async function openAccess({ late, accessing, engine, guarded: port, logger, clock }: Built): Promise<void> {
+  if (late === undefined || accessing === undefined) return
+  const { openClosedAccess } = await import('./access/open-closed-access.ts')
+  late.open(await openClosedAccess({ settings: accessing, engine, port, logger, clock }))
+}
+
 async function close(built: Built, helpers: Helpers): Promise<void> {
-  const { engine, assembly, doors, readiness, clock, clustering, drainDelayMs, graceMs } = built
+  const { engine, assembly, doors, readiness, clock, clustering, drainDelayMs, graceMs, late } = built
   readiness.beginDraining()
   try {
     await helpers.stop()
@@ -223,6 +260,7 @@ async function close(built: Built, helpers: Helpers): Promise<void> {
     await engine.close(graceMs)
   } finally {
     assembly?.close()
+    late?.close()
     await doors.close()
     helpers.release()
   }

@@ -6,19 +6,16 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { connect, createWorker, task, workflow } from 'perdure'
 import { WebSocket } from 'ws'
-import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Caller } from '../../src/protocol/caller.ts'
 import { PerdureError } from '../../src/protocol/errors.ts'
-import { AccessAdmin } from '../../src/server/access/access-admin.ts'
-import { type AccessSettings, checkedAccessSettings } from '../../src/server/access/access-settings.ts'
-import { ClosedAccess } from '../../src/server/access/closed-access.ts'
-import { assembleEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import type { AccessAdmin } from '../../src/server/access/access-admin.ts'
+import type { AccessSettings } from '../../src/server/access/access-settings.ts'
+import { createEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import type { ListenOptions } from '../../src/server/listen/protocol-server.ts'
 import { recordedLog } from '../sdk/recorded-log.ts'
 import { Authority, openssl } from '../workers/certificates.ts'
-import { MemoryRegistry } from './memory-registry.ts'
 
 const greet = workflow({ name: 'greet', run: (ctx, name: string) => ctx.step('say', () => `hello ${name}`) })
 const mail = task({ name: 'mail', run: (_, to: string) => `to ${to}` })
@@ -28,52 +25,30 @@ interface Opened extends AsyncDisposable {
   readonly engine: EmbeddedEngine
   readonly url: string
   readonly admin: AccessAdmin
-  readonly registry: MemoryRegistry
   key(role: string, more?: object): Promise<{ readonly id: string; readonly key: string }>
 }
 
 async function opened(settings: AccessSettings = {}, listen: ListenOptions = {}): Promise<Opened> {
-  const registry = new MemoryRegistry()
-  let access: ClosedAccess | undefined
-  const engine = await assembleEngine(
-    { store: 'memory', workflows: [greet], tasks: [], logger: silentLogger },
-    {
-      access: async ({ port }) => {
-        access = await ClosedAccess.open({
-          settings: checkedAccessSettings(settings),
-          registry,
-          port,
-          logger: silentLogger,
-          clock: systemClock,
-        })
-        return access
-      },
-    },
-  )
+  const engine = await createEngine({
+    store: 'memory',
+    workflows: [greet],
+    tasks: [],
+    logger: silentLogger,
+    access: settings,
+  })
   try {
     const { url } = await engine.listen(listen)
-    assert.ok(access !== undefined)
-    const admin = new AccessAdmin(access, registry, () => Date.now())
-    const closing = access
-    await admin.putPolicy(
-      rules,
-      'nothing',
-      'forbid (principal == Perdure::User::"nobody", action, resource);',
-    )
+    const admin = engine.access?.admin
+    assert.ok(admin !== undefined)
     return {
       engine,
       url,
       admin,
-      registry,
       key: (role, more = {}) => admin.createKey(rules, { name: role, roles: [role], ...more }),
-      [Symbol.asyncDispose]: async () => {
-        await engine.close()
-        closing.close()
-      },
+      [Symbol.asyncDispose]: () => engine.close(),
     }
   } catch (error) {
     await engine.close()
-    access?.close()
     throw error
   }
 }

@@ -1,12 +1,18 @@
 /** The registry of one process, without an engine: changes are in force at once. */
+
+import type {
+  OnRegistryChange,
+  Registry,
+  RegistryEntry,
+  RegistryKey,
+} from '../../src/engine/registry/registry-port.ts'
 import { PerdureError } from '../../src/protocol/errors.ts'
 import type { Json } from '../../src/protocol/json.ts'
-import type { RegistryEntry, RegistryKey, RegistryPort } from '../../src/server/access/registry-port.ts'
 
-export class MemoryRegistry implements RegistryPort {
+export class MemoryRegistry implements Registry {
   readonly #entries = new Map<string, RegistryEntry>()
   readonly #revisions = new Map<string, number>()
-  readonly #followers = new Map<string, Set<() => void>>()
+  readonly #followers = new Map<string, Set<OnRegistryChange>>()
   puts = 0
 
   get(kind: string, namespace: string, id: string): RegistryEntry | undefined {
@@ -35,12 +41,12 @@ export class MemoryRegistry implements RegistryPort {
     const entry = body === undefined ? undefined : { ...key, revision, body, changedMs: Date.now() }
     if (entry === undefined) this.#entries.delete(place)
     else this.#entries.set(place, entry)
-    for (const call of this.#followers.get(key.kind) ?? []) call()
+    for (const call of this.#followers.get(key.kind) ?? []) call(key, entry)
     return entry
   }
 
-  follow(kind: string, onChange: () => void): () => void {
-    const followers = this.#followers.get(kind) ?? new Set()
+  follow(kind: string, onChange: OnRegistryChange): () => void {
+    const followers = this.#followers.get(kind) ?? new Set<OnRegistryChange>()
     this.#followers.set(kind, followers.add(onChange))
     return () => void followers.delete(onChange)
   }

@@ -5,6 +5,8 @@
  *    role there; and so for a new secret of a key.
  * 2. What belongs to a namespace that the caller may not see is not there for it.
  */
+
+import type { Registry, RegistryEntry } from '../../engine/registry/registry-port.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -26,7 +28,6 @@ import {
 import type { ClosedAccess } from './closed-access.ts'
 import { POLICY_KIND } from './policies.ts'
 import { PolicyInvalidError } from './policy-set.ts'
-import type { RegistryEntry, RegistryPort } from './registry-port.ts'
 import * as resources from './resources.ts'
 import { bindingId, isPrincipal, ROLE_BINDING_KIND, type RoleBinding } from './role-bindings.ts'
 import { type Grant, grantOf, isRole, ROLES } from './roles.ts'
@@ -49,10 +50,10 @@ const POLICY_BYTES_MOST = 64 * 1024
 
 export class AccessAdmin {
   readonly #access: ClosedAccess
-  readonly #registry: RegistryPort
+  readonly #registry: Registry
   readonly #nowMs: () => number
 
-  constructor(access: ClosedAccess, registry: RegistryPort, nowMs: () => number) {
+  constructor(access: ClosedAccess, registry: Registry, nowMs: () => number) {
     this.#access = access
     this.#registry = registry
     this.#nowMs = nowMs

@@ -1,11 +1,12 @@
 /** Why somebody may do something, or not. */
+
+import type { Registry } from '../../engine/registry/registry-port.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Attributes } from '../../protocol/event.ts'
 import { ACTIONS, isAction, resourceTypeOf } from './actions.ts'
 import { API_KEY_KIND, apiKeyRecordOf } from './api-key-records.ts'
 import type { ClosedAccess } from './closed-access.ts'
-import type { RegistryPort } from './registry-port.ts'
 import type { ResourceFacts } from './resource.ts'
 import * as resources from './resources.ts'
 import { isPrincipal } from './role-bindings.ts'
@@ -42,7 +43,7 @@ export interface AccessAnswer {
 
 /** The caller may ask about itself; about others with `ExplainAccess`. @throws PerdureError `FORBIDDEN`, `ARGUMENT_INVALID` */
 export async function explainAccess(
-  { access, registry }: { readonly access: ClosedAccess; readonly registry: RegistryPort },
+  { access, registry }: { readonly access: ClosedAccess; readonly registry: Registry },
   caller: Caller,
   question: AccessQuestion,
 ): Promise<AccessAnswer> {
@@ -80,7 +81,7 @@ function sentenceOf(
 }
 
 function callerOf(
-  registry: RegistryPort,
+  registry: Registry,
   { principal, groups = [], roles = [], user, address }: AccessQuestion,
 ): Caller {
   if (!isPrincipal(principal) || principal.startsWith('group:'))

@@ -1,9 +1,10 @@
 /** What becomes of an API key: made, and given another secret. */
+
+import type { Registry, RegistryEntry } from '../../engine/registry/registry-port.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { newApiKey, newSecret } from './api-key.ts'
 import { type ApiKeyRecord, lastUseOf } from './api-key-records.ts'
-import type { RegistryEntry, RegistryPort } from './registry-port.ts'
 
 export interface NewApiKey {
   /** For people. */
@@ -90,7 +91,7 @@ export function rotatedKey(
 }
 
 export function summaryOfKey(
-  registry: RegistryPort,
+  registry: Registry,
   { id }: RegistryEntry,
   { hash: _, previous, ...shown }: ApiKeyRecord,
 ): ApiKeySummary {

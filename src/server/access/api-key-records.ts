@@ -1,8 +1,9 @@
 /** API keys in the registry: everything but their secrets. */
+
+import type { Registry, RegistryEntry } from '../../engine/registry/registry-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Json } from '../../protocol/json.ts'
 import { identifier, integer, list, object, optional, shaped, text, time } from '../../protocol/shapes.ts'
-import type { RegistryEntry, RegistryPort } from './registry-port.ts'
 
 export const API_KEY_KIND = 'api-key'
 /** When a key was used last, by its id: apart, so that using a key does not change it. */
@@ -56,7 +57,7 @@ export function bodyOfApiKey(record: ApiKeyRecord): Json {
   return JSON.parse(JSON.stringify(record)) as Json
 }
 
-export function lastUseOf(registry: RegistryPort, id: string): number | undefined {
+export function lastUseOf(registry: Registry, id: string): number | undefined {
   const entry = registry.get(API_KEY_USE_KIND, '', id)
   return entry === undefined
     ? undefined

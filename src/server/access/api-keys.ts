@@ -4,6 +4,8 @@
  * Nothing is cached: a look into the registry, which is in memory, and one SHA-256 take some microseconds, and so a key that was
  * revoked is refused as soon as this node knows.
  */
+
+import type { Registry, RegistryEntry } from '../../engine/registry/registry-port.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { apiKeyOf, hashOfSecret, isSameHash } from './api-key.ts'
@@ -14,7 +16,6 @@ import {
   apiKeyRecordOf,
   lastUseOf,
 } from './api-key-records.ts'
-import type { RegistryEntry, RegistryPort } from './registry-port.ts'
 
 /** How exactly it is known when a key was used last. */
 const USE_WRITTEN_EVERY_MS = 3_600_000
@@ -34,7 +35,7 @@ export interface End {
 }
 
 export interface ApiKeysParts {
-  readonly registry: RegistryPort
+  readonly registry: Registry
   readonly logger: Logger
   readonly nowMs: () => number
 }

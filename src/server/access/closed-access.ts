@@ -6,6 +6,7 @@
  *    that can be told without a signature being checked.
  */
 import type { PeerCertificate } from 'node:tls'
+import type { Registry } from '../../engine/registry/registry-port.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Caller } from '../../protocol/caller.ts'
@@ -30,7 +31,6 @@ import { KeysUnavailableError } from './issuer-keys.ts'
 import { Namespaces } from './namespaces.ts'
 import { Policies } from './policies.ts'
 import { RateLimiter } from './rate-limiter.ts'
-import type { RegistryPort } from './registry-port.ts'
 import * as resources from './resources.ts'
 import { RoleBindings } from './role-bindings.ts'
 import { TokenRefusedError, TokenVerifier } from './token-verifier.ts'
@@ -38,7 +38,7 @@ import { workerChecks } from './worker-actions.ts'
 
 export interface ClosedAccessParts {
   readonly settings: CheckedAccessSettings
-  readonly registry: RegistryPort
+  readonly registry: Registry
   /** Of the engine. */
   readonly port: ClientPort
   readonly logger: Logger

@@ -1,9 +1,10 @@
 /** Tells those who are connected when their credential ends, and workers when what they may do has changed. */
+
+import type { Registry } from '../../engine/registry/registry-port.ts'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { API_KEY_KIND } from './api-key-records.ts'
 import type { ApiKeys } from './api-keys.ts'
-import type { RegistryPort } from './registry-port.ts'
 
 type Ending =
   | { readonly kind: 'api-key'; readonly id: string; readonly hash: string }
@@ -23,7 +24,7 @@ export interface CredentialWatch {
 }
 
 export interface CredentialWatchParts {
-  readonly registry: RegistryPort
+  readonly registry: Registry
   readonly keys: ApiKeys
   readonly clock: Clock
 }

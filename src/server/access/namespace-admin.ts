@@ -1,4 +1,6 @@
 /** Administration of namespaces, in the name of a caller. */
+
+import type { Registry } from '../../engine/registry/registry-port.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
@@ -9,7 +11,6 @@ import { noNamespace } from '../../protocol/missing.ts'
 import type { Action } from './actions.ts'
 import type { ClosedAccess } from './closed-access.ts'
 import { checkedQuotas, NAMESPACE_KIND, type Quotas } from './namespaces.ts'
-import type { RegistryPort } from './registry-port.ts'
 import * as resources from './resources.ts'
 
 export interface NamespaceSummary {
@@ -21,7 +22,7 @@ export interface NamespaceSummary {
 
 export interface NamespaceAdminParts {
   readonly access: ClosedAccess
-  readonly registry: RegistryPort
+  readonly registry: Registry
   /** Of the engine, without a guard. */
   readonly port: ClientPort
 }
@@ -109,7 +110,7 @@ export class NamespaceAdmin {
     return { name, quotas, revision: this.#entryOf(name)?.revision ?? 0 }
   }
 
-  #entryOf(name: string): ReturnType<RegistryPort['get']> {
+  #entryOf(name: string): ReturnType<Registry['get']> {
     return this.#parts.registry.get(NAMESPACE_KIND, '', name)
   }
 }

@@ -1,9 +1,10 @@
 /** Namespaces, and what may be in them. */
+
+import type { Registry } from '../../engine/registry/registry-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import type { Json } from '../../protocol/json.ts'
 import { integer, number, object, optional, shaped } from '../../protocol/shapes.ts'
-import type { RegistryPort } from './registry-port.ts'
 
 export const NAMESPACE_KIND = 'namespace'
 
@@ -30,12 +31,12 @@ const shape = object({
 const NO_QUOTAS: Quotas = {}
 
 export class Namespaces {
-  readonly #registry: RegistryPort
+  readonly #registry: Registry
   readonly #isStrict: boolean
   readonly #unfollow: () => void
   #quotas = new Map<string, Quotas>()
 
-  constructor(registry: RegistryPort, isStrict: boolean, onChange: () => void) {
+  constructor(registry: Registry, isStrict: boolean, onChange: () => void) {
     this.#registry = registry
     this.#isStrict = isStrict
     this.#read()

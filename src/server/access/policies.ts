@@ -6,6 +6,8 @@
  * 2. Files that are not good when the engine starts stop it. Policies of the registry that are not good then (another version
  *    of the engine has written them) shut everybody out but the key of the machine: nobody knows what they forbid.
  */
+
+import type { Registry } from '../../engine/registry/registry-port.ts'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -18,7 +20,6 @@ import {
   type PolicyText,
   policiesOf,
 } from './policy-set.ts'
-import type { RegistryPort } from './registry-port.ts'
 import { ROLE_POLICIES } from './role-policies.ts'
 
 export const POLICY_KIND = 'policy'
@@ -29,7 +30,7 @@ const SHUT: PolicyText = { id: 'policies-not-readable', text: 'forbid (principal
 export interface PoliciesParts {
   /** File or directory. */
   readonly path: string | undefined
-  readonly registry: RegistryPort
+  readonly registry: Registry
   readonly logger: Logger
   readonly clock: Clock
   readonly onChange: () => void

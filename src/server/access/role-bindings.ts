@@ -1,7 +1,8 @@
 /** Who has which role where: from bindings in the registry, and from what credentials bring along. */
+
+import type { Registry } from '../../engine/registry/registry-port.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
-import type { RegistryPort } from './registry-port.ts'
 import { type Grant, grantOf, isRole, type Role } from './roles.ts'
 
 export const ROLE_BINDING_KIND = 'role-binding'
@@ -23,13 +24,13 @@ export function bindingId({ principal, role }: RoleBinding): string {
 }
 
 export class RoleBindings {
-  readonly #registry: RegistryPort
+  readonly #registry: Registry
   readonly #unfollow: () => void
   #byPrincipal: ReadonlyMap<string, readonly Grant[]> = new Map()
   /** Of a caller, as the bindings are now. */
   #known = new WeakMap<Caller, readonly Grant[]>()
 
-  constructor(registry: RegistryPort, onChange: () => void) {
+  constructor(registry: Registry, onChange: () => void) {
     this.#registry = registry
     this.#read()
     this.#unfollow = registry.follow(ROLE_BINDING_KIND, () => {
