@@ -1,6 +1,7 @@
 /** What a program says in `perdure.config.ts`, for `perdure start`. */
 import type { TlsSettings } from '../platform/tls.ts'
 import type { Duration } from '../protocol/duration.ts'
+import type { AccessSettings } from './access/access-settings.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
 import type { ProxySettings } from './listen/proxy-settings.ts'
@@ -40,6 +41,8 @@ export interface PerdureConfig extends ProxySettings {
   readonly drainDelay?: Duration
   /** Calls that change something are recorded. Paths are from the directory of the configuration. Default: they are not. */
   readonly audit?: AuditSettings
+  /** Who may do what: paths from the directory of the configuration. Default: whoever reaches the port may do everything. */
+  readonly access?: AccessSettings
   /** Processes, each a node of its own. Default 1. */
   readonly processes?: number
 }

@@ -8,6 +8,7 @@ import type { Command, CommandCall } from '../command.ts'
 import { TLS_OPTIONS } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
 import { runProcesses } from './process-group.ts'
+import { ACCESS_OPTIONS } from './start-access.ts'
 import { definitionsOf, type StartSettings, startSettings } from './start-config.ts'
 import { PROXY_OPTIONS } from './start-proxies.ts'
 
@@ -57,6 +58,7 @@ export const startCommand: Command = {
       says: 'calls that change something are recorded, and signed with this Ed25519 key; made if there is none',
     },
     'audit-retention': { value: 'TIME', says: 'what was recorded is dropped so long after; default: never' },
+    ...ACCESS_OPTIONS,
     config: {
       value: 'FILE',
       says: 'default perdure.config.ts, .mjs or .js in this directory, if there is one',
@@ -83,7 +85,7 @@ async function runStart(call: CommandCall): Promise<number> {
   const level = levelOf(call)
   if (settings.processes > 1) return runGroup(call, settings)
   const definitions = await definitionsOf(settings.files)
-  const { host, port, store, tls, proxies } = settings
+  const { host, port, store, tls, proxies, insecureListen } = settings
   const isShared = isPostgresUrl(store)
   if (!isShared && settings.coordinator !== undefined)
     throw new UsageError(
@@ -108,11 +110,14 @@ async function runStart(call: CommandCall): Promise<number> {
     ...optional('retention', settings.retentionMs),
     ...optional('drainDelay', settings.drainDelayMs),
     ...optional('audit', settings.audit),
+    ...optional('access', settings.access),
   })
   let { url } = engine
   if (!isShared) {
     try {
-      url = (await engine.listen({ host, port, ...proxies, ...(tls === undefined ? {} : { tls }) })).url
+      url = (
+        await engine.listen({ host, port, insecureListen, ...proxies, ...(tls === undefined ? {} : { tls }) })
+      ).url
     } catch (error) {
       // What it has open would keep the process alive.
       await engine.close()
@@ -151,10 +156,12 @@ function clusterOf({
   weight,
   coordinator,
   proxies,
+  insecureListen,
 }: StartSettings): NonNullable<EngineSettings['cluster']> {
   return {
     host,
     port,
+    insecureListen,
     ...proxies,
     ...(address === undefined ? {} : { address }),
     ...(tls === undefined ? {} : { tls }),

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import type { TlsSettings } from '../../platform/tls.ts'
 import type { Workflow } from '../../sdk/definition.ts'
 import type { Task } from '../../sdk/tasks/task.ts'
+import type { AccessSettings } from '../../server/access/access-settings.ts'
 import type { AuditSettings } from '../../server/audit/audit-settings.ts'
 import type { CoordinatorSettings } from '../../server/cluster/etcd/etcd-settings.ts'
 import type { ProxySettings } from '../../server/listen/proxy-settings.ts'
@@ -28,6 +29,7 @@ import {
   weightOf,
 } from './checked-values.ts'
 import { at, type ConfigFile, checked, GivenSettings } from './given-settings.ts'
+import { startAccess } from './start-access.ts'
 import { startAudit } from './start-audit.ts'
 import { startCoordinator } from './start-coordinator.ts'
 import { startProxies } from './start-proxies.ts'
@@ -49,6 +51,8 @@ export interface StartSettings {
   readonly proxies: ProxySettings
   readonly drainDelayMs: number | undefined
   readonly audit: AuditSettings | undefined
+  readonly access: AccessSettings | undefined
+  readonly insecureListen: boolean
   readonly processes: number
   /** Absolute. */
   readonly files: readonly string[]
@@ -78,6 +82,7 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   queues: true,
   retention: true,
   audit: true,
+  access: true,
   processes: true,
   trustedProxies: true,
   forwardedHeader: true,
@@ -123,6 +128,8 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     proxies: startProxies(call, config),
     drainDelayMs: checked(given.of('drainDelay', 'drain-delay', 'PERDURE_DRAIN_DELAY'), timeOf),
     audit: startAudit(call, { base, config }),
+    access: startAccess(call, { base, config }),
+    insecureListen: call.options.flag('insecure-listen-without-authentication'),
     processes: checked(given.of('processes', 'processes', 'PERDURE_PROCESSES'), countOf) ?? 1,
     files: filesOf(call, given, base),
     queues: checked(given.ofFile('queues'), queuesOf) ?? [],
