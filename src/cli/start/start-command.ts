@@ -9,6 +9,7 @@ import { TLS_OPTIONS } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
 import { runProcesses } from './process-group.ts'
 import { ACCESS_OPTIONS } from './start-access.ts'
+import { AUDIT_OPTIONS } from './start-audit.ts'
 import { definitionsOf, type StartSettings, startSettings } from './start-config.ts'
 import { PROXY_OPTIONS } from './start-proxies.ts'
 
@@ -53,11 +54,7 @@ export const startCommand: Command = {
       value: 'TIME',
       says: 'executions are deleted so long after their end, such as 30d; default: never',
     },
-    'audit-key': {
-      value: 'FILE',
-      says: 'calls that change something are recorded, and signed with this Ed25519 key; made if there is none',
-    },
-    'audit-retention': { value: 'TIME', says: 'what was recorded is dropped so long after; default: never' },
+    ...AUDIT_OPTIONS,
     ...ACCESS_OPTIONS,
     config: {
       value: 'FILE',

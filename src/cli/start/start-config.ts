@@ -127,7 +127,7 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     retentionMs: checked(given.of('retention', 'retention', 'PERDURE_RETENTION'), timeOf),
     proxies: startProxies(call, config),
     drainDelayMs: checked(given.of('drainDelay', 'drain-delay', 'PERDURE_DRAIN_DELAY'), timeOf),
-    audit: startAudit(call, { base, config }),
+    audit: startAudit(call, config.audit, { base, place: given.placeOf('audit') }),
     access: startAccess(call, { base, config }),
     insecureListen: call.options.flag('insecure-listen-without-authentication'),
     processes: checked(given.of('processes', 'processes', 'PERDURE_PROCESSES'), countOf) ?? 1,
