@@ -84,6 +84,15 @@ export class Backlog<Task extends WaitingTask> {
     for (const { name, size } of this.#lanes.values()) if (size > 0) yield { name, size }
   }
 
+  /** Shows tasks in memory, in no order: all of them, or the first ones of the lanes. `look` answers whether to go on. */
+  visit(which: 'heads' | 'all', look: (task: Task) => boolean): void {
+    for (const lane of this.#lanes.values()) {
+      if (which === 'all') {
+        if (!lane.visit(look)) return
+      } else if (lane.head !== undefined && !look(lane.head)) return
+    }
+  }
+
   /**
    * How many tasks are taken before the one at this position, as things are now: by a linear look at what is in memory.
    * Undefined: it is beyond that, or the policy takes turns, and the order is not fixed.

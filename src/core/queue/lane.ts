@@ -122,6 +122,16 @@ export class Lane<Task extends WaitingTask> implements HeapItem {
     return this.head ?? this.#horizon ?? BEFORE_ALL
   }
 
+  /** Shows those in memory, in order; false: `look` has answered so. */
+  visit(look: (task: Task) => boolean): boolean {
+    let goesOn = true
+    this.#window.ascend(undefined, (task) => {
+      goesOn = look(task)
+      return goesOn
+    })
+    return goesOn
+  }
+
   /** Tasks before the position; undefined: not all of them are in memory. */
   ahead(position: Position): number | undefined {
     if (this.#horizon !== undefined && comparePositions(position, this.#horizon) > 0) return undefined

@@ -74,16 +74,21 @@ export function enqueued({ startMs }: TaskSpec, nowMs: number): TaskRecord {
   return { status: 'delayed', state: { wakeMs: startMs } }
 }
 
+/** When it was enqueued or retried last, or its first delay was over, ms: its time limits count from here. */
+export function sinceMs({ state }: Pick<TaskRecord, 'state'>, spec: TaskSpec): number {
+  return Math.max(state.sinceMs ?? spec.enqueuedMs, spec.startMs ?? 0)
+}
+
 /** When time changes it, ms; null: it does not. */
 export function dueMs({ status, state }: TaskRecord, spec: TaskSpec): number | null {
   if (status !== 'delayed' && status !== 'waiting' && status !== 'running') return null
   const { timeouts } = spec
-  const sinceMs = Math.max(state.sinceMs ?? spec.enqueuedMs, spec.startMs ?? 0)
+  const fromMs = sinceMs({ state }, spec)
   let due = Number.POSITIVE_INFINITY
   if (status === 'delayed') due = state.wakeMs ?? due
-  if (timeouts?.scheduleToCloseMs !== undefined) due = Math.min(due, sinceMs + timeouts.scheduleToCloseMs)
+  if (timeouts?.scheduleToCloseMs !== undefined) due = Math.min(due, fromMs + timeouts.scheduleToCloseMs)
   if (timeouts?.scheduleToStartMs !== undefined && status === 'waiting' && state.startedMs === undefined)
-    due = Math.min(due, sinceMs + timeouts.scheduleToStartMs)
+    due = Math.min(due, fromMs + timeouts.scheduleToStartMs)
   if (due === Number.POSITIVE_INFINITY) return null
   // Whatever the options say, it can be stored; a time beyond all others never comes.
   return Math.min(Math.ceil(due), Number.MAX_SAFE_INTEGER)
