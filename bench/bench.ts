@@ -12,6 +12,7 @@ import { balance } from './workloads/balance.ts'
 import { failover } from './workloads/failover.ts'
 import { fanout } from './workloads/fanout.ts'
 import { history } from './workloads/history.ts'
+import { metrics } from './workloads/metrics.ts'
 import { picks } from './workloads/picks.ts'
 import { plans } from './workloads/plans.ts'
 import { queue } from './workloads/queue.ts'
@@ -36,7 +37,7 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance, slices, failover, scaling, plans] as const
+const TABLES = [picks, balance, slices, failover, scaling, plans, metrics] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600

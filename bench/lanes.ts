@@ -19,6 +19,8 @@ export interface LanesOrder {
   readonly database?: string
   readonly inFlight: number
   readonly extent: Extent
+  /** The engine observes itself. Default: true. */
+  readonly metrics?: boolean
 }
 
 /** Not those of a new server: a checkpoint every few seconds would be most of what is measured. */
@@ -81,6 +83,7 @@ export async function runEngineLanes(order: EngineLanesOrder): Promise<LoopMeasu
     workflows: [workflow],
     tasks: [noop],
     taskConcurrency: inFlight,
+    metrics: order.metrics ?? true,
   })
   const { counters } = engine
   const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({

@@ -25,6 +25,8 @@ export interface LoopMeasures {
   readonly latencyMs: { readonly p50: number; readonly p99: number }
   readonly rssMiB: number
   readonly perExecution: StoreCounts
+  /** Processor time of the process, all its threads, of the measured part. */
+  readonly cpuMicrosPerStep?: number
   /** Of a server, per step, over the whole loop. */
   readonly database?: DatabaseCost
 }
@@ -46,6 +48,7 @@ export class Meter {
   #before: StoreCounts = { commits: 0, rows: 0, fsyncs: 0 }
   #after: StoreCounts = this.#before
   #rssBytes = 0
+  #cpuMicros = 0
 
   constructor(
     load: { readonly extent: Extent; readonly stepsPerExecution: number; readonly inFlight: number },
@@ -71,12 +74,14 @@ export class Meter {
       if (!this.#isPast(now, WARM_UP_SHARE)) return
       this.#beganAtMs = now
       this.#before = this.#counts()
+      this.#cpuMicros = cpuMicros()
       return
     }
     this.#latency.record(latencyMs)
     if (!this.#isPast(now, 1 + WARM_UP_SHARE)) return
     this.#endedAtMs = now
     this.#after = this.#counts()
+    this.#cpuMicros = cpuMicros() - this.#cpuMicros
     this.#rssBytes = process.memoryUsage.rss()
   }
 
@@ -92,6 +97,7 @@ export class Meter {
       stepsPerSecond: executionsPerSecond * this.#stepsPerExecution,
       latencyMs: { p50: this.#latency.quantileMs(0.5), p99: this.#latency.quantileMs(0.99) },
       rssMiB: this.#rssBytes / 2 ** 20,
+      cpuMicrosPerStep: this.#cpuMicros / (executions * this.#stepsPerExecution),
       perExecution: { commits: per('commits'), rows: per('rows'), fsyncs: per('fsyncs') },
     }
   }
@@ -102,4 +108,9 @@ export class Meter {
     if (this.#finished < groups * this.#inFlight) return false
     return nowMs - this.#startedAtMs >= this.#extent.durationMs * share
   }
+}
+
+function cpuMicros(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
 }

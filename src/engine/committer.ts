@@ -90,8 +90,13 @@ export class Committer {
     this.#await(this.#open, { runId, isStep: false, release })
   }
 
+  /** Without those of the commit that is under way. */
+  get uncommittedRows(): number {
+    return this.#open.builder.rows + this.#sealedRows
+  }
+
   get isOverloaded(): boolean {
-    return this.#open.builder.rows + this.#sealedRows > UNCOMMITTED_ROWS_LIMIT
+    return this.uncommittedRows > UNCOMMITTED_ROWS_LIMIT
   }
 
   get isCommitting(): boolean {

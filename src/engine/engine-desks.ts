@@ -29,7 +29,7 @@ export interface DeskEngine extends TaskingEngine, ReadingEngine {
 /** @param clock that of the session which the engine has at the time */
 export function taskDeskOf(engine: DeskEngine, clock: Clock): TaskDesk {
   const { committer, ownership } = engine
-  const { store, logger, random, designs, timerLookaheadMs } = engine.options
+  const { store, logger, random, designs, timerLookaheadMs, metrics } = engine.options
   return new TaskDesk({
     store,
     own: ownReads(engine),
@@ -44,12 +44,13 @@ export function taskDeskOf(engine: DeskEngine, clock: Clock): TaskDesk {
     onReport: (task, owner) => reportTask(engine, task, owner),
     onError: (error) => engine.fail(error),
     isDraining: () => !engine.isRunning,
+    metrics,
   })
 }
 
 export function scheduleDeskOf(engine: DeskEngine, clock: Clock): ScheduleDesk {
   const { table, committer, transitions, ownership, mailbox } = engine
-  const { store, logger, timerLookaheadMs } = engine.options
+  const { store, logger, timerLookaheadMs, metrics } = engine.options
   return new ScheduleDesk({
     store,
     clock,
@@ -62,6 +63,7 @@ export function scheduleDeskOf(engine: DeskEngine, clock: Clock): ScheduleDesk {
     newRunId: () => engine.newRunId(),
     audit: () => engine.audit,
     timerLookaheadMs,
+    metrics: metrics?.timers,
     onError: (error) => engine.fail(error),
     isDraining: () => !engine.isRunning,
   })

@@ -8,6 +8,7 @@ import type { Store } from '../store/contract/store.ts'
 import type { AuditChain } from './audit-chain.ts'
 import type { ClusterParts } from './cluster/cluster-parts.ts'
 import type { LiveExecution } from './live-execution.ts'
+import type { EngineMetrics } from './metrics/engine-metrics.ts'
 import type { QueueDesigns } from './tasks/live-queue.ts'
 
 export interface EngineOptions {
@@ -25,6 +26,8 @@ export interface EngineOptions {
   readonly cluster?: ClusterParts
   /** Idle executions kept in memory. */
   readonly idleLimit: number
+  /** Absent: nothing is observed. */
+  readonly metrics?: EngineMetrics | undefined
   readonly timerLookaheadMs?: number
   readonly timerPageRows?: number
   /** Absent: no change is recorded. */

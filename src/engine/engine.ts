@@ -29,6 +29,7 @@ import { AuditDesk } from './audit/audit-desk.ts'
 import { told } from './audit-chain.ts'
 import { Ownership } from './cluster/ownership.ts'
 import { ShardDesk } from './cluster/shard-desk.ts'
+import { committedExecutions } from './committed-executions.ts'
 import { Committer } from './committer.ts'
 import { noCounts } from './engine-counters.ts'
 import { scheduleDeskOf, taskDeskOf } from './engine-desks.ts'
@@ -143,6 +144,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),
       onCodeIdle: (execution) => this.codeIdle(execution),
       onWithdrawn: (execution) => this.reload(execution),
+      metrics: options.metrics?.executions,
     })
     const { committer, table, transitions, ownership } = this
     this.mailbox = new Mailbox({
@@ -154,6 +156,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       logger,
       tasks: () => this.tasks,
       onError,
+      metrics: options.metrics?.messages,
     })
     this.updates = new UpdateDesk({
       committer,
@@ -392,12 +395,16 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     }
   }
 
-  onStepCompleted(execution: LiveExecution, { op, attempt }: StepDispatch, result: Payload): void {
+  onStepCompleted(execution: LiveExecution, step: StepDispatch, result: Payload): void {
+    const { op, attempt } = step
+    this.options.metrics?.executions.stepEnded(execution, step, false)
     this.#onStep(execution, { type: 'step-completed', op, attempt, result })
   }
 
-  onStepFailed(execution: LiveExecution, { op, attempt }: StepDispatch, failure: Failure): void {
+  onStepFailed(execution: LiveExecution, step: StepDispatch, failure: Failure): void {
+    const { op, attempt } = step
     const random = this.options.random()
+    this.options.metrics?.executions.stepEnded(execution, step, true)
     this.#onStep(execution, { type: 'step-failed', op, attempt, failure, random })
   }
 
@@ -449,9 +456,10 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.counters.commits += 1
     this.counters.rows += builder.rows
     const atMs = Math.max(this.clock.nowMs(), this.#idsFromMs)
-    const { store, audit } = this.options
+    const { store, audit, metrics } = this.options
     const batch = builder.fold(this.session, this.#batchSeq, atMs, audit?.seal)
     const outcome = store.commit(isAwaited ? { ...batch, isAwaited } : batch)
+    metrics?.commits.began(outcome, builder)
     return audit === undefined || batch.audit === undefined ? outcome : told(audit, batch.audit, outcome)
   }
 
@@ -462,19 +470,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   #onCommitted(batch: OpenBatch<LiveExecution>): void {
     batch.listener?.committed()
     for (const timer of batch.timers) this.#timers?.armed(timer)
-    const { watchers, ends, table } = this
-    if (watchers.size > 0) for (const { runId } of batch.builder.writes()) watchers.tell(runId, undefined)
-    for (const execution of batch.executions) {
-      if (!execution.isCommitted) continue
-      // What was written is not kept alive by who wrote it.
-      execution.forgetBatch()
-      const { terminal, runId } = execution.state
-      if (terminal === undefined) continue
-      ends.tell(runId, terminal)
-      this.schedules.ended(execution)
-      if (execution.pins === 0) table.remove(execution)
-    }
-    this.table.trim()
+    committedExecutions(this, batch)
     this.tasks.queues.askAgain()
     if (this.#isLost) this.sessionLost(this.session)
   }

@@ -10,7 +10,10 @@ import { type DueTimer, TimerWindow } from './timer-window.ts'
 import type { Transitions } from './transitions.ts'
 
 export interface TimedEngine {
-  readonly options: Pick<EngineOptions, 'store' | 'cluster' | 'timerLookaheadMs' | 'timerPageRows'>
+  readonly options: Pick<
+    EngineOptions,
+    'store' | 'cluster' | 'timerLookaheadMs' | 'timerPageRows' | 'metrics'
+  >
   readonly clock: Clock
   readonly committer: Committer
   readonly table: LiveTable
@@ -24,7 +27,7 @@ export interface TimedEngine {
 /** Of the executions of the engine, until it starts over. */
 export function timersOf(engine: TimedEngine): TimerWindow {
   const { generation } = engine
-  const { store, cluster, timerLookaheadMs, timerPageRows } = engine.options
+  const { store, cluster, timerLookaheadMs, timerPageRows, metrics } = engine.options
   return new TimerWindow({
     clock: engine.clock,
     timers: (page) => cluster?.reads.timersOf(engine.ownership.list(), page) ?? store.timers(page),
@@ -32,6 +35,7 @@ export function timersOf(engine: TimedEngine): TimerWindow {
     onError: (error) => engine.fail(error),
     ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
     ...(timerPageRows === undefined ? {} : { pageRows: timerPageRows }),
+    metrics: metrics && { of: metrics.timers, kind: 'execution' },
   })
 }
 

@@ -8,6 +8,7 @@ import { keyText } from '../protocol/ids.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { ActiveRun } from '../protocol/worker-port.ts'
 import type { RunWrites } from '../store/contract/batch-builder.ts'
+import type { WorkflowSeries } from './metrics/execution-metrics.ts'
 import type { OpenBatch } from './open-batch.ts'
 
 export interface UpdateRequest {
@@ -45,12 +46,19 @@ export class LiveExecution {
   /** The code, in another process, was asked to validate one of them. */
   isAskedToValidate = false
   updateWaiters: Map<string, UpdateRequest[]> | undefined
+  /** Its start is not counted in the metrics yet. */
+  isStartUncounted = false
+  /** The last event by which it has ended that is counted; of one that was loaded, what is in the store was. */
+  endCountedAt: number
+  /** Where what is observed of it goes; looked up once. */
+  series: WorkflowSeries | undefined
   /** Limits whose approach was logged. */
   limitsWarned: Set<string> | undefined
   #keyText: string | undefined
 
   constructor(state: ExecutionState, shard: number, rowActive: boolean) {
     this.state = state
+    this.endCountedAt = state.seq
     this.shard = shard
     this.rowActive = rowActive
   }

@@ -24,6 +24,7 @@ import type { Committer } from './committer.ts'
 import { Delivery, isForRun, type Waiting } from './delivery.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
+import type { MessageMetrics } from './metrics/message-metrics.ts'
 import { NO_RUN } from './no-run.ts'
 import type { TaskDesk } from './tasks/task-desk.ts'
 import type { Transitions } from './transitions.ts'
@@ -38,6 +39,7 @@ export interface MailboxOptions {
   /** In a cluster. */
   readonly outgoing: OutgoingMail | undefined
   readonly onError: (error: unknown) => void
+  readonly metrics: MessageMetrics | undefined
 }
 
 export class Mailbox {
@@ -67,6 +69,11 @@ export class Mailbox {
 
   get isDelivering(): boolean {
     return this.#queues.size > 0
+  }
+
+  /** That messages wait for. */
+  get receivers(): number {
+    return this.#queues.size
   }
 
   /** What is sent waits for `load`. */
@@ -143,6 +150,7 @@ export class Mailbox {
     const receiver = isForRun(message) ? this.#present(message.to) : undefined
     if (isForRun(message) && receiver !== undefined) {
       committer.batchFor(from)
+      this.#options.metrics?.inMemory.add()
       this.#delivery.applyTo(receiver, message)
       committer.batchFor(from).links.push([from.state.runId, receiver.state.runId])
       return
@@ -155,7 +163,10 @@ export class Mailbox {
   report(message: Extract<Message, { kind: 'task-closed' }>, shard: number): void {
     const receiver = this.#present(message.to)
     if (receiver === undefined) this.#post(this.#rowOf(shard, message), message, message.runId)
-    else this.#delivery.applyTo(receiver, message)
+    else {
+      this.#options.metrics?.inMemory.add()
+      this.#delivery.applyTo(receiver, message)
+    }
   }
 
   /** Of a desk of this shard, to an execution of another node. In the open batch, as a change of `run`. */
@@ -169,6 +180,7 @@ export class Mailbox {
    * Errors: `SHARD_MOVED`, and those of a batch that was dropped: then they are to be sent again.
    */
   async receive(rows: readonly OutboxRow[]): Promise<void> {
+    this.#options.metrics?.fromNode.add(rows.length)
     await this.#inbox.receive(rows, (row) => this.#receive(row))
     await this.#inbox.durable(rows)
   }
@@ -220,13 +232,15 @@ export class Mailbox {
 
   /** Into the outbox of the open batch, and on its way. */
   #post(row: OutboxKey, message: Message, from: RunId): void {
-    const { committer, ownership } = this.#options
+    const { committer, ownership, metrics } = this.#options
     const full = { ...row, message: JSON.stringify(message) }
     committer.writesFor(from).addOutbox(full)
     if (ownership.owns(row.toShard)) {
+      metrics?.byOutbox.add()
       this.#enqueue({ message, row, isForeign: false, from })
       return
     }
+    metrics?.toNode.add()
     this.#leave(full, from)
   }
 

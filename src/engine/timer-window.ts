@@ -11,6 +11,7 @@ import type { Cancel, Clock } from '../platform/clock.ts'
 import type { RunId } from '../protocol/ids.ts'
 import type { TimerRow } from '../store/contract/rows.ts'
 import type { TimerPage } from '../store/contract/store.ts'
+import type { TimerKind, TimerMetrics } from './metrics/timer-metrics.ts'
 
 export interface DueTimer {
   readonly runId: RunId
@@ -30,6 +31,7 @@ export interface TimerWindowOptions {
   readonly lookaheadMs?: number
   /** Rows of one page. Default 5,000. */
   readonly pageRows?: number
+  readonly metrics?: { readonly of: TimerMetrics; readonly kind: TimerKind } | undefined
 }
 
 /** Due times may lie before 1970. */
@@ -60,6 +62,7 @@ export class TimerWindow {
     this.#clock = options.clock
     this.#lookaheadMs = options.lookaheadMs ?? 2000
     this.#pageRows = options.pageRows ?? 5000
+    options.metrics?.of.opened(options.metrics.kind, this)
   }
 
   get size(): number {
@@ -165,6 +168,7 @@ export class TimerWindow {
 
   #fire(): void {
     const now = this.#clock.nowMs()
+    const { metrics } = this.#options
     const due: DueTimer[] = []
     while (this.#firing + due.length < FIRE_LIMIT) {
       const top = this.#heap[0]
@@ -174,6 +178,7 @@ export class TimerWindow {
       if (this.#known.get(id) !== top.dueAt) continue
       this.#known.delete(id)
       due.push(top)
+      metrics?.of.fired(metrics.kind, now - top.dueAt)
     }
     this.#firing += due.length
     this.#advance()

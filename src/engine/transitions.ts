@@ -30,6 +30,7 @@ import type { Committer } from './committer.ts'
 import { LimitWarnings } from './limit-warnings.ts'
 import { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
+import type { ExecutionMetrics } from './metrics/execution-metrics.ts'
 import type { WaitingRelease } from './open-batch.ts'
 import { humanTaskRow } from './people/human-task-row.ts'
 import type { TimerWindow } from './timer-window.ts'
@@ -58,6 +59,7 @@ export interface TransitionsOptions {
   readonly onCodeIdle: (execution: LiveExecution) => void
   /** An operation was withdrawn: the code has to be replayed without it. */
   readonly onWithdrawn: (execution: LiveExecution) => void
+  readonly metrics: ExecutionMetrics | undefined
 }
 
 /** One object per step, dispatch and release in one: this is the hottest path. */
@@ -66,6 +68,7 @@ class StepRelease implements WaitingRelease, StepDispatch {
   readonly runId: RunId
   readonly op: number
   readonly attempt: number
+  startedMs: number | undefined = undefined
   readonly #transitions: Transitions
   readonly #execution: LiveExecution
 
@@ -101,9 +104,10 @@ export class Transitions {
 
   /** Starts a run: the newest of its workflow id. */
   start(runId: RunId, started: Started, signals?: readonly QueuedSignal[]): LiveExecution {
-    const { table, clock, worker } = this.#options
+    const { table, clock, worker, metrics } = this.#options
     const execution = new LiveExecution(emptyState(runId), table.shardOf(started.key), true)
     const { state } = execution
+    execution.isStartUncounted = metrics !== undefined
     state.key = started.key
     const isDue = started.notBefore === undefined || started.notBefore <= clock.nowMs()
     const { workflow, version } = started
@@ -225,16 +229,19 @@ export class Transitions {
   /** The commit that a step had to wait for has happened. */
   runStep(execution: LiveExecution, step: StepDispatch): void {
     // An execution that was loaded anew has asked for its steps again; so will the next owner of its shard.
-    if (!this.#options.isDraining(execution.shard)) execution.run?.runStep(step)
+    if (this.#options.isDraining(execution.shard) || execution.run === undefined) return
+    this.#options.metrics?.stepStarted(step)
+    execution.run.runStep(step)
   }
 
   #append(execution: LiveExecution, event: Event): void {
-    const { committer, epochOf } = this.#options
+    const { committer, epochOf, metrics } = this.#options
     const { state, shard } = execution
     committer.batchFor(execution)
     // The journal first: what cannot be written must not have happened in memory.
     execution.writes?.appendEvent(state.seq + 1, epochOf(shard), event)
     evolve(state, event)
+    metrics?.appended(execution, event)
     if (isDelivered(event)) {
       if (execution.run !== undefined) {
         execution.isCodeIdle = false

@@ -33,6 +33,8 @@ export interface Activation<Owner> {
 export interface StepDispatch {
   readonly op: Operation
   readonly attempt: number
+  /** When the engine gave it to the worker, ms of the clock that nobody sets; it comes back with the outcome. Absent: not measured. */
+  startedMs?: number | undefined
 }
 
 export type CallResult =

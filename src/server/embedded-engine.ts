@@ -2,6 +2,8 @@
 /** `createEngine`: an engine in this process. */
 import type { Engine } from '../engine/engine.ts'
 import type { EngineCounters } from '../engine/engine-counters.ts'
+import { type MetricsText, metricsText } from '../platform/metrics-text.ts'
+import { PerdureError } from '../protocol/errors.ts'
 import { Client } from '../sdk/client.ts'
 import type { ReplicatedStore, ShownReadCounts } from '../store/contract/shown-reads.ts'
 import type { Store } from '../store/contract/store.ts'
@@ -36,6 +38,19 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
   /** With `access`: keys, roles, policies and namespaces, in the name of a caller. */
   get access(): EngineAccess | undefined {
     return this.#opened.access
+  }
+
+  /**
+   * What it has observed of itself, as text for Prometheus: for an HTTP server of your own.
+   *
+   * @param accept the header `accept` of the request: OpenMetrics 1.0 if it prefers that. Default: text format 0.0.4
+   * @throws PerdureError `ARGUMENT_INVALID` with `createEngine({ metrics: false })`
+   */
+  metricsText(accept?: string): MetricsText {
+    const { metrics } = this.#engine.options
+    if (metrics === undefined)
+      throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ metrics }) is false: nothing is observed')
+    return metricsText(metrics.registry, accept)
   }
 
   /** Nothing runs and nothing is to be committed. */

@@ -15,6 +15,7 @@ import type { AccessSettings } from './access/access-settings.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { NodeNetwork } from './cluster/cluster-assembly.ts'
 import type { ClusterSettings } from './cluster/cluster-settings.ts'
+import type { MetricsSettings } from './metrics/engine-observation.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
@@ -49,6 +50,8 @@ export interface EngineSettings {
    * (docs/security.md). `{}` for the defaults. In a cluster it needs `tls`. Default: whoever reaches the port may do everything.
    */
   readonly access?: AccessSettings
+  /** What the engine observes of itself, for `metricsText()`. Default: true. */
+  readonly metrics?: boolean | MetricsSettings
   /** Default `'default'`. */
   readonly namespace?: string
   /** Default: JSON lines on standard error, warnings and errors. */
@@ -107,6 +110,7 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   taskConcurrency: true,
   cluster: true,
   access: true,
+  metrics: true,
   namespace: true,
   logger: true,
   limits: true,

@@ -42,8 +42,14 @@ import {
   type EngineSettings,
 } from './engine-settings.ts'
 import { LEAVE_MS, leave } from './leaving.ts'
+import { ConnectionCounts } from './listen/connection-counts.ts'
 import { Doors } from './listen/doors.ts'
 import type { Listener, ListenOptions } from './listen/protocol-server.ts'
+import {
+  type CheckedMetricsSettings,
+  checkedMetricsSettings,
+  EngineObservation,
+} from './metrics/engine-observation.ts'
 import { openClusterStore, openStore } from './open-store.ts'
 import { checkedPostgresSettings } from './postgres-settings.ts'
 import { queueDesigns } from './queue-settings.ts'
@@ -96,6 +102,7 @@ interface Base {
   readonly graceMs: number
   readonly retentionMs: number | undefined
   readonly drainDelayMs: number | undefined
+  readonly observed: CheckedMetricsSettings | undefined
 }
 
 /** What the engine is made of. */
@@ -111,6 +118,8 @@ interface Built extends Base, Workers {
   /** What access is made of when the engine is open. */
   readonly guarded: ClientPort
   readonly late: LateAccess | undefined
+  readonly connections: ConnectionCounts
+  readonly observation: EngineObservation | undefined
 }
 
 /** What works beside the engine while it is open. */
@@ -128,7 +137,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const built = await buildEngine(settings, seams, checkedBase(settings, seams))
   const { engine, portOf, local, worker, taskWorker, workflows, doors, namespace, limits, logger } = built
   const member = await openParts(built, seams.network)
-  const helpers = startHelpers(settings, built)
+  const helpers = startHelpers(settings, seams, built)
   try {
     await openAccess(built)
   } catch (error) {
@@ -176,6 +185,7 @@ function checkedBase(settings: EngineSettings, seams: EngineSeams): Base {
     drainDelayMs: optionalMs(settings.drainDelay, 'drainDelay'),
     audit: openAudit(settings.audit, logger),
     accessing: accessOf(settings),
+    observed: checkedMetricsSettings(settings.metrics),
   }
 }
 
@@ -191,13 +201,15 @@ function accessOf({ access, cluster }: EngineSettings): CheckedAccessSettings | 
 }
 
 async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: Base): Promise<Built> {
-  const { clock, logger, limits, random, clustering, audit, accessing } = base
+  const { clock, logger, limits, random, clustering, audit, accessing, observed } = base
   const workers = workersOf(settings, seams, base)
   const { workflows } = workers
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
   const { store, shards, assembly } = await openStores(settings, seams, base)
+  const observation = observed && new EngineObservation(observed, assembly?.clock ?? clock)
   const engine = new Engine({
     store,
+    metrics: observation?.metrics,
     worker: workflows,
     designs,
     clock: assembly?.clock ?? clock,
@@ -218,18 +230,28 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   const late = accessing === undefined ? undefined : new LateAccess(accessing.clientCertificates)
   const access = late ?? new OpenAccess((caller) => codedPort(portOf(caller), knows))
   const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
-  const doors = new Doors({ engine, workflows, logger, limits, access, readiness, ...assembly?.doors })
+  const connections = new ConnectionCounts()
+  const forDoors = { engine, workflows, logger, limits, access, readiness, connections }
+  const doors = new Doors({ ...forDoors, ...assembly?.doors })
   const guarded = codedPort(port, knows)
-  return { ...base, ...workers, store, assembly, engine, local, portOf, readiness, doors, late, guarded }
+  const built = { store, assembly, engine, local, portOf, readiness, doors, connections, observation }
+  return { ...base, ...workers, ...built, late, guarded }
 }
 
-function startHelpers(settings: EngineSettings, built: Built): Helpers {
-  const { engine, local, retentionMs, portOf, workflows, audit } = built
+function startHelpers(settings: EngineSettings, seams: EngineSeams, built: Built): Helpers {
+  const { engine, local, retentionMs, portOf, workflows, audit, assembly, observation } = built
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
   const requests = startRequests({ engine, calls: portOf(REQUESTS), crew: workflows, settings })
   const started = startAudit(engine, audit)
   const guards = guardsOf(settings)
+  observation?.begin({
+    ...built,
+    node: assembly?.node,
+    name: engine.options.node,
+    tasks: settings.tasks?.length ?? 0,
+    isReal: seams.clock === undefined,
+  })
   return {
     trail: started?.trail,
     stop: async () => {
@@ -238,6 +260,7 @@ function startHelpers(settings: EngineSettings, built: Built): Helpers {
       await started?.stop()
     },
     release: () => {
+      observation?.end()
       for (const release of guards) release()
     },
   }

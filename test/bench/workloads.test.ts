@@ -70,6 +70,15 @@ describe('the benchmark', { concurrency: 3 }, () => {
     )
   })
 
+  test('metrics: an engine that observes itself, against one that does not', async () => {
+    const rows = await results('metrics', '--executions', '40', '--in-flight', '4')
+    assert.deepEqual(
+      rows.map(({ store, observes }) => `${store} ${observes}`),
+      ['sqlite none', 'sqlite metrics', 'memory none', 'memory metrics'],
+    )
+    for (const row of rows) assertFigures(row, ['stepsPerSecond', 'ratio', 'cpuRatio'])
+  })
+
   test('fanout is held against steps', async () => {
     const [result = {}] = await results('fanout', '--executions', '6', '--in-flight', '2')
     assertFigures(result, [...COMMON, 'ratioToSteps'])

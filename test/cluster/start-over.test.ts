@@ -31,7 +31,7 @@ class OwningEngine implements NodeEngine {
       cluster: this.cluster,
       fence: (session) => this.cluster.fence(session),
       identity: () => ({ node: 'a', incarnation: 'a-1', nowMs: 0, address: 'ws://a', weight: 1 }),
-      mail: { add: () => {}, takeTo: () => [], dropFrom: () => {}, clear: () => {} },
+      mail: { size: 0, add: () => {}, takeTo: () => [], dropFrom: () => {}, clear: () => {} },
       clock: systemClock,
       logger: silentLogger,
       lookMs: 5,

@@ -68,6 +68,7 @@ export class ClusterMember {
   #owned = ''
   #moves = ''
   #isDraining = false
+  #failovers = 0
   #beatAtMs = Number.NEGATIVE_INFINITY
   #failureToldMs = Number.NEGATIVE_INFINITY
 
@@ -91,6 +92,11 @@ export class ClusterMember {
 
   get isLeader(): boolean {
     return this.#session !== undefined && this.#view?.leader?.session === this.#session.id
+  }
+
+  /** Nodes that it has found dead, and fenced. */
+  get failovers(): number {
+    return this.#failovers
   }
 
   /** It is about to leave: it gets no shards any more, and is asked to hand over what it has. */
@@ -182,6 +188,7 @@ export class ClusterMember {
         session: suspect.id,
       })
       await this.#options.fence(suspect)
+      this.#failovers += 1
     }
     if (suspects.length > 0) view = await cluster.look()
     const leadership = this.#leadershipOf(view, session)

@@ -128,6 +128,11 @@ export class ClusterNode {
     return this.#member.isLeader
   }
 
+  /** Nodes that this one has found dead, and fenced. */
+  get failovers(): number {
+    return this.#member.failovers
+  }
+
   /** Begins to look at the cluster; the engine has a session. */
   start(engine: NodeEngine): void {
     this.#engine = engine

@@ -19,6 +19,8 @@ export interface ClusterParts {
 
 /** Messages on their way to other nodes. Implemented by `RemoteMail`. */
 export interface OutgoingMail {
+  /** Messages that are not known to be applied. */
+  readonly size: number
   /** In the order of their numbers within a pair of shards. */
   add(rows: readonly OutboxRow[]): void
   /** Those to these shards, which are sent no more: in order. */

@@ -28,6 +28,8 @@ export class Ownership {
   readonly #epochs = new Map<number, number>()
   readonly #closed = new Set<number>()
   #losses = 0
+  /** Shards that were taken in, and given up or lost, since the start. */
+  readonly counts = { takenIn: 0, left: 0 }
 
   constructor(shards: number, isWhole: boolean) {
     this.shards = shards
@@ -99,6 +101,7 @@ export class Ownership {
   }
 
   add(shards: readonly OwnedShard[]): void {
+    this.counts.takenIn += shards.length
     for (const { id, epoch } of shards) {
       this.#epochs.set(id, epoch)
       this.#closed.delete(id)
@@ -112,6 +115,7 @@ export class Ownership {
 
   remove(shards: readonly number[]): void {
     this.#losses += 1
+    this.counts.left += shards.length
     for (const shard of shards) {
       this.#epochs.delete(shard)
       this.#closed.delete(shard)

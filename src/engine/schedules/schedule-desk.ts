@@ -30,6 +30,7 @@ import { moved } from '../cluster/ownership.ts'
 import type { Committer } from '../committer.ts'
 import type { LiveExecution } from '../live-execution.ts'
 import type { LiveTable } from '../live-table.ts'
+import type { TimerMetrics } from '../metrics/timer-metrics.ts'
 import { TimerWindow } from '../timer-window.ts'
 import type { Transitions } from '../transitions.ts'
 import { EndWatch } from './end-watch.ts'
@@ -54,6 +55,7 @@ export interface ScheduleDeskOptions {
   readonly onError: (error: unknown) => void
   /** Nothing is started any more. */
   readonly isDraining: () => boolean
+  readonly metrics: TimerMetrics | undefined
 }
 
 /** A schedule as the store has it. */
@@ -313,6 +315,7 @@ export class ScheduleDesk {
     for (const run of runs.starts) {
       const started = this.#startOf(schedule, run)
       const runId = this.#options.newRunId()
+      this.#options.metrics?.scheduleRan(key.namespace)
       if (ownership.ownsRunsOf(started.key)) {
         transitions.start(runId, started)
         batch.links.push([scheduleRunOf(key), runId])
@@ -409,7 +412,7 @@ export class ScheduleDesk {
   }
 
   #startTimers(): void {
-    const { store, clock, onError, timerLookaheadMs, isDraining } = this.#options
+    const { store, clock, onError, timerLookaheadMs, isDraining, metrics } = this.#options
     if (this.#timers !== undefined || isDraining()) return
     this.#timers = new TimerWindow({
       clock,
@@ -420,6 +423,7 @@ export class ScheduleDesk {
       },
       onError,
       ...(timerLookaheadMs === undefined ? {} : { lookaheadMs: timerLookaheadMs }),
+      metrics: metrics && { of: metrics, kind: 'schedule' },
     })
     this.#timers.start()
   }

@@ -16,6 +16,7 @@ import { ownTaskId } from '../../protocol/task-ids.ts'
 import { TASK_PRIORITY } from '../../protocol/task-port.ts'
 import { isTaskClosed } from '../../protocol/task-status.ts'
 import type { TaskChange, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
+import type { TaskSeries } from '../metrics/task-metrics.ts'
 import { NO_RUN } from '../no-run.ts'
 import type { CrewMember } from '../workers/crew-member.ts'
 import type { QueueCrew } from '../workers/queue-crew.ts'
@@ -54,6 +55,10 @@ export class LiveTask implements QueuedTask {
   crew: QueueCrew<LiveTask> | undefined
   /** The worker knows of it: what it derives from is committed. */
   isStarted = false
+  /** Its last end is counted in the metrics; of one that was read as closed it was. */
+  isEndCounted: boolean
+  /** Where what is observed of it goes; looked up once. */
+  series: TaskSeries | undefined
   /** When its running attempt began, ms. */
   startedMs = 0
   #about: PolicyTask | undefined
@@ -68,6 +73,7 @@ export class LiveTask implements QueuedTask {
     this.rank = place.rank
     this.chargeMs = place.chargeMs
     this.closedAt = closedAt
+    this.isEndCounted = this.isClosed
   }
 
   /** What policies are told. */

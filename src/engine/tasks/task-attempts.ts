@@ -22,6 +22,7 @@ import type { Failure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
+import type { AttemptEnd, TaskMetrics } from '../metrics/task-metrics.ts'
 import type { CrewMember, WorkerProfile } from '../workers/crew-member.ts'
 import type { TaskCrew } from '../workers/task-crew.ts'
 import { AttemptTimers } from './attempt-timers.ts'
@@ -43,6 +44,7 @@ export interface TaskAttemptsOptions {
   readonly mark: (backlog: Backlog<LiveTask>) => void
   /** Looks at the queues soon. */
   readonly ask: () => void
+  readonly metrics: TaskMetrics | undefined
 }
 
 export class TaskAttempts implements TaskWorkerHost<LiveTask> {
@@ -78,14 +80,14 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
 
   /** A worker is gone: its tasks wait again at once. */
   leave(member: CrewMember<LiveTask>): void {
-    const { crew, again, change, logger, ask } = this.#options
+    const { crew, again, change, logger, ask, metrics } = this.#options
     if (member.hasLeft) return
     crew.leave(member)
     this.#members.delete(member.port)
     for (const task of [...this.#running]) {
       if (task.member !== member) continue
       const { isStarted } = task
-      const service = this.#ended(task, true)
+      const service = this.#ended(task, 'lost')
       if (service === undefined || !isStarted) {
         again(task, task.record)
         continue
@@ -97,6 +99,7 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
         change(task, record)
       }
     }
+    metrics?.workerLeft(member)
     // One that was ejected may be the last that can run what waits.
     ask()
   }
@@ -116,7 +119,8 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
   start(task: LiveTask): void {
     task.startedMs = this.#tickMs()
     this.#timers.started(task)
-    const { crew, queueOf } = this.#options
+    const { crew, queueOf, metrics } = this.#options
+    metrics?.started(task)
     crew.start(task, new TaskStart(task, queueOf(task).policy.quantumMs))
   }
 
@@ -124,7 +128,7 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
   stop(task: LiveTask, reason: Failure): boolean {
     if (!this.#running.has(task)) return false
     this.#options.crew.giveUp(task, reason)
-    this.#ended(task, false)
+    this.#ended(task, 'given_up')
     return true
   }
 
@@ -144,24 +148,24 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
   }
 
   onTaskCompleted(task: LiveTask, result: Payload): void {
-    const service = this.#ended(task, false)
+    const service = this.#ended(task, 'completed')
     if (service !== undefined) this.#options.change(task, completed(task.record, result, service))
   }
 
   onTaskFailed(task: LiveTask, failure: Failure): void {
-    const at = this.#ended(task, true)
+    const at = this.#ended(task, 'failed')
     if (at !== undefined) this.#failed(task, failure, at)
   }
 
   onTaskYielded(task: LiveTask, checkpoint: Payload): void {
-    const service = this.#ended(task, false)
+    const service = this.#ended(task, 'yielded')
     if (service === undefined) return
     const { again, nextNumber } = this.#options
     again(task, yielded(task.record, checkpoint, nextNumber(), service))
   }
 
   onTaskReturned(task: LiveTask): void {
-    if (this.#ended(task, false) !== undefined) this.#options.again(task, task.record)
+    if (this.#ended(task, 'returned') !== undefined) this.#options.again(task, task.record)
   }
 
   onTaskHeartbeat(task: LiveTask, checkpoint: Payload | undefined): void {
@@ -187,20 +191,22 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
   }
 
   #failed(task: LiveTask, failure: Failure, at: Service): void {
-    const { clock, random, again, change } = this.#options
+    const { clock, random, again, change, metrics } = this.#options
     const record = failed(task.record, task.spec, failure, { at, nowMs: clock.nowMs(), random: random() })
+    if (record.status !== 'failed') metrics?.retried(task)
     if (record.status === 'waiting') again(task, record)
     else change(task, record)
   }
 
   /** It does not run any more; undefined: it did not. */
-  #ended(task: LiveTask, hasFailed: boolean): Service | undefined {
+  #ended(task: LiveTask, end: AttemptEnd): Service | undefined {
     if (!this.#running.delete(task)) return undefined
-    const { crew, queueOf, mark, ask, clock } = this.#options
+    const { crew, queueOf, mark, ask, clock, metrics } = this.#options
     this.#timers.ended(task)
     const servedMs = task.isStarted ? Math.max(0, this.#tickMs() - task.startedMs) : 0
     const worker = task.member?.profile.isLocal === true ? undefined : task.member?.id
-    crew.ended(task, servedMs, hasFailed)
+    metrics?.ended(task, end, task.isStarted ? servedMs : undefined)
+    crew.ended(task, servedMs, end === 'failed' || end === 'timed_out' || end === 'lost')
     const queue = queueOf(task)
     queue.ended(task, servedMs)
     queue.backlog.left(task)
@@ -213,7 +219,7 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
   #timedOut(task: LiveTask, failure: Failure): void {
     if (!this.#running.has(task)) return
     this.#options.crew.giveUp(task, failure)
-    const at = this.#ended(task, true)
+    const at = this.#ended(task, 'timed_out')
     if (at !== undefined) this.#failed(task, failure, at)
   }
 

@@ -8,6 +8,7 @@ import type { TaskReads, TaskRow, WaitingPage } from '../../store/contract/task-
 import type { ReadOwn } from '../cluster/own-reads.ts'
 import type { Ownership } from '../cluster/ownership.ts'
 import type { Committer } from '../committer.ts'
+import type { EngineMetrics } from '../metrics/engine-metrics.ts'
 import type { QueueDesigns } from './live-queue.ts'
 import type { LiveTask } from './live-task.ts'
 
@@ -31,4 +32,5 @@ export interface TaskDeskOptions {
   readonly onError: (error: unknown) => void
   /** No task starts any more. */
   readonly isDraining: () => boolean
+  readonly metrics: EngineMetrics | undefined
 }

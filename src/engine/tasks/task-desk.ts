@@ -83,6 +83,7 @@ export class TaskDesk {
       again: (task, record) => this.#again(task, record),
       mark: (backlog) => void this.#open().marks.set(backlog, backlog.mark),
       ask: () => this.queues.ask(),
+      metrics: options.metrics?.tasks,
     })
     this.queues = new QueueTable({
       clock,
@@ -151,11 +152,10 @@ export class TaskDesk {
     })
   }
 
-  #timersOf({ clock, store, ownership, timerLookaheadMs, onError }: TaskDeskOptions): TaskTimers {
+  #timersOf({ timerLookaheadMs, metrics, ...options }: TaskDeskOptions): TaskTimers {
     return new TaskTimers({
-      clock,
-      store,
-      ownership,
+      ...options,
+      metrics: metrics?.timers,
       lookaheadMs: timerLookaheadMs,
       lookup: () => this.lookup,
       generation: () => this.#generation,
@@ -163,7 +163,6 @@ export class TaskDesk {
       again: (task, record) => this.#again(task, record),
       stop: (task, reason) => this.#stop(task, reason),
       change: (task, record) => this.#change(task, record),
-      onError,
     })
   }
 
@@ -240,6 +239,7 @@ export class TaskDesk {
     const place = queue.place(aboutOf(head, full, record.state), classOf(head, full, record.state))
     const task = new LiveTask(head, full, record, place, null)
     task.queue = queue
+    this.#options.metrics?.tasks.enqueued(task)
     this.#options.committer.writesFor(task.runId).insertTask(task.row())
     this.#touch(task, head.givenId !== null || spec.owner !== undefined || task.keyText !== undefined)
     this.#memory.putId(task)
@@ -403,6 +403,7 @@ export class TaskDesk {
       return
     }
     const { backlog } = queue
+    this.#options.metrics?.tasks.waits(task)
     backlog.add(task)
     if (queue.waiting === 1) this.queues.waits(task.head)
     this.#open().marks.set(backlog, backlog.mark)
@@ -463,7 +464,10 @@ export class TaskDesk {
     for (const task of batch.tasks) {
       if (task.batch !== batch) continue
       task.batch = undefined
-      if (task.isClosed) this.#options.onClosed(task)
+      if (task.isClosed) {
+        this.#options.metrics?.tasks.closed(task)
+        this.#options.onClosed(task)
+      }
       this.#memory.committed(task)
     }
     for (const seq of batch.deleted) this.#memory.deleted(seq)

@@ -4,6 +4,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { TaskReads, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { Ownership } from '../cluster/ownership.ts'
+import type { TimerMetrics } from '../metrics/timer-metrics.ts'
 import { NO_RUN } from '../no-run.ts'
 import { type DueTimer, TimerWindow, type TimerWindowOptions } from '../timer-window.ts'
 import type { LiveTask } from './live-task.ts'
@@ -24,6 +25,7 @@ export interface TaskTimersOptions {
   readonly stop: (task: LiveTask, reason: Failure) => void
   readonly change: (task: LiveTask, record: TaskRecord) => void
   readonly onError: (error: unknown) => void
+  readonly metrics: TimerMetrics | undefined
 }
 
 export class TaskTimers {
@@ -36,13 +38,14 @@ export class TaskTimers {
 
   /** Reads what is due from the store, from now on. */
   start(): void {
-    const { store, clock, onError, lookaheadMs } = this.#options
+    const { store, clock, onError, lookaheadMs, metrics } = this.#options
     this.#window = new TimerWindow({
       clock,
       timers: dueTimers(store),
       onDue: (timers) => this.#onDue(timers),
       onError,
       ...(lookaheadMs === undefined ? {} : { lookaheadMs }),
+      metrics: metrics && { of: metrics, kind: 'task' },
     })
     this.#window.start()
   }

@@ -3,6 +3,7 @@ import type { WorkerLoad } from '../../core/balance/load-balancer.ts'
 import type { TaskRequirements } from '../../protocol/task-port.ts'
 import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { QueueKey } from '../../store/contract/task-rows.ts'
+import type { WorkerSeries } from '../metrics/task-metrics.ts'
 import type { TaskClass } from './task-class.ts'
 
 export interface WorkerProfile {
@@ -43,6 +44,8 @@ export class CrewMember<Task> {
   /** No place was free when it was last looked at. */
   isFull = false
   hasLeft = false
+  /** Where what is observed of its tasks goes; looked up once. */
+  series: WorkerSeries | undefined
   /** As it reported it last. */
   load: WorkerLoad | undefined
   /** Numbers of the changes of the crew (see `TaskCrew`) in which its places, and its load, have changed last. */

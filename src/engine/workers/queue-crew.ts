@@ -129,6 +129,18 @@ export class QueueCrew<Task> {
     return false
   }
 
+  /** How many workers of tasks it has, and tasks that they take at once. `isLocalIn`: the process of the engine counts as one. */
+  places(isLocalIn: boolean): { readonly workers: number; readonly slots: number } {
+    let workers = 0
+    let slots = 0
+    for (const { credits, profile } of this.#members) {
+      if (credits === 0 || profile.tasks?.length === 0 || (profile.isLocal === true && !isLocalIn)) continue
+      workers += 1
+      slots += credits
+    }
+    return { workers, slots }
+  }
+
   placesOf(classId: string): ClassPlaces {
     const kind = parseClassId(classId)
     let free = 0

@@ -54,7 +54,7 @@ export class RemoteRun<Owner> implements ActiveRun {
   #isIdle = false
   #isEnded = false
   /** Attempts that run, by operation. */
-  readonly #steps = new Map<Operation, number>()
+  readonly #steps = new Map<Operation, StepDispatch>()
   readonly #calls = new Map<number, OpenCall>()
 
   constructor(number: number, { owner, info, history }: Activation<Owner>, carrier: RunCarrier<Owner>) {
@@ -96,10 +96,11 @@ export class RemoteRun<Owner> implements ActiveRun {
     this.#carrier.send({ type: 'event', run: this.number, seq, event })
   }
 
-  runStep({ op, attempt }: StepDispatch): void {
+  runStep(step: StepDispatch): void {
+    const { op, attempt } = step
     // Of a worker that is leaving the run is moved when its last step has ended, and asks for this one again.
     if (this.#isEnded || this.#carrier.isLeaving) return
-    this.#steps.set(op, attempt)
+    this.#steps.set(op, step)
     this.#carrier.send({ type: 'step', run: this.number, op, attempt })
   }
 
@@ -170,11 +171,12 @@ export class RemoteRun<Owner> implements ActiveRun {
     return this.#isIdle
   }
 
-  /** Whether the end of this attempt is waited for; then it is not any more. */
-  takeEnd({ op, attempt }: StepDispatch): boolean {
-    if (this.#steps.get(op) !== attempt) return false
+  /** What was sent, if the end of this attempt is waited for; then it is not any more. */
+  takeEnd({ op, attempt }: Pick<StepDispatch, 'op' | 'attempt'>): StepDispatch | undefined {
+    const step = this.#steps.get(op)
+    if (step?.attempt !== attempt) return undefined
     this.#steps.delete(op)
-    return true
+    return step
   }
 
   /** After the end of a step was told to the engine. */

@@ -155,8 +155,8 @@ export class RemoteWorkflowWorker<Owner> implements RunCarrier<Owner> {
     const { host, logger, id } = this.options
     if (report.type === 'step-completed' || report.type === 'step-failed') {
       const { op, attempt } = report
-      if (run.takeEnd(report)) {
-        const step = { op, attempt }
+      const step = run.takeEnd(report)
+      if (step !== undefined) {
         if (report.type === 'step-completed') host.onStepCompleted(run.owner, step, report.result)
         else host.onStepFailed(run.owner, step, report.failure)
         run.stepEnded()

@@ -29,6 +29,7 @@ import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
 import type { EngineReadiness } from '../readiness.ts'
 import { ClientConnection } from './client-connection.ts'
 import { ClientOrigins, isThroughHttpProxy, type Origin } from './client-origin.ts'
+import type { ConnectionCounts, ConnectionKind } from './connection-counts.ts'
 import { type HttpDoor, httpDoor, isNodeCertificate } from './http-door.ts'
 import { type NodeList, nodesBehind } from './node-list.ts'
 import type { ProxySettings } from './proxy-settings.ts'
@@ -79,6 +80,7 @@ export interface ProtocolServerParts {
   readonly door?: NodeDoor
   /** Of the cluster, for workers. */
   readonly nodes?: NodeList
+  readonly connections: ConnectionCounts
 }
 
 const OPTIONS: OptionNames<ListenOptions> = {
@@ -184,7 +186,7 @@ function accept(
   parts: ProtocolServerParts,
   { heartbeatMs, clients, origins }: AcceptOptions,
 ): WebSocketServer {
-  const { engine, workflows, logger, limits, access, door, nodes } = parts
+  const { engine, workflows, logger, limits, access, door, nodes, connections } = parts
   const { payloadBytes } = limits
   const protocols = door === undefined ? PROTOCOLS : [...PROTOCOLS, NODE_PROTOCOL]
   const sockets = new WebSocketServer({
@@ -216,6 +218,7 @@ function accept(
   }
   const serve = (webSocket: WebSocket, origin: Origin, caller: Caller | undefined): void => {
     const { label: address } = origin
+    connections.count(kindOf(webSocket), webSocket)
     if (caller === undefined) {
       if (door !== undefined)
         new NodeConnection({ socket: webSocket, address, door, logger, heartbeatMs: NODE_HEARTBEAT_MS })
@@ -274,6 +277,11 @@ function admissionOf(access: Access, caller: Caller): { readonly admission?: Wor
       follow: (hello, onRefused) => access.followWorker(caller, hello, onRefused),
     },
   }
+}
+
+function kindOf({ protocol }: WebSocket): ConnectionKind {
+  if (protocol === NODE_PROTOCOL) return 'node'
+  return protocol === WORKER_PROTOCOL ? 'worker' : 'client'
 }
 
 /** The first of ours that is offered. */

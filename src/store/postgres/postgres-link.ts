@@ -59,6 +59,15 @@ export interface LinkOptions {
   readonly connectMs?: number
 }
 
+/** For people. */
+export interface ConnectionState {
+  /** What it is for, such as `commit` or `read`. */
+  readonly purpose: string
+  readonly isConnected: boolean
+  /** Queries without an answer yet. */
+  readonly inFlight: number
+}
+
 export interface TransactionOptions {
   /** Default: READ COMMITTED. */
   readonly begin?: string
@@ -115,6 +124,11 @@ export class PostgresLink {
 
   get inFlight(): number {
     return this.#inFlight
+  }
+
+  get state(): ConnectionState {
+    const { purpose } = this.#options
+    return { purpose, isConnected: this.#client !== undefined, inFlight: this.#inFlight }
   }
 
   /** All that was asked has been answered. */

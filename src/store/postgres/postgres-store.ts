@@ -26,7 +26,7 @@ import { dropDays } from './day-retention.ts'
 import { migrate } from './migrate.ts'
 import { PostgresCluster } from './postgres-cluster.ts'
 import { isFenced, isOutage, isRefusal, messageOf, storeFailed, warned } from './postgres-error.ts'
-import { type Answer, PostgresLink, type Row, type Statement } from './postgres-link.ts'
+import { type Answer, type ConnectionState, PostgresLink, type Row, type Statement } from './postgres-link.ts'
 import type { Ask } from './postgres-reads.ts'
 import { PostgresRequests } from './postgres-requests.ts'
 import { postgresTarget } from './postgres-url.ts'
@@ -66,6 +66,8 @@ export interface PostgresStore extends Store, Partial<ReplicatedStore> {
   readonly cluster: ClusterStore
   /** From the transactions of users. */
   readonly requests: RequestStore
+  /** As they are now. */
+  readonly connections: readonly ConnectionState[]
 }
 
 const COMMIT_MS = 10_000
@@ -241,9 +243,12 @@ interface Links {
   readonly replicas: readonly PostgresLink[]
 }
 
-async function closeAll({ reading, positioning, replicas, ...others }: Links): Promise<void> {
-  const all = [...Object.values(others), ...reading, ...positioning, ...replicas]
-  await Promise.all(all.map((each) => each.close()))
+function allOf({ reading, positioning, replicas, ...others }: Links): readonly PostgresLink[] {
+  return [...Object.values(others), ...reading, ...positioning, ...replicas]
+}
+
+async function closeAll(links: Links): Promise<void> {
+  await Promise.all(allOf(links).map((each) => each.close()))
 }
 
 interface Opened {
@@ -327,6 +332,10 @@ class DatabaseStore extends ReadMethods implements PostgresStore {
       PARTITIONS_EVERY_MS,
     )
     this.#partitionTimer.unref()
+  }
+
+  get connections(): readonly ConnectionState[] {
+    return allOf(this.#links).map(({ state }) => state)
   }
 
   get shownCounts(): ShownReadCounts {

@@ -1,0 +1,101 @@
+/**
+ * What it costs that the engine observes itself: the three no-op steps of `steps`, on an engine that does not and on one that
+ * does. Rounds of both alternate, and each pair begins with the other one: a machine that becomes slower is slower for both.
+ */
+import type { LoopMeasures } from '../meter.ts'
+import { median, rounded } from '../result.ts'
+import { markdownTable, numberText, type TableOptions, type TableWorkload } from './table-workload.ts'
+import { inDirectory, taskAnswer } from './workload.ts'
+
+const IN_FLIGHT = [64, 1000]
+const STORES = ['sqlite', 'memory'] as const
+/** More than other workloads have: a few percent are looked for. */
+const PAIRS_PER_ROUND = 3
+
+interface Row {
+  readonly workload: 'metrics'
+  readonly store: (typeof STORES)[number]
+  readonly inFlight: number
+  readonly observes: string
+  readonly stepsPerSecond: number
+  /** Of a pair, the steps per second of the engine that observes to those of the one that does not: the median. */
+  readonly ratio: number
+  readonly pairRatios: readonly number[]
+  /** The same of the processor time of a step, which other programs on the machine disturb less: below 1, it takes more. */
+  readonly cpuRatio: number
+}
+
+const VARIANTS = { metrics: { metrics: true } } as const
+type Variant = keyof typeof VARIANTS
+
+export const metrics: TableWorkload<Row> = {
+  name: 'metrics',
+  about: 'steps on engines that observe themselves, against one that does not',
+  rows: async function* (options) {
+    for (const store of STORES)
+      for (const inFlight of options.inFlight === undefined ? IN_FLIGHT : [options.inFlight])
+        yield* measure(options, store, inFlight)
+  },
+  tableOf: (rows) =>
+    markdownTable(
+      ['store', 'in flight', 'observes', 'steps/s', 'against none', 'by processor time', 'of each pair'],
+      rows.map(({ store, inFlight, observes, stepsPerSecond, ratio, cpuRatio, pairRatios }) => [
+        store,
+        numberText(inFlight),
+        observes,
+        numberText(stepsPerSecond),
+        ratio.toFixed(3),
+        cpuRatio.toFixed(3),
+        pairRatios.map((each) => each.toFixed(2)).join(' '),
+      ]),
+    ),
+}
+
+async function* measure(
+  options: TableOptions,
+  store: Row['store'],
+  inFlight: number,
+): AsyncGenerator<Row, void, undefined> {
+  const measures: Record<Variant | 'none', LoopMeasures[]> = { none: [], metrics: [] }
+  const pairs = options.isQuick ? 1 : options.rounds * PAIRS_PER_ROUND
+  for (let pair = 0; pair < pairs; pair++) {
+    const names = Object.keys(measures) as (keyof typeof measures)[]
+    for (const name of pair % 2 === 0 ? names : names.toReversed()) {
+      const about = `metrics, ${store}, ${inFlight} in flight, pair ${pair + 1} of ${pairs}: ${name}`
+      options.progress(about)
+      measures[name].push(await runOnce(options, { store, inFlight, ...variantOf(name) }))
+    }
+  }
+  const speeds = (name: keyof typeof measures): number[] => measures[name].map((each) => each.stepsPerSecond)
+  const costs = (name: keyof typeof measures): number[] =>
+    measures[name].map(({ cpuMicrosPerStep = Number.NaN }) => cpuMicrosPerStep)
+  const ratios = (values: readonly number[], over: readonly number[]): number[] =>
+    values.map((value, i) => rounded(value / (over[i] ?? Number.NaN)))
+  for (const name of Object.keys(measures) as (keyof typeof measures)[]) {
+    const pairRatios = ratios(speeds(name), speeds('none'))
+    yield {
+      workload: 'metrics',
+      store,
+      inFlight,
+      observes: name,
+      stepsPerSecond: Math.round(median(speeds(name))),
+      ratio: rounded(median(pairRatios)),
+      pairRatios,
+      cpuRatio: rounded(median(ratios(costs('none'), costs(name)))),
+    }
+  }
+}
+
+function variantOf(name: Variant | 'none'): { readonly metrics: boolean } {
+  return name === 'none' ? { metrics: false } : VARIANTS[name]
+}
+
+function runOnce(
+  { directory, nodeFlags, executions, roundMs }: TableOptions,
+  order: { readonly store: Row['store']; readonly inFlight: number; readonly metrics: boolean },
+): Promise<LoopMeasures> {
+  const extent = executions === undefined ? { durationMs: roundMs } : { executions }
+  return inDirectory(directory, (files) =>
+    taskAnswer({ nodeFlags }, 'engine-lanes', { workflow: 'steps', ...order, directory: files, extent }),
+  )
+}
