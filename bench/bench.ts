@@ -9,6 +9,7 @@ import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
 import { backlog } from './workloads/backlog.ts'
 import { balance } from './workloads/balance.ts'
+import { encryption } from './workloads/encryption.ts'
 import { failover } from './workloads/failover.ts'
 import { fanout } from './workloads/fanout.ts'
 import { history } from './workloads/history.ts'
@@ -37,7 +38,7 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance, slices, failover, scaling, plans, metrics] as const
+const TABLES = [picks, balance, slices, failover, scaling, plans, metrics, encryption] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600

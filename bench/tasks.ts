@@ -1,5 +1,6 @@
 /** What a process of the benchmark can be told to do. */
 import { backlogIsReady, fillBacklog, measureBacklogRates, restOnBacklog } from './backlog-run.ts'
+import { measureEncryption } from './encryption-cost.ts'
 import { replayHistory, runBareHistory, runEngineHistory } from './history-run.ts'
 import { runBareLanes, runEngineLanes } from './lanes.ts'
 import { measurePeerQueue, measurePeerWorkflows } from './peers/measure-side.ts'
@@ -33,6 +34,7 @@ export const tasks = {
   'engine-queue': runEngineQueue,
   'bare-queue': runBareQueue,
   'pick-costs': measurePicks,
+  'encryption-costs': measureEncryption,
   'rest-on-backlog': restOnBacklog,
   'fill-backlog': fillBacklog,
   'ready-backlog': backlogIsReady,

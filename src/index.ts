@@ -9,6 +9,14 @@ export type {
   WorkerLoad,
 } from './core/balance/load-balancer.ts'
 export type { Place, PolicyTask, SchedulingPolicy } from './core/queue/policy.ts'
+export type {
+  DataKeyStore,
+  FoundDataKey,
+  KeySelection,
+  StoredDataKey,
+} from './platform/encryption/data-key-store.ts'
+export type { KeyFileSettings } from './platform/encryption/key-files.ts'
+export type { KeyContext, KeyService } from './platform/encryption/key-service.ts'
 export { jsonLogger, type Logger, silentLogger } from './platform/logger.ts'
 export type { MetricsText } from './platform/metrics-text.ts'
 export type { TlsSettings } from './platform/tls.ts'
@@ -64,6 +72,8 @@ export {
   type Workflow,
   workflow,
 } from './sdk/definition.ts'
+export type { Encryption, EncryptionSettings, ShredTarget } from './sdk/encryption/encryption.ts'
+export { openEncryption } from './sdk/encryption/load-encryption.ts'
 export { ExecutionFailedError } from './sdk/execution-failed-error.ts'
 export type { ListOptions } from './sdk/list-options.ts'
 export type { Form, FormSchema, JsonSchema } from './sdk/people/form.ts'

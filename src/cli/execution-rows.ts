@@ -7,6 +7,7 @@ import { DEFAULT_NAMESPACE, isRunId } from '../protocol/ids.ts'
 import type { ExecutionRow } from '../store/contract/rows.ts'
 import type { StoreReader } from '../store/contract/store-reader.ts'
 import type { CommandCall, OptionSpec } from './command.ts'
+import type { Decryption } from './decryption.ts'
 import { UsageError } from './usage-error.ts'
 
 export const EXECUTION_OPTIONS = {
@@ -63,12 +64,17 @@ export interface ReplayedExecution {
   readonly started: ExecutionStarted
 }
 
-/** Replays the journal of a run. */
-export async function replayExecution(reader: StoreReader, row: ExecutionRow): Promise<ReplayedExecution> {
+/** Replays the journal of a run, decrypted if it can be. */
+export async function replayExecution(
+  reader: StoreReader,
+  row: ExecutionRow,
+  decryption?: Decryption,
+): Promise<ReplayedExecution> {
+  const read = decryption?.reader(row.key)
   const state = emptyState(row.runId)
   let started: ExecutionStarted | undefined
   for await (const page of eventPages(reader, row, 0)) {
-    for (const { event } of page) {
+    for (const { event } of read === undefined ? page : await read(page)) {
       if (event.type === 'execution-started') started ??= event
       evolve(state, event)
     }

@@ -49,6 +49,7 @@ export function programHelp(commands: readonly Command[], width: number): string
       [
         ['PERDURE_STORE', 'the store, if --store is not given: sqlite:PATH or postgres://USER@HOST/DATABASE'],
         ['PGPASSWORD', 'the password of a PostgreSQL database, or PGPASSFILE: a file that has it'],
+        ['PERDURE_DATA_KEYS', 'the store of data keys, if --data-keys is not given'],
         ['PERDURE_DEBUG', '1: errors are shown with their stack'],
         ['NO_COLOR', 'no colour, also on a terminal'],
       ],

@@ -1,6 +1,7 @@
 /** `perdure history ID`: the events of a run, in order. */
 import type { SequencedEvent } from '../protocol/event.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
+import { DECRYPT_OPTIONS, decryptionOf } from './decryption.ts'
 import { eventDetails } from './event-text.ts'
 import { EXECUTION_OPTIONS, eventPages, findExecution } from './execution-rows.ts'
 import { openStoreReader } from './store-option.ts'
@@ -15,12 +16,14 @@ export const historyCommand: Command = {
     ...STORE_OPTIONS,
     ...EXECUTION_OPTIONS,
     after: { value: 'SEQ', says: 'only events after this number' },
+    ...DECRYPT_OPTIONS,
     ...COMMON_OPTIONS,
   },
   examples: [
     { line: 'perdure history order-17', says: 'the newest run' },
     { line: 'perdure history order-17 --after 100', says: 'from event 101 on' },
     { line: 'perdure history order-17 --json | jq .event.type', says: 'full events, one per line' },
+    { line: 'perdure history order-17 --decrypt keys/2026.pem', says: 'encrypted payloads too' },
   ],
   run: runHistory,
 }
@@ -28,18 +31,22 @@ export const historyCommand: Command = {
 async function runHistory(call: CommandCall): Promise<number> {
   const { options, output } = call
   const after = options.count('after', 0) ?? 0
+  const decryption = await decryptionOf(call)
   const reader = await openStoreReader(call)
   try {
     const row = await findExecution(reader, call)
     const print = options.flag('json') ? jsonPrinter(call) : tablePrinter(call)
-    // The event before the first one shown, for its time.
-    for await (const page of eventPages(reader, row, Math.max(0, after - 1))) {
-      print(page, after)
+    const read = decryption?.reader(row.key)
+    // The event before the first one shown, for its time; to decrypt, all: earlier ones name the children.
+    const from = read === undefined ? Math.max(0, after - 1) : 0
+    for await (const page of eventPages(reader, row, from)) {
+      print(read === undefined ? page : await read(page), after)
       await output.flushed()
     }
     return 0
   } finally {
     await reader.close()
+    await decryption?.close()
   }
 }
 

@@ -1,5 +1,6 @@
 /** Payloads for people and for `--json`. What cannot be decoded is shown as it is stored. */
 import { inspect } from 'node:util'
+import { encryptedText, isEncrypted } from '../protocol/encrypted-payload.ts'
 import type { Json } from '../protocol/json.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
 
@@ -8,6 +9,7 @@ const SHORT = { lines: 20, arrayItems: 50, stringLength: 400, depth: 6 }
 
 /** Lines of a value, pretty, cut at a sensible length unless `full`. Control characters come out escaped. */
 export function payloadLines(payload: Payload, width: number, full: boolean): string[] {
+  if (isEncrypted(payload)) return [encryptedText(payload)]
   const value = decoded(payload)
   if ('unreadable' in value) return [`(${value.unreadable}) ${inspect(payload[3], { depth: 3 })}`]
   const text = inspect(value.value, {
@@ -24,6 +26,7 @@ export function payloadLines(payload: Payload, width: number, full: boolean): st
 
 /** One line for a table; the table cuts it. */
 export function payloadGlance(payload: Payload): string {
+  if (isEncrypted(payload)) return encryptedText(payload)
   const value = decoded(payload)
   if ('unreadable' in value) return `(${value.unreadable})`
   if (value.value === undefined) return ''

@@ -5,6 +5,7 @@ import { isClosed } from '../protocol/execution-status.ts'
 import type { Failure } from '../protocol/failure.ts'
 import type { Payload } from '../protocol/payload.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
+import { DECRYPT_OPTIONS, decryptionOf } from './decryption.ts'
 import { clip, printable, wrap } from './display-width.ts'
 import { adviceFor } from './execution-advice.ts'
 import {
@@ -31,12 +32,14 @@ export const showCommand: Command = {
     ...STORE_OPTIONS,
     ...EXECUTION_OPTIONS,
     full: { says: 'input, result and failure in full length' },
+    ...DECRYPT_OPTIONS,
     ...COMMON_OPTIONS,
   },
   examples: [
     { line: 'perdure show order-17', says: 'the newest run' },
     { line: 'perdure show order-17 --full --store sqlite:./orders.db', says: 'nothing is cut' },
     { line: 'perdure show order-17 --json | jq .pending', says: 'for programs' },
+    { line: 'perdure show order-17 --decrypt keys/2026.pem', says: 'encrypted payloads too' },
   ],
   run: runShow,
 }
@@ -47,10 +50,11 @@ interface Shown extends ReplayedExecution {
 }
 
 async function runShow(call: CommandCall): Promise<number> {
+  const decryption = await decryptionOf(call)
   const reader = await openStoreReader(call)
   try {
     const row = await findExecution(reader, call)
-    const { state, started } = await replayExecution(reader, row)
+    const { state, started } = await replayExecution(reader, row, decryption)
     const pending = pendingOperations(state, await reader.timersOf(row.runId))
     const isEngineRunning = await reader.isEngineRunning()
     const advice = adviceFor({ state, pending, isEngineRunning, nowMs: call.nowMs })
@@ -64,6 +68,7 @@ async function runShow(call: CommandCall): Promise<number> {
     return 0
   } finally {
     await reader.close()
+    await decryption?.close()
   }
 }
 

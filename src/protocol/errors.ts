@@ -103,6 +103,11 @@ export const ERROR_CATALOGUE = {
     'This Idempotency-Key was used for another request: give each request a key of its own.',
   ),
   INPUT_INVALID: entry(400, false, 'Correct the value at the path named in the message.'),
+  KEYS_UNAVAILABLE: entry(
+    503,
+    true,
+    'See the message: the key service, or the store of data keys, does not answer. Nothing was lost.',
+  ),
   NAMESPACE_NOT_FOUND: entry(
     404,
     false,
@@ -126,6 +131,11 @@ export const ERROR_CATALOGUE = {
   NONDETERMINISTIC_CALL: entry(422, false, 'Use the replacement on ctx that the message names.'),
   OUTPUT_INVALID: entry(422, false, 'Correct what the workflow returns, or its output schema.'),
   OVERLOADED: entry(503, true, 'Wait a moment and call again.'),
+  PAYLOAD_SHREDDED: entry(
+    410,
+    false,
+    'Nobody can read it any more; terminate the execution if it is open, or start a new one.',
+  ),
   PAYLOAD_TOO_LARGE: entry(
     413,
     false,
@@ -134,7 +144,7 @@ export const ERROR_CATALOGUE = {
   PAYLOAD_UNREADABLE: entry(
     500,
     false,
-    'The payload was written by another codec or with a key that is not here.',
+    'Give this program the key named in the message (docs/encryption.md), or the codec; nothing was lost.',
   ),
   PAYLOAD_UNSUPPORTED: entry(
     400,
@@ -161,6 +171,11 @@ export const ERROR_CATALOGUE = {
   SCHEDULE_EXISTS: entry(409, false, 'Use another id, update() or onConflict: "update".'),
   SCHEDULE_NOT_FOUND: entry(404, false, 'Check namespace and id of the schedule; it may have been deleted.'),
   SHARD_MOVED: entry(503, true, 'Ask again: another node of the cluster owns it now, or soon will.'),
+  SHREDDING_IMPOSSIBLE: entry(
+    409,
+    false,
+    'Give openEncryption() a store of data keys (dataKeys), before what is to be shredded is written.',
+  ),
   STEP_TIMEOUT: entry(504, true, 'Raise the timeout of the step, or make the step faster.'),
   STORE_CORRUPT: entry(500, false, 'Run `perdure doctor`; restore the file from a backup.'),
   STORE_FAILED: entry(

@@ -1,5 +1,6 @@
 /** How an error is recorded: data that survives the process, and comes back as an error of the right kind. */
 import { ERROR_CATALOGUE, type ErrorCode, PerdureError } from './errors.ts'
+import type { Payload } from './payload.ts'
 
 export interface Failure {
   /** `application`: thrown by user code. `platform`: ours, with a code of the catalogue. */
@@ -11,7 +12,14 @@ export interface Failure {
   /** Never retried, whatever the retry policy says. */
   readonly nonRetryable?: true
   readonly cause?: Failure
+  /** Message, stack and cause, encrypted; then `message` is `SEALED_MESSAGE`, and there is neither a stack nor a cause. */
+  readonly sealed?: Payload
 }
+
+export const SEALED_MESSAGE = '(encrypted)'
+
+/** What is encrypted of an error goes with it, so that it is not lost where an error is made a failure again. */
+const sealedParts = new WeakMap<Error, Payload>()
 
 const CAUSE_DEPTH = 8
 const TEXT_LIMIT = 16_384
@@ -51,6 +59,7 @@ function readFailure(thrown: unknown, depth: number): Failure {
   }
   const code = (thrown as { code?: unknown }).code
   const platform = thrown instanceof PerdureError
+  const sealed = sealedParts.get(thrown)
   return {
     kind: platform ? 'platform' : 'application',
     name: clipped(thrown.name),
@@ -61,6 +70,7 @@ function readFailure(thrown: unknown, depth: number): Failure {
     ...(thrown.cause !== undefined && depth < CAUSE_DEPTH
       ? { cause: failureOf(thrown.cause, depth + 1) }
       : {}),
+    ...(sealed === undefined ? {} : { sealed }),
   }
 }
 
@@ -69,6 +79,12 @@ export function platformFailure(code: ErrorCode, message: string, cause?: Failur
 }
 
 export function errorOf(failure: Failure): Error {
+  const error = madeError(failure)
+  if (failure.sealed !== undefined) sealedParts.set(error, failure.sealed)
+  return error
+}
+
+function madeError(failure: Failure): Error {
   if (failure.kind === 'platform' && failure.code !== undefined && failure.code in ERROR_CATALOGUE) {
     const cause = failure.cause === undefined ? undefined : { cause: errorOf(failure.cause) }
     return new PerdureError(failure.code as ErrorCode, failure.message, cause)

@@ -69,12 +69,19 @@ function take(bytes: number): void {
 
 /** Decodes a payload made by `encodePayload`. */
 export function decodePayload(payload: Payload): unknown {
-  const [format, codec, keyId, data] = payload
-  if (format !== 1 || codec !== 'json') {
+  assertDecodable(payload)
+  return decode(payload[3])
+}
+
+/** @throws PerdureError `PAYLOAD_UNREADABLE` */
+export function assertDecodable([format, codec, keyId]: Payload): void {
+  if (keyId !== null)
+    throw new PerdureError(
+      'PAYLOAD_UNREADABLE',
+      `a payload is encrypted with key ${keyId} (${codec}), and this program has no encryption`,
+    )
+  if (format !== 1 || codec !== 'json')
     throw new PerdureError('PAYLOAD_UNREADABLE', `payload of format ${format}, codec ${codec}`)
-  }
-  if (keyId !== null) throw new PerdureError('PAYLOAD_UNREADABLE', `payload is encrypted with key ${keyId}`)
-  return decode(data)
 }
 
 /** Upper bound of the encoded size in bytes, without serialising: stops as soon as `limitBytes` is passed. */

@@ -221,6 +221,7 @@ const failureFields = {
   message: text(FAILURE_CHARACTERS),
   stack: optional(text(FAILURE_CHARACTERS)),
   code: optional(text(FAILURE_CHARACTERS)),
+  sealed: optional(payload),
 }
 
 export const failure: Shape<Failure> = (value) => failureAt(value, 0)

@@ -19,7 +19,7 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
   readonly #opened: OpenedEngine
 
   constructor(opened: OpenedEngine) {
-    super(opened.calls, opened.client)
+    super(opened.port, opened.client)
     this.#engine = opened.engine
     this.#opened = opened
   }

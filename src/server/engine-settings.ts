@@ -8,6 +8,7 @@ import type { Duration } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import type { Workflow } from '../sdk/definition.ts'
+import type { Encryption } from '../sdk/encryption/encryption.ts'
 import type { EmbeddedWorkerOptions } from '../sdk/runtime/embedded-worker.ts'
 import type { Task } from '../sdk/tasks/task.ts'
 import type { Store } from '../store/contract/store.ts'
@@ -81,6 +82,11 @@ export interface EngineSettings {
    * on in `perdure/testing`.
    */
   readonly determinismGuards?: boolean
+  /**
+   * Of the payloads of the workflows and tasks of this process, and of what its own client sends: what `openEncryption` gave.
+   * Default: they are not encrypted. Workers and clients of other processes have their own.
+   */
+  readonly encryption?: Encryption
 }
 
 /** Seams for tests and simulation. */
@@ -121,6 +127,7 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   drainDelay: true,
   onFailed: true,
   determinismGuards: true,
+  encryption: true,
 }
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly (keyof Logger)[]
 export const DEFAULT_IDLE_EXECUTIONS = 2000

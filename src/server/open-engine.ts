@@ -19,10 +19,12 @@ import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { ClientSettings } from '../sdk/client.ts'
+import { checkedEncryption } from '../sdk/encryption/encryption.ts'
+import { localTaskWorker, localWorker } from '../sdk/encryption/local-workers.ts'
+import type { PayloadCodec } from '../sdk/encryption/payload-codec.ts'
 import { installDeterminismGuards } from '../sdk/runtime/determinism-guards.ts'
-import { EmbeddedWorker } from '../sdk/runtime/embedded-worker.ts'
 import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
-import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
+import type { LocalTaskWorker, LocalWorker } from '../sdk/runtime/local-worker.ts'
 import type { Store } from '../store/contract/store.ts'
 import { type CheckedAccessSettings, checkedAccessSettings } from './access/access-settings.ts'
 import { LateAccess } from './access/late-access.ts'
@@ -71,12 +73,14 @@ export interface OpenedEngine {
   readonly engine: Engine
   /** In the name of the program itself. */
   readonly calls: ClientPort
+  /** The same for programs in this process: with the encryption of the settings. */
+  readonly port: ClientPort
   /** In the name of a caller. */
   readonly portOf: (caller: Caller) => ClientPort
   /** About what this engine has itself. */
   readonly local: ClientCalls
-  readonly worker: EmbeddedWorker<LiveExecution>
-  readonly taskWorker: EmbeddedTaskWorker<LiveTask>
+  readonly worker: LocalWorker<LiveExecution>
+  readonly taskWorker: LocalTaskWorker<LiveTask>
   readonly workflows: WorkflowCrew<LiveExecution>
   readonly client: ClientSettings
   readonly audit: EngineAudit | undefined
@@ -90,6 +94,9 @@ export interface OpenedEngine {
 
 /** What all parts need, and how long what may take: checked. */
 interface Base {
+  readonly codec: PayloadCodec | undefined
+  /** The limits for what is encrypted. */
+  readonly room: Limits
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: Limits
@@ -135,9 +142,10 @@ interface Helpers {
 export async function openEngine(settings: EngineSettings, seams: EngineSeams): Promise<OpenedEngine> {
   checkSettings(settings)
   const built = await buildEngine(settings, seams, checkedBase(settings, seams))
-  const { engine, portOf, local, worker, taskWorker, workflows, doors, namespace, limits, logger } = built
+  const { engine, portOf, local, worker, taskWorker, workflows, doors, namespace, room, logger } = built
   const member = await openParts(built, seams.network)
-  const helpers = startHelpers(settings, seams, built)
+  const encrypted = await encryptedBy(built.codec)
+  const helpers = startHelpers(settings, seams, { ...built, encrypted })
   try {
     await openAccess(built)
   } catch (error) {
@@ -146,7 +154,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   }
   const client: ClientSettings = {
     namespace,
-    limits,
+    limits: room,
     warn: logger.warn,
     knows: (workflow, version) => workflows.knows(workflow, version, namespace),
   }
@@ -154,6 +162,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   return {
     engine,
     calls: portOf(EMBEDDED),
+    port: encrypted(portOf(EMBEDDED)),
     portOf,
     audit: helpers.trail,
     access: built.late?.opened,
@@ -173,10 +182,14 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
 
 function checkedBase(settings: EngineSettings, seams: EngineSeams): Base {
   const logger = settings.logger === undefined ? jsonLogger() : safeLogger(settings.logger)
+  const limits = checkedLimits(settings.limits)
+  const codec = checkedEncryption(settings.encryption, 'createEngine()')?.codec
   return {
     clock: seams.clock ?? systemClock,
     logger,
-    limits: checkedLimits(settings.limits),
+    limits,
+    codec,
+    room: codec === undefined ? limits : codec.roomIn(limits),
     random: seams.random ?? systemRandomness,
     namespace: checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace'),
     clustering: settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster),
@@ -238,11 +251,22 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   return { ...base, ...workers, ...built, late, guarded }
 }
 
-function startHelpers(settings: EngineSettings, seams: EngineSeams, built: Built): Helpers {
+/** What encrypts is loaded only where it is used. */
+async function encryptedBy(codec: PayloadCodec | undefined): Promise<(port: ClientPort) => ClientPort> {
+  if (codec === undefined) return (port) => port
+  const { encryptedPort } = await import('../sdk/encryption/encrypted-port.ts')
+  return (port) => encryptedPort(port, codec)
+}
+
+function startHelpers(
+  settings: EngineSettings,
+  seams: EngineSeams,
+  { encrypted, ...built }: Built & { readonly encrypted: (port: ClientPort) => ClientPort },
+): Helpers {
   const { engine, local, retentionMs, portOf, workflows, audit, assembly, observation } = built
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
-  const requests = startRequests({ engine, calls: portOf(REQUESTS), crew: workflows, settings })
+  const requests = startRequests({ engine, calls: encrypted(portOf(REQUESTS)), crew: workflows, settings })
   const started = startAudit(engine, audit)
   const guards = guardsOf(settings)
   observation?.begin({
@@ -373,14 +397,13 @@ function connectWorkers(
 function workersOf(
   { workflows, tasks = [] }: EngineSettings,
   { enter, codeGraceMs }: EngineSeams,
-  { clock, logger, limits }: Pick<Base, 'clock' | 'logger' | 'limits'>,
+  { clock, logger, room: limits, codec }: Pick<Base, 'clock' | 'logger' | 'room' | 'codec'>,
 ): Workers {
   const parts = { clock, logger, limits }
-  const worker = new EmbeddedWorker<LiveExecution>({
-    workflows: workflows ?? [],
-    ...parts,
-    ...(enter === undefined ? {} : { enter }),
-  })
+  const worker = localWorker<LiveExecution>(
+    { workflows: workflows ?? [], ...parts, ...(enter === undefined ? {} : { enter }) },
+    codec,
+  )
   return {
     worker,
     workflows: new WorkflowCrew({
@@ -389,6 +412,6 @@ function workersOf(
       isRemote: workflows === undefined,
       ...(codeGraceMs === undefined ? {} : { graceMs: codeGraceMs }),
     }),
-    taskWorker: new EmbeddedTaskWorker<LiveTask>({ tasks, ...parts }),
+    taskWorker: localTaskWorker<LiveTask>({ tasks, ...parts }, codec),
   }
 }

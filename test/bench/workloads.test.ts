@@ -146,6 +146,18 @@ describe('the benchmark', { concurrency: 3 }, () => {
     }
   })
 
+  test('encryption: payloads of each size, keys, and steps with it and without', async () => {
+    const [payloads, keys, steps] = (await results('encryption')).map(({ figures }) => ({ figures }))
+    const sizes = [100, 4096, 65_536]
+    const kinds = ['encode', 'encrypt', 'decrypt', 'decode', 'bytes']
+    assertFigures(
+      payloads ?? {},
+      sizes.flatMap((bytes) => kinds.map((kind) => `figures.${kind} ${bytes}`)),
+    )
+    assertFigures(keys ?? {}, ['figures.wrap', 'figures.unwrap', 'figures.first payload of an execution'])
+    assertFigures(steps ?? {}, ['figures.on', 'figures.off'])
+  })
+
   test('picks as a table for the docs', async () => {
     const { code, output } = await bench('picks', '--quick')
     assert.equal(code, 0)
@@ -192,6 +204,7 @@ describe('the benchmark', { concurrency: 3 }, () => {
       'backlog',
       'workflow-tasks',
       'picks',
+      'encryption',
       'balance',
       'plans',
       'all',

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ClusterNode } from '../../src/engine/cluster/cluster-node.ts'
 import type { Metric } from '../../src/platform/metrics.ts'
-import { openEngine } from '../../src/server/open-engine.ts'
 import { clusterMetrics } from '../../src/server/metrics/cluster-metrics.ts'
 import { storeMetrics } from '../../src/server/metrics/store-metrics.ts'
+import { openEngine } from '../../src/server/open-engine.ts'
 import type { PostgresStore } from '../../src/store/postgres/postgres-store.ts'
 
 const page = join(import.meta.dirname, '..', '..', 'docs', 'operations.md')

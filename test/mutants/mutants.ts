@@ -417,4 +417,22 @@ export const mutants: readonly Mutant[] = [
     seeds: 0,
     suite: 'test/audit/verification.test.ts',
   },
+  {
+    name: 'bind-payloads-to-nothing',
+    what: 'encrypted payloads are not bound to where they belong',
+    seeds: 0,
+    suite: 'test/encryption/payload-cipher.test.ts',
+  },
+  {
+    name: 'use-an-iv-again',
+    what: 'initialisation vectors repeat after 256 payloads',
+    seeds: 0,
+    suite: 'test/encryption/payload-cipher.test.ts',
+  },
+  {
+    name: 'leave-signals-to-children-in-the-clear',
+    what: 'what a workflow signals to its child is not encrypted',
+    seeds: 0,
+    suite: 'src/protocol/payload-places.test.ts',
+  },
 ]

@@ -4,6 +4,7 @@ import { preparedData, VERDICTS } from '../../core/execution/human/decide-seat.t
 import { heldSeat } from '../../core/execution/human/human-rules.ts'
 import type { PendingHuman } from '../../core/execution/human/human-state.ts'
 import { type JsonCheck, jsonCheck } from '../../platform/json-schema.ts'
+import { isEncrypted } from '../../protocol/encrypted-payload.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Actor, HumanAction } from '../../protocol/human-task.ts'
 import { isJson, type Json } from '../../protocol/json.ts'
@@ -27,6 +28,8 @@ export class HumanForms {
       if (form === undefined || action.kind === 'reject' || prepared !== undefined) return
       throw new PerdureError('HUMAN_TASK_DATA_INVALID', `the form of '${spec.title}' is not filled in`)
     }
+    // What is encrypted was held against the form by the client: it cannot be read here.
+    if (isEncrypted(data)) return
     const value = plainJson(decodePayload(data))
     const wrong = form === undefined ? undefined : this.#wrongIn(form, value)
     if (wrong !== undefined)

@@ -6,11 +6,14 @@ import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
 import { checkedToken, type TokenSetting } from '../../platform/outgoing-socket.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
 import { checkedUrls } from '../checked-urls.ts'
 import { Client, type ClientSettings } from '../client.ts'
+import { checkedEncryption, type Encryption } from '../encryption/encryption.ts'
+import type { PayloadCodec } from '../encryption/payload-codec.ts'
 import { RemotePort } from './remote-port.ts'
 
 export interface ConnectOptions {
@@ -25,9 +28,17 @@ export interface ConnectOptions {
    * for those of this machine.
    */
   readonly token?: TokenSetting
+  /** Of payloads: what `openEncryption` gave. Default: they are not encrypted. */
+  readonly encryption?: Encryption
 }
 
-const OPTIONS: OptionNames<ConnectOptions> = { namespace: true, logger: true, tls: true, token: true }
+const OPTIONS: OptionNames<ConnectOptions> = {
+  namespace: true,
+  logger: true,
+  tls: true,
+  token: true,
+  encryption: true,
+}
 
 /**
  * A client of an engine that listens (`engine.listen()`), with the interface of the embedded one: `start`, `signal`,
@@ -41,12 +52,14 @@ export async function connect(
   url: string | readonly string[],
   options: ConnectOptions = {},
 ): Promise<RemoteClient> {
-  const { namespace = DEFAULT_NAMESPACE, logger, tls, token } = checkedOptions(options, 'connect()', OPTIONS)
+  const checked = checkedOptions(options, 'connect()', OPTIONS)
+  const { namespace = DEFAULT_NAMESPACE, logger, tls, token } = checked
   const urls = checkedUrls(url, 'connect()', tls !== undefined)
+  const codec = checkedEncryption(checked.encryption, 'connect()')?.codec
   const { warn } = logger === undefined ? jsonLogger() : safeLogger(logger)
   const settings: ClientSettings = {
     namespace: checkedName(namespace, 'the namespace'),
-    limits: DEFAULT_LIMITS,
+    limits: codec === undefined ? DEFAULT_LIMITS : codec.roomIn(DEFAULT_LIMITS),
     warn,
     // The engine knows, and says so.
     knows: () => true,
@@ -63,7 +76,14 @@ export async function connect(
     identity === undefined
       ? undefined
       : watchExpiry({ current: () => identity.current, clock: systemClock, warn })
-  return new RemoteClient(remote, settings, unwatch)
+  return new RemoteClient(remote, await portOf(remote, codec), { settings, onClose: unwatch })
+}
+
+/** What encrypts is loaded only where it is used. */
+async function portOf({ port }: RemotePort, codec: PayloadCodec | undefined): Promise<ClientPort> {
+  if (codec === undefined) return port
+  const { encryptedPort } = await import('../encryption/encrypted-port.ts')
+  return encryptedPort(port, codec)
 }
 
 /** The client of an engine in another process. */
@@ -71,8 +91,15 @@ export class RemoteClient extends Client implements AsyncDisposable {
   readonly #remote: RemotePort
   readonly #onClose: () => void
 
-  constructor(remote: RemotePort, settings: ClientSettings, onClose: () => void = () => {}) {
-    super(remote.port, settings)
+  constructor(
+    remote: RemotePort,
+    port: ClientPort,
+    {
+      settings,
+      onClose = () => {},
+    }: { readonly settings: ClientSettings; readonly onClose?: (() => void) | undefined },
+  ) {
+    super(port, settings)
     this.#remote = remote
     this.#onClose = onClose
   }

@@ -12,17 +12,12 @@ import { PerdureError } from '../../protocol/errors.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
 import type { Payload } from '../../protocol/payload.ts'
-import type {
-  Activation,
-  StepDispatch,
-  TurnReport,
-  WorkerHost,
-  WorkerPort,
-} from '../../protocol/worker-port.ts'
+import type { Activation, StepDispatch, TurnReport, WorkerHost } from '../../protocol/worker-port.ts'
 import type { WorkflowContext } from '../context.ts'
 import type { Workflow } from '../definition.ts'
 import { withRun } from './current-run.ts'
 import { LiveRun, type LiveRunHost } from './live-run.ts'
+import type { LocalWorker } from './local-worker.ts'
 import { RunContext } from './run-context.ts'
 import type { Scope } from './scope.ts'
 import type { WorkflowRun } from './workflow-run.ts'
@@ -39,7 +34,7 @@ export interface EmbeddedWorkerOptions {
 /** Runs that one turn delivers to. */
 const TURN_RUNS = 64
 
-export class EmbeddedWorker<Owner> implements WorkerPort<Owner>, LiveRunHost<Owner> {
+export class EmbeddedWorker<Owner> implements LocalWorker<Owner>, LiveRunHost<Owner> {
   readonly limits: Limits
   readonly enter: <T>(run: WorkflowRun, call: () => T) => T
   readonly clock: Clock

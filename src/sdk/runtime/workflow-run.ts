@@ -31,6 +31,7 @@ import { floatingRecord, rejectedQuietly, takeFloating } from './floating-reject
 import type { OperationKind, PendingOperation, StepFunction } from './operation.ts'
 import { Patches } from './patches.ts'
 import { answerQuery } from './query-handlers.ts'
+import { assertReadable } from './readable-event.ts'
 import { isBeforeStart, ReplayCheck } from './replay-check.ts'
 import { Scope } from './scope.ts'
 import { SignalInbox } from './signal-inbox.ts'
@@ -354,6 +355,7 @@ export class WorkflowRun {
 
   #deliver(seq: number, event: DeliveredEvent): void {
     this.#nowMs = Math.max(this.#nowMs, event.at)
+    assertReadable(event)
     switch (event.type) {
       case 'execution-started':
         return this.#start(event)

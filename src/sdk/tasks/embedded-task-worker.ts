@@ -9,8 +9,9 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf, type Failure, failureOf } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { decodePayload, type Payload } from '../../protocol/payload.ts'
-import type { TaskDispatch, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import type { TaskDispatch, TaskWorkerHost } from '../../protocol/task-worker-port.ts'
 import { checkedPayload } from '../checked-payload.ts'
+import type { LocalTaskWorker } from '../runtime/local-worker.ts'
 import { validate } from '../standard-schema.ts'
 import type { Task } from './task.ts'
 import { TaskAttempt, type TaskAttemptHost, TaskYield } from './task-attempt.ts'
@@ -22,15 +23,22 @@ export interface EmbeddedTaskWorkerOptions {
   readonly limits: Limits
 }
 
-export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
+/** A task that cannot be read here is given back after so long: another worker may have its key. */
+const GIVE_BACK_MS = 1000
+
+export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
   readonly #tasks = new Map<string, Task>()
   readonly #attempts = new Map<Owner, TaskAttempt<Owner>>()
   readonly #attemptHost: TaskAttemptHost
+  readonly #clock: Clock
+  readonly #logger: Logger
   #host: TaskWorkerHost<Owner> | undefined
 
   constructor(options: EmbeddedTaskWorkerOptions) {
     const { clock, logger, limits } = options
     const warner = { warn: logger.warn }
+    this.#clock = clock
+    this.#logger = logger
     for (const task of options.tasks) {
       const known = this.#tasks.get(task.name)
       if (known !== undefined && known !== task)
@@ -68,9 +76,16 @@ export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
     if (task === undefined) throw new Error(`invariant: task ${dispatch.name} was started without code`)
     const attempt = new TaskAttempt(dispatch, this.#attemptHost)
     this.#attempts.set(dispatch.owner, attempt)
+    let input: unknown
+    try {
+      input = decodePayload(dispatch.input)
+    } catch (error) {
+      this.#giveBack(attempt, error)
+      return
+    }
     let result: unknown
     try {
-      result = task.run(attempt, decodePayload(dispatch.input))
+      result = task.run(attempt, input)
     } catch (error) {
       // Not within the engine's call.
       queueMicrotask(() => this.#threw(attempt, error))
@@ -87,6 +102,24 @@ export class EmbeddedTaskWorker<Owner> implements TaskWorkerPort<Owner> {
     if (attempt === undefined) return
     this.#attempts.delete(owner)
     attempt.giveUp(errorOf(reason))
+  }
+
+  /**
+   * Instead of `start`: it cannot be read here. That is no failed attempt, and nothing of it is lost; it goes to a worker that can,
+   * or waits for one.
+   */
+  refuse(dispatch: TaskDispatch<Owner>, error: unknown): void {
+    const attempt = new TaskAttempt(dispatch, this.#attemptHost)
+    this.#attempts.set(dispatch.owner, attempt)
+    this.#giveBack(attempt, error)
+  }
+
+  #giveBack(attempt: TaskAttempt<Owner>, error: unknown): void {
+    const { owner, name, id } = attempt.dispatch
+    this.#logger.error('a task cannot be read here, and is given back', { task: name, taskId: id, error })
+    this.#clock.after(GIVE_BACK_MS, () => {
+      if (this.#ends(attempt)) this.#host?.onTaskReturned(owner)
+    })
   }
 
   #returned(attempt: TaskAttempt<Owner>, task: Task, value: unknown): void {

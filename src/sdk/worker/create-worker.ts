@@ -11,9 +11,10 @@ import { platformFailure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
 import type { TaskWorkerHost } from '../../protocol/task-worker-port.ts'
 import { WORKER_PROTOCOL, type WorkerHello, type WorkerMessage } from '../../protocol/worker-messages.ts'
+import { localTaskWorker } from '../encryption/local-workers.ts'
 import { installDeterminismGuards } from '../runtime/determinism-guards.ts'
 import { keepFloatingRejections } from '../runtime/floating-rejections.ts'
-import { EmbeddedTaskWorker } from '../tasks/embedded-task-worker.ts'
+import type { LocalTaskWorker } from '../runtime/local-worker.ts'
 import { NodeConnection, type NodeConnectionParts, type Welcome } from './node-connection.ts'
 import type { Held } from './worker-session.ts'
 import { type CheckedWorkerSettings, checkedWorkerSettings, type WorkerSettings } from './worker-settings.ts'
@@ -44,7 +45,7 @@ export async function createWorker(settings: WorkerSettings): Promise<Worker> {
  */
 export class Worker implements AsyncDisposable {
   readonly #settings: CheckedWorkerSettings
-  readonly #tasks: EmbeddedTaskWorker<Held>
+  readonly #tasks: LocalTaskWorker<Held>
   readonly #clock: Clock
   readonly #parts: NodeConnectionParts
   readonly #probe: LoadProbe
@@ -72,9 +73,10 @@ export class Worker implements AsyncDisposable {
     this.#settings = settings
     this.#clock = clock
     this.#probe = probe
-    const { tasks, workflows, logger } = settings
+    const { tasks, workflows, logger, codec } = settings
     const hello = named(settings.hello, random)
-    this.#tasks = new EmbeddedTaskWorker<Held>({ tasks, clock, logger, limits: this.#limits })
+    if (codec !== undefined) Object.assign(this.#limits, codec.roomIn(this.#limits))
+    this.#tasks = localTaskWorker<Held>({ tasks, clock, logger, limits: this.#limits }, codec)
     this.#tasks.connect(this.#host())
     if (workflows.length > 0) this.#releases.push(keepFloatingRejections())
     if (settings.determinismGuards) this.#releases.push(installDeterminismGuards())
@@ -84,7 +86,7 @@ export class Worker implements AsyncDisposable {
     this.#reportLater()
     const limits = this.#limits
     this.#parts = {
-      ...{ hello, tasks: this.#tasks, workflows, limits, clock, random, logger, open },
+      ...{ hello, tasks: this.#tasks, workflows, codec, limits, clock, random, logger, open },
       free: () => this.#free,
       onWelcome: (connection, welcome) => this.#welcomed(connection, welcome),
       onTaken: () => this.#tellCreditsSoon(),
@@ -167,6 +169,8 @@ export class Worker implements AsyncDisposable {
 
   #welcomed(connection: NodeConnection, { payloadBytes, limits }: Welcome): void {
     Object.assign(this.#limits, limits, { payloadBytes })
+    const { codec } = this.#settings
+    if (codec !== undefined) Object.assign(this.#limits, codec.roomIn(this.#limits))
     // Two URLs may lead to one node.
     for (const other of this.#connections)
       if (other !== connection && other.node === connection.node && other.id !== undefined)

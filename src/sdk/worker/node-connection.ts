@@ -12,6 +12,7 @@ import type { Limits } from '../../protocol/limits.ts'
 import type { TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { EngineMessage, WorkerHello, WorkerMessage } from '../../protocol/worker-messages.ts'
 import type { Workflow } from '../definition.ts'
+import type { PayloadCodec } from '../encryption/payload-codec.ts'
 import { type Held, WorkerSession } from './worker-session.ts'
 
 const RETRY_FIRST_MS = 100
@@ -23,6 +24,7 @@ export interface NodeConnectionParts {
   readonly hello: WorkerHello
   readonly tasks: TaskWorkerPort<Held>
   readonly workflows: readonly Workflow[]
+  readonly codec?: PayloadCodec | undefined
   readonly limits: Limits
   readonly clock: Clock
   readonly random: Randomness
@@ -111,13 +113,14 @@ export class NodeConnection {
   }
 
   #connect(): void {
-    const { hello, tasks, workflows, limits, clock, logger, open, onWelcome, onNodes } = this.#parts
+    const { hello, tasks, workflows, codec, limits, clock, logger, open, onWelcome, onNodes } = this.#parts
     this.#creditsTold = this.#credits
     this.#session = new WorkerSession({
       socket: open(this.url),
       hello: { ...hello, credits: this.#creditsTold },
       worker: tasks,
       workflows,
+      codec,
       limits,
       clock,
       logger,

@@ -22,6 +22,7 @@ import {
   type WorkerMessage,
 } from '../../protocol/worker-messages.ts'
 import type { Workflow } from '../definition.ts'
+import type { PayloadCodec } from '../encryption/payload-codec.ts'
 import { WorkflowSession } from './workflow-session.ts'
 
 /** One dispatch: what the code of a task is known by. */
@@ -35,6 +36,7 @@ export interface WorkerSessionOptions {
   readonly hello: WorkerHello
   readonly worker: TaskWorkerPort<Held>
   readonly workflows: readonly Workflow[]
+  readonly codec?: PayloadCodec | undefined
   /** Of the engine, once it has said them. */
   readonly limits: Limits
   readonly clock: Clock
@@ -78,10 +80,11 @@ export class WorkerSession {
 
   constructor(options: WorkerSessionOptions) {
     this.#options = options
-    const { socket, hello, logger, workflows, limits, clock } = options
+    const { socket, hello, logger, workflows, codec, limits, clock } = options
     this.#out = new OutgoingMessages(socket, clock)
     this.#code = new WorkflowSession({
       workflows,
+      codec,
       clock,
       logger,
       limits,

@@ -12,6 +12,8 @@ import { CREDITS_MAX, type WorkerHello } from '../../protocol/worker-messages.ts
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
 import { checkedUrls } from '../checked-urls.ts'
 import type { Workflow } from '../definition.ts'
+import { checkedEncryption, type Encryption } from '../encryption/encryption.ts'
+import type { PayloadCodec } from '../encryption/payload-codec.ts'
 import type { Task } from '../tasks/task.ts'
 import { checkedLabels } from '../tasks/task-options.ts'
 
@@ -58,6 +60,8 @@ export interface WorkerSettings {
    * for those of this machine.
    */
   readonly token?: TokenSetting
+  /** Of payloads: what `openEncryption` gave. Default: they are not encrypted. */
+  readonly encryption?: Encryption
 }
 
 export interface CheckedWorkerSettings {
@@ -70,6 +74,7 @@ export interface CheckedWorkerSettings {
   readonly logger: Logger
   readonly tls: TlsIdentity | undefined
   readonly token: TokenSetting | undefined
+  readonly codec?: PayloadCodec | undefined
 }
 
 const SETTINGS: OptionNames<WorkerSettings> = {
@@ -90,6 +95,7 @@ const SETTINGS: OptionNames<WorkerSettings> = {
   determinismGuards: true,
   tls: true,
   token: true,
+  encryption: true,
 }
 const DEFAULT_CONCURRENCY = 64
 const MIB = 1024 * 1024
@@ -128,6 +134,7 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
     determinismGuards: settings.determinismGuards === true,
     graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
     logger,
+    codec: checkedEncryption(settings.encryption, 'createWorker()')?.codec,
     tls: tls === undefined ? undefined : new TlsIdentity(tls, 'createWorker({ tls })', logger.warn),
     hello: {
       type: 'hello',

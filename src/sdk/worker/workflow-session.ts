@@ -4,15 +4,17 @@ import { type Logger, plainFields } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { payloadBytes } from '../../protocol/payload.ts'
-import type { LogRecord, TurnReport } from '../../protocol/worker-port.ts'
+import type { ActiveRun, LogRecord, TurnReport } from '../../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
 import type { RunLog, RunMessage, RunReport } from '../../protocol/workflow-messages.ts'
 import type { Workflow } from '../definition.ts'
-import { EmbeddedWorker } from '../runtime/embedded-worker.ts'
-import type { LiveRun } from '../runtime/live-run.ts'
+import { localWorker } from '../encryption/local-workers.ts'
+import type { PayloadCodec } from '../encryption/payload-codec.ts'
+import type { LocalWorker } from '../runtime/local-worker.ts'
 
 export interface WorkflowSessionOptions {
   readonly workflows: readonly Workflow[]
+  readonly codec?: PayloadCodec | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: Limits
@@ -27,6 +29,8 @@ const COMMAND_BYTES = 200
 
 interface HeldRun {
   readonly run: number
+  readonly workflowId: string
+  readonly runId: string
   /** The last event that came. */
   seen: number
 }
@@ -35,13 +39,13 @@ type Question = Extract<RunMessage, { readonly call: number }>
 
 export class WorkflowSession {
   readonly #options: WorkflowSessionOptions
-  readonly #worker: EmbeddedWorker<HeldRun>
-  readonly #runs = new Map<number, { readonly held: HeldRun; readonly active: LiveRun<HeldRun> }>()
+  readonly #worker: LocalWorker<HeldRun>
+  readonly #runs = new Map<number, { readonly held: HeldRun; readonly active: ActiveRun }>()
 
   constructor(options: WorkflowSessionOptions) {
     this.#options = options
     const { send } = options
-    this.#worker = new EmbeddedWorker<HeldRun>(options)
+    this.#worker = localWorker<HeldRun>(options, options.codec)
     this.#worker.connect({
       onTurn: (reports) => this.#turned(reports),
       onStepCompleted: ({ run }, { op, attempt }, result) =>
@@ -93,12 +97,12 @@ export class WorkflowSession {
 
   #activate(message: Extract<RunMessage, { readonly type: 'activate' }>): void {
     const { run, namespace, workflowId, runId, workflow, version, history = [] } = message
-    if (!this.#worker.supports(workflow, version))
+    if (!this.#worker.supports(workflow, version, namespace))
       throw new PerdureError(
         'PROTOCOL_INVALID',
         `activate: this worker has no code for workflow ${workflow} version ${version}`,
       )
-    const held: HeldRun = { run, seen: history.at(-1)?.seq ?? 0 }
+    const held: HeldRun = { run, workflowId, runId, seen: history.at(-1)?.seq ?? 0 }
     const info = { key: { namespace, workflowId }, runId, workflow, version }
     this.#runs.set(run, { held, active: this.#worker.activate({ owner: held, info, history }) })
   }
@@ -106,7 +110,8 @@ export class WorkflowSession {
   /** In pieces, so that no frame gets too long for the engine: only with the last one the turn is over. */
   #turned(reports: readonly TurnReport<HeldRun>[]): void {
     const { send } = this.#options
-    for (const { owner, commands, idle, parked, logs = [] } of reports) {
+    for (const { owner, commands, idle, parked, logs: records = [] } of reports) {
+      const logs = this.#logsToSend(owner, records)
       const at = { type: 'turn', run: owner.run, seen: owner.seen } as const
       for (const piece of pieces(
         logs.map(plainLog),
@@ -126,23 +131,37 @@ export class WorkflowSession {
     }
   }
 
-  #answer(active: LiveRun<HeldRun>, question: Question): void {
+  /** With encryption the engine is not to see what code logs: it is written here, and at once. */
+  #logsToSend({ workflowId, runId }: HeldRun, records: readonly LogRecord[]): readonly LogRecord[] {
+    const { codec, logger } = this.#options
+    if (codec === undefined) return records
+    for (const { level, message, fields } of records) logger[level](message, { workflowId, runId, ...fields })
+    return []
+  }
+
+  /** An answer that is there at once is sent at once. A run that has ended meanwhile answers nothing: nobody waits for it. */
+  #answer(active: ActiveRun, question: Question): void {
     const { run, call } = question
     const { send } = this.#options
     if (question.type === 'query') {
-      const answer = active.query(question.name, question.payload)
-      send({
-        type: 'answer',
-        run,
-        call,
-        ...(answer.ok ? { result: answer.result } : { failure: answer.failure }),
+      soon(active.query(question.name, question.payload), (answer) => {
+        if (answer === undefined) return
+        const given = answer.ok ? { result: answer.result } : { failure: answer.failure }
+        send({ type: 'answer', run, call, ...given })
       })
     } else if (question.type === 'validate') {
-      const verdict = active.validateUpdate(question.name, question.payload)
-      if (typeof verdict === 'string') send({ type: 'verdict', run, call, verdict })
-      else send({ type: 'verdict', run, call, verdict: 'rejected', failure: verdict })
-    } else send({ type: 'waiting', run, call, waits: active.waits() })
+      soon(active.validateUpdate(question.name, question.payload), (verdict) => {
+        if (verdict === undefined) return
+        if (typeof verdict === 'string') send({ type: 'verdict', run, call, verdict })
+        else send({ type: 'verdict', run, call, verdict: 'rejected', failure: verdict })
+      })
+    } else soon(active.waits(), (waits) => send({ type: 'waiting', run, call, waits }))
   }
+}
+
+function soon<T>(value: T | Promise<T>, use: (value: T) => void): void {
+  if (value instanceof Promise) void value.then(use)
+  else use(value)
 }
 
 function plainLog({ level, message, fields = {} }: LogRecord): RunLog {
