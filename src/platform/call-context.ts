@@ -15,7 +15,7 @@ export class TrackedCall {
   readonly context: CallContext
   /** It is recorded already: by another node, or as parts of it. */
   hasRecord = false
-  readonly #places: RecordPlace[] = []
+  #places: RecordPlace[] = []
 
   constructor(context: CallContext) {
     this.context = context
@@ -24,6 +24,12 @@ export class TrackedCall {
   /** It was recorded in `place`, with the change. */
   recordedIn(place: RecordPlace): void {
     this.#places.push(place)
+  }
+
+  /** It is over. What runs on in its context, such as code that it has started, keeps no batch alive. */
+  end(): void {
+    this.hasRecord ||= this.isRecorded
+    this.#places = []
   }
 
   /** A change of it is recorded, or was: whatever of that was dropped, its caller was told. */
@@ -60,5 +66,6 @@ export async function partOf<T>(
     return await withCall(part, work)
   } finally {
     call.hasRecord ||= part.isRecorded
+    part.end()
   }
 }

@@ -110,6 +110,8 @@ export async function recorded<T>(
   } catch (error) {
     if (!isAskedAgain(error)) audit.failed(call, error)
     throw error
+  } finally {
+    call.end()
   }
 }
 
