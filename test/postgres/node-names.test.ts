@@ -106,7 +106,7 @@ describe('names of nodes and workers', () => {
     const client = await connect(urls, { logger: silentLogger })
     try {
       // Whoever is asked may not have seen the other node yet.
-      while ((await client.workers()).length < 3) await sleep(20)
+      for (const node of [one, two]) while ((await node.workers()).length < 3) await sleep(20)
       const listed = await client.workers()
       assert.deepEqual(
         listed.map(({ isLocal, nodes }) => [isLocal, nodes]),
