@@ -10,6 +10,7 @@ import { PerdureError } from '../protocol/errors.ts'
 import type { ExecutionStarted } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { keyText, type RunId } from '../protocol/ids.ts'
+import { repeatOf } from '../protocol/request-mark.ts'
 import type { Engine } from './engine.ts'
 import { loadRun } from './execution-access.ts'
 import type { LiveExecution } from './live-execution.ts'
@@ -69,7 +70,7 @@ export class Starts {
       this.#engine.assertIntake()
       this.#engine.ownership.assertRunsOf(request.key)
       const { clock, transitions, committer } = this.#engine
-      const { key, workflow, version, input, delayMs, timeoutMs, attributes, client, signal } = request
+      const { key, workflow, version, input, delayMs, timeoutMs, attributes, client, signal, mark } = request
       const now = clock.nowMs()
       const notBefore = delayMs === undefined ? undefined : now + delayMs
       let started: Omit<ExecutionStarted, 'at' | 'type'> = { key, workflow, version, input }
@@ -78,6 +79,7 @@ export class Starts {
         started = { ...started, timeoutMs, deadlineAt: (notBefore ?? now) + timeoutMs }
       if (attributes !== undefined) started = { ...started, attributes }
       if (client !== undefined) started = { ...started, client }
+      if (mark !== undefined) started = { ...started, mark }
       const runId = request.runId ?? this.#engine.newRunId()
       const signals =
         signal === undefined
@@ -106,6 +108,7 @@ export class Starts {
       else this.#answer(live, () => resolve({ runId: found, started: true }), reject)
       return
     }
+    if (request.mark !== undefined && (await this.#repeated(start, found))) return
     if (request.onConflict === 'use-existing' && request.signal === undefined) {
       const live = table.get(found)
       if (live === undefined) resolve({ runId: found, started: false })
@@ -131,6 +134,21 @@ export class Starts {
         return undefined
       })
     }
+  }
+
+  /** Answers a request whose key has started this run, or one before it that goes on in it; false: it has not. */
+  async #repeated({ request, resolve, reject }: PendingStart, found: RunId): Promise<boolean> {
+    const execution = await loadRun(this.#engine, request.key, found)
+    const { mark, key } = execution.state
+    const repeat = repeatOf(request.mark, mark)
+    if (repeat === 'other') return false
+    const detail = `execution ${key.workflowId} was started by another request with the same idempotency key`
+    const answer = (): void =>
+      repeat === 'same'
+        ? resolve({ runId: mark?.runId ?? found, started: true })
+        : reject(new PerdureError('IDEMPOTENCY_CONFLICT', detail))
+    this.#answer(execution, answer, reject)
+    return true
   }
 
   /** `execution` is the newest run of the id, and in memory. */

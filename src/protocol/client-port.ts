@@ -9,6 +9,7 @@ import type { NodesPort } from './nodes-port.ts'
 import type { Payload } from './payload.ts'
 import type { PeoplePort } from './people-port.ts'
 import type { QueuePort } from './queue-port.ts'
+import type { RequestMark } from './request-mark.ts'
 import type { SchedulePort } from './schedule-port.ts'
 import type { TaskPort, WaitOptions } from './task-port.ts'
 import type { WorkersPort } from './workers-port.ts'
@@ -28,6 +29,8 @@ export interface StartRequest {
   readonly attributes?: Attributes
   /** Address of the client that asked for it; absent: 127.0.0.1, as embedded callers have. The engine sets it. */
   readonly client?: string
+  /** Of a request with an idempotency key: a repeat gets the same answer, another one with the same key `IDEMPOTENCY_CONFLICT`. */
+  readonly mark?: RequestMark
   /** Delivered with the start, in the same commit (`signalWithStart`). */
   readonly signal?: { readonly name: string; readonly payload: Payload; readonly requestId?: string }
 }

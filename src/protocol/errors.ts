@@ -24,12 +24,18 @@ export const ERROR_CATALOGUE = {
   ),
   CHILDREN_TOO_DEEP: entry(422, false, 'Start a new top-level execution, or raise limits.childDepth.'),
   CHILD_FAILED: entry(422, false, 'See `cause` for the failure of the child.'),
+  CLAIM_LOST: entry(
+    409,
+    false,
+    'The claim has ended: its time was over, its task has ended or was given up, or its node has gone. Claim tasks anew.',
+  ),
   CLOCK_BACKWARDS: entry(500, true, 'Correct the clock of the machine.'),
   CONNECTION_LOST: entry(
     503,
     true,
     'Look whether the engine runs. What was asked may have been done: ask again with the same id.',
   ),
+  CONTENT_TYPE_UNSUPPORTED: entry(415, false, 'Send JSON, with `Content-Type: application/json`.'),
   COORDINATOR_UNAVAILABLE: entry(
     503,
     true,
@@ -103,11 +109,13 @@ export const ERROR_CATALOGUE = {
     'This Idempotency-Key was used for another request: give each request a key of its own.',
   ),
   INPUT_INVALID: entry(400, false, 'Correct the value at the path named in the message.'),
+  INTERNAL: entry(500, false, 'See the log of the node, where the request id is; it is a fault of Perdure.'),
   KEYS_UNAVAILABLE: entry(
     503,
     true,
     'See the message: the key service, or the store of data keys, does not answer. Nothing was lost.',
   ),
+  METHOD_NOT_ALLOWED: entry(405, false, 'See the header Allow, and /docs for all operations.'),
   NAMESPACE_NOT_FOUND: entry(
     404,
     false,
@@ -168,6 +176,7 @@ export const ERROR_CATALOGUE = {
     false,
     'Somebody else has changed the settings: read them again, and decide anew.',
   ),
+  ROUTE_NOT_FOUND: entry(404, false, 'See /docs for all operations.'),
   SCHEDULE_EXISTS: entry(409, false, 'Use another id, update() or onConflict: "update".'),
   SCHEDULE_NOT_FOUND: entry(404, false, 'Check namespace and id of the schedule; it may have been deleted.'),
   SHARD_MOVED: entry(503, true, 'Ask again: another node of the cluster owns it now, or soon will.'),

@@ -6,6 +6,7 @@ import type { Failure } from './failure.ts'
 import type { HumanChange, HumanOutcome, HumanTaskSpec, SeatDecision } from './human-task.ts'
 import type { RunId, WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
+import type { RequestMark } from './request-mark.ts'
 
 /** Number of an operation in its execution: 1, 2, … in call order. */
 export type Operation = number
@@ -43,6 +44,12 @@ export interface ExecutionStarted extends At {
   readonly attributes?: Attributes
   /** Address of the client that started it, or its parent; absent: 127.0.0.1. Its tasks are balanced by it. */
   readonly client?: string
+  /** Of the request that started it; of a run that goes on from another one, with the first run. */
+  readonly mark?: StartMark
+}
+
+export interface StartMark extends RequestMark {
+  readonly runId?: RunId
 }
 
 export interface StepCompleted extends At {

@@ -28,7 +28,7 @@ import {
 export const NODE_PROTOCOL = 'perdure.node.v1'
 
 /** What nodes ask of each other alone: no client can. */
-const NODE_METHODS = ['registry.put'] as const
+const NODE_METHODS = ['registry.put', 'claims.take', 'claims.tell'] as const
 
 export type NodeMethod = ClientMethod | (typeof NODE_METHODS)[number]
 

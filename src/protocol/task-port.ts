@@ -5,6 +5,7 @@ import type { RunId } from './ids.ts'
 import type { Payload } from './payload.ts'
 import type { EjectedWorker, QueueExplanation, QueuePause } from './queue-explanation.ts'
 import type { QueueTarget } from './queue-port.ts'
+import type { RequestMark } from './request-mark.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { TaskStatus } from './task-status.ts'
 import type { TaskProgress } from './task-worker-port.ts'
@@ -31,6 +32,8 @@ export interface TaskRequest extends TaskOptions {
   readonly seq?: number
   /** Address of the client that asked for it; absent: 127.0.0.1, as embedded callers have. The engine sets it. */
   readonly client?: string
+  /** With an id: a repeat is answered as the first one, another one with the same key gets `IDEMPOTENCY_CONFLICT`. */
+  readonly mark?: RequestMark
   /** While a task of this name and key is open, and for `forMs` from its enqueueing on, that one is answered. */
   readonly dedupe?: { readonly key: string; readonly forMs?: number }
   /** Instead of `delayMs`: replaces the input of the task of this name and key that is still delayed, and delays it anew. */

@@ -32,6 +32,7 @@ import { OpenAccess } from './access/open-access.ts'
 import type { EngineAccess } from './access/open-closed-access.ts'
 import type { EngineAudit } from './audit/engine-audit.ts'
 import { EMBEDDED, type OpenAudit, openAudit, portsOf, REQUESTS, startAudit } from './audit/open-audit.ts'
+import { ClaimDesk } from './claims/claim-desk.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
 import { type CheckedClusterSettings, checkedClusterSettings } from './cluster/cluster-settings.ts'
 import { codedPort, type Knows } from './coded-port.ts'
@@ -121,6 +122,8 @@ interface Built extends Base, Workers {
   readonly local: ClientCalls
   readonly portOf: (caller: Caller) => ClientPort
   readonly readiness: ReadinessCheck
+  /** Tasks that were given to programs that only speak HTTP. */
+  readonly desk: ClaimDesk
   readonly doors: Doors
   /** What access is made of when the engine is open. */
   readonly guarded: ClientPort
@@ -244,10 +247,12 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   const access = late ?? new OpenAccess((caller) => codedPort(portOf(caller), knows))
   const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
   const connections = new ConnectionCounts()
-  const forDoors = { engine, workflows, logger, limits, access, readiness, connections }
+  const desk = new ClaimDesk({ engine, clock, logger })
+  const claims = assembly?.claimsOf(engine, desk) ?? desk
+  const forDoors = { engine, workflows, logger, limits, access, claims, readiness, connections }
   const doors = new Doors({ ...forDoors, ...assembly?.doors })
   const guarded = codedPort(port, knows)
-  const built = { store, assembly, engine, local, portOf, readiness, doors, connections, observation }
+  const built = { store, assembly, engine, local, portOf, readiness, desk, doors, connections, observation }
   return { ...base, ...workers, ...built, late, guarded }
 }
 
@@ -298,7 +303,7 @@ async function openAccess({ late, accessing, engine, guarded: port, logger, cloc
 }
 
 async function close(built: Built, helpers: Helpers): Promise<void> {
-  const { engine, assembly, doors, readiness, clock, clustering, drainDelayMs, graceMs, late } = built
+  const { engine, assembly, doors, desk, readiness, clock, clustering, drainDelayMs, graceMs, late } = built
   readiness.beginDraining()
   try {
     await helpers.stop()
@@ -306,6 +311,7 @@ async function close(built: Built, helpers: Helpers): Promise<void> {
     // Workers may still tell the end of what runs.
     await engine.close(graceMs)
   } finally {
+    desk.close()
     assembly?.close()
     late?.close()
     await doors.close()

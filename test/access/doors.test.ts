@@ -12,6 +12,7 @@ import { PerdureError } from '../../src/protocol/errors.ts'
 import type { AccessAdmin } from '../../src/server/access/access-admin.ts'
 import type { AccessSettings } from '../../src/server/access/access-settings.ts'
 import { createEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import { checkedHttpSettings } from '../../src/server/http/http-settings.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import type { ListenOptions } from '../../src/server/listen/protocol-server.ts'
 import { recordedLog } from '../sdk/recorded-log.ts'
@@ -282,7 +283,8 @@ describe('over TLS', { skip: 'missing' in found ? found.missing : false }, () =>
     const stranger = new Authority(join(directory, 'third'), 'third').issue('n', 'serverAuth,clientAuth')
     const door = httpDoor({
       tls: node,
-      says: '',
+      answer: () => {},
+      limits: checkedHttpSettings(undefined, 1024).limits,
       readiness: { isDraining: false, isFailed: false, look: async () => ({ isReady: true }) },
       origins: new ClientOrigins({}),
       logger: silentLogger,

@@ -20,6 +20,7 @@ import {
 import { TlsIdentity } from '../../src/platform/tls.ts'
 import { VirtualClock } from '../../src/platform/virtual-clock.ts'
 import { NodeLinks } from '../../src/server/cluster/node-link.ts'
+import { checkedHttpSettings } from '../../src/server/http/http-settings.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import { httpDoor, isNodeCertificate } from '../../src/server/listen/http-door.ts'
 import { perdure } from '../cli/store-fixture.ts'
@@ -122,7 +123,8 @@ describe('mutual TLS', { skip }, () => {
   test('a certificate for clients only is none of a node', async () => {
     const door = httpDoor({
       tls: { ...node },
-      says: '',
+      answer: () => {},
+      limits: checkedHttpSettings(undefined, 1024).limits,
       readiness: { isDraining: false, isFailed: false, look: async () => ({ isReady: true }) },
       origins: new ClientOrigins({}),
       logger: silentLogger,
@@ -198,7 +200,8 @@ describe('mutual TLS', { skip }, () => {
     const said: string[] = []
     const door = httpDoor({
       tls: own,
-      says: '',
+      answer: () => {},
+      limits: checkedHttpSettings(undefined, 1024).limits,
       readiness: { isDraining: false, isFailed: false, look: async () => ({ isReady: true }) },
       origins: new ClientOrigins({}),
       logger: { ...silentLogger, warn: (message) => void said.push(message) },

@@ -247,6 +247,8 @@ function decideContinue(state: ExecutionState, command: CommandOf<'continue'>, a
     ...(timeoutMs === undefined ? {} : { timeoutMs, deadlineAt: deadlineAt ?? at + timeoutMs }),
     ...(attributes === null ? {} : { attributes }),
     ...(state.client === undefined ? {} : { client: state.client }),
+    // A repeat of the start is told of the first run.
+    ...(state.mark === undefined ? {} : { mark: { runId: state.runId, ...state.mark } }),
   }
   const byParent = state.isCancelledByParent === true ? { isCancelledByParent: true as const } : {}
   const cancel = cancelReason === undefined ? {} : { cancelReason, ...byParent }

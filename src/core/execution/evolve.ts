@@ -113,6 +113,7 @@ function evolveExecution(state: ExecutionState, event: Event): void {
       state.deadlineAt = event.deadlineAt
       state.attributes = event.attributes ?? null
       state.client = event.client
+      state.mark = event.mark
       return
     case 'signal-received':
       state.signals ??= new Map()

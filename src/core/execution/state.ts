@@ -11,6 +11,7 @@ import type {
   Operation,
   ParentClosePolicy,
   ParentLink,
+  StartMark,
   TerminalEvent,
   UpdateCompleted,
 } from '../../protocol/event.ts'
@@ -95,6 +96,8 @@ export interface ExecutionState {
   attributes: Attributes | null
   /** Address of the client that started it. */
   client: string | undefined
+  /** Of the request that started it. */
+  mark: StartMark | undefined
   readonly ops: OperationMap<PendingOp>
   /** Steps in `ops` that run or wait to be run now (not in backoff). */
   runnableSteps: number
@@ -133,6 +136,7 @@ export function emptyState(runId: RunId): ExecutionState {
     deadlineAt: undefined,
     attributes: null,
     client: undefined,
+    mark: undefined,
     ops: new OperationMap(),
     runnableSteps: 0,
     signals: undefined,

@@ -8,6 +8,7 @@
 import { backoffMs } from '../../protocol/backoff.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
+import type { RequestMark } from '../../protocol/request-mark.ts'
 import { DEFAULT_RETRY, type RetryPolicy } from '../../protocol/retry-policy.ts'
 import type { TaskOwner, TaskRequirements, TaskTimeouts } from '../../protocol/task-port.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
@@ -29,6 +30,8 @@ export interface TaskSpec {
   readonly affinity?: string
   /** Address of the client that asked for it, if it was not the engine's process. */
   readonly client?: string
+  /** Of the request that enqueued it. */
+  readonly mark?: RequestMark
   /** No other task with this key is enqueued while it is open, nor in `forMs` from its enqueueing on. */
   readonly dedupe?: { readonly key: string; readonly forMs?: number }
   /** Another enqueue with this key replaces its input while its first delay lasts. */

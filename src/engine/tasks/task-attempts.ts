@@ -80,28 +80,38 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
 
   /** A worker is gone: its tasks wait again at once. */
   leave(member: CrewMember<LiveTask>): void {
-    const { crew, again, change, logger, ask, metrics } = this.#options
+    const { crew, ask, metrics } = this.#options
     if (member.hasLeft) return
     crew.leave(member)
     this.#members.delete(member.port)
-    for (const task of [...this.#running]) {
-      if (task.member !== member) continue
-      const { isStarted } = task
-      const service = this.#ended(task, 'lost')
-      if (service === undefined || !isStarted) {
-        again(task, task.record)
-        continue
-      }
-      const record = lost(task.record, service)
-      if (record.status === 'waiting') again(task, record)
-      else {
-        logger.error('task kills workers', { task: task.head.name, taskId: task.id, worker: member.id })
-        change(task, record)
-      }
-    }
+    for (const task of [...this.#running]) if (task.member === member) this.#lose(task, member)
     metrics?.workerLeft(member)
     // One that was ejected may be the last that can run what waits.
     ask()
+  }
+
+  /** A worker is silent about this task: it waits again, as if the worker were gone. */
+  lose(task: LiveTask): void {
+    const { member } = task
+    if (member === undefined || !this.#running.has(task)) return
+    this.#lose(task, member)
+    this.#options.ask()
+  }
+
+  #lose(task: LiveTask, { id: worker }: CrewMember<LiveTask>): void {
+    const { again, change, logger } = this.#options
+    const { isStarted } = task
+    const service = this.#ended(task, 'lost')
+    if (service === undefined || !isStarted) {
+      again(task, task.record)
+      return
+    }
+    const record = lost(task.record, service)
+    if (record.status === 'waiting') again(task, record)
+    else {
+      logger.error('task kills workers', { task: task.head.name, taskId: task.id, worker })
+      change(task, record)
+    }
   }
 
   /** A worker takes so many tasks at once from now on. */

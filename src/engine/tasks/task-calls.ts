@@ -269,7 +269,10 @@ export class TaskCalls implements TaskPort {
         if (task !== undefined && !task.isCommitted) touched.add(task)
         return {
           id: task?.id ?? id ?? ownTaskId(seq ?? 0),
-          enqueued: isNew || (seq !== undefined && seq === request.seq),
+          enqueued:
+            isNew ||
+            (seq !== undefined && seq === request.seq) ||
+            tasks.lookup.repeatAt(request, met, i) === 'same',
         }
       })
       if (changes > 0) this.#engine.audit?.changed(call, NO_RUN, { count: changes })
@@ -303,7 +306,7 @@ export class TaskCalls implements TaskPort {
 
   #addOne(request: TaskRequest): LiveTask {
     const { namespace, name, queue, id, key, priority, estimateMs, retry, timeouts, input } = request
-    const { dedupe, debounce, requires, affinity, client } = request
+    const { dedupe, debounce, requires, affinity, client, mark } = request
     const { tasks, clock } = this.#engine
     const delayMs =
       debounce === undefined
@@ -319,6 +322,7 @@ export class TaskCalls implements TaskPort {
         ...(requires === undefined ? {} : { requires }),
         ...(affinity === undefined ? {} : { affinity }),
         ...(client === undefined ? {} : { client }),
+        ...(mark === undefined ? {} : { mark }),
         ...(delayMs === undefined ? {} : { startMs: clock.nowMs() + delayMs }),
         ...(retry === undefined ? {} : { retry }),
         ...(timeouts === undefined ? {} : { timeouts }),
@@ -372,8 +376,9 @@ export class TaskCalls implements TaskPort {
     const known = numbers.length === 0 ? [] : await lookup.findAll(numbers)
     const numbered = new Set(known.flatMap((task) => task?.seq ?? []))
     const again = requests.map(({ seq }) => (seq !== undefined && numbered.has(seq) ? seq : undefined))
-    if (named.length === 0 && keyed.length === 0) return { seqs: [], names: [], holders: [], again }
-    const { seqs, names, holders } = await lookup.met(named, keyed)
+    if (named.length === 0 && keyed.length === 0)
+      return { seqs: [], names: [], specs: [], holders: [], again }
+    const { seqs, names, specs, holders } = await lookup.met(named, keyed)
     if (seqs.some((seq) => seq !== undefined && lookup.isDeleted(seq))) {
       // Its id is free when the deletion is durable.
       await new Promise<void>((resolve) => this.#engine.clock.defer(resolve))
@@ -382,11 +387,13 @@ export class TaskCalls implements TaskPort {
     }
     const ids = seqs.values()
     const namesOfIds = names.values()
+    const specsOfIds = specs.values()
     const held = holders.values()
     return {
       again,
       seqs: requests.map(({ id }) => (id === undefined ? undefined : ids.next().value)),
       names: requests.map(({ id }) => (id === undefined ? undefined : namesOfIds.next().value)),
+      specs: requests.map(({ id }) => (id === undefined ? undefined : specsOfIds.next().value)),
       holders: requests.map((request) =>
         keyTextOf(request.name, request) === undefined ? [] : (held.next().value ?? []),
       ),

@@ -4,7 +4,10 @@
  * What is found holds for the turn in which it comes: whoever acts on it later asks `current` first, since another call may
  * have changed the task in between.
  */
+import type { TaskSpec } from '../../core/task/task-record.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import { repeatOf } from '../../protocol/request-mark.ts'
+import type { TaskRequest } from '../../protocol/task-port.ts'
 import type { HeldKey, TaskKey, TaskReads, TaskRow, TaskSeq } from '../../store/contract/task-rows.ts'
 import type { ReadOwn } from '../cluster/own-reads.ts'
 import { type LiveTask, taskOfRow } from './live-task.ts'
@@ -27,6 +30,8 @@ export interface MetTasks {
   readonly seqs: readonly (TaskSeq | undefined)[]
   /** Of the tasks that have the ids, as far as the store has them. */
   readonly names: readonly (string | undefined)[]
+  /** The same of what was asked of them, as their rows have it. */
+  readonly specs: readonly (string | undefined)[]
   readonly holders: readonly (readonly LiveTask[])[]
   /** Numbers of requests that came before, and whose answer was lost. */
   readonly again: readonly (TaskSeq | undefined)[]
@@ -105,6 +110,7 @@ export class TaskLookup {
     return {
       seqs: ids.map((key, i) => memory.seqOf(key) ?? stored[i]?.seq),
       names: ids.map((_, i) => stored[i]?.name),
+      specs: ids.map((_, i) => stored[i]?.spec),
       holders: rows.map((each) => each.flatMap((row) => (row === undefined ? [] : [this.#of(row)]))),
     }
   }
@@ -112,24 +118,37 @@ export class TaskLookup {
   /** What the store has under these ids. */
   async #named(
     ids: readonly TaskKey[],
-  ): Promise<readonly ({ readonly seq: TaskSeq; readonly name: string | undefined } | undefined)[]> {
+  ): Promise<
+    readonly (
+      | { readonly seq: TaskSeq; readonly name: string | undefined; readonly spec: string | undefined }
+      | undefined
+    )[]
+  > {
     const { store } = this.#options
     const seqs = await store.taskSeqs(ids)
     const known = seqs.filter((seq) => seq !== undefined)
     // Most ids are new.
     const rows = known.length === 0 ? [] : await store.tasks(known)
-    const names = new Map(rows.flatMap((row) => (row === undefined ? [] : [[row.seq, row.name] as const])))
-    return seqs.map((seq) => (seq === undefined ? undefined : { seq, name: names.get(seq) }))
+    const bySeq = new Map(rows.flatMap((row) => (row === undefined ? [] : [[row.seq, row] as const])))
+    return seqs.map((seq) => {
+      if (seq === undefined) return undefined
+      const row = bySeq.get(seq)
+      return { seq, name: row?.name, spec: row?.spec }
+    })
   }
 
-  /** Throws `TASK_ID_TAKEN` if a request has the id of a task of another name. `met` is of this very turn. */
+  /**
+   * Throws `TASK_ID_TAKEN` if a request has the id of a task of another name, and `IDEMPOTENCY_CONFLICT` if its key came with
+   * another request. `met` is of this very turn.
+   */
   assertNames(
-    requests: readonly { readonly namespace: string; readonly id?: string; readonly name: string }[],
-    met: Pick<MetTasks, 'seqs' | 'names'>,
+    requests: readonly Pick<TaskRequest, 'namespace' | 'id' | 'name' | 'mark'>[],
+    met: Pick<MetTasks, 'seqs' | 'names' | 'specs'>,
   ): void {
     const { memory } = this.#options
     const asked = new Map<string, string>()
-    for (const [i, { namespace, id, name }] of requests.entries()) {
+    for (const [i, request] of requests.entries()) {
+      const { namespace, id, name } = request
       if (id === undefined) continue
       const seq = memory.seqOf({ namespace, id }) ?? met.seqs[i]
       const live = seq === undefined ? undefined : memory.get(seq)
@@ -137,7 +156,27 @@ export class TaskLookup {
       if (known !== undefined && known !== name)
         throw new PerdureError('TASK_ID_TAKEN', `the id ${id} is that of a task ${known}, not ${name}`)
       asked.set(id, name)
+      if (request.mark !== undefined && this.repeatAt(request, met, i) === 'other-body')
+        throw new PerdureError(
+          'IDEMPOTENCY_CONFLICT',
+          `task ${id} was enqueued by another request with the same idempotency key`,
+        )
     }
+  }
+
+  /** What the request at this place is to the one that has enqueued the task of its id. */
+  repeatAt(
+    { namespace, id, mark }: Pick<TaskRequest, 'namespace' | 'id' | 'mark'>,
+    met: Pick<MetTasks, 'seqs' | 'specs'>,
+    place: number,
+  ): ReturnType<typeof repeatOf> {
+    if (mark === undefined || id === undefined) return 'other'
+    const { memory } = this.#options
+    const seq = memory.seqOf({ namespace, id }) ?? met.seqs[place]
+    const live = seq === undefined ? undefined : memory.get(seq)
+    if (live !== undefined) return repeatOf(mark, live.spec.mark)
+    const stored = met.specs[place]
+    return repeatOf(mark, stored === undefined ? undefined : (JSON.parse(stored) as TaskSpec).mark)
   }
 
   /** Of tasks in memory, and of those that the store had in this turn, the one that holds the key now. */

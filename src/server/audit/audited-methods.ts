@@ -106,7 +106,9 @@ export const AUDITED_METHODS = {
 /** What a call between nodes is recorded as, if whoever handed it on has said whose it is. */
 export function auditedNodeMethod(method: NodeMethod): Pick<AuditedMethod, 'isOutside'> | undefined {
   // Whoever changes the registry says what that is.
-  return method === 'registry.put' ? {} : auditedMethod(method)
+  if (method === 'registry.put') return {}
+  // What workers say of their tasks is no change of a caller.
+  return method === 'claims.take' || method === 'claims.tell' ? undefined : auditedMethod(method)
 }
 
 export function auditedMethod(method: ClientMethod): AuditedMethod | undefined {

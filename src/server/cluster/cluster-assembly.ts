@@ -21,6 +21,9 @@ import type { ClusterStore } from '../../store/contract/cluster-store.ts'
 import type { Session } from '../../store/contract/rows.ts'
 import type { PostgresStore } from '../../store/postgres/postgres-store.ts'
 import { handedOn } from '../audit/audited-port.ts'
+import type { ClaimDesk } from '../claims/claim-desk.ts'
+import type { ClaimPort, ClaimRequest, ClaimTell } from '../claims/claim-port.ts'
+import { ClusterClaims } from '../claims/cluster-claims.ts'
 import type { NodeList } from '../listen/node-list.ts'
 import { clusterCalls } from './cluster-calls.ts'
 import type { CheckedClusterSettings } from './cluster-settings.ts'
@@ -86,6 +89,7 @@ export class ClusterAssembly {
   #sendClientsAway = (): void => {}
   /** Clients need not wait with a node that cannot do anything for them, nor find out what others have. */
   readonly #cutOff: CutOffWatch
+  #claims: ClaimDesk | undefined
 
   constructor(options: ClusterAssemblyOptions) {
     this.#options = options
@@ -180,8 +184,14 @@ export class ClusterAssembly {
       call: async (request, signal, onRecorded) => {
         const { audit } = engineOf()
         const owner = this.#owner
-        if (owner === undefined) throw new PerdureError('ENGINE_CLOSED', 'the node is not open yet')
-        const run = (): Promise<unknown> => owner.call(request.method, request.args, signal)
+        const claims = this.#claims
+        if (owner === undefined || claims === undefined)
+          throw new PerdureError('ENGINE_CLOSED', 'the node is not open yet')
+        const { method, args } = request
+        // The casts: nodes trust each other.
+        if (method === 'claims.take') return claims.take(args[0] as ClaimRequest, signal)
+        if (method === 'claims.tell') return claims.tell(args[0] as ClaimTell)
+        const run = (): Promise<unknown> => owner.call(method, args, signal)
         return handedOn(audit, request, { run, onRecorded, isAskedAgain })
       },
       deliver: async (rows) => engineOf().mailbox.receive(rows),
@@ -196,6 +206,12 @@ export class ClusterAssembly {
   nodesOf(engine: Engine): NodesPort {
     const look = (): Promise<ClusterView> => this.#cluster.look()
     return nodeCalls({ engine, node: this.node, links: this.#links, look })
+  }
+
+  /** The claims of this node and of the others. */
+  claimsOf(engine: Engine, desk: ClaimDesk): ClaimPort {
+    this.#claims = desk
+    return new ClusterClaims({ engine, links: this.#links, nodes: this.node }, desk)
   }
 
   /** The port for all clients of this node. */

@@ -5,6 +5,7 @@ import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
+import type { HttpSettings } from '../http/http-settings.ts'
 import { ClientOrigins } from '../listen/client-origin.ts'
 import { serverIdentity } from '../listen/http-door.ts'
 import type { ListenOptions } from '../listen/protocol-server.ts'
@@ -25,6 +26,8 @@ export interface ClusterSettings extends ProxySettings {
   readonly tls?: TlsSettings
   /** As of `engine.listen()`: without TLS also beyond this machine. Default false. */
   readonly insecureListen?: boolean
+  /** Of the REST API: pages that may call it, and limits. */
+  readonly http?: HttpSettings
   /** Its name, for people, the same over restarts: it tends to get the shards that it had. Default `host:pid`. */
   readonly name?: string
   /** Its share of the shards, relative to other nodes. Default 1. */
@@ -55,6 +58,7 @@ const OPTIONS: OptionNames<ClusterSettings> = {
   port: true,
   address: true,
   tls: true,
+  http: true,
   insecureListen: true,
   name: true,
   weight: true,
@@ -73,6 +77,7 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
     port,
     address,
     tls,
+    http,
     insecureListen,
     name,
     weight = 1,
@@ -92,6 +97,7 @@ export function checkedClusterSettings(given: ClusterSettings): CheckedClusterSe
       ...(host === undefined ? {} : { host }),
       ...(port === undefined ? {} : { port }),
       ...(tls === undefined ? {} : { tls }),
+      ...(http === undefined ? {} : { http }),
       ...proxies,
       ...(insecureListen === undefined ? {} : { insecureListen }),
     },

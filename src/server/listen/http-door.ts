@@ -1,8 +1,8 @@
 /**
- * HTTP that is there to be upgraded, and answers whether the engine is well; over TLS, for those who show a certificate of the
+ * HTTP, asked and upgraded, that answers whether the engine is well; over TLS, for those who show a certificate of the
  * authority, or who may show something else in place of one.
  */
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
@@ -11,6 +11,7 @@ import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import type { HttpLimits } from '../http/http-settings.ts'
 import type { EngineReadiness } from '../readiness.ts'
 import type { ClientOrigins } from './client-origin.ts'
 import { answersHealth } from './health-answers.ts'
@@ -20,8 +21,9 @@ import { expectProxyHeaders } from './proxy-door.ts'
 
 export interface HttpDoorOptions {
   readonly tls: TlsSettings | undefined
-  /** To those who do not ask for WebSocket. */
-  readonly says: string
+  /** Of those who do not ask for WebSocket, nor for health. */
+  readonly answer: RequestListener
+  readonly limits: HttpLimits
   readonly readiness: EngineReadiness
   readonly origins: ClientOrigins
   /** `optional`: whoever has none comes in, and has to show something else. Default `'required'`. */
@@ -39,32 +41,28 @@ export interface HttpDoor {
 }
 
 const HANDSHAKE_MS = 10_000
-/**
- * Longer than load balancers keep connections to nodes, 60 s as a rule: they should close them, and not send a request on one
- * that is about to be closed here.
- */
-const KEEP_ALIVE_MS = 75_000
 /** How soon a certificate that has been replaced is used. */
 const REFRESH_MS = 5000
 /** Of connections that fail, one in so long is told. */
 const TELL_EVERY_MS = 1000
+/** How often connections that are too slow are looked for. */
+const CHECK_EVERY_MS = 1000
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1'
 
 /** @throws PerdureError `ARGUMENT_INVALID` */
 export function httpDoor(options: HttpDoorOptions): HttpDoor {
-  const { readiness, origins, says, tls, clientCertificates = 'required' } = options
+  const { readiness, origins, limits, tls, clientCertificates = 'required' } = options
   const { logger, clock = systemClock } = options
   const answer: RequestListener = (request, response) => {
-    if (answersHealth(readiness, request, response)) return
-    response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
-    response.end(says)
+    if (!answersHealth(readiness, request, response)) options.answer(request, response)
   }
+  const bounds = boundsOf(limits)
   const told = refusals(logger)
   const { http, stop } =
     tls === undefined
-      ? { http: createServer(answer), stop: () => {} }
-      : secureDoor(tls, answer, { told, clientCertificates, logger, clock })
-  http.keepAliveTimeout = KEEP_ALIVE_MS
+      ? { http: createServer(bounds, answer), stop: () => {} }
+      : secureDoor(tls, answer, { bounds, told, clientCertificates, logger, clock })
+  http.maxConnections = limits.connections
   const drain = new HttpDrain(http, () => readiness.isDraining)
   if (!origins.hasProxyProtocol) return { http, drain, stop }
   const cutWaiting = expectProxyHeaders(http, { origins, onRefused: (socket, why) => told(why, socket) })
@@ -78,16 +76,27 @@ export function httpDoor(options: HttpDoorOptions): HttpDoor {
   }
 }
 
+function boundsOf({ headerBytes, headersMs, requestMs, idleMs }: HttpLimits): ServerOptions {
+  return {
+    maxHeaderSize: headerBytes,
+    headersTimeout: headersMs,
+    requestTimeout: Math.max(requestMs, headersMs),
+    keepAliveTimeout: idleMs,
+    connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, headersMs),
+  }
+}
+
 type Told = (reason: string, socket: Pick<Socket, 'remoteAddress' | 'remotePort'>) => void
 
 interface Secured extends Required<Pick<HttpDoorOptions, 'clientCertificates' | 'logger' | 'clock'>> {
+  readonly bounds: ServerOptions
   readonly told: Told
 }
 
 function secureDoor(
   tls: TlsSettings,
   answer: RequestListener,
-  { told, clientCertificates, logger, clock }: Secured,
+  { bounds, told, clientCertificates, logger, clock }: Secured,
 ): Pick<HttpDoor, 'http' | 'stop'> {
   const identity = serverIdentity(tls, (message, fields) => logger.warn(message, fields))
   let used = identity.current
@@ -96,7 +105,7 @@ function secureDoor(
     rejectUnauthorized: clientCertificates === 'required',
     handshakeTimeout: HANDSHAKE_MS,
   }
-  const http = createSecureServer({ ...used, ...demands }, answer)
+  const http = createSecureServer({ ...bounds, ...used, ...demands }, answer)
   // Its certificate, or that it has none; else what is wrong with what it says. Its end may be gone by now.
   http.on('tlsClientError', ({ message }, socket) =>
     told(String(socket.authorizationError ?? message.trim()), socket),

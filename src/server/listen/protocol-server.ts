@@ -1,5 +1,5 @@
 /**
- * The door of the engine for workers, clients and other nodes: HTTP that is upgraded to WebSocket.
+ * The door of the engine for workers, clients and other nodes: HTTP, and WebSocket for those who ask to be upgraded.
  *
  * Without TLS it listens on loopback addresses alone, unless it is told by a setting whose name says what that is. With TLS,
  * whoever shows a certificate of the authority comes in; with `access`, whoever shows a key or a token. Requests of web pages, which a browser sends with an `Origin`, are refused.
@@ -26,10 +26,13 @@ import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
 import type { Access } from '../access/access.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
+import { type CheckedHttpSettings, checkedHttpSettings, type HttpSettings } from '../http/http-settings.ts'
+import { type ServedHttp, type ServeHttpParts, serveHttp } from '../http/serve-http.ts'
 import type { EngineReadiness } from '../readiness.ts'
 import { ClientConnection } from './client-connection.ts'
-import { ClientOrigins, isThroughHttpProxy, type Origin } from './client-origin.ts'
+import { ClientOrigins, type Origin } from './client-origin.ts'
 import type { ConnectionCounts, ConnectionKind } from './connection-counts.ts'
+import { credentialsOf } from './credentials.ts'
 import { type HttpDoor, httpDoor, isNodeCertificate } from './http-door.ts'
 import { type NodeList, nodesBehind } from './node-list.ts'
 import type { ProxySettings } from './proxy-settings.ts'
@@ -49,6 +52,8 @@ export interface ListenOptions extends ProxySettings {
   readonly tls?: TlsSettings
   /** Without TLS also beyond this machine: whoever can reach the port can read everything, and take over. Default false. */
   readonly insecureListen?: boolean
+  /** Of the REST API: pages that may call it, and limits. Default: no page, and the limits that `HttpLimits` names. */
+  readonly http?: HttpSettings
 }
 
 export interface Listener {
@@ -69,7 +74,7 @@ export interface OwnListener extends Listener {
   readonly hasProxies: boolean
 }
 
-export interface ProtocolServerParts {
+export interface ProtocolServerParts extends ServeHttpParts {
   readonly engine: Engine
   readonly workflows: WorkflowCrew<LiveExecution>
   readonly logger: Logger
@@ -88,6 +93,7 @@ const OPTIONS: OptionNames<ListenOptions> = {
   port: true,
   heartbeat: true,
   tls: true,
+  http: true,
   trustedProxies: true,
   forwardedHeader: true,
   proxyProtocol: true,
@@ -104,15 +110,18 @@ const CLOSE_WITHIN_MS = 1000
 
 /** @throws PerdureError `ARGUMENT_INVALID`; the error of the system if the port is taken */
 export async function listen(parts: ProtocolServerParts, given: ListenOptions = {}): Promise<OwnListener> {
-  const { host, port, heartbeatMs, tls, origins } = checkedListenOptions(given)
-  const says = `This port speaks WebSocket with the subprotocol ${PROTOCOLS.join(' or ')}.\n`
+  const { host, port, heartbeatMs, tls, origins, settings } = checkedListenOptions(given, parts.limits)
   const { logger, readiness, access } = parts
   if (!LOOPBACK.test(host) && tls === undefined)
     logger.warn('the engine listens beyond this machine without TLS: everybody on the way reads along', {
       host,
     })
   const { clientCertificates } = access
-  const door = httpDoor({ tls, says, readiness, origins, clientCertificates, logger })
+  const isHostChecked = tls === undefined && !access.isClosed && LOOPBACK.test(host)
+  const served = serveHttp(parts, { settings, origins, isHostChecked })
+  const { listener: answer } = served
+  const { limits } = settings
+  const door = httpDoor({ tls, answer, limits, readiness, origins, clientCertificates, logger })
   const { http } = door
   const clients = new Set<ClientConnection>()
   const sockets = accept(http, parts, { heartbeatMs, clients, origins })
@@ -132,23 +141,31 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
     url: `${tls === undefined ? 'ws' : 'wss'}://${shown.includes(':') ? `[${shown}]` : shown}:${address.port}`,
     port: address.port,
     leave: async () => {
+      served.end()
       await Promise.all([...clients].map((client) => client.leave()))
     },
-    finish: (mostMs) => door.drain.finish(mostMs),
+    finish: (mostMs) => {
+      served.end()
+      return door.drain.finish(mostMs)
+    },
     hasProxies: !origins.trusted.isEmpty,
     close: () => {
-      closed ??= end(door, sockets)
+      closed ??= end(door, sockets, served)
       return closed
     },
   }
 }
 
-function checkedListenOptions(given: ListenOptions): {
+function checkedListenOptions(
+  given: ListenOptions,
+  { payloadBytes }: Limits,
+): {
   readonly host: string
   readonly port: number
   readonly heartbeatMs: number
   readonly tls: TlsSettings | undefined
   readonly origins: ClientOrigins
+  readonly settings: CheckedHttpSettings
 } {
   const {
     host = '127.0.0.1',
@@ -156,6 +173,7 @@ function checkedListenOptions(given: ListenOptions): {
     heartbeat = '10s',
     tls,
     insecureListen = false,
+    http,
     ...proxies
   } = checkedOptions(given, 'listen()', OPTIONS)
   const isSecure = tls !== undefined || insecureListen === true
@@ -172,7 +190,8 @@ function checkedListenOptions(given: ListenOptions): {
       'ARGUMENT_INVALID',
       `heartbeat is ${heartbeatMs} ms, not ${HEARTBEAT_LEAST_MS} or more`,
     )
-  return { host, port, heartbeatMs, tls, origins: new ClientOrigins(proxies) }
+  const settings = checkedHttpSettings(http, payloadBytes)
+  return { host, port, heartbeatMs, tls, origins: new ClientOrigins(proxies), settings }
 }
 
 interface AcceptOptions {
@@ -322,17 +341,8 @@ async function callerOf(
   request: IncomingMessage,
   { address }: Origin,
 ): Promise<Caller | PerdureError> {
-  const { authorization } = request.headers
-  const { socket } = request
   try {
-    return await access.authenticate({
-      address,
-      ...(authorization === undefined ? {} : { authorization }),
-      // Behind a proxy that ends TLS it would be that of the proxy, whoever calls.
-      ...(socket instanceof TLSSocket && socket.authorized && !isThroughHttpProxy(request)
-        ? { certificate: socket.getPeerCertificate() }
-        : {}),
-    })
+    return await access.authenticate(credentialsOf(request, address))
   } catch (error) {
     if (error instanceof PerdureError) return error
     throw error
@@ -349,8 +359,13 @@ function refuse(socket: Duplex, status: number, why: string): void {
   )
 }
 
-async function end({ http, drain, stop }: HttpDoor, sockets: WebSocketServer): Promise<void> {
+async function end(
+  { http, drain, stop }: HttpDoor,
+  sockets: WebSocketServer,
+  served: ServedHttp,
+): Promise<void> {
   stop()
+  served.end()
   const closed = new Promise<void>((resolve) => void http.close(() => resolve()))
   for (const socket of sockets.clients) socket.close(GOING_AWAY, 'the engine closes')
   const late = setTimeout(() => {

@@ -1,0 +1,309 @@
+/**
+ * The HTTP side of a door: the REST API, its documentation, and health, by Fastify.
+ *
+ * A request is looked at in this order: the page that it comes from, who calls, its place, its body. What a caller may do is decided
+ * by the port that it gets.
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { TProperties } from 'typebox'
+import type { Logger } from '../../platform/logger.ts'
+import type { Caller } from '../../protocol/caller.ts'
+import { type ErrorCode, PerdureError } from '../../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import type { Access } from '../access/access.ts'
+import type { ClientOrigins } from '../listen/client-origin.ts'
+import { credentialsOf } from '../listen/credentials.ts'
+import { compressed, encodingFor } from './compression.ts'
+import type { CheckedHttpSettings } from './http-settings.ts'
+import { IDEMPOTENCY_HEADER, idempotencyKeyOf, markOf } from './idempotency.ts'
+import { jsonBody } from './json-body.ts'
+import { OriginGuard } from './origin-guard.ts'
+import { PAYLOAD_HEADER, PayloadView, payloadStyleOf } from './payload-view.ts'
+import { PROBLEM_TYPE, problemOf, RequestError } from './problem.ts'
+import type { Answer, Page, Route, RouteRequest, RouteServices } from './route.ts'
+import { RouteIndex } from './route-index.ts'
+import { namespaceQuery } from './schemas/namespace.ts'
+import { bodyCheck, textsCheck } from './validation.ts'
+
+export interface HttpAppOptions {
+  readonly access: Access
+  readonly logger: Logger
+  readonly settings: CheckedHttpSettings
+  readonly isHostChecked: boolean
+  readonly routes: readonly Route[]
+  readonly pages: readonly Page[]
+  readonly services: RouteServices
+  /** Where requests come from. */
+  readonly origins: ClientOrigins
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | undefined
+  }
+}
+
+const REQUEST_ID = /^[\w.:+/=@-]{1,128}$/
+/** A name of 512 bytes, each of them written as `%XX`; the token of a claim is longer than one. */
+const PARAM_CHARACTERS = 8192
+const NO_CONTENT = 204
+
+export class HttpApp {
+  readonly #options: HttpAppOptions
+  readonly #guard: OriginGuard
+  readonly #index: RouteIndex
+  readonly #app: FastifyInstance
+
+  constructor(options: HttpAppOptions) {
+    this.#options = options
+    const { settings, isHostChecked, routes, pages } = options
+    this.#guard = new OriginGuard({ ...settings, isHostChecked })
+    this.#index = new RouteIndex([
+      ...routes.flatMap((route) => {
+        const path = `/v1${route.path}`
+        const methods = route.method === 'GET' && !isStream(route) ? ['GET', 'HEAD'] : [route.method]
+        return methods.map((method) => ({ method, path }))
+      }),
+      ...pages.flatMap(({ path }) => ['GET', 'HEAD'].map((method) => ({ method, path }))),
+    ])
+    const app = fastify({
+      bodyLimit: settings.limits.bodyBytes,
+      genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
+      routerOptions: { maxParamLength: PARAM_CHARACTERS, caseSensitive: true, ignoreTrailingSlash: false },
+      frameworkErrors: (error, request, reply) => void this.#fail(error, request, reply),
+    })
+    this.#app = app
+    app.decorateRequest('caller', undefined)
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body, done) => {
+      try {
+        done(null, jsonBody(body as Buffer, settings.limits.depth))
+      } catch (error) {
+        done(error as Error, undefined)
+      }
+    })
+    app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply))
+    app.setNotFoundHandler((request, reply) => this.#missing(request, reply))
+    this.#addHooks(app)
+    for (const route of routes) this.#addRoute(app, route)
+    for (const page of pages) this.#addPage(app, page)
+  }
+
+  async ready(): Promise<void> {
+    await this.#app.ready()
+  }
+
+  /** For tests: a request without a socket. */
+  get inject(): FastifyInstance['inject'] {
+    return this.#app.inject.bind(this.#app)
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    this.#app.routing(request, response)
+  }
+
+  #addHooks(app: FastifyInstance): void {
+    const { access, origins } = this.#options
+    const isPublic = new Set(this.#options.pages.filter((page) => page.isPublic).map(({ path }) => path))
+    app.addHook('onRequest', async (request, reply) => {
+      const { method, headers, raw } = request
+      reply.header('x-request-id', request.id)
+      reply.headers({ 'x-content-type-options': 'nosniff', ...this.#guard.headersFor(headers.origin) })
+      const { address, isThroughTrusted } = origins.originOf(raw)
+      this.#guard.check(method, headers, isThroughTrusted)
+      const { url } = request.routeOptions
+      if (url === undefined || isPublic.has(url)) return
+      request.caller = await access.authenticate(credentialsOf(raw, address))
+    })
+  }
+
+  #addRoute(app: FastifyInstance, route: Route): void {
+    const query: TProperties = { ...route.query, ...(route.isInNamespace === false ? {} : namespaceQuery) }
+    const checkParams = textsCheck(route.params ?? {}, 'path')
+    const checkQuery = textsCheck(query, 'query')
+    const checkBody = bodyCheck(route.body)
+    app.route({
+      method: route.method,
+      url: `/v1${route.path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+      // The head of a stream would be all of it.
+      exposeHeadRoute: route.method === 'GET' && !isStream(route),
+      handler: async (request, reply) => {
+        const params = checkParams(request.params)
+        const { namespace, ...asked } = checkQuery(request.query) as { readonly namespace?: string }
+        const body = checkBody(request.body)
+        const base = this.#requestOf(request, reply, namespace)
+        const answer = await route.run(Object.assign(base, { params, query: asked, body }))
+        return this.#send(request, reply, { answer, isSecret: route.isSecret === true })
+      },
+    })
+  }
+
+  #requestOf(request: FastifyRequest, reply: FastifyReply, namespace: string | undefined): RouteRequest {
+    const { services, access } = this.#options
+    const { headers, caller } = request
+    if (caller === undefined) throw new Error('invariant: a route is asked by a caller')
+    const key = idempotencyKeyOf(headers[IDEMPOTENCY_HEADER])
+    const within = namespace ?? caller.namespace ?? DEFAULT_NAMESPACE
+    let gone: AbortSignal | undefined
+    return {
+      headers,
+      namespace: within,
+      caller,
+      port: access.portOf(caller),
+      payloads: new PayloadView(payloadStyleOf(headers[PAYLOAD_HEADER]), services.limits.payloadBytes),
+      services,
+      idempotencyKey: key,
+      mark: (what) => (key === undefined ? undefined : markOf(key, within, what)),
+      get signal() {
+        gone ??= signalOf(reply.raw)
+        return gone
+      },
+    }
+  }
+
+  async #send(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { answer, isSecret }: { readonly answer: Answer; readonly isSecret: boolean },
+  ): Promise<FastifyReply> {
+    const { status = 200, headers = {}, body, stream, onUndelivered } = answer
+    reply.code(status).headers(headers)
+    if (onUndelivered !== undefined)
+      reply.raw.once('close', () => {
+        if (!reply.raw.writableFinished) onUndelivered()
+      })
+    if (stream !== undefined) {
+      reply.hijack()
+      for (const [name, value] of Object.entries(reply.getHeaders()))
+        if (value !== undefined) reply.raw.setHeader(name, value)
+      reply.raw.writeHead(status)
+      this.#stream(request, reply.raw, stream)
+      return reply
+    }
+    if (body === undefined) return reply.send()
+    if (isSecret) reply.header('cache-control', 'no-store')
+    return this.#sendText(request, reply, { text: JSON.stringify(body), type: 'application/json', isSecret })
+  }
+
+  #stream(request: FastifyRequest, response: ServerResponse, stream: NonNullable<Answer['stream']>): void {
+    stream(response).catch((error: unknown) => {
+      // Its head is out: the reader comes again, and is told then.
+      this.#log(error, request)
+      response.destroy()
+    })
+  }
+
+  async #sendText(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { text, type, isSecret }: { readonly text: string; readonly type: string; readonly isSecret: boolean },
+  ): Promise<FastifyReply> {
+    this.#limitTime(reply.raw)
+    reply.header('content-type', `${type}; charset=utf-8`)
+    const encoding = isSecret ? undefined : encodingFor(request.headers['accept-encoding'], text.length)
+    if (!isSecret)
+      reply.header('vary', [reply.getHeader('vary'), 'accept-encoding'].filter(Boolean).join(', '))
+    if (encoding === undefined) return reply.send(text)
+    return reply.header('content-encoding', encoding).send(await compressed(text, encoding))
+  }
+
+  /** Whoever does not take the answer is cut. */
+  #limitTime(response: ServerResponse): void {
+    const { socket } = response
+    // Who has gone already is not waited for.
+    if (socket === null || response.closed) return
+    const { answerMs } = this.#options.settings.limits
+    const timer = setTimeout(() => socket.destroy(), answerMs)
+    response.once('close', () => clearTimeout(timer))
+  }
+
+  #addPage(app: FastifyInstance, page: Page): void {
+    app.get(page.path, async (request, reply) => {
+      const {
+        status = 200,
+        type,
+        body,
+        headers = {},
+      } = await page.answer({
+        caller: request.caller,
+        url: request.url,
+      })
+      reply.code(status).headers(headers)
+      return this.#sendText(request, reply, { text: body, type, isSecret: false })
+    })
+  }
+
+  async #missing(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { method, headers, url } = request
+    const [path = ''] = url.split('?')
+    const preflight = this.#guard.preflight(method, headers)
+    const methods = this.#index.methodsOf(path)
+    if (preflight !== undefined && methods.length > 0) return reply.code(NO_CONTENT).headers(preflight).send()
+    if (methods.length === 0)
+      return this.#fail(new RequestError('ROUTE_NOT_FOUND', `there is nothing at ${path}`), request, reply)
+    const allow = methods.join(', ')
+    return this.#fail(
+      new RequestError('METHOD_NOT_ALLOWED', `${path} takes ${allow}, not ${method}`, { headers: { allow } }),
+      request,
+      reply,
+    )
+  }
+
+  async #fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const error = ofFramework(thrown) ?? thrown
+    const { problem, headers } = problemOf(error, request.id)
+    if (problem.status >= 500) this.#log(thrown, request)
+    return reply
+      .code(problem.status)
+      .headers(headers)
+      .header('content-type', PROBLEM_TYPE)
+      .header('cache-control', 'no-store')
+      .send(JSON.stringify(problem))
+  }
+
+  /** What cannot be helped now (503) is no fault. */
+  #log(error: unknown, { id: requestId, method, routeOptions, caller }: FastifyRequest): void {
+    const { logger } = this.#options
+    const fields = { requestId, method, route: routeOptions.url, caller: caller?.id, error }
+    if (error instanceof PerdureError && error.retryable) logger.info('a request could not be served', fields)
+    else logger.error('a request failed', fields)
+  }
+}
+
+function isStream({ answers }: Route): boolean {
+  return Object.values(answers).some(({ mediaType }) => mediaType === 'text/event-stream')
+}
+
+function requestIdOf(given: string | string[] | undefined): string {
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+function signalOf(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  if (response.destroyed) controller.abort()
+  else
+    response.once('close', () => {
+      if (!response.writableFinished) controller.abort()
+    })
+  return controller.signal
+}
+
+/** What Fastify refuses before a route is asked. */
+const REFUSALS: Readonly<Record<string, readonly [code: ErrorCode, detail: string]>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'CONTENT_TYPE_UNSUPPORTED',
+    'the body is of another type than application/json',
+  ],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['PAYLOAD_TOO_LARGE', 'the body is larger than http.limits.bodyBytes'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['ARGUMENT_INVALID', 'the body is not as long as Content-Length says'],
+  FST_ERR_BAD_URL: ['ARGUMENT_INVALID', 'the path is not percent-encoded UTF-8'],
+  FST_ERR_MAX_PARAM_LENGTH: ['ARGUMENT_INVALID', 'a part of the path is too long'],
+}
+
+function ofFramework(error: unknown): RequestError | undefined {
+  const code = (error as { readonly code?: unknown } | undefined)?.code
+  const refusal = typeof code === 'string' ? REFUSALS[code] : undefined
+  return refusal === undefined ? undefined : new RequestError(...refusal)
+}

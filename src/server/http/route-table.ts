@@ -1,0 +1,23 @@
+/** All routes of the REST API. */
+import type { Route } from './route.ts'
+import { bulkRoutes } from './routes/bulk.ts'
+import { claimRoutes } from './routes/claims.ts'
+import { clusterRoutes } from './routes/cluster.ts'
+import { executionCallRoutes } from './routes/execution-calls.ts'
+import { executionRoutes } from './routes/executions.ts'
+import { humanTaskRoutes } from './routes/human-tasks.ts'
+import { queueRoutes } from './routes/queues.ts'
+import { scheduleRoutes } from './routes/schedules.ts'
+import { taskRoutes } from './routes/tasks.ts'
+
+export const ROUTES: readonly Route[] = [
+  ...executionRoutes,
+  ...executionCallRoutes,
+  ...taskRoutes,
+  ...queueRoutes,
+  ...claimRoutes,
+  ...humanTaskRoutes,
+  ...scheduleRoutes,
+  ...bulkRoutes,
+  ...clusterRoutes,
+]

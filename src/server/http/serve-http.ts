@@ -1,0 +1,63 @@
+/**
+ * Answers the requests of a door that ask for no WebSocket. What it takes (Fastify, the schemas) is loaded with the first of them: an
+ * engine that nobody asks over HTTP is as light as before.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Logger } from '../../platform/logger.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import type { Access } from '../access/access.ts'
+import type { ClaimPort } from '../claims/claim-port.ts'
+import type { ClientOrigins } from '../listen/client-origin.ts'
+import type { HttpApp } from './app.ts'
+import { EventStreams } from './event-streams.ts'
+import type { CheckedHttpSettings } from './http-settings.ts'
+import type { Page, Route } from './route.ts'
+
+export interface ServeHttpParts {
+  readonly access: Access
+  readonly logger: Logger
+  readonly limits: Limits
+  readonly claims: ClaimPort
+  /** Beside those of the table. */
+  readonly routes?: readonly Route[]
+  /** Outside of `/v1`, such as `/metrics`. */
+  readonly pages?: readonly Page[]
+}
+
+export interface ServeHttpDoor {
+  readonly settings: CheckedHttpSettings
+  readonly origins: ClientOrigins
+  /** The door has no TLS, asks for no credentials, and is on loopback. */
+  readonly isHostChecked: boolean
+}
+
+export interface ServedHttp {
+  readonly listener: RequestListener
+  /** Streams end: their readers come again, and go on elsewhere. */
+  end(): void
+}
+
+export function serveHttp(parts: ServeHttpParts, door: ServeHttpDoor): ServedHttp {
+  const { limits: http } = door.settings
+  const streams = new EventStreams({ most: http.streams, answerMs: http.answerMs })
+  let app: Promise<HttpApp> | undefined
+  const load = async (): Promise<HttpApp> => {
+    const { appOf } = await import('./app-parts.ts')
+    const { access, limits, claims } = parts
+    return appOf({ ...parts, ...door, services: { access, limits, http, claims, streams } })
+  }
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    app ??= load()
+    const loaded = await app
+    loaded.handle(request, response)
+  }
+  return {
+    listener: (request, response) => {
+      answer(request, response).catch((error: unknown) => {
+        parts.logger.error('the HTTP side of a door could not be loaded', { error })
+        response.destroy()
+      })
+    },
+    end: () => streams.end(),
+  }
+}

@@ -1,0 +1,70 @@
+// The examples of docs/api.md, run by a shell with curl against the workflows of the guide.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { createEngine, silentLogger, type Workflow } from '../../src/index.ts'
+
+const root = join(import.meta.dirname, '../..')
+const guide = readFileSync(join(root, 'docs/api.md'), 'utf8')
+/** Inside the package, so that the program imports it by its name. */
+const folder = join(root, `.docs-programs-guide-${process.pid}`)
+
+function blocksOf(language: string): string[] {
+  return [...guide.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(
+    ([, text = '']) => text,
+  )
+}
+
+function run(
+  script: string,
+): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
+  return new Promise((resolve, reject) => {
+    // A curl that fails fails the script.
+    const child = spawn('sh', ['-eu'], { env: { ...process.env, CURL_HOME: folder }, timeout: 60_000 })
+    const texts = { output: '', errors: '' }
+    child.stdout.on('data', (chunk) => (texts.output += chunk))
+    child.stderr.on('data', (chunk) => (texts.errors += chunk))
+    child.on('error', reject)
+    child.on('close', (status) => resolve({ status, ...texts }))
+    child.stdin.end(script)
+  })
+}
+
+describe('the guide of the API', () => {
+  let engine: Awaited<ReturnType<typeof createEngine>>
+  let origin: string
+  before(async () => {
+    mkdirSync(folder)
+    writeFileSync(join(folder, '.curlrc'), 'silent\nshow-error\nfail-with-body\n')
+    const [program = ''] = blocksOf('ts')
+    writeFileSync(join(folder, 'orders.ts'), program)
+    const { order } = (await import(join(folder, 'orders.ts'))) as { readonly order: Workflow }
+    engine = await createEngine({
+      store: 'memory',
+      workflows: [order],
+      logger: silentLogger,
+      shutdownGrace: 0,
+    })
+    origin = (await engine.listen()).url.replace('ws', 'http')
+  })
+  after(async () => {
+    await engine.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test('has commands, and each does what is said', async () => {
+    const scripts = blocksOf('sh')
+    assert.ok(scripts.length >= 3)
+    const outputs: string[] = []
+    for (const script of scripts) {
+      const { status, output, errors } = await run(script.replaceAll('http://127.0.0.1:7233', origin))
+      assert.equal(status, 0, `${script}\n${output}\n${errors}`)
+      outputs.push(output)
+    }
+    assert.match(outputs[0] ?? '', /"started":true.*"reason":"signal"/s)
+    assert.match(outputs[1] ?? '', /"result":\{"amount":12,"parcel":"parcel-7"\}.*event: end/s)
+    assert.match(outputs[2] ?? '', /"id":"mail-1".*"done":0/s)
+  })
+})
