@@ -1,17 +1,15 @@
 // Policies of one's own: what they decide, where they come from, and that decisions that are kept are the ones that would be made.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Caller } from '../../src/protocol/caller.ts'
 import { PerdureError } from '../../src/protocol/errors.ts'
-import { ACTIONS, type Action, resourceTypeOf } from '../../src/server/access/actions.ts'
-import { cedarSchema } from '../../src/server/access/cedar-schema.ts'
+import { type Action, resourceTypeOf } from '../../src/server/access/actions.ts'
 import { loadCedar, PolicySet } from '../../src/server/access/policy-set.ts'
 import * as resources from '../../src/server/access/resources.ts'
-import { ROLES } from '../../src/server/access/roles.ts'
 import { type Answers, type OpenedAccess, openAccess, person } from './access-fixtures.ts'
 
 async function codeOf(result: Promise<unknown>): Promise<string> {
@@ -462,14 +460,3 @@ function resourceOf(action: Action, namespace: string, id: string, tier: string 
   if (type === 'Task') return resources.task({ namespace, id }, { name: 'n', queue: 'q' })
   return type === 'Node' ? resources.node(id) : resources.administrative(type, namespace, id)
 }
-
-test('the schema in docs is the one that policies are checked against', () => {
-  const path = join(import.meta.dirname, '../../docs/perdure.cedarschema')
-  assert.equal(readFileSync(path, 'utf8'), cedarSchema(), 'write it anew: node test/access/write-schema.ts')
-  for (const action of Object.keys(ACTIONS))
-    assert.ok(
-      cedarSchema().includes(`action ${action} `) || cedarSchema().includes(`action ${action} in`),
-      action,
-    )
-  assert.equal(ROLES.length, 7)
-})

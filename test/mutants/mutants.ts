@@ -435,4 +435,34 @@ export const mutants: readonly Mutant[] = [
     seeds: 0,
     suite: 'src/protocol/payload-places.test.ts',
   },
+  {
+    name: 'take-a-key-that-has-expired',
+    what: 'an API key goes on after its end',
+    seeds: 0,
+    suite: 'test/access/api-keys.test.ts',
+  },
+  {
+    name: 'take-a-token-that-has-expired',
+    what: 'a token is good for an hour after its end',
+    seeds: 0,
+    suite: 'test/access/tokens.test.ts',
+  },
+  {
+    name: 'tell-of-a-foreign-namespace',
+    what: 'whoever has nothing to do with a namespace is told that something there is forbidden',
+    seeds: 0,
+    suite: 'test/access/role-matrix.test.ts',
+  },
+  {
+    name: 'keep-decisions-over-a-revocation',
+    what: 'what was decided stays so when a role is taken away',
+    seeds: 0,
+    suite: 'test/access/policies.test.ts',
+  },
+  {
+    name: 'decide-without-the-address',
+    what: 'a decision for one address counts for all',
+    seeds: 0,
+    suite: 'test/access/policies.test.ts',
+  },
 ]
