@@ -3,7 +3,15 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { createEngine, openEncryption, signal, silentLogger, workflow } from '../../src/index.ts'
+import {
+  createEngine,
+  openEncryption,
+  type PerdureError,
+  signal,
+  silentLogger,
+  task,
+  workflow,
+} from '../../src/index.ts'
 import type { DataKeyStore, StoredDataKey } from '../../src/platform/encryption/data-key-store.ts'
 import { PostgresDataKeys } from '../../src/platform/encryption/postgres-data-keys.ts'
 import { SqliteDataKeys } from '../../src/platform/encryption/sqlite-data-keys.ts'
@@ -134,18 +142,19 @@ function describeDataKeys(name: string, fixture: () => Promise<StoreFixture>): v
       assert.notEqual((await seal(writer, encodePayload('new'), place))[2], sealed[2])
     })
 
-    it('shreds one execution, and a namespace', async () => {
+    it('shreds one execution, a task, and a namespace', async () => {
       const go = signal<string>('go')
       const waiting = workflow({
         name: 'waiting',
         run: async (ctx, input: string) => `${await ctx.step('s', () => input)} ${await ctx.waitFor(go)}`,
       })
+      const echo = task({ name: 'echo', run: (_, given: string) => given })
       await using encryption = await openEncryption({
         keys: { privateKeys: [rsaKeys().privateKey] },
         dataKeys: made.url,
       })
       await using engine = await createEngine({
-        ...{ store: 'memory', workflows: [waiting], encryption, logger: silentLogger },
+        ...{ store: 'memory', workflows: [waiting], tasks: [echo], encryption, logger: silentLogger },
         namespace: 'shredded',
       })
       const namespace = 'shredded'
@@ -165,6 +174,12 @@ function describeDataKeys(name: string, fixture: () => Promise<StoreFixture>): v
       assert.equal(await other.result(), 'other went')
       assert.equal(await encryption.shred({ namespace, wholeNamespace: true }), 2)
       await assert.rejects(other.result(), unreadable)
+      const waits = await engine.enqueue(echo, 'secret', { id: 'waits', delay: '300ms' })
+      assert.equal(await encryption.shred({ namespace, taskId: 'waits' }), 1)
+      await assert.rejects(
+        waits.result(),
+        (error: Error) => (error.cause as PerdureError).code === 'PAYLOAD_SHREDDED',
+      )
       // The id is free for what is new.
       const renewed = await engine.start(waiting, 'renewed', {
         id: 'ended',

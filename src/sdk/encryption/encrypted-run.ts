@@ -5,6 +5,7 @@
  * Most of it happens at once. When a key has to be got first, what comes after it waits, so that the order stays. A payload that
  * cannot be read parks the run: it goes on where the key is.
  */
+import type { Clock } from '../../platform/clock.ts'
 import type { DeliveredEvent, Operation, SequencedEvent } from '../../protocol/event.ts'
 import { type Failure, failureOf, platformFailure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
@@ -21,10 +22,12 @@ import type {
 } from '../../protocol/worker-port.ts'
 import { ExecutionPlaces } from './execution-places.ts'
 import { InOrder } from './in-order.ts'
-import { type PatienceParts, patiently } from './keys-patience.ts'
+import type { KeysPatience } from './keys-patience.ts'
 import type { Coder, PayloadCodec } from './payload-codec.ts'
 
-export interface EncryptedRunParts<Owner> extends Omit<PatienceParts, 'isOver'> {
+export interface EncryptedRunParts<Owner> {
+  readonly patience: KeysPatience
+  readonly clock: Clock
   readonly codec: PayloadCodec
   readonly host: WorkerHost<Owner>
   /** Makes the code live, with a history that can be read. */
@@ -43,6 +46,7 @@ export class EncryptedRun<Owner> implements ActiveRun {
   /** Steps that have ended, which the engine does not know yet. */
   #untold = 0
   #isEnded = false
+  #isEvicted = false
 
   constructor({ owner, info, history }: Activation<Owner>, parts: EncryptedRunParts<Owner>) {
     this.owner = owner
@@ -122,6 +126,7 @@ export class EncryptedRun<Owner> implements ActiveRun {
 
   evict(): void {
     this.#isEnded = true
+    this.#isEvicted = true
     this.#code?.evict()
   }
 
@@ -183,11 +188,12 @@ export class EncryptedRun<Owner> implements ActiveRun {
 
   #patiently<T>(use: (coder: Coder) => T, then: (value: T) => void): void | Promise<void> {
     if (this.#isEnded) return
-    const { clock, logger } = this.#parts
-    const parts = { clock, logger, isOver: () => this.#isEnded }
     let value: T | Promise<T | undefined>
     try {
-      value = patiently(() => this.#coded(use), parts)
+      value = this.#parts.patience.ask(
+        () => this.#coded(use),
+        () => this.#isEnded,
+      )
     } catch (error) {
       this.#park(failureOf(error))
       return
@@ -217,7 +223,7 @@ export class EncryptedRun<Owner> implements ActiveRun {
     onBusy(true)
     clock.defer(() => {
       onBusy(false)
-      host.onTurn([{ owner: this.owner, commands: [], parked, idle: true }])
+      if (!this.#isEvicted) host.onTurn([{ owner: this.owner, commands: [], parked, idle: true }])
     })
   }
 }

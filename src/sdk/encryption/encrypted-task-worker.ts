@@ -6,12 +6,13 @@
  */
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
+import { PerdureError } from '../../protocol/errors.ts'
 import { type Failure, failureOf } from '../../protocol/failure.ts'
 import type { TaskDispatch, TaskWorkerHost } from '../../protocol/task-worker-port.ts'
 import type { LocalTaskWorker } from '../runtime/local-worker.ts'
 import type { EmbeddedTaskWorker } from '../tasks/embedded-task-worker.ts'
 import { InOrder } from './in-order.ts'
-import { patiently } from './keys-patience.ts'
+import { KeysPatience } from './keys-patience.ts'
 import type { Coder, PayloadCodec } from './payload-codec.ts'
 import { placesOfDispatch, type TaskPlaces } from './task-places.ts'
 
@@ -44,12 +45,14 @@ interface Outcomes<T> {
 
 export class EncryptedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
   readonly #options: EncryptedTaskWorkerOptions<Owner>
+  readonly #patience: KeysPatience
   /** Whose end is waited for. */
   readonly #held = new Map<Owner, Dispatched<Owner>>()
   #host: TaskWorkerHost<Owner> | undefined
 
   constructor(options: EncryptedTaskWorkerOptions<Owner>) {
     this.#options = options
+    this.#patience = new KeysPatience(options)
   }
 
   get running(): number {
@@ -121,6 +124,12 @@ export class EncryptedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
           worker.start({ ...given, ...opened })
         },
         failed: (error) => {
+          if (error instanceof PerdureError && error.code === 'PAYLOAD_SHREDDED') {
+            // No worker ever can.
+            this.#held.delete(owner)
+            this.#host?.onTaskFailed(owner, { ...failureOf(error), nonRetryable: true })
+            return
+          }
           held.isRunning = true
           worker.refuse({ ...given, input, checkpoint }, error)
         },
@@ -174,11 +183,13 @@ export class EncryptedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
     use: (coder: Coder) => T,
     { done, failed, givenUp }: Outcomes<T>,
   ): void | Promise<void> {
-    const { codec, clock, logger } = this.#options
-    const parts = { clock, logger, isOver: () => held.isGivenUp }
+    const { codec } = this.#options
     let value: T | Promise<T | undefined>
     try {
-      value = patiently(() => codec.code(held.places.namespace, use), parts)
+      value = this.#patience.ask(
+        () => codec.code(held.places.namespace, use),
+        () => held.isGivenUp,
+      )
     } catch (error) {
       failed(error)
       return

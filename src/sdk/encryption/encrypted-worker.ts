@@ -4,6 +4,7 @@ import type { Logger } from '../../platform/logger.ts'
 import type { Activation, TurnReport, WorkerHost } from '../../protocol/worker-port.ts'
 import type { LocalWorker } from '../runtime/local-worker.ts'
 import { EncryptedRun } from './encrypted-run.ts'
+import { KeysPatience } from './keys-patience.ts'
 import type { PayloadCodec } from './payload-codec.ts'
 
 export interface EncryptedWorkerOptions<Owner> {
@@ -16,12 +17,14 @@ export interface EncryptedWorkerOptions<Owner> {
 
 export class EncryptedWorker<Owner> implements LocalWorker<Owner> {
   readonly #options: EncryptedWorkerOptions<Owner>
+  readonly #patience: KeysPatience
   /** Runs, in one direction each, that wait for keys. */
   #waiting = 0
   #host: WorkerHost<Owner> | undefined
 
   constructor(options: EncryptedWorkerOptions<Owner>) {
     this.#options = options
+    this.#patience = new KeysPatience(options)
   }
 
   get busyRuns(): number {
@@ -55,13 +58,13 @@ export class EncryptedWorker<Owner> implements LocalWorker<Owner> {
   }
 
   activate(activation: Activation<Owner>): EncryptedRun<Owner> {
-    const { worker, codec, clock, logger } = this.#options
+    const { worker, codec, clock } = this.#options
     if (this.#host === undefined)
       throw new Error('invariant: a run is activated before the worker is connected')
     return new EncryptedRun(activation, {
       codec,
       clock,
-      logger,
+      patience: this.#patience,
       host: this.#host,
       begin: (owner, history) => worker.activate({ ...activation, owner, history }),
       onBusy: (isBusy) => {

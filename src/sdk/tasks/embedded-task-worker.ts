@@ -25,6 +25,8 @@ export interface EmbeddedTaskWorkerOptions {
 
 /** A task that cannot be read here is given back after so long: another worker may have its key. */
 const GIVE_BACK_MS = 1000
+/** That is told so often, not for each of them. */
+const TELL_MS = 5000
 
 export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
   readonly #tasks = new Map<string, Task>()
@@ -32,6 +34,7 @@ export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
   readonly #attemptHost: TaskAttemptHost
   readonly #clock: Clock
   readonly #logger: Logger
+  #toldMs = Number.NEGATIVE_INFINITY
   #host: TaskWorkerHost<Owner> | undefined
 
   constructor(options: EmbeddedTaskWorkerOptions) {
@@ -116,7 +119,11 @@ export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
 
   #giveBack(attempt: TaskAttempt<Owner>, error: unknown): void {
     const { owner, name, id } = attempt.dispatch
-    this.#logger.error('a task cannot be read here, and is given back', { task: name, taskId: id, error })
+    const nowMs = this.#attemptHost.tickMs()
+    if (nowMs >= this.#toldMs + TELL_MS) {
+      this.#toldMs = nowMs
+      this.#logger.error('a task cannot be read here, and is given back', { task: name, taskId: id, error })
+    }
     this.#clock.after(GIVE_BACK_MS, () => {
       if (this.#ends(attempt)) this.#host?.onTaskReturned(owner)
     })
