@@ -71,6 +71,13 @@ export interface EncryptedData {
 /** An encrypted payload takes up to so many bytes more than what is in it, beside the 4 for 3 of base64. */
 export const ENVELOPE_BYTES_MAX = 2048
 
+/** A program that has the key could read it. What was changed, or is from elsewhere, no program can. */
+export class MissingKeyError extends PerdureError {
+  constructor(detail: string, options?: { readonly cause?: unknown }) {
+    super('PAYLOAD_UNREADABLE', detail, options)
+  }
+}
+
 /** It is not there to be read, here or anywhere; another try gives the same. */
 export function isUnreadable(error: unknown): error is PerdureError {
   return (

@@ -109,6 +109,25 @@ it('a worker without the key parks executions and gives tasks back; one with the
   assert.equal((await client.task(echo, 't').describe()).attempts, 1)
 })
 
+it('a task that was changed fails, and keeps no worker from others', async () => {
+  await using engine = await createEngine({ store: 'memory', ...quiet })
+  const { url } = await engine.listen()
+  await using encryption = await openEncryption({ keys: { privateKeys: [first()] } })
+  await using _worker = await createWorker({
+    ...{ url, tasks: [echo], ...quiet, concurrency: 1 },
+    encryption,
+  })
+  await using plain = await connect(url, { logger: silentLogger })
+  await using client = await connect(url, { logger: silentLogger, encryption })
+  const refused = await plain.enqueue(echo, 'not encrypted', { id: 'plain' })
+  await assert.rejects(refused.result(), (error: Error) => {
+    assert.match((error.cause as Error).message, /own-task-input of plain.*is not encrypted/)
+    return true
+  })
+  assert.equal((await refused.describe()).attempts, 1)
+  assert.equal(await (await client.enqueue(echo, 'encrypted')).result(), 'encrypted')
+})
+
 it('keys rotate without a pause: old and new programs together', async () => {
   using file = temporaryFile('keys.db')
   for (const dataKeys of [{}, { dataKeys: `sqlite:${file.path}` }]) {

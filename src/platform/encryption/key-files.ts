@@ -14,6 +14,7 @@ import {
   type webcrypto,
 } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { MissingKeyError } from '../../protocol/encrypted-payload.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { contextLabel, type KeyContext, type KeyService } from './key-service.ts'
 
@@ -66,8 +67,7 @@ export class KeyFiles implements KeyService {
     const key = await this.#unwrapping.get(keyId)
     if (key === undefined) {
       const known = [...this.#unwrapping.keys()].join(', ')
-      throw new PerdureError(
-        'PAYLOAD_UNREADABLE',
+      throw new MissingKeyError(
         `data key ${context.keyId} was wrapped with key ${keyId}, whose private key is not here (here: ${known || 'none'})`,
       )
     }
@@ -76,13 +76,9 @@ export class KeyFiles implements KeyService {
       return new Uint8Array(await crypto.subtle.decrypt({ ...OAEP, label }, key, Buffer.from(wrapped)))
     } catch (error) {
       const what = `data key ${context.keyId} of namespace ${context.namespace} cannot be unwrapped with key ${keyId}`
-      throw new PerdureError(
-        'PAYLOAD_UNREADABLE',
-        `${what}: it was changed, or belongs to another namespace`,
-        {
-          cause: error,
-        },
-      )
+      throw new MissingKeyError(`${what}: it was changed, or belongs to another namespace`, {
+        cause: error,
+      })
     }
   }
 }

@@ -8,8 +8,9 @@
  * wrapped. With a store, each execution has its own.
  */
 
-import { type CarriedKey, isUnreadable } from '../../protocol/encrypted-payload.ts'
+import { type CarriedKey, isUnreadable, MissingKeyError } from '../../protocol/encrypted-payload.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import { causeText } from '../../protocol/failure.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { DataKey, newPayloadId, newSecret } from './data-key.ts'
 import type { KeyService } from './key-service.ts'
@@ -152,7 +153,7 @@ export class KeyRing {
         return key
       })
     } catch (error) {
-      if (isUnreadable(error)) return error
+      if (isUnreadable(error)) return error.code === 'PAYLOAD_SHREDDED' ? error : missing(error)
       throw error
     }
   }
@@ -164,8 +165,7 @@ export class KeyRing {
       return new DataKey(keyId, await keys.unwrap(wrapped, carried.by, { namespace, keyId }))
     }
     if (stored !== undefined) return stored.reading(namespace, keyId)
-    throw new PerdureError(
-      'PAYLOAD_UNREADABLE',
+    throw new MissingKeyError(
       `data key ${keyId} is in a store of data keys, and this program was given none (encryption.dataKeys)`,
     )
   }
@@ -195,6 +195,12 @@ export class KeyRing {
     this.#asked.set(text, asked)
     return asked
   }
+}
+
+/** Whatever the key service says: another program may have what is missing here. */
+function missing(error: PerdureError): MissingKeyError {
+  if (error instanceof MissingKeyError) return error
+  return new MissingKeyError(causeText(error, 'PAYLOAD_UNREADABLE'), { cause: error })
 }
 
 /** With the wrapped key: a payload that carries another one under the id of a good key spoils nothing. */

@@ -6,6 +6,7 @@
  *
  * What is asked for at a time goes to the store in one call.
  */
+import { MissingKeyError } from '../../protocol/encrypted-payload.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { boundBytes, DataKey, newPayloadId, newSecret } from './data-key.ts'
 import type { DataKeyStore, FoundDataKey, StoredDataKey } from './data-key-store.ts'
@@ -103,8 +104,7 @@ export class StoredKeys {
   #unwrapped({ namespace, scope, id, wrapped, wrappedBy }: StoredDataKey, owner: DataKey): DataKey {
     const secret = owner.open(wrapped, boundTo(namespace, scope, id, wrappedBy))
     if (secret === undefined)
-      throw new PerdureError(
-        'PAYLOAD_UNREADABLE',
+      throw new MissingKeyError(
         `data key ${id} in the store of data keys was changed, or is not from namespace ${namespace}`,
       )
     return new DataKey(id, secret)
@@ -116,8 +116,7 @@ export class StoredKeys {
       this.#askSoon()
     })
     if (found === undefined)
-      throw new PerdureError(
-        'PAYLOAD_UNREADABLE',
+      throw new MissingKeyError(
         `data key ${id} is not in the store of data keys of this program (encryption.dataKeys)`,
       )
     if ('destroyedMs' in found)

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { PerdureError } from '../../protocol/errors.ts'
+import { MissingKeyError } from '../../protocol/encrypted-payload.ts'
 import { type Failure, failureOf } from '../../protocol/failure.ts'
 import type { TaskDispatch, TaskWorkerHost } from '../../protocol/task-worker-port.ts'
 import type { LocalTaskWorker } from '../runtime/local-worker.ts'
@@ -124,8 +124,8 @@ export class EncryptedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
           worker.start({ ...given, ...opened })
         },
         failed: (error) => {
-          if (error instanceof PerdureError && error.code === 'PAYLOAD_SHREDDED') {
-            // No worker ever can.
+          if (!(error instanceof MissingKeyError)) {
+            // No worker can: it was changed, or its key was shredded.
             this.#held.delete(owner)
             this.#host?.onTaskFailed(owner, { ...failureOf(error), nonRetryable: true })
             return

@@ -83,7 +83,9 @@ export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
     try {
       input = decodePayload(dispatch.input)
     } catch (error) {
-      this.#giveBack(attempt, error)
+      if (dispatch.input[2] === null) queueMicrotask(() => this.#threw(attempt, error))
+      // Encrypted.
+      else this.#giveBack(attempt, error)
       return
     }
     let result: unknown
