@@ -217,13 +217,19 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     this.mailbox.reset()
     // Executions may ask for tasks as soon as they run.
     const outbox = cluster === undefined ? store.outbox(Number.MAX_SAFE_INTEGER) : []
-    const [sent] = await Promise.all([outbox, this.tasks.open(), this.registry.load()])
+    const [sent] = await Promise.all([outbox, this.#openDesks(generation)])
     if (!this.isCurrent(generation)) return
     this.mailbox.load(sent)
     this.#startTimers()
     this.schedules.open().catch((error) => generation === this.#generation && this.fail(error))
     if (cluster !== undefined) cluster.started()
     else recover(this, () => this.isCurrent(generation)).catch((error) => this.fail(error))
+  }
+
+  /** Shards are taken in as soon as tasks are open: by then nothing of the start is left to be waited for. */
+  async #openDesks(generation: number): Promise<void> {
+    await this.registry.load()
+    if (this.isCurrent(generation)) await this.tasks.open()
   }
 
   #startTimers(): void {

@@ -378,6 +378,12 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'answer-as-a-fenced-owner',
     what: 'what is in memory is answered without a look whether the session still counts',
+    seeds: 150,
+    kind: 'cluster',
+  },
+  {
+    name: 'refuse-as-a-fenced-owner',
+    what: 'a change of an administrative object is refused for its revision without a look whether the session still counts',
     seeds: 60,
     kind: 'cluster',
   },

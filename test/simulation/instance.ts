@@ -4,13 +4,16 @@
  * Once it is dead its clock and its store are cut, and its user code does nothing any more: whatever the abandoned objects
  * still compute has no effect on the world.
  */
+
+import type { Registry } from '../../src/engine/registry/registry-port.ts'
 import type { Clock } from '../../src/platform/clock.ts'
 import type { Logger } from '../../src/platform/logger.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
 import { idempotencyKeyOf } from '../../src/protocol/ids.ts'
 import type { StepContext } from '../../src/sdk/context.ts'
-import { assembleEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
+import { EmbeddedEngine } from '../../src/server/embedded-engine.ts'
 import type { EngineSeams, EngineSettings } from '../../src/server/engine-settings.ts'
+import { openEngine } from '../../src/server/open-engine.ts'
 import type { CrashSite } from './fault-plan.ts'
 import { type ProgramWorkflow, programWorkflow } from './interpreter.ts'
 import type { StepSpec } from './program.ts'
@@ -21,6 +24,15 @@ import type { World } from './world.ts'
 /** The process that was to answer is gone. */
 export class ProcessGone extends Error {
   override readonly name = 'ProcessGone'
+}
+
+const registries = new WeakMap<EmbeddedEngine, Registry>()
+
+/** Of an engine that an instance has opened. */
+export function registryOf(engine: EmbeddedEngine): Registry {
+  const registry = registries.get(engine)
+  if (registry === undefined) throw new Error('no instance has opened this engine')
+  return registry
 }
 
 class FatalError extends Error {
@@ -69,7 +81,7 @@ export class Instance {
   async open(settings: Partial<EngineSettings> = {}, seams: Partial<EngineSeams> = {}): Promise<void> {
     const world = this.#world
     const { idleExecutions, timerLookaheadMs, timerPageRows } = world.plan.engine
-    this.engine = await assembleEngine(
+    const opened = await openEngine(
       {
         store: this.store,
         workflows: [this.workflow],
@@ -89,6 +101,8 @@ export class Instance {
         ...seams,
       },
     )
+    this.engine = new EmbeddedEngine(opened)
+    registries.set(this.engine, opened.engine.registry)
   }
 
   /** Nothing runs, nothing is being committed: only time or a call can make something happen. */

@@ -5,7 +5,8 @@
  * 1. What `get` and `list` answer is durable. A change that is on its way to the store is seen by the next change only, which is
  *    compared with it; if the first one is dropped, so is the second, which was built on it.
  * 2. The owner has every row: it has looked since it became the owner, and nobody else has written since.
- * 3. Times of changes never fall, whichever object and whichever owner: what is newer than the newest that is known is all that
+ * 3. An answer that needs no commit, such as that a revision is another one, waits until the session is found to count still.
+ * 4. Times of changes never fall, whichever object and whichever owner: what is newer than the newest that is known is all that
  *    can be missing. The mark of the store is compared afterwards, and everything is read if it differs still.
  */
 import { currentCall } from '../../platform/call-context.ts'
@@ -19,7 +20,9 @@ import type {
   RegistryReads,
   RegistryRow,
 } from '../../store/contract/registry-rows.ts'
+import type { Session } from '../../store/contract/rows.ts'
 import type { AuditDesk } from '../audit/audit-desk.ts'
+import type { ClusterParts } from '../cluster/cluster-parts.ts'
 import { moved, type Ownership } from '../cluster/ownership.ts'
 import type { Committer } from '../committer.ts'
 import { NO_RUN } from '../no-run.ts'
@@ -37,7 +40,8 @@ import {
 } from './registry-port.ts'
 
 export interface RegistryEngine {
-  readonly options: { readonly store: RegistryReads }
+  readonly options: { readonly store: RegistryReads; readonly cluster?: ClusterParts }
+  readonly session: Session
   readonly committer: Committer
   readonly ownership: Ownership
   readonly clock: Clock
@@ -127,6 +131,7 @@ export class RegistryDesk implements Registry {
       await this.#read()
       this.#engine.assertOpen()
       this.#assertOwned()
+      const { session } = this.#engine
       const pending = this.#pending.get(rowText(change))
       const current = currentOf(pending, this.#entries.row(change))
       if (current?.request === change.request) {
@@ -142,6 +147,7 @@ export class RegistryDesk implements Registry {
       }
       // What this answer goes by may be dropped still: then it is looked at again.
       if (!(await this.#isDurable(pending))) continue
+      await this.#assertNewest(session)
       if (problem !== undefined) throw problem
       return replyOf(current ?? { revision: 0, changedMs: 0 }, false)
     }
@@ -201,8 +207,14 @@ export class RegistryDesk implements Registry {
 
   #assertOwned(): void {
     const { ownership } = this.#engine
-    if (!ownership.isWhole && !ownership.isOpen(registryShardOf(ownership.shards)))
-      throw moved('the registry of administrative objects')
+    if (!ownership.isWhole && !ownership.isOpen(registryShardOf(ownership.shards))) throw movedRegistry()
+  }
+
+  /** What was in memory leaves without a commit: the next owner may have gone on already. */
+  async #assertNewest(session: Session): Promise<void> {
+    const { cluster } = this.#engine.options
+    if (cluster === undefined) return
+    if (!(await cluster.isAlive()) || session !== this.#engine.session) throw movedRegistry()
   }
 
   /** Why it cannot be done. */
@@ -221,7 +233,12 @@ export class RegistryDesk implements Registry {
 
   /** What makes nothing larger is let through, also where there is too much already. */
   #roomProblem(change: RegistryChange): PerdureError | undefined {
-    const { entries, rows, totalBytes } = this.#limits
+    const { entries, rows, totalBytes, entryBytes } = this.#limits
+    const { living, bytes, mark } = this.#entries
+    const most = this.#pending.size + 1
+    // Far from full, which is nearly always so, nothing is counted.
+    if (living + most <= entries && mark.count + most <= rows && bytes + most * entryBytes <= totalBytes)
+      return undefined
     const changes = new Map([...this.#pending].map(([text, { row }]) => [text, row.body]))
     const before = this.#sizeWith(changes)
     const after = this.#sizeWith(changes.set(rowText(change), change.body))
@@ -292,6 +309,10 @@ export class RegistryDesk implements Registry {
       throw error
     }
   }
+}
+
+function movedRegistry(): PerdureError {
+  return moved('the registry of administrative objects')
 }
 
 function currentOf(pending: PendingChange | undefined, known: KnownRow | undefined): Current | undefined {

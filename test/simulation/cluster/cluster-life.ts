@@ -44,6 +44,10 @@ export class ClusterLife {
     for (let i = 0; i < this.#world.plan.nodes; i++) this.#add()
   }
 
+  get processes(): readonly NodeProcess[] {
+    return this.#places.map(({ process }) => process)
+  }
+
   /** A client asks any node that listens: it does not know how that one is. */
   get someNode(): Instance | undefined {
     const open = this.#places.filter(({ isOpen, process }) => isOpen && process.isAlive)

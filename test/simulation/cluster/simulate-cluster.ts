@@ -10,6 +10,7 @@ import { START_MS } from '../world.ts'
 import { ClusterLife } from './cluster-life.ts'
 import type { ClusterCounters } from './cluster-plan.ts'
 import { ClusterWorld } from './cluster-world.ts'
+import { RegistryClient } from './registry-client.ts'
 
 /** Journal events and faults of a seed, at least. */
 export const CLUSTER_EVENTS_PER_SEED = 2000
@@ -35,12 +36,16 @@ export async function simulateCluster(seed: number, options: ClusterOptions = {}
   const calls = new Calls(base, () => life.someNode)
   const workload = new Workload(base, calls)
   life.begin(calls)
+  const registry = options.isAsynchronous === true ? undefined : new RegistryClient(base, calls)
+  const changing = registry?.run(() => !base.isFaulty)
   const goal = options.events ?? CLUSTER_EVENTS_PER_SEED
   await work(base, life, calls, workload, () => base.durable.events + faultCount(base) >= goal)
   base.isFaulty = false
   base.note('faults stop')
   life.heal()
+  if (changing !== undefined) await runUntil(base, life, changing, REST_LIMIT_MS, 'the end of the changes')
   await runUntil(base, life, life.rest(calls), REST_LIMIT_MS, 'rest')
+  registry?.check(life.processes)
   await drain(base, life, workload)
   await runUntil(base, life, life.finish(calls), REST_LIMIT_MS, 'the end of the nodes')
   const violations = [...base.faults, ...(await check(factsOf(base))), ...leftovers(world)]

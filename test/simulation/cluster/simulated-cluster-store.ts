@@ -3,6 +3,7 @@
 import type { Clock } from '../../../src/platform/clock.ts'
 import { PerdureError } from '../../../src/protocol/errors.ts'
 import type { ClusterStore } from '../../../src/store/contract/cluster-store.ts'
+import type { RegistryMark, RegistryQuery, RegistryRow } from '../../../src/store/contract/registry-rows.ts'
 import type { Session } from '../../../src/store/contract/rows.ts'
 import { type LinkOwner, SimulatedStore } from '../simulated-store.ts'
 import type { ClusterWorld } from './cluster-world.ts'
@@ -34,6 +35,14 @@ export class SimulatedClusterStore extends SimulatedStore {
     await this.ask('fence of another', () => this.#world.rows.fence(session))
     this.#world.counters.fencedAsDead += 1
     this.#world.base.note(`session ${session.id} is found dead`)
+  }
+
+  override registryRows(query: RegistryQuery): Promise<readonly RegistryRow[]> {
+    return this.ask('registryRows', () => super.registryRows(query))
+  }
+
+  override registryMark(): Promise<RegistryMark> {
+    return this.ask('registryMark', () => super.registryMark())
   }
 
   #rows(): ClusterStore {
