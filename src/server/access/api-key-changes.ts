@@ -93,13 +93,13 @@ export function rotatedKey(
 export function summaryOfKey(
   registry: Registry,
   { id }: RegistryEntry,
-  { hash: _, previous, ...shown }: ApiKeyRecord,
+  { hash: _, previous, ...visible }: ApiKeyRecord,
 ): ApiKeySummary {
   const lastUsedMs = lastUseOf(registry, id)
   return {
     id,
     prefix: `pdk_${id}`,
-    ...shown,
+    ...visible,
     ...(previous === undefined ? {} : { previousUntilMs: previous.untilMs }),
     ...(lastUsedMs === undefined ? {} : { lastUsedMs }),
   }
