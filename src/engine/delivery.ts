@@ -41,12 +41,12 @@ export interface DeliveryOptions {
   readonly sendFromNobody: (shard: number, message: Message) => void
 }
 
-type QueueMessage = Extract<Message, { kind: 'schedule-task' | 'withdraw-task' }>
+type QueueMessage = Extract<Message, { kind: 'schedule-task' | 'enqueue-task' | 'withdraw-task' }>
 
 /** Messages that a run in memory takes at once. */
 export type RunMessage = Exclude<
   Message,
-  { kind: 'start-child' | 'start-run' | 'schedule-task' | 'withdraw-task' }
+  { kind: 'start-child' | 'start-run' | 'schedule-task' | 'enqueue-task' | 'withdraw-task' }
 >
 
 export function isForRun(message: Message): message is RunMessage {
@@ -54,6 +54,7 @@ export function isForRun(message: Message): message is RunMessage {
     case 'start-child':
     case 'start-run':
     case 'schedule-task':
+    case 'enqueue-task':
     case 'withdraw-task':
       return false
     default:
@@ -69,7 +70,7 @@ export class Delivery {
   }
 
   isForQueue(message: Message): message is QueueMessage {
-    return message.kind === 'schedule-task' || message.kind === 'withdraw-task'
+    return 'queue' in message || message.kind === 'withdraw-task'
   }
 
   /** @param isWanted false: it is not applied here any more */
@@ -90,6 +91,7 @@ export class Delivery {
       if (!isGone && task === undefined) continue
       committer.together(() => {
         if (message.kind === 'schedule-task') tasks.schedule(message.to, message, message.command)
+        else if (message.kind === 'enqueue-task') enqueueTold(tasks, message)
         else if (task !== undefined) tasks.withdraw(task)
         this.#took(waiting, 'runId' in message ? message.runId : NO_RUN)
       })
@@ -233,6 +235,15 @@ export class Delivery {
       outcome,
     })
   }
+}
+
+function enqueueTold(tasks: TaskDesk, message: Extract<Message, { kind: 'enqueue-task' }>): void {
+  const { queue, name, task, input, options } = message
+  tasks.enqueue(
+    { namespace: queue.namespace, name, queue: queue.queue, givenId: null },
+    { input, ...options },
+    task,
+  )
 }
 
 /** Not so if the id was taken, or has been taken since. */

@@ -1,6 +1,7 @@
 /** Tasks of executions, between an engine's parts, and between nodes: an execution and the queue of its task may be apart. */
 import { queueShardOf, type RunId } from '../protocol/ids.ts'
-import type { TaskOwner } from '../protocol/task-port.ts'
+import type { Payload } from '../protocol/payload.ts'
+import type { TaskOptions, TaskOwner } from '../protocol/task-port.ts'
 import type { TaskCommand, WorkflowCommand } from '../protocol/workflow-command.ts'
 import type { TaskSeq } from '../store/contract/task-rows.ts'
 import type { Ownership } from './cluster/ownership.ts'
@@ -39,6 +40,27 @@ export function scheduleTask(
   const from = client === undefined ? { runId } : { runId, client }
   if (ownership.ownsQueue(queue)) tasks.schedule(key, from, command)
   else mailbox.send(execution, { kind: 'schedule-task', to: key, ...from, queue, command })
+}
+
+/** A task that tells somebody of what has become of an execution: in the same commit as that, and nobody waits for its end. */
+export interface ToldTask {
+  readonly queue: string
+  readonly name: string
+  readonly input: Payload
+  readonly options: Pick<TaskOptions, 'key' | 'retry' | 'timeouts'>
+}
+
+export function enqueueTold(
+  { tasks, mailbox }: TaskingEngine,
+  execution: LiveExecution,
+  { queue: name, options, ...told }: ToldTask,
+): void {
+  const { key } = execution.state
+  const task = tasks.nextNumber()
+  const partition = tasks.partitionOf(name, options.key, task)
+  const queue = { namespace: key.namespace, queue: name, partition }
+  // By the outbox, also to a queue of this node: the task comes with what it tells of, or not at all.
+  mailbox.send(execution, { kind: 'enqueue-task', to: key, queue, task, ...told, options })
 }
 
 /** It has ended, and is deleted in the same batch. */

@@ -35,6 +35,7 @@ import { noCounts } from './engine-counters.ts'
 import { scheduleDeskOf, taskDeskOf } from './engine-desks.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { scheduleTask, withIds } from './engine-tasks.ts'
+import type { NewsKind, NewsListener } from './execution-news.ts'
 import { timersOf } from './execution-timers.ts'
 import { guardedBy } from './guarded.ts'
 import type { LiveExecution } from './live-execution.ts'
@@ -83,6 +84,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   /** Administrative objects. */
   readonly registry: RegistryDesk
   readonly guilty = new Map<RunId, Guilty>()
+  /** Executions that start and end, told within the batch that records it. It may send, and must not throw. */
+  onNews: NewsListener | undefined
   clock: Clock
   newRunId: () => RunId
   session: Session = { id: 0, incarnation: '' }
@@ -140,7 +143,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       isDraining: (shard) => this.#state !== 'running' || !this.ownership.isOpen(shard),
       epochOf: (shard) => this.ownership.epochOf(shard),
       scheduleTask: (execution, command) => scheduleTask(this, execution, command),
-      onTerminal: (execution) => this.updates.closed(execution),
+      onNews: (execution, kind) => this.#onNews(execution, kind),
       onUpdateCompleted: (execution, updateId) => this.updates.completed(execution, updateId),
       onCodeIdle: (execution) => this.codeIdle(execution),
       onWithdrawn: (execution) => this.reload(execution),
@@ -479,6 +482,11 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     committedExecutions(this, batch)
     this.tasks.queues.askAgain()
     if (this.#isLost) this.sessionLost(this.session)
+  }
+
+  #onNews(execution: LiveExecution, kind: NewsKind): void {
+    if (kind === 'ended') this.updates.closed(execution)
+    this.onNews?.(execution, kind)
   }
 
   #onLoaded({ execution, history }: LoadedExecution): void {

@@ -27,6 +27,7 @@ import type { Limits } from '../protocol/limits.ts'
 import type { Message } from '../protocol/message.ts'
 import type { StepDispatch, WorkerPort } from '../protocol/worker-port.ts'
 import type { Committer } from './committer.ts'
+import type { NewsListener } from './execution-news.ts'
 import { LimitWarnings } from './limit-warnings.ts'
 import { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
@@ -53,7 +54,8 @@ export interface TransitionsOptions {
     execution: LiveExecution,
     command: Extract<Effect, { kind: 'schedule-task' }>['command'],
   ) => void
-  readonly onTerminal: (execution: LiveExecution) => void
+  /** `started`: by a client, a parent or a schedule; not by going on as new. */
+  readonly onNews: NewsListener
   readonly onUpdateCompleted: (execution: LiveExecution, updateId: string) => void
   /** The code has had every event and waits, or is gone. */
   readonly onCodeIdle: (execution: LiveExecution) => void
@@ -140,6 +142,7 @@ export class Transitions {
     })
     execution.writes?.setCurrent(state.key)
     table.add(execution)
+    if (started.continuedFrom === undefined) this.#options.onNews(execution, 'started')
     if (isDue && execution.run === undefined) this.#parkForCode(execution)
     this.finish(execution)
     return execution
@@ -252,7 +255,7 @@ export class Transitions {
     else if (event.type === 'child-withdrawn') {
       this.deactivate(execution)
       this.#options.onWithdrawn(execution)
-    } else if (isTerminal(event)) this.#options.onTerminal(execution)
+    } else if (isTerminal(event)) this.#options.onNews(execution, 'ended')
   }
 
   #perform(execution: LiveExecution, effect: Effect): void {

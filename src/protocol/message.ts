@@ -6,6 +6,7 @@ import type { ExecutionStarted, Operation, ParentLink } from './event.ts'
 import type { Failure } from './failure.ts'
 import { type QueueAddress, queueShardOf, type RunId, shardOf, type WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
+import type { TaskOptions } from './task-port.ts'
 import type { TaskCommand } from './workflow-command.ts'
 
 export type ChildOutcome =
@@ -88,6 +89,17 @@ export type Message =
       readonly queue: QueueAddress
       readonly client?: string
       readonly command: TaskCommand & { readonly task: number }
+    }
+  /** To a queue: a task that no execution waits for, told of what has become of this one. */
+  | {
+      readonly kind: 'enqueue-task'
+      /** The execution that it is about. */
+      readonly to: WorkflowKey
+      readonly queue: QueueAddress
+      readonly task: number
+      readonly name: string
+      readonly input: Payload
+      readonly options: Pick<TaskOptions, 'key' | 'retry' | 'timeouts'>
     }
   /** To the task of this run: it is not wanted any more. */
   | {

@@ -1,0 +1,175 @@
+/**
+ * Events from outside: each is recorded as a task of the engine's own before it is acknowledged, and then does what the rules of
+ * its namespace say.
+ *
+ * 1. One event, by source and id, is one task: what comes again is known, until retention has deleted the task.
+ * 2. What a rule does has ids made of the event and the rule: done again after a crash, it is not done twice.
+ * 3. What cannot be done is tried again; what has failed for good is a failed task of the queue `perdure.events`.
+ */
+import { createHash } from 'node:crypto'
+import { checkedName } from '../../protocol/checked-text.ts'
+import type { ClientPort } from '../../protocol/client-port.ts'
+import { ERROR_CATALOGUE, PerdureError } from '../../protocol/errors.ts'
+import type { Attributes } from '../../protocol/event.ts'
+import { NonRetryableError } from '../../protocol/failure.ts'
+import { type RunId, runIdOf, runStartMs } from '../../protocol/ids.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import { encodePayload } from '../../protocol/payload.ts'
+import { checkedAttributes } from '../../sdk/checked-attributes.ts'
+import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
+import type { RegistryReads } from '../registry-reads.ts'
+import type { CloudEvent } from './cloud-event.ts'
+import { type EventEffect, type EventRule, effectOf, isMatch } from './event-rule.ts'
+
+export const EVENT_RULE_KIND = 'event-rule'
+export const EVENT_QUEUE = 'perdure.events'
+export const EVENT_TASK = 'perdure.handle-event'
+
+/** Within about a day: what an event is about may be started a little later than the event comes. */
+const EVENT_RETRY = {
+  maxAttempts: 15,
+  initialMs: 500,
+  maxMs: 4 * 3_600_000,
+  backoff: 'full-jitter',
+  nonRetryable: [],
+} as const
+
+export interface EventReceipt {
+  readonly source: string
+  readonly id: string
+  /** False: it had come before. */
+  readonly accepted: boolean
+}
+
+export interface EventTaskOptions {
+  readonly calls: Pick<ClientPort, 'start' | 'signal'>
+  readonly registry: RegistryReads
+  readonly limits: Limits
+  /** Whether some worker may have the code. */
+  readonly knows: (workflow: string, version: string, namespace: string) => boolean
+}
+
+interface Recorded {
+  readonly namespace: string
+  readonly event: CloudEvent
+  /** Run ids of what it starts are made of this one. */
+  readonly base: RunId
+}
+
+/** Resolves when all are recorded. */
+export async function acceptEvents(
+  { tasks }: Pick<ClientPort, 'tasks'>,
+  { namespace, events }: { readonly namespace: string; readonly events: readonly CloudEvent[] },
+  { newRunId, payloadBytes }: { readonly newRunId: () => RunId; readonly payloadBytes: number },
+): Promise<readonly EventReceipt[]> {
+  const replies = await tasks.enqueue(
+    events.map((event) => ({
+      namespace,
+      name: EVENT_TASK,
+      queue: EVENT_QUEUE,
+      id: taskIdOf(event),
+      input: encodePayload({ namespace, event, base: newRunId() } satisfies Recorded, payloadBytes),
+      retry: EVENT_RETRY,
+    })),
+  )
+  return events.map(({ source, id }, i) => ({ source, id, accepted: replies[i]?.enqueued === true }))
+}
+
+export function eventTask(options: EventTaskOptions): Task {
+  return task({
+    name: EVENT_TASK,
+    queue: EVENT_QUEUE,
+    timeouts: { startToClose: '1m' },
+    run: (context, recorded: Recorded) => handle(options, context, recorded),
+  }) as Task
+}
+
+async function handle(
+  options: EventTaskOptions,
+  { log }: TaskContext,
+  { namespace, event, base }: Recorded,
+): Promise<{ readonly rules: readonly string[] }> {
+  const rules = options.registry
+    .list(EVENT_RULE_KIND, namespace)
+    // What is in the registry was checked when it was put there.
+    .map(({ id, body }) => ({ id, rule: body as unknown as EventRule }))
+    .filter(({ rule }) => isMatch(rule, event))
+  const troubles: { readonly rule: string; readonly error: unknown }[] = []
+  for (const { id, rule } of rules) {
+    try {
+      await carryOut(options, effectOf(rule, event), { namespace, rule: id, event, base })
+    } catch (error) {
+      log.warn('a rule has failed for an event', { rule: id, event: event.id, source: event.source, error })
+      troubles.push({ rule: id, error })
+    }
+  }
+  if (troubles.length > 0) throw failureOf(troubles)
+  return { rules: rules.map(({ id }) => id) }
+}
+
+async function carryOut(
+  { calls, limits, knows }: EventTaskOptions,
+  { workflowId, start, signal }: EventEffect,
+  about: Recorded & { readonly rule: string },
+): Promise<void> {
+  const { namespace } = about
+  const key = { namespace, workflowId: checkedName(workflowId, 'the workflow id', limits.idBytes) }
+  const requestId = `event:${digestOf(about.event.source, about.event.id, about.rule).toString('base64url')}`
+  const sent =
+    signal === undefined
+      ? undefined
+      : { name: signal.name, payload: encodePayload(signal.payload, limits.payloadBytes), requestId }
+  if (start === undefined) {
+    if (sent !== undefined) await calls.signal({ key }, sent.name, sent.payload, requestId)
+    return
+  }
+  const { workflow, version, input, attributes } = start
+  if (!knows(workflow, version, namespace))
+    throw new PerdureError(
+      'WORKFLOW_UNKNOWN',
+      `workflow ${workflow} version ${version} is not registered with this engine`,
+    )
+  await calls.start({
+    key,
+    workflow,
+    version,
+    input: encodePayload(input, limits.payloadBytes),
+    onConflict: 'use-existing',
+    runId: runIdFor(about),
+    ...(attributes === undefined ? {} : { attributes: checkedAttributes(attributes as Attributes) }),
+    ...(sent === undefined ? {} : { signal: sent }),
+  })
+}
+
+/** The rule that only time can help is tried again; if there is none, trying again helps nobody. */
+function failureOf(troubles: readonly { readonly rule: string; readonly error: unknown }[]): Error {
+  const text = troubles
+    .map(({ rule, error }) => `rule ${rule}: ${error instanceof Error ? error.message : error}`)
+    .join('; ')
+  const [first] = troubles
+  const mayHelp = troubles.some(({ error }) => !(error instanceof PerdureError) || isPassing(error))
+  return mayHelp
+    ? new Error(text, { cause: first?.error })
+    : new NonRetryableError(text, { cause: first?.error })
+}
+
+/** What an event is about may come later, and so may its code. */
+function isPassing({ code }: PerdureError): boolean {
+  return ERROR_CATALOGUE[code].retryable || code === 'EXECUTION_NOT_FOUND' || code === 'WORKFLOW_UNKNOWN'
+}
+
+function taskIdOf({ source, id }: CloudEvent): string {
+  return `perdure:event:${digestOf(source, id).toString('base64url')}`
+}
+
+/** The same for each attempt: asked again, it finds its run. */
+function runIdFor({ base, event, rule }: Recorded & { readonly rule: string }): RunId {
+  return runIdOf(runStartMs(base), digestOf(base, event.source, event.id, rule).subarray(0, 16))
+}
+
+function digestOf(...texts: readonly string[]): Buffer {
+  const hash = createHash('sha256')
+  // Each with its length: no two lists of texts are the same bytes.
+  for (const text of texts) hash.update(`${Buffer.byteLength(text)}:${text}`)
+  return hash.digest()
+}
