@@ -20,6 +20,9 @@ export interface TaskOwner {
 /** A task without an id gets one that begins with this character; ids of callers must not. */
 export const OWN_TASK_ID = '~'
 
+/** Names of tasks and queues that begin so are the engine's own: nobody enqueues or runs them from outside. */
+export const RESERVED_PREFIX = 'perdure.'
+
 export const TASK_PRIORITY = { least: 0, default: 5, most: 9 } as const
 
 export interface TaskRequest extends TaskOptions {

@@ -1,10 +1,12 @@
 /**
- * The engine's port for callers that do not have the code themselves: what there is no code for is not started.
+ * The engine's port for callers that do not have the code themselves: what there is no code for is not started, and tasks of the
+ * engine's own are not enqueued.
  *
  * Behind the guard of a caller: whoever may not know of a namespace does not learn which code it has.
  */
 import type { ClientPort } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
+import { RESERVED_PREFIX } from '../protocol/task-port.ts'
 
 /** Whether the engine has code for it. */
 export type Knows = (workflow: string, version: string, namespace: string) => boolean
@@ -18,6 +20,20 @@ export function codedPort(port: ClientPort, knows: Knows): ClientPort {
     )
   }
   const { start } = port
+  const { enqueue } = port.tasks
+  const tasks = derived(port.tasks, {
+    enqueue: async (requests) => {
+      for (const { name, queue } of requests) {
+        const own = [name, queue].find((each) => each.startsWith(RESERVED_PREFIX))
+        if (own !== undefined)
+          throw new PerdureError(
+            'ARGUMENT_INVALID',
+            `${own} is a name of the engine's own: those begin with ${RESERVED_PREFIX}`,
+          )
+      }
+      return await enqueue.call(port.tasks, requests)
+    },
+  })
   const { create, update } = port.schedules
   const schedules = derived(port.schedules, {
     create: async (target, spec, options) => {
@@ -32,6 +48,7 @@ export function codedPort(port: ClientPort, knows: Knows): ClientPort {
   })
   return derived(port, {
     schedules,
+    tasks,
     start: async (request) => {
       assertKnown(request.workflow, request.version, request.key.namespace)
       return await start.call(port, request)

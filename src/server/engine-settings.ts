@@ -87,6 +87,8 @@ export interface EngineSettings {
    * Default: they are not encrypted. Workers and clients of other processes have their own.
    */
   readonly encryption?: Encryption
+  /** `allowPrivate`: webhooks may call addresses of private networks and of this machine. Default: they may not. */
+  readonly webhooks?: { readonly allowPrivate?: boolean }
 }
 
 /** Seams for tests and simulation. */
@@ -128,6 +130,7 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   onFailed: true,
   determinismGuards: true,
   encryption: true,
+  webhooks: true,
 }
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly (keyof Logger)[]
 export const DEFAULT_IDLE_EXECUTIONS = 2000
@@ -164,7 +167,20 @@ export function checkSettings(settings: EngineSettings): void {
       'ARGUMENT_INVALID',
       `taskConcurrency is ${concurrency}, not a whole number of 1 or more`,
     )
+  checkWebhooks(settings.webhooks)
   checkDefinitions(workflows, settings.tasks)
+}
+
+function checkWebhooks(webhooks: unknown = {}): void {
+  const isObject = typeof webhooks === 'object' && webhooks !== null
+  const wrong = isObject
+    ? Object.entries(webhooks).find(([name, value]) => name !== 'allowPrivate' || typeof value !== 'boolean')
+    : ['']
+  if (wrong !== undefined)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      'createEngine({ webhooks }) is not { allowPrivate: true } or { allowPrivate: false }',
+    )
 }
 
 function checkDefinitions(workflows: unknown = [], tasks: unknown = []): void {

@@ -32,6 +32,7 @@ import { OpenAccess } from './access/open-access.ts'
 import type { EngineAccess } from './access/open-closed-access.ts'
 import type { EngineAudit } from './audit/engine-audit.ts'
 import { EMBEDDED, type OpenAudit, openAudit, portsOf, REQUESTS, startAudit } from './audit/open-audit.ts'
+import { Automation } from './automation.ts'
 import { ClaimDesk } from './claims/claim-desk.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
 import { type CheckedClusterSettings, checkedClusterSettings } from './cluster/cluster-settings.ts'
@@ -54,6 +55,7 @@ import {
   EngineObservation,
 } from './metrics/engine-observation.ts'
 import { openClusterStore, openStore } from './open-store.ts'
+import { OwnTasks } from './own-tasks.ts'
 import { checkedPostgresSettings } from './postgres-settings.ts'
 import { queueDesigns } from './queue-settings.ts'
 import { ReadinessCheck } from './readiness.ts'
@@ -122,6 +124,7 @@ interface Built extends Base, Workers {
   readonly local: ClientCalls
   readonly portOf: (caller: Caller) => ClientPort
   readonly readiness: ReadinessCheck
+  readonly own: OwnTasks
   /** Tasks that were given to programs that only speak HTTP. */
   readonly desk: ClaimDesk
   readonly doors: Doors
@@ -145,7 +148,7 @@ interface Helpers {
 export async function openEngine(settings: EngineSettings, seams: EngineSeams): Promise<OpenedEngine> {
   checkSettings(settings)
   const built = await buildEngine(settings, seams, checkedBase(settings, seams))
-  const { engine, portOf, local, worker, taskWorker, workflows, doors, namespace, room, logger } = built
+  const { engine, portOf, local, worker, taskWorker, workflows, doors, own, namespace, room, logger } = built
   const member = await openParts(built, seams.network)
   const encrypted = await encryptedBy(built.codec)
   const helpers = startHelpers(settings, seams, { ...built, encrypted })
@@ -175,7 +178,10 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     workflows,
     client,
     member,
-    listen: (options) => doors.open(options),
+    listen: (options) => {
+      own.join()
+      return doors.open(options)
+    },
     close: () => {
       closed ??= close(built, helpers)
       return closed
@@ -249,10 +255,24 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   const connections = new ConnectionCounts()
   const desk = new ClaimDesk({ engine, clock, logger })
   const claims = assembly?.claimsOf(engine, desk) ?? desk
-  const forDoors = { engine, workflows, logger, limits, access, claims, readiness, connections }
+  const automation = new Automation({ engine, access, port })
+  const own = new OwnTasks({ engine, port, knows, allowPrivate: settings.webhooks?.allowPrivate === true })
+  const forDoors = { engine, workflows, logger, limits, access, claims, automation, readiness, connections }
   const doors = new Doors({ ...forDoors, ...assembly?.doors })
   const guarded = codedPort(port, knows)
-  const built = { store, assembly, engine, local, portOf, readiness, desk, doors, connections, observation }
+  const built = {
+    store,
+    assembly,
+    engine,
+    local,
+    portOf,
+    readiness,
+    desk,
+    doors,
+    own,
+    connections,
+    observation,
+  }
   return { ...base, ...workers, ...built, late, guarded }
 }
 
@@ -268,7 +288,10 @@ function startHelpers(
   seams: EngineSeams,
   { encrypted, ...built }: Built & { readonly encrypted: (port: ClientPort) => ClientPort },
 ): Helpers {
-  const { engine, local, retentionMs, portOf, workflows, audit, assembly, observation } = built
+  const { engine, local, own, retentionMs, portOf, workflows, audit, assembly, observation } = built
+  own.start()
+  // Its doors are open by now, and others than those of a test bring events.
+  if (assembly !== undefined && seams.network === undefined) own.join()
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
   const requests = startRequests({ engine, calls: encrypted(portOf(REQUESTS)), crew: workflows, settings })
@@ -284,6 +307,7 @@ function startHelpers(
   return {
     trail: started?.trail,
     stop: async () => {
+      own.stop()
       retention?.stop()
       await requests?.stop()
       await started?.stop()

@@ -1,56 +1,71 @@
-/** Tasks of the engine's own: what to do with events from outside, and webhooks to be called. Users enqueue none of them. */
+/**
+ * Tasks of the engine's own: what is to be done with events from outside, and webhooks to be called. They have a worker of their
+ * own, which takes no places of others, and comes when there is work for it.
+ */
 import type { Engine } from '../engine/engine.ts'
-import type { Clock } from '../platform/clock.ts'
+import type { LiveTask } from '../engine/tasks/live-task.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
-import type { Limits } from '../protocol/limits.ts'
-import type { Task } from '../sdk/tasks/task.ts'
-import { type EventTaskOptions, eventTask } from './events/event-task.ts'
-import type { RegistryReads } from './registry-reads.ts'
+import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
+import type { Knows } from './coded-port.ts'
+import { EVENT_QUEUE, EVENT_RULE_KIND, eventTask } from './events/event-task.ts'
 import { WebhookNews } from './webhooks/webhook-news.ts'
-import { webhookTask } from './webhooks/webhook-task.ts'
-
-/** Names of tasks and queues that begin so are the engine's. */
-export const OWN_PREFIX = 'perdure.'
+import { WEBHOOK_KIND, WEBHOOK_QUEUE, webhookTask } from './webhooks/webhook-task.ts'
 
 export interface OwnTasksOptions {
-  readonly clock: Pick<Clock, 'nowMs'>
-  readonly limits: Limits
+  readonly engine: Engine
+  /** Past any guard: who made a rule was asked then. */
+  readonly port: ClientPort
+  readonly knows: Knows
   /** Webhooks may call addresses of private networks and of this machine. */
   readonly allowPrivate: boolean
 }
 
-interface Parts {
-  readonly calls: ClientPort
-  readonly registry: RegistryReads
-  readonly knows: EventTaskOptions['knows']
-}
+/** Tasks of its own that run at once. */
+const CREDITS = 32
+const WORKER = 'engine'
 
 export class OwnTasks {
-  readonly tasks: readonly Task[]
-  #parts: Parts | undefined
+  readonly #options: OwnTasksOptions
+  #unfollow: (() => void)[] = []
+  #hasJoined = false
 
-  /** They are made before the engine is, which runs them. */
-  constructor({ clock, limits, allowPrivate }: OwnTasksOptions) {
-    const parts = (): Parts => {
-      if (this.#parts === undefined) throw new Error('invariant: tasks run in an engine that is open')
-      return this.#parts
-    }
-    const registry: RegistryReads = {
-      get: (...key) => parts().registry.get(...key),
-      list: (...key) => parts().registry.list(...key),
-    }
-    const calls: EventTaskOptions['calls'] = {
-      start: (request) => parts().calls.start(request),
-      signal: (...signal) => parts().calls.signal(...signal),
-    }
-    this.tasks = [
-      webhookTask({ registry, clock, allowPrivate }),
-      eventTask({ calls, registry, limits, knows: (...code) => parts().knows(...code) }),
-    ]
+  constructor(options: OwnTasksOptions) {
+    this.#options = options
   }
 
-  connect(engine: Engine, parts: Parts): void {
-    this.#parts = parts
-    new WebhookNews(engine, parts.registry).start()
+  /** Begins with the first rule or webhook that there is, if not before. */
+  start(): void {
+    const { engine } = this.#options
+    new WebhookNews(engine, engine.registry).start()
+    const { registry } = engine
+    for (const kind of [EVENT_RULE_KIND, WEBHOOK_KIND]) {
+      if (registry.list(kind).length > 0) this.join()
+      this.#unfollow.push(registry.follow(kind, () => this.join()))
+    }
+  }
+
+  /** Whoever listens may be given events. */
+  join(): void {
+    if (this.#hasJoined) return
+    this.#hasJoined = true
+    const { engine, port, knows, allowPrivate } = this.#options
+    const { clock, logger, limits } = engine.options
+    const { registry } = engine
+    const tasks = [
+      webhookTask({ registry, clock, allowPrivate }),
+      eventTask({ calls: port, registry, limits, knows }),
+    ]
+    const worker = new EmbeddedTaskWorker<LiveTask>({ tasks, clock, logger, limits })
+    const { attempts } = engine.tasks
+    worker.connect(attempts)
+    attempts.join(
+      { id: WORKER, credits: CREDITS, isLocal: true, isOwn: true, queues: [EVENT_QUEUE, WEBHOOK_QUEUE] },
+      worker,
+    )
+  }
+
+  stop(): void {
+    for (const unfollow of this.#unfollow) unfollow()
+    this.#unfollow = []
   }
 }

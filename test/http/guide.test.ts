@@ -8,11 +8,12 @@ import { createEngine, silentLogger, type Workflow } from '../../src/index.ts'
 
 const root = join(import.meta.dirname, '../..')
 const guide = readFileSync(join(root, 'docs/api.md'), 'utf8')
+const events = readFileSync(join(root, 'docs/events.md'), 'utf8')
 /** Inside the package, so that the program imports it by its name. */
 const folder = join(root, `.docs-programs-guide-${process.pid}`)
 
-function blocksOf(language: string): string[] {
-  return [...guide.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(
+function blocksOf(language: string, page = guide): string[] {
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(
     ([, text = '']) => text,
   )
 }
@@ -66,5 +67,22 @@ describe('the guide of the API', () => {
     assert.match(outputs[0] ?? '', /"started":true.*"reason":"signal"/s)
     assert.match(outputs[1] ?? '', /"result":\{"amount":12,"parcel":"parcel-7"\}.*event: end/s)
     assert.match(outputs[2] ?? '', /"id":"mail-1".*"done":0/s)
+  })
+
+  test('so has the guide of events', async () => {
+    const outputs: string[] = []
+    for (const script of blocksOf('sh', events)) {
+      const { status, output, errors } = await run(script.replaceAll('http://127.0.0.1:7233', origin))
+      assert.equal(status, 0, `${script}\n${output}\n${errors}`)
+      outputs.push(output)
+    }
+    assert.match(outputs[0] ?? '', /"accepted":true/)
+    assert.match(outputs[1] ?? '', /"secret":"whsec_/)
+    const handled = await fetch(`${origin}/v1/executions/order-7/explain`)
+    for (let i = 0; i < 200 && handled.status !== 200; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 25))
+      if ((await fetch(`${origin}/v1/executions/order-7/explain`)).status === 200) return
+    }
+    assert.equal(handled.status, 200)
   })
 })

@@ -4,6 +4,7 @@
  * 1. That a task runs is known in memory only: after a crash it waits again.
  * 2. What a worker says of a task counts while the task runs; else it changes nothing.
  */
+
 import type { Backlog } from '../../core/queue/backlog.ts'
 import type { TaskQueue } from '../../core/queue/task-queue.ts'
 import {
@@ -18,8 +19,10 @@ import {
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
+import { PerdureError } from '../../protocol/errors.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
+import { RESERVED_PREFIX } from '../../protocol/task-port.ts'
 import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
 import type { AttemptEnd, TaskMetrics } from '../metrics/task-metrics.ts'
@@ -72,6 +75,9 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
 
   /** A worker gets tasks from now on. */
   join(profile: WorkerProfile, port: TaskWorkerPort<LiveTask>): CrewMember<LiveTask> {
+    const own = profile.tasks?.find((name) => name.startsWith(RESERVED_PREFIX))
+    if (own !== undefined)
+      throw new PerdureError('ARGUMENT_INVALID', `${own} is a task of the engine's own: no worker runs it`)
     const member = this.#options.crew.join(profile, port)
     this.#members.set(port, member)
     this.#options.ask()

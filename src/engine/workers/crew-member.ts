@@ -19,6 +19,8 @@ export interface WorkerProfile {
   readonly address?: string
   /** It runs in the process of the engine. */
   readonly isLocal?: boolean
+  /** It runs tasks of the engine's own, and is not shown. */
+  readonly isOwn?: boolean
   /** Names of the tasks that it has code for; for people. */
   readonly tasks?: readonly string[]
   /** Absent: all. */

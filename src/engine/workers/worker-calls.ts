@@ -24,6 +24,7 @@ export class WorkerCalls implements WorkersPort {
     // Where nothing waits nobody lets workers back when their time has come: it is done here.
     const ejecting = queues.all().filter(({ crew }) => Number.isFinite(crew.nextReturnMs(nowMs)))
     return [...this.#engine.tasks.crew.members()]
+      .filter(({ profile }) => profile.isOwn !== true)
       .filter(({ profile }) => profile.namespace === undefined || profile.namespace === namespace)
       .map((member) => this.#description(member, ejecting))
       .sort((a, b) => (a.id < b.id ? -1 : 1))

@@ -77,10 +77,13 @@ export function isBinaryMode(headers: HeaderValues): boolean {
 }
 
 /**
- * @param body what the request carried; undefined: nothing
+ * @param body what the request carried, bytes or JSON that was read already; undefined: nothing
  * @throws PerdureError `ARGUMENT_INVALID`
  */
-export function binaryEventOf(headers: HeaderValues, body: Uint8Array | undefined): CloudEvent {
+export function binaryEventOf(
+  headers: HeaderValues,
+  body: Uint8Array | { readonly data: Json } | undefined,
+): CloudEvent {
   const attributes: Record<string, Json> = {}
   for (const [header, value] of Object.entries(headers)) {
     if (!header.startsWith('ce-') || value === undefined) continue
@@ -94,7 +97,11 @@ export function binaryEventOf(headers: HeaderValues, body: Uint8Array | undefine
   return cloudEventOf({ ...attributes, ...dataOf(body, typeof type === 'string' ? type : undefined) })
 }
 
-function dataOf(body: Uint8Array | undefined, type: string | undefined): Record<string, Json> {
+function dataOf(
+  body: Uint8Array | { readonly data: Json } | undefined,
+  type: string | undefined,
+): Record<string, Json> {
+  if (body !== undefined && !(body instanceof Uint8Array)) return body.data === undefined ? {} : body
   if (body === undefined || body.length === 0) return {}
   if (type !== undefined && !JSON_TYPE.test(type)) {
     if (/^text\//i.test(type)) return { data: decodedText(body) }

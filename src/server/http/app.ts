@@ -13,6 +13,7 @@ import type { Caller } from '../../protocol/caller.ts'
 import { type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import type { Access } from '../access/access.ts'
+import { BATCH_TYPE, EVENT_TYPE, isBinaryMode } from '../events/cloud-event.ts'
 import type { ClientOrigins } from '../listen/client-origin.ts'
 import { credentialsOf } from '../listen/credentials.ts'
 import { compressed, encodingFor } from './compression.ts'
@@ -83,6 +84,18 @@ export class HttpApp {
       } catch (error) {
         done(error as Error, undefined)
       }
+    })
+    app.addContentTypeParser([EVENT_TYPE, BATCH_TYPE], { parseAs: 'buffer' }, (_, body, done) => {
+      try {
+        done(null, jsonBody(body as Buffer, settings.limits.depth))
+      } catch (error) {
+        done(error as Error, undefined)
+      }
+    })
+    // The data of a CloudEvent, of whatever type they are.
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, ({ headers }, body, done) => {
+      if (isBinaryMode(headers)) done(null, body)
+      else done(new RequestError(...UNSUPPORTED_TYPE), undefined)
     })
     app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply))
     app.setNotFoundHandler((request, reply) => this.#missing(request, reply))
@@ -290,12 +303,14 @@ function signalOf(response: ServerResponse): AbortSignal {
   return controller.signal
 }
 
+const UNSUPPORTED_TYPE = [
+  'CONTENT_TYPE_UNSUPPORTED',
+  'the body is of another type than application/json',
+] as const satisfies readonly [ErrorCode, string]
+
 /** What Fastify refuses before a route is asked. */
 const REFUSALS: Readonly<Record<string, readonly [code: ErrorCode, detail: string]>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
-    'CONTENT_TYPE_UNSUPPORTED',
-    'the body is of another type than application/json',
-  ],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: UNSUPPORTED_TYPE,
   FST_ERR_CTP_BODY_TOO_LARGE: ['PAYLOAD_TOO_LARGE', 'the body is larger than http.limits.bodyBytes'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['ARGUMENT_INVALID', 'the body is not as long as Content-Length says'],
   FST_ERR_BAD_URL: ['ARGUMENT_INVALID', 'the path is not percent-encoded UTF-8'],

@@ -1,5 +1,6 @@
 /** All routes of the REST API. */
 import type { Route } from './route.ts'
+import { automationRoutes } from './routes/automation.ts'
 import { bulkRoutes } from './routes/bulk.ts'
 import { claimRoutes } from './routes/claims.ts'
 import { clusterRoutes } from './routes/cluster.ts'
@@ -19,5 +20,6 @@ export const ROUTES: readonly Route[] = [
   ...humanTaskRoutes,
   ...scheduleRoutes,
   ...bulkRoutes,
+  ...automationRoutes,
   ...clusterRoutes,
 ]

@@ -11,6 +11,8 @@ import type { ErrorCode } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { RequestMark } from '../../protocol/request-mark.ts'
 import type { Access } from '../access/access.ts'
+import type { Action } from '../access/actions.ts'
+import type { Automation } from '../automation.ts'
 import type { ClaimPort } from '../claims/claim-port.ts'
 import type { EventStreams } from './event-streams.ts'
 import type { HttpLimits } from './http-settings.ts'
@@ -18,8 +20,8 @@ import type { PayloadView } from './payload-view.ts'
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-/** Calls of the client's port, and what workers do. */
-export type Need = ClientMethod | 'worker'
+/** Calls of the client's port, what workers do, and what is decided by its name. */
+export type Need = ClientMethod | 'worker' | Action
 
 /** What the routes use beside the port of the caller. */
 export interface RouteServices {
@@ -27,6 +29,7 @@ export interface RouteServices {
   readonly limits: Limits
   readonly http: HttpLimits
   readonly claims: ClaimPort
+  readonly automation: Automation
   readonly streams: EventStreams
 }
 

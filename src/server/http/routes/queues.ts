@@ -1,9 +1,7 @@
 /** Queues: what is in them, and their settings. */
 
-import { PerdureError } from '../../../protocol/errors.ts'
-import { failureOf } from '../../../protocol/failure.ts'
 import type { QueueChangeOptions, QueueChangeReply } from '../../../protocol/queue-port.ts'
-import { RequestError } from '../problem.ts'
+import { ETAG, etagOf, IF_MATCH, ifMatch } from '../if-match.ts'
 import { type Answer, type RouteRequest, route } from '../route.ts'
 import { reason } from '../schemas/executions.ts'
 import {
@@ -18,38 +16,18 @@ import {
 import { asked } from '../schemas/values.ts'
 
 const TAG = 'Queues'
-const ETAG = { ETag: 'The revision of the settings, such as `"3"`.' }
-const HEADERS = {
-  'If-Match': 'Changes the settings only if their revision is this one, such as `"3"`; else 412.',
-}
 const CHANGED = { 200: { description: 'Durable, and in force.', body: queueChanged, headers: ETAG } }
 const REPEATS =
   'Harmless: a change that changes nothing writes nothing. A key is not looked at; use `If-Match`.'
 
-/** @throws RequestError `ARGUMENT_INVALID` */
-function optionsOf({ headers }: RouteRequest): QueueChangeOptions {
-  const given = headers['if-match']
-  if (given === undefined || given === '*') return {}
-  const [, revision] = (typeof given === 'string' ? /^"(\d{1,15})"$/.exec(given) : null) ?? []
-  if (revision !== undefined) return { ifRevision: Number(revision) }
-  const detail = 'must be a revision in quotes, such as "3", or *'
-  throw new RequestError('ARGUMENT_INVALID', `the header If-Match ${detail}`, {
-    faults: [{ in: 'header', pointer: '/If-Match', detail }],
-  })
-}
-
-async function change(
+function change(
   request: RouteRequest,
   call: (options: QueueChangeOptions) => Promise<QueueChangeReply>,
 ): Promise<Answer> {
-  try {
-    const reply = await call(optionsOf(request))
-    return { headers: { etag: `"${reply.revision}"` }, body: reply }
-  } catch (error) {
-    if (!(error instanceof PerdureError && error.code === 'REVISION_CONFLICT')) throw error
-    // What the caller has said of it is not so: RFC 9110, 13.1.1.
-    throw new RequestError(error.code, failureOf(error).message, { status: 412 })
-  }
+  return ifMatch(request, async (options) => {
+    const reply = await call(options)
+    return { headers: etagOf(reply), body: reply }
+  })
 }
 
 export const queueRoutes = [
@@ -75,7 +53,7 @@ export const queueRoutes = [
     needs: ['queues.get'],
     run: async ({ namespace, params, port }) => {
       const details = await port.queues.get({ namespace, ...params })
-      return { headers: { etag: `"${details.revision}"` }, body: details }
+      return { headers: etagOf(details), body: details }
     },
   }),
   route({
@@ -98,7 +76,7 @@ export const queueRoutes = [
     tag: TAG,
     summary: 'Change settings of a queue',
     params: queueParam,
-    headers: HEADERS,
+    headers: IF_MATCH,
     body: queueChanges,
     answers: CHANGED,
     errors: ['REVISION_CONFLICT'],
@@ -117,7 +95,7 @@ export const queueRoutes = [
     summary: 'Start no more tasks of a queue',
     description: 'Those that run go on.',
     params: queueParam,
-    headers: HEADERS,
+    headers: IF_MATCH,
     body: asked(reason),
     answers: CHANGED,
     errors: ['REVISION_CONFLICT'],
@@ -139,7 +117,7 @@ export const queueRoutes = [
     tag: TAG,
     summary: 'Let a queue go on',
     params: queueParam,
-    headers: HEADERS,
+    headers: IF_MATCH,
     answers: CHANGED,
     errors: ['REVISION_CONFLICT'],
     needs: ['queues.resume'],
@@ -156,7 +134,7 @@ export const queueRoutes = [
     tag: TAG,
     summary: 'Let the settings count that code says',
     params: queueParam,
-    headers: HEADERS,
+    headers: IF_MATCH,
     body: asked({ names: settingNames }),
     answers: CHANGED,
     errors: ['REVISION_CONFLICT'],

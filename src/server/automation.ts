@@ -1,0 +1,144 @@
+/** Events from outside and webhooks, in the name of a caller: each call was decided, and what it changes is recorded. */
+import type { Engine } from '../engine/engine.ts'
+import type { Caller } from '../protocol/caller.ts'
+import type { ClientPort } from '../protocol/client-port.ts'
+import { PerdureError } from '../protocol/errors.ts'
+import type { Access } from './access/access.ts'
+import { administered } from './audit/audited-port.ts'
+import type { CloudEvent } from './events/cloud-event.ts'
+import type { EventRule } from './events/event-rule.ts'
+import { eventRuleRecords } from './events/event-rule-admin.ts'
+import { acceptEvents, type EventReceipt } from './events/event-task.ts'
+import type { Records, StoredRecord } from './records.ts'
+import {
+  type NewWebhookSecret,
+  WebhookAdmin,
+  type WebhookDetails,
+  type WebhookSettings,
+} from './webhooks/webhook-admin.ts'
+
+export interface AutomationOptions {
+  readonly engine: Engine
+  readonly access: Pick<Access, 'assertMay'>
+  /** Past any guard: what is asked of it was decided here. */
+  readonly port: ClientPort
+}
+
+/** Whose call it is, and about which namespace. */
+export interface AutomationCall {
+  readonly caller: Caller
+  readonly namespace: string
+}
+
+/** One call, events or rules of it, at most. */
+export const EVENTS_MOST = 1000
+
+export class Automation {
+  readonly #options: AutomationOptions
+  readonly #rules: Records<EventRule>
+  readonly #webhooks: WebhookAdmin
+
+  constructor(options: AutomationOptions) {
+    this.#options = options
+    this.#rules = eventRuleRecords(options.engine.registry)
+    this.#webhooks = new WebhookAdmin(options.engine.registry)
+  }
+
+  /** Resolves when all are recorded. @throws PerdureError `FORBIDDEN`, `PAYLOAD_TOO_LARGE`, `ARGUMENT_INVALID` */
+  async publish(call: AutomationCall, events: readonly CloudEvent[]): Promise<readonly EventReceipt[]> {
+    const { engine, port, access } = this.#options
+    const { namespace, caller } = call
+    if (events.length > EVENTS_MOST)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `there are ${events.length} events; at most ${EVENTS_MOST} go at once`,
+      )
+    await access.assertMay(caller, 'PublishEvent', { type: 'Namespace', id: namespace, namespace })
+    const { payloadBytes } = engine.options.limits
+    return this.#recorded(call, { action: 'PublishEvent', type: 'Namespace', id: namespace }, () =>
+      acceptEvents(port, { namespace, events }, { newRunId: () => engine.newRunId(), payloadBytes }),
+    )
+  }
+
+  async rules(call: AutomationCall): Promise<readonly StoredRecord<EventRule>[]> {
+    await this.#mayRead(call, 'EventRule', '')
+    return this.#rules.list(call.namespace)
+  }
+
+  async rule(call: AutomationCall, id: string): Promise<StoredRecord<EventRule>> {
+    await this.#mayRead(call, 'EventRule', id)
+    return this.#rules.get(call.namespace, id)
+  }
+
+  createRule(call: AutomationCall, id: string, rule: unknown): Promise<StoredRecord<EventRule>> {
+    return this.#change(call, 'EventRule', id, () => this.#rules.create(call.namespace, id, rule))
+  }
+
+  replaceRule(
+    call: AutomationCall,
+    { id, ifRevision }: { readonly id: string; readonly ifRevision?: number },
+    rule: unknown,
+  ): Promise<StoredRecord<EventRule>> {
+    return this.#change(call, 'EventRule', id, () =>
+      this.#rules.replace(call.namespace, id, () => rule, ifRevision),
+    )
+  }
+
+  deleteRule(call: AutomationCall, id: string, ifRevision?: number): Promise<void> {
+    return this.#change(call, 'EventRule', id, () => this.#rules.delete(call.namespace, id, ifRevision))
+  }
+
+  async webhooks(call: AutomationCall): Promise<readonly WebhookDetails[]> {
+    await this.#mayRead(call, 'Webhook', '')
+    return this.#webhooks.list(call.namespace)
+  }
+
+  async webhook(call: AutomationCall, id: string): Promise<WebhookDetails> {
+    await this.#mayRead(call, 'Webhook', id)
+    return this.#webhooks.get(call.namespace, id)
+  }
+
+  createWebhook(call: AutomationCall, id: string, settings: WebhookSettings): Promise<NewWebhookSecret> {
+    return this.#change(call, 'Webhook', id, () => this.#webhooks.create(call.namespace, id, settings))
+  }
+
+  replaceWebhook(
+    call: AutomationCall,
+    { id, ifRevision }: { readonly id: string; readonly ifRevision?: number },
+    settings: WebhookSettings,
+  ): Promise<WebhookDetails> {
+    return this.#change(call, 'Webhook', id, () =>
+      this.#webhooks.replace(call.namespace, id, settings, ifRevision),
+    )
+  }
+
+  rotateWebhookSecret(call: AutomationCall, id: string): Promise<NewWebhookSecret> {
+    return this.#change(call, 'Webhook', id, () => this.#webhooks.rotateSecret(call.namespace, id))
+  }
+
+  deleteWebhook(call: AutomationCall, id: string, ifRevision?: number): Promise<void> {
+    return this.#change(call, 'Webhook', id, () => this.#webhooks.delete(call.namespace, id, ifRevision))
+  }
+
+  async #mayRead({ caller, namespace }: AutomationCall, type: Managed, id: string): Promise<void> {
+    await this.#options.access.assertMay(caller, `Read${type}`, { type, id, namespace })
+  }
+
+  async #change<T>(call: AutomationCall, type: Managed, id: string, run: () => Promise<T>): Promise<T> {
+    const { caller, namespace } = call
+    await this.#options.access.assertMay(caller, `Change${type}`, { type, id, namespace })
+    return this.#recorded(call, { action: `Change${type}`, type, id }, run)
+  }
+
+  #recorded<T>(
+    { caller, namespace }: AutomationCall,
+    { action, type, id }: { readonly action: string; readonly type: string; readonly id: string },
+    run: () => Promise<T>,
+  ): Promise<T> {
+    const { engine } = this.#options
+    const by = { audit: engine.audit, caller, newRequestId: () => engine.newRunId() }
+    return administered(by, { action, namespace, resource: { type, id } }, run)
+  }
+}
+
+type Managed = 'EventRule' | 'Webhook'

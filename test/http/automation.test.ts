@@ -1,0 +1,328 @@
+// Events from outside that start and signal executions, and webhooks that are told of what becomes of them.
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { automationRoutes } from '../../src/server/http/routes/automation.ts'
+import { isWebhookGenuine, type WebhookHeaders } from '../../src/server/webhooks/webhook-signature.ts'
+import { HttpFixture } from './http-fixture.ts'
+
+interface Received {
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** A server that others tell of things. */
+class Receiver {
+  readonly received: Received[] = []
+  /** Statuses of the next answers; then 204. */
+  readonly answers: number[] = []
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+  }
+
+  static async open(): Promise<Receiver> {
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        receiver.received.push({ headers: request.headers, body: Buffer.concat(chunks).toString() })
+        response.writeHead(receiver.answers.shift() ?? 204).end()
+      })
+    })
+    const receiver = new Receiver(server)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return receiver
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/hooks`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+}
+
+async function until<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  for (let i = 0; i < 600; i++) {
+    const found = await look()
+    if (found !== undefined) return found
+    await sleep(25)
+  }
+  throw new Error('it has not come within 15 s')
+}
+
+const TYPE = 'application/cloudevents+json'
+const BATCH = 'application/cloudevents-batch+json'
+const event = (id: string, changes: object = {}): object => ({
+  specversion: '1.0',
+  id,
+  source: '/shop',
+  type: 'shop.order.placed',
+  data: { order: 7, amount: 12.5 },
+  ...changes,
+})
+
+async function publish(
+  on: HttpFixture,
+  body: object,
+  type = TYPE,
+): Promise<readonly { accepted: boolean }[]> {
+  const { events } = await on.ok(202, 'POST', '/v1/events', { body, headers: { 'content-type': type } })
+  return events
+}
+
+const asked = new Set<string>()
+
+describe('events from outside', () => {
+  let on: HttpFixture
+  before(async () => {
+    on = await HttpFixture.open()
+    const rules = [
+      {
+        id: 'start',
+        match: { type: 'shop.order.placed' },
+        start: {
+          workflow: 'waiting',
+          id: 'order-{/id}',
+          input: { order: '{/data/order}', from: '{/source}' },
+          attributes: { shop: '{/source}' },
+        },
+      },
+      {
+        id: 'pay',
+        match: { type: 'shop.order.paid' },
+        signal: { id: 'order-{/subject}', name: 'go', input: '{/data}' },
+      },
+    ]
+    for (const rule of rules) await on.ok(201, 'POST', '/v1/event-rules', { body: rule })
+  })
+  after(async () => {
+    for (const each of on.asked) asked.add(each)
+    await on[Symbol.asyncDispose]()
+  })
+
+  test('start executions by rules, each event once', async () => {
+    assert.deepEqual(await publish(on, event('a')), [{ source: '/shop', id: 'a', accepted: true }])
+    assert.deepEqual(await publish(on, event('a')), [{ source: '/shop', id: 'a', accepted: false }])
+    const started = await until(async () => {
+      const { status, body } = await on.call('GET', '/v1/executions/order-a')
+      return status === 200 ? body : undefined
+    })
+    assert.deepEqual(started.attributes, { shop: '/shop' })
+    // Another source: another event.
+    assert.equal((await publish(on, event('a', { source: '/other' })))[0]?.accepted, true)
+  })
+
+  test('signal them, also if the execution comes after the event', async () => {
+    await publish(on, event('p', { type: 'shop.order.paid', subject: 'b', data: { paid: true } }))
+    await sleep(100)
+    await publish(on, event('b'))
+    const { result } = await until(async () => {
+      const { status, body } = await on.call('GET', '/v1/executions/order-b/result?waitMs=5000')
+      return status === 200 ? body : undefined
+    })
+    assert.deepEqual(result, { input: { order: 7, from: '/shop' }, came: { paid: true }, sum: 0 })
+  })
+
+  test('come in batches, and in headers with the data as the body', async () => {
+    const receipts = await publish(on, [event('c'), event('d'), event('c')], BATCH)
+    assert.deepEqual(
+      receipts.map(({ accepted }) => accepted),
+      [true, true, false],
+    )
+    const answer = await fetch(`${on.base}/v1/events`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'text/plain',
+        'ce-specversion': '1.0',
+        'ce-id': 'e',
+        'ce-source': '/shop',
+        'ce-type': 'shop.note',
+      },
+      body: 'no rule is for it',
+    })
+    assert.equal(answer.status, 202, await answer.text())
+  })
+
+  test('that are none are refused, and nothing of them is recorded', async () => {
+    const bad = await on.call('POST', '/v1/events', {
+      body: [event('f'), { ...event('g'), type: '' }],
+      headers: { 'content-type': BATCH },
+    })
+    assert.equal(bad.status, 400)
+    assert.match(bad.body.detail, /event 1: type/)
+    assert.equal((await publish(on, event('f')))[0]?.accepted, true)
+    const plain = await fetch(`${on.base}/v1/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain' },
+      body: 'x',
+    })
+    assert.equal(plain.status, 415)
+  })
+
+  test('that a rule cannot use are failed tasks, which say why', async () => {
+    await publish(on, event('h', { data: { amount: 1 } }))
+    const failed = await until(async () => {
+      const { tasks } = await on.ok(200, 'GET', '/v1/tasks?queue=perdure.events&status=failed')
+      return tasks[0]
+    })
+    assert.match(failed.failure.message, /rule start: the event has nothing at \/data\/order/)
+  })
+
+  test('rules are read, replaced and deleted, by revision', async () => {
+    const { headers, body } = await on.call('GET', '/v1/event-rules/pay')
+    assert.equal(headers.get('etag'), `"${body.revision}"`)
+    const { id: _, revision, changedMs: __, ...rule } = body
+    const put = { body: { ...rule, paused: true }, headers: { 'if-match': `"${revision}"` } }
+    const paused = await on.ok(200, 'PUT', '/v1/event-rules/pay', put)
+    assert.equal(paused.paused, true)
+    await on.ok(412, 'PUT', '/v1/event-rules/pay', put)
+    await on.ok(409, 'POST', '/v1/event-rules', { body: { id: 'pay', ...rule } })
+    const { rules } = await on.ok(200, 'GET', '/v1/event-rules')
+    assert.deepEqual(
+      rules.map((each: { readonly id: string }) => each.id),
+      ['pay', 'start'],
+    )
+    await on.ok(204, 'DELETE', '/v1/event-rules/pay')
+    await on.ok(404, 'GET', '/v1/event-rules/pay')
+    await on.ok(400, 'POST', '/v1/event-rules', { body: { id: 'x', match: { type: 't' } } })
+    // The namespaces of others have rules of their own.
+    assert.deepEqual((await on.ok(200, 'GET', '/v1/event-rules?namespace=other')).rules, [])
+  })
+
+  test('tasks of the engine are enqueued and run by nobody else', async () => {
+    const body = { name: 'perdure.deliver-webhook', queue: 'perdure.webhooks', input: {} }
+    const { detail } = await on.ok(400, 'POST', '/v1/tasks', { body })
+    assert.match(detail, /engine's own/)
+    await on.ok(400, 'POST', '/v1/queues/perdure.events/claims', {
+      body: { worker: 'thief', tasks: ['perdure.handle-event'] },
+    })
+    const { workers } = await on.ok(200, 'GET', '/v1/workers')
+    assert.deepEqual(
+      workers.map(({ id }: { readonly id: string }) => id),
+      ['local'],
+    )
+  })
+})
+
+describe('webhooks', () => {
+  const open = (file?: string): Promise<HttpFixture> =>
+    HttpFixture.open({ webhooks: { allowPrivate: true } }, {}, file)
+  const start = (on: HttpFixture, id: string, workflow = 'quick'): Promise<unknown> =>
+    on.ok(201, 'POST', '/v1/executions', { body: { id, workflow, input: 1 } })
+
+  test('are told of what they want to know, signed', async () => {
+    await using on = await open()
+    await using receiver = await Receiver.open()
+    const made = await on.ok(201, 'POST', '/v1/webhooks', {
+      body: { id: 'hook', url: receiver.url, events: ['execution.completed', 'execution.failed'] },
+    })
+    assert.equal('secret' in (await on.ok(200, 'GET', '/v1/webhooks/hook')), false)
+    await start(on, 'one')
+    await start(on, 'two', 'failing')
+    const [first, second] = await until(() => (receiver.received.length >= 2 ? receiver.received : undefined))
+    const both = [first, second].map((each) => JSON.parse(each?.body ?? ''))
+    assert.deepEqual(
+      new Set(both.map(({ type, subject }) => `${type} ${subject}`)),
+      new Set(['perdure.execution.completed one', 'perdure.execution.failed two']),
+    )
+    for (const { headers, body } of [first, second].filter((each) => each !== undefined)) {
+      const signed = headers as unknown as WebhookHeaders
+      assert.ok(isWebhookGenuine(signed, body, { secret: made.secret, nowMs: Date.now() }))
+      assert.equal(signed['webhook-id'], JSON.parse(body).id)
+    }
+    const failed = both.find(({ subject }) => subject === 'two')
+    assert.deepEqual(failed.data.failure, { name: 'RangeError', message: 'out of range' })
+    // Only that it has ended: what was in it stays behind the API.
+    assert.ok(!first?.body.includes('"result"'))
+    for (const each of on.asked) asked.add(each)
+  })
+
+  test('are told again until they take it, and of nothing twice by a restart', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'perdure-hooks-'))
+    try {
+      await using receiver = await Receiver.open()
+      receiver.answers.push(500)
+      {
+        await using on = await open(join(folder, 'store.db'))
+        await on.ok(201, 'POST', '/v1/webhooks', {
+          body: { id: 'hook', url: receiver.url, events: ['execution.completed'] },
+        })
+        await start(on, 'one')
+        await until(() => receiver.received[0])
+      }
+      await using on = await open(join(folder, 'store.db'))
+      const again = await until(() => receiver.received[1])
+      assert.equal(again.headers['webhook-id'], receiver.received[0]?.headers['webhook-id'])
+      await until(async () => {
+        const { tasks } = await on.ok(200, 'GET', '/v1/tasks?queue=perdure.webhooks&status=completed')
+        return tasks[0]
+      })
+      assert.equal(receiver.received.length, 2)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('that have gone get nothing more; secrets are replaced without a gap', async () => {
+    await using on = await open()
+    await using receiver = await Receiver.open()
+    const made = await on.ok(201, 'POST', '/v1/webhooks', {
+      body: { id: 'hook', url: receiver.url, workflows: ['quick'], events: ['execution.completed'] },
+    })
+    const rotated = await on.ok(200, 'POST', '/v1/webhooks/hook/rotate-secret')
+    assert.notEqual(rotated.secret, made.secret)
+    receiver.answers.push(410)
+    await start(on, 'one')
+    const { headers, body } = await until(() => receiver.received[0])
+    for (const secret of [made.secret, rotated.secret])
+      assert.ok(isWebhookGenuine(headers as unknown as WebhookHeaders, body, { secret, nowMs: Date.now() }))
+    const failed = await until(async () => {
+      const { tasks } = await on.ok(200, 'GET', '/v1/tasks?queue=perdure.webhooks&status=failed')
+      return tasks[0]
+    })
+    assert.match(failed.failure.message, /410 Gone/)
+    assert.equal(failed.attempts, 1)
+    const { id: _, revision, changedMs: __, secret: ___, ...settings } = rotated
+    await on.ok(200, 'PUT', '/v1/webhooks/hook', {
+      body: { ...settings, paused: true },
+      headers: { 'if-match': `"${revision}"` },
+    })
+    await start(on, 'two')
+    await on.ok(204, 'DELETE', '/v1/webhooks/hook')
+    assert.deepEqual((await on.ok(200, 'GET', '/v1/webhooks')).webhooks, [])
+    const { tasks } = await on.ok(200, 'GET', '/v1/tasks?queue=perdure.webhooks')
+    assert.equal(tasks.length, 1)
+    for (const each of on.asked) asked.add(each)
+  })
+
+  test('do not call this machine unless that is allowed', async () => {
+    await using on = await HttpFixture.open()
+    await using receiver = await Receiver.open()
+    await on.ok(201, 'POST', '/v1/webhooks', { body: { id: 'hook', url: receiver.url } })
+    await start(on, 'one')
+    const failed = await until(async () => {
+      const { tasks } = await on.ok(200, 'GET', '/v1/tasks?queue=perdure.webhooks&status=failed')
+      return tasks[0]
+    })
+    assert.match(failed.failure.message, /is not called unless that is allowed/)
+    assert.equal(receiver.received.length, 0)
+  })
+})
+
+test('all routes of these were asked', () => {
+  const all = automationRoutes.map(({ operationId }) => operationId)
+  assert.deepEqual(
+    all.filter((each) => !asked.has(each)),
+    [],
+  )
+})
