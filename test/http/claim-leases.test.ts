@@ -12,6 +12,7 @@ const REQUEST = {
   namespace: 'default',
   queue: 'q',
   worker: 'w',
+  tasks: ['work'],
   most: 1,
   waitMs: 60_000,
   leaseMs: 1000,

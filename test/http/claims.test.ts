@@ -9,7 +9,7 @@ const ALL = '/v1/queues/q/claims'
 const enqueue = (on: HttpFixture, id: string, more: object = {}) =>
   on.ok(201, 'POST', '/v1/tasks', { body: { name: 'work', queue: 'q', id, input: id, ...more } })
 const claim = async (on: HttpFixture, more: object = {}) =>
-  (await on.ok(200, 'POST', ALL, { body: { worker: 'w', ...more } })).claims
+  (await on.ok(200, 'POST', ALL, { body: { worker: 'w', tasks: ['work', 'other'], ...more } })).claims
 
 test('a claim whose lease is over is lost: the task waits again, and the token is void', async () => {
   await using on = await HttpFixture.open()
@@ -86,7 +86,10 @@ test('a task that is cancelled, or whose time is over, is taken from its claim',
 test('an answer that nobody gets gives its tasks back', async () => {
   await using on = await HttpFixture.open()
   const gone = new AbortController()
-  const lost = on.call('POST', ALL, { body: { worker: 'w', waitMs: 60_000 }, signal: gone.signal })
+  const lost = on.call('POST', ALL, {
+    body: { worker: 'w', tasks: ['work'], waitMs: 60_000 },
+    signal: gone.signal,
+  })
   await until(async () =>
     (await on.ok(200, 'GET', '/v1/workers')).workers.some(
       ({ credits }: { credits: number }) => credits === 1,

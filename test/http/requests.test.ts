@@ -190,7 +190,7 @@ describe('requests', () => {
       'POST',
       '/v1/queues/zip/claims',
       { ...all, ...json },
-      '{"worker":"w","waitMs":20000}',
+      '{"worker":"w","tasks":["outside"],"waitMs":20000}',
     )
     assert.deepEqual(
       [claimed.headers['content-encoding'], claimed.headers['cache-control']],

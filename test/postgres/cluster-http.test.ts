@@ -76,6 +76,7 @@ describe('three nodes, over HTTP', () => {
       const { id } = await ok(201, a, 'POST', '/v1/tasks', { name: 'work', queue, input: i })
       const { claims } = await ok(200, b, 'POST', `/v1/queues/${queue}/claims`, {
         worker: 'w',
+        tasks: ['work', 'ship', 'outside'],
         waitMs: 20_000,
       })
       assert.equal(claims[0].input, i)
@@ -89,7 +90,11 @@ describe('three nodes, over HTTP', () => {
 
   test('a poll that waits gets what is put into any partition, and no more than it asks for', async () => {
     for (let i = 0; i < 6; i++) {
-      const polled = ok(200, i % 3, 'POST', '/v1/queues/wide/claims', { worker: 'w', waitMs: 20_000 })
+      const polled = ok(200, i % 3, 'POST', '/v1/queues/wide/claims', {
+        worker: 'w',
+        tasks: ['work', 'ship', 'outside'],
+        waitMs: 20_000,
+      })
       await ok(201, 0, 'POST', '/v1/tasks', { name: 'work', queue: 'wide', input: i, key: `key-${i}` })
       const { claims } = await polled
       assert.equal(claims.length, 1)
@@ -106,6 +111,7 @@ describe('three nodes, over HTTP', () => {
     while (done.size < 12) {
       const { claims } = await ok(200, done.size % 3, 'POST', '/v1/queues/wide/claims', {
         worker: 'w',
+        tasks: ['work', 'ship', 'outside'],
         max: 5,
         waitMs: 20_000,
       })
@@ -120,7 +126,11 @@ describe('three nodes, over HTTP', () => {
 
   test('a task of an execution is done by a program that only speaks HTTP', async () => {
     await ok(201, 0, 'POST', '/v1/executions', { workflow: 'delegating', id: 'd', input: 4 })
-    const { claims } = await ok(200, 1, 'POST', '/v1/queues/outside/claims', { worker: 'w', waitMs: 20_000 })
+    const { claims } = await ok(200, 1, 'POST', '/v1/queues/outside/claims', {
+      worker: 'w',
+      tasks: ['work', 'ship', 'outside'],
+      waitMs: 20_000,
+    })
     await ok(204, 2, 'POST', `/v1/claims/${claims[0].token}/complete`, { result: 16 })
     assert.deepEqual(await ok(200, 1, 'GET', '/v1/executions/d/result?waitMs=20000'), {
       status: 'completed',

@@ -77,7 +77,7 @@ export class ClaimDesk implements ClaimPort {
   }
 
   #workerFor({ namespace, queue, worker: name, tasks, address }: ClaimRequest): ClaimWorker {
-    const key = JSON.stringify([namespace, queue, name, tasks?.toSorted() ?? null])
+    const key = JSON.stringify([namespace, queue, name, tasks.toSorted()])
     const known = this.#workers.get(key)
     if (known !== undefined) return known
     if (this.#workers.size >= WORKERS_MAX)
@@ -95,9 +95,9 @@ export class ClaimDesk implements ClaimPort {
             queues: [queue],
             credits: 0,
             ...(address === undefined ? {} : { address }),
-            ...(tasks === undefined ? {} : { tasks }),
+            tasks,
           },
-          tasks: tasks === undefined ? undefined : new Set(tasks),
+          tasks: new Set(tasks),
           attempts,
           clock,
           guarded: (call) => this.#guarded(call),

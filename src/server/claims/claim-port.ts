@@ -15,8 +15,8 @@ export interface ClaimRequest {
   readonly queue: string
   /** Its name, for people. */
   readonly worker: string
-  /** Names of tasks that it can run. Absent: all. */
-  readonly tasks?: readonly string[]
+  /** Names of tasks that it can run. */
+  readonly tasks: readonly string[]
   readonly most: number
   readonly waitMs: number
   readonly leaseMs: number

@@ -23,7 +23,7 @@ export interface Claim {
 
 export interface ClaimWorkerOptions {
   readonly profile: WorkerProfile & { readonly namespace: string }
-  readonly tasks: ReadonlySet<string> | undefined
+  readonly tasks: ReadonlySet<string>
   readonly attempts: TaskAttempts
   readonly clock: Clock
   /** A failure of the engine itself. */
@@ -66,7 +66,7 @@ export class ClaimWorker implements TaskWorkerPort<LiveTask> {
   }
 
   supports(name: string): boolean {
-    return this.#options.tasks?.has(name) ?? true
+    return this.#options.tasks.has(name)
   }
 
   /** Resolves with what it was given, within this time. */

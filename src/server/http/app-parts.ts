@@ -38,7 +38,7 @@ export async function appOf({ routes = [], pages = [], ...options }: AppParts): 
   return app
 }
 
-/** As it is served, and as it is in `docs/openapi.json`. */
+/** As it is served; `docs/openapi.json` is the same, formatted. */
 export function openApiText(routes: readonly Route[]): string {
   return `${JSON.stringify(openApiOf(routes, packageVersion()), null, 2)}\n`
 }

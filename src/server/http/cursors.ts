@@ -19,7 +19,7 @@ export class Cursors {
   }
 
   /** As a field of the answer, if there is more. */
-  shown(cursor: string | undefined): { readonly cursor?: string } {
+  field(cursor: string | undefined): { readonly cursor?: string } {
     if (cursor === undefined) return {}
     return { cursor: Buffer.from(JSON.stringify([this.#tag, cursor])).toString('base64url') }
   }

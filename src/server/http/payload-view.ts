@@ -60,7 +60,7 @@ export class PayloadView {
   }
 
   /** For an answer; undefined: of nothing, nothing is shown. */
-  shown(payload: Payload | undefined): unknown {
+  show(payload: Payload | undefined): unknown {
     if (payload === undefined || this.#style === 'envelope') return payload
     const [format, codec, keyId, data] = payload
     if (format !== 1 || codec !== 'json' || keyId !== null) return { $payload: payload }
@@ -70,7 +70,7 @@ export class PayloadView {
 
   /** The same as a field, if there is one. */
   field<K extends string>(name: K, payload: Payload | undefined): { readonly [P in K]?: unknown } {
-    const shown = this.shown(payload)
+    const shown = this.show(payload)
     return (shown === undefined ? {} : { [name]: shown }) as { readonly [P in K]?: unknown }
   }
 
@@ -85,7 +85,7 @@ export class PayloadView {
     for (const [name, item] of Object.entries(value)) {
       if (FOREIGN_FIELDS.has(name)) shown[name] = item
       else if (PAYLOAD_FIELDS.has(name) && isPayload(item)) {
-        const payload = this.shown(item)
+        const payload = this.show(item)
         if (payload !== undefined) shown[name] = payload
       } else shown[name] = this.#walk(item)
     }

@@ -72,7 +72,7 @@ export function problemOf(
     ...(asked?.faults === undefined ? {} : { errors: asked.faults }),
     ...(cause === undefined || status === 500 ? {} : { cause: withoutStacks(failureOf(cause)) }),
   }
-  return { problem, headers: { ...asked?.headers, ...retryAfter(known, status) } }
+  return { problem, headers: { ...asked?.headers, ...challenge(status), ...retryAfter(known, status) } }
 }
 
 /** Such as a failure of a query's handler, which is not ours; anything else is a fault of this program. */
@@ -80,6 +80,11 @@ function userError(error: unknown): PerdureError {
   if (error instanceof ApplicationError)
     return new PerdureError('QUERY_FAILED', failureOf(error).message, { cause: error })
   return new PerdureError('INTERNAL', 'the server failed while it worked on this request')
+}
+
+/** RFC 9110, 15.5.2. */
+function challenge(status: number): Readonly<Record<string, string>> {
+  return status === 401 ? { 'www-authenticate': 'Bearer' } : {}
 }
 
 function retryAfter(error: PerdureError, status: number): Readonly<Record<string, string>> {

@@ -68,7 +68,7 @@ async function forAll(
     }
   }
   await Promise.all(Array.from({ length: CONCURRENCY }, work))
-  return { body: { done: page.executions.length - failed.length, failed, ...cursors.shown(page.cursor) } }
+  return { body: { done: page.executions.length - failed.length, failed, ...cursors.field(page.cursor) } }
 }
 
 const ANSWERS = { 200: { description: 'What was done, and what could not be.', body: bulkDone } }

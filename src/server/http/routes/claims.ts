@@ -69,7 +69,7 @@ export const claimRoutes = [
         worker,
         namespace,
         queues: [queue],
-        tasks: tasks ?? [],
+        tasks,
         credits: max,
       })
       const found = await services.claims.take(
@@ -81,7 +81,8 @@ export const claimRoutes = [
           waitMs,
           leaseMs,
           caller: caller.id,
-          ...present({ tasks, address: caller.address }),
+          tasks,
+          ...present({ address: caller.address }),
         },
         signal,
       )

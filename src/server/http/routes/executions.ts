@@ -20,8 +20,9 @@ import {
   signalFields,
   started,
   startFields,
+  status,
 } from '../schemas/executions.ts'
-import { asked, count, name, optional, paging, waitMs } from '../schemas/values.ts'
+import { asked, count, list, name, optional, paging, waitMs } from '../schemas/values.ts'
 import { clientOf, executionTarget, shownDescription, shownExecution, within } from '../targets.ts'
 import { watchExecution } from './watch.ts'
 
@@ -137,14 +138,14 @@ export const executionRoutes = [
     operationId: 'listExecutions',
     tag: TAG,
     summary: 'List executions, the newest first',
-    query: { ...filter.properties, ...paging },
+    query: { ...filter.properties, status: optional(list(status, 'Default: all.', 20)), ...paging },
     answers: { 200: { description: 'A page.', body: page } },
     needs: ['list'],
     run: async ({ namespace, query, port }) => {
       const { cursor, limit = 100, ...rest } = query
       const cursors = new Cursors('executions', { namespace, ...rest })
       const found = await port.list({ namespace, ...rest, limit, ...cursors.taken(cursor) })
-      return { body: { executions: found.executions.map(shownExecution), ...cursors.shown(found.cursor) } }
+      return { body: { executions: found.executions.map(shownExecution), ...cursors.field(found.cursor) } }
     },
   }),
   route({

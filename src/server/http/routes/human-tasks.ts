@@ -43,7 +43,7 @@ export const humanTaskRoutes = [
       const asked = { namespace, ...rest, ...(user === undefined ? {} : { person: { user, groups } }) }
       const cursors = new Cursors('human-tasks', asked)
       const found = await port.people.inbox({ ...asked, limit, ...cursors.taken(cursor) })
-      return { body: { tasks: found.tasks, ...cursors.shown(found.cursor) } }
+      return { body: { tasks: found.tasks, ...cursors.field(found.cursor) } }
     },
   }),
   route({

@@ -195,7 +195,7 @@ export const scheduleRoutes = [
       return {
         body: {
           schedules: found.schedules.map((each) => shown(request, each)),
-          ...cursors.shown(found.cursor),
+          ...cursors.field(found.cursor),
         },
       }
     },

@@ -118,7 +118,7 @@ export const taskRoutes = [
       const { cursor, limit = 100, ...rest } = query
       const cursors = new Cursors('tasks', { namespace, ...rest })
       const found = await port.tasks.list({ namespace, ...rest, limit, ...cursors.taken(cursor) })
-      return { body: { tasks: found.tasks, ...cursors.shown(found.cursor) } }
+      return { body: { tasks: found.tasks, ...cursors.field(found.cursor) } }
     },
   }),
   route({
@@ -243,7 +243,7 @@ export const taskRoutes = [
       const cursors = new Cursors('bulk:tasks', { namespace, ...filter })
       const most = limit === undefined ? {} : { limit }
       const page = await port.tasks.retryMany({ namespace, ...filter, ...most, ...cursors.taken(cursor) })
-      return { body: { retried: page.retried, ...cursors.shown(page.cursor) } }
+      return { body: { retried: page.retried, ...cursors.field(page.cursor) } }
     },
   }),
   route({

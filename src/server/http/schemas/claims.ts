@@ -9,7 +9,11 @@ export const tokenParam = {
 
 export const claimRequest = asked({
   worker: name('Your name for it, for people.'),
-  tasks: optional(list(name('Of a task.'), 'Names of tasks that it can run. Default: all.', 1000)),
+  tasks: Type.Array(name('Of a task.'), {
+    minItems: 1,
+    maxItems: 1000,
+    description: 'Names of tasks that it can run.',
+  }),
   max: optional(Type.Integer({ minimum: 1, maximum: 100, description: 'Tasks at most. Default 1.' })),
   waitMs: optional(
     Type.Integer({
