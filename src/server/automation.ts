@@ -4,6 +4,7 @@ import type { Caller } from '../protocol/caller.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { Access } from './access/access.ts'
+import type { AdministeredChange } from './access/recorded-change.ts'
 import { administered } from './audit/audited-port.ts'
 import type { CloudEvent } from './events/cloud-event.ts'
 import type { EventRule } from './events/event-rule.ts'
@@ -53,9 +54,10 @@ export class Automation {
         'ARGUMENT_INVALID',
         `there are ${events.length} events; at most ${EVENTS_MOST} go at once`,
       )
-    await access.assertMay(caller, 'PublishEvent', { type: 'Namespace', id: namespace, namespace })
+    const resource = { type: 'Namespace', id: namespace, namespace }
+    const policies = await access.assertMay(caller, 'PublishEvent', resource)
     const { payloadBytes } = engine.options.limits
-    return this.#recorded(call, { action: 'PublishEvent', type: 'Namespace', id: namespace }, () =>
+    return this.#recorded(call, { action: 'PublishEvent', resource, policies }, () =>
       acceptEvents(port, { namespace, events }, { newRunId: () => engine.newRunId(), payloadBytes }),
     )
   }
@@ -126,18 +128,20 @@ export class Automation {
 
   async #change<T>(call: AutomationCall, type: Managed, id: string, run: () => Promise<T>): Promise<T> {
     const { caller, namespace } = call
-    await this.#options.access.assertMay(caller, `Change${type}`, { type, id, namespace })
-    return this.#recorded(call, { action: `Change${type}`, type, id }, run)
+    const action = `Change${type}`
+    const resource = { type, id, namespace }
+    const policies = await this.#options.access.assertMay(caller, action, resource)
+    return this.#recorded(call, { action, resource, policies }, run)
   }
 
   #recorded<T>(
     { caller, namespace }: AutomationCall,
-    { action, type, id }: { readonly action: string; readonly type: string; readonly id: string },
+    { action, resource: { type, id }, policies }: AdministeredChange,
     run: () => Promise<T>,
   ): Promise<T> {
     const { engine } = this.#options
     const by = { audit: engine.audit, caller, newRequestId: () => engine.newRunId() }
-    return administered(by, { action, namespace, resource: { type, id } }, run)
+    return administered(by, { action, namespace, resource: { type, id }, policies }, run)
   }
 }
 

@@ -34,6 +34,7 @@ import type { EngineAudit } from './audit/engine-audit.ts'
 import { EMBEDDED, type OpenAudit, openAudit, portsOf, REQUESTS, startAudit } from './audit/open-audit.ts'
 import { Automation } from './automation.ts'
 import { ClaimDesk } from './claims/claim-desk.ts'
+import { recordedClaims } from './claims/recorded-claims.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
 import { type CheckedClusterSettings, checkedClusterSettings } from './cluster/cluster-settings.ts'
 import { codedPort, type Knows } from './coded-port.ts'
@@ -254,7 +255,7 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
   const connections = new ConnectionCounts()
   const desk = new ClaimDesk({ engine, clock, logger })
-  const claims = assembly?.claimsOf(engine, desk) ?? desk
+  const claims = recordedClaims(assembly?.claimsOf(engine, desk) ?? desk, engine)
   const automation = new Automation({ engine, access, port })
   const own = new OwnTasks({ engine, port, knows, allowPrivate: settings.webhooks?.allowPrivate === true })
   const forDoors = { engine, workflows, logger, limits, access, claims, automation, readiness, connections }

@@ -4,6 +4,7 @@
  * 1. Nobody can give away what they could not take themselves: a key or a binding has a role only if who makes it may give that
  *    role there; and so for a new secret of a key.
  * 2. What belongs to a namespace that the caller may not see is not there for it.
+ * 3. Each change that was permitted is recorded in the name of its caller, whatever came of it; a secret never is.
  */
 
 import type { Registry, RegistryEntry } from '../../engine/registry/registry-port.ts'
@@ -11,6 +12,8 @@ import type { Caller } from '../../protocol/caller.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import type { Resource } from './access.ts'
+import type { Action } from './actions.ts'
 import {
   type ApiKeySummary,
   createdKey,
@@ -28,6 +31,7 @@ import {
 import type { ClosedAccess } from './closed-access.ts'
 import { POLICY_KIND } from './policies.ts'
 import { PolicyInvalidError } from './policy-set.ts'
+import { type RecordChange, unrecorded } from './recorded-change.ts'
 import * as resources from './resources.ts'
 import { bindingId, isPrincipal, ROLE_BINDING_KIND, type RoleBinding } from './role-bindings.ts'
 import { type Grant, grantOf, isRole, ROLES } from './roles.ts'
@@ -52,26 +56,36 @@ export class AccessAdmin {
   readonly #access: ClosedAccess
   readonly #registry: Registry
   readonly #nowMs: () => number
+  readonly #record: RecordChange
 
-  constructor(access: ClosedAccess, registry: Registry, nowMs: () => number) {
+  constructor(
+    access: ClosedAccess,
+    registry: Registry,
+    nowMs: () => number,
+    record: RecordChange = unrecorded,
+  ) {
     this.#access = access
     this.#registry = registry
     this.#nowMs = nowMs
+    this.#record = record
   }
 
   /** @throws PerdureError `FORBIDDEN`, `NAMESPACE_NOT_FOUND`, `ARGUMENT_INVALID`, `ID_INVALID` */
   async createKey(caller: Caller, wanted: NewApiKey): Promise<ShownApiKey> {
     const made = createdKey(wanted, { createdBy: caller.id, nowMs: this.#nowMs() })
     const { id, record } = made
-    await this.#assertMay(caller, 'CreateApiKey', 'ApiKey', record.namespace, id)
-    await this.#assertMayGive(caller, record)
-    const entry = await this.#putKey(id, record)
+    const about = keyResource(id, record)
+    const policies = await this.#access.assertMay(caller, 'CreateApiKey', about)
+    const giving = await this.#assertMayGive(caller, record)
+    const change = { action: 'CreateApiKey', resource: about, policies: union(policies, giving) }
+    const entry = await this.#record(caller, change, () => this.#putKey(id, record))
     return { ...summaryOfKey(this.#registry, entry, record), key: made.text }
   }
 
   /** @param namespace only those that belong there */
   async listKeys(caller: Caller, namespace?: string): Promise<readonly ApiKeySummary[]> {
-    if (namespace !== undefined) await this.#assertMay(caller, 'ReadApiKey', 'ApiKey', namespace, '')
+    if (namespace !== undefined)
+      await this.#access.assertMay(caller, 'ReadApiKey', { type: 'ApiKey', id: '', namespace })
     return this.#registry.list(API_KEY_KIND).flatMap((entry) => {
       const record = apiKeyRecordOf(entry)
       if (record === undefined || (namespace !== undefined && record.namespace !== namespace)) return []
@@ -87,35 +101,47 @@ export class AccessAdmin {
   async rotateKey(caller: Caller, id: string, graceMs: number = GRACE_MS): Promise<ShownApiKey> {
     if (!Number.isInteger(graceMs) || graceMs < 0 || graceMs > GRACE_MOST_MS)
       throw new PerdureError('ARGUMENT_INVALID', `graceMs is ${graceMs}, not 0 to ${GRACE_MOST_MS}`)
-    const { entry, record } = this.#keyOf(caller, id)
-    if (caller.id !== `key:${id}`) {
-      await this.#assertMay(caller, 'RotateApiKey', 'ApiKey', record.namespace, id)
-      await this.#assertMayGive(caller, record, `key:${id}`)
-    }
-    const { text, record: changed } = rotatedKey(id, record, { graceMs, nowMs: this.#nowMs() })
-    const put = await this.#putKey(id, changed, entry.revision)
-    return { ...summaryOfKey(this.#registry, put, changed), key: text }
+    const { entry, record } = this.#keyOf(caller, id, 'RotateApiKey')
+    const resource = keyResource(id, record)
+    const policies =
+      caller.id === `key:${id}`
+        ? []
+        : union(
+            await this.#access.assertMay(caller, 'RotateApiKey', resource),
+            await this.#assertMayGive(caller, record, `key:${id}`),
+          )
+    return await this.#record(caller, { action: 'RotateApiKey', resource, policies }, async () => {
+      const { text, record: changed } = rotatedKey(id, record, { graceMs, nowMs: this.#nowMs() })
+      const put = await this.#putKey(id, changed, entry.revision)
+      return { ...summaryOfKey(this.#registry, put, changed), key: text }
+    })
   }
 
   /** It opens nothing any more, on all nodes within a second. Again: nothing happens. */
   async revokeKey(caller: Caller, id: string): Promise<void> {
-    const { entry, record } = this.#keyOf(caller, id)
-    if (caller.id !== `key:${id}`)
-      await this.#assertMay(caller, 'RevokeApiKey', 'ApiKey', record.namespace, id)
-    if (record.revokedMs !== undefined) return
-    await this.#putKey(id, { ...record, revokedMs: this.#nowMs() }, entry.revision)
+    const { entry, record } = this.#keyOf(caller, id, 'RevokeApiKey')
+    const resource = keyResource(id, record)
+    const policies =
+      caller.id === `key:${id}` ? [] : await this.#access.assertMay(caller, 'RevokeApiKey', resource)
+    await this.#record(caller, { action: 'RevokeApiKey', resource, policies }, async () => {
+      if (record.revokedMs !== undefined) return
+      await this.#putKey(id, { ...record, revokedMs: this.#nowMs() }, entry.revision)
+    })
   }
 
   /** Forgets a key that was revoked or has expired. */
   async deleteKey(caller: Caller, id: string): Promise<void> {
-    const { entry, record } = this.#keyOf(caller, id)
-    await this.#assertMay(caller, 'RevokeApiKey', 'ApiKey', record.namespace, id)
+    const { entry, record } = this.#keyOf(caller, id, 'RevokeApiKey')
+    const resource = keyResource(id, record)
+    const policies = await this.#access.assertMay(caller, 'RevokeApiKey', resource)
     const isOver =
       record.revokedMs !== undefined || (record.expiresMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs()
-    if (!isOver) throw new PerdureError('ARGUMENT_INVALID', `the API key ${id} is in use: revoke it first`)
-    await this.#registry.put({ kind: API_KEY_KIND, namespace: '', id }, undefined, {
-      ifRevision: entry.revision,
+    await this.#record(caller, { action: 'DeleteApiKey', resource, policies }, async () => {
+      if (!isOver) throw new PerdureError('ARGUMENT_INVALID', `the API key ${id} is in use: revoke it first`)
+      const how = { ifRevision: entry.revision }
+      await this.#registry.put({ kind: API_KEY_KIND, namespace: '', id }, undefined, how)
     })
+    // When it was last used goes with it, and is no change of its own.
     await this.#registry.put({ kind: API_KEY_USE_KIND, namespace: '', id }, undefined)
   }
 
@@ -130,7 +156,7 @@ export class AccessAdmin {
 
   async listBindings(caller: Caller, namespace?: string): Promise<readonly RoleBinding[]> {
     if (namespace !== undefined)
-      await this.#assertMay(caller, 'ReadRoleBinding', 'RoleBinding', namespace, '')
+      await this.#access.assertMay(caller, 'ReadRoleBinding', { type: 'RoleBinding', id: '', namespace })
     return this.#registry.list(ROLE_BINDING_KIND, namespace).flatMap(({ namespace: of, id }) => {
       const [role = '', ...rest] = id.split(' ')
       const where = of === '' ? undefined : of
@@ -153,13 +179,18 @@ export class AccessAdmin {
     text: string,
     options: { readonly ifRevision?: number } = {},
   ): Promise<PolicySummary> {
-    await this.#assertMay(
-      caller,
-      'ChangePolicy',
-      'Policy',
-      undefined,
-      checkedName(id, 'the name of the policy'),
+    const resource = { type: 'Policy', id: checkedName(id, 'the name of the policy') }
+    const policies = await this.#access.assertMay(caller, 'ChangePolicy', resource)
+    return await this.#record(caller, { action: 'ChangePolicy', resource, policies }, () =>
+      this.#putPolicy(id, text, options),
     )
+  }
+
+  async #putPolicy(
+    id: string,
+    text: string,
+    options: { readonly ifRevision?: number },
+  ): Promise<PolicySummary> {
     if (typeof text !== 'string' || Buffer.byteLength(text) > POLICY_BYTES_MOST)
       throw new PerdureError(
         'ARGUMENT_INVALID',
@@ -177,16 +208,19 @@ export class AccessAdmin {
   }
 
   async deletePolicy(caller: Caller, id: string): Promise<void> {
-    await this.#assertMay(caller, 'ChangePolicy', 'Policy', undefined, id)
-    const entry = this.#registry.get(POLICY_KIND, '', id)
-    if (entry === undefined) throw noRecord('policy', id)
-    await this.#registry.put({ kind: POLICY_KIND, namespace: '', id }, undefined, {
-      ifRevision: entry.revision,
+    const resource = { type: 'Policy', id }
+    const policies = await this.#access.assertMay(caller, 'ChangePolicy', resource)
+    await this.#record(caller, { action: 'DeletePolicy', resource, policies }, async () => {
+      const entry = this.#registry.get(POLICY_KIND, '', id)
+      if (entry === undefined) throw noRecord('policy', id)
+      await this.#registry.put({ kind: POLICY_KIND, namespace: '', id }, undefined, {
+        ifRevision: entry.revision,
+      })
     })
   }
 
   async listPolicies(caller: Caller): Promise<readonly PolicySummary[]> {
-    await this.#assertMay(caller, 'ReadPolicy', 'Policy', undefined, '')
+    await this.#access.assertMay(caller, 'ReadPolicy', { type: 'Policy', id: '' })
     return this.#registry.list(POLICY_KIND).map(policySummaryOf)
   }
 
@@ -203,24 +237,40 @@ export class AccessAdmin {
         'ARGUMENT_INVALID',
         `${JSON.stringify(principal)} is none of key:ID, token:ISSUER#SUBJECT, certificate:NAME, group:NAME`,
       )
-    await this.#assertMay(caller, 'ChangeRoleBinding', 'RoleBinding', namespace, role)
+    const policies = await this.#access.assertMay(
+      caller,
+      'ChangeRoleBinding',
+      inNamespace('RoleBinding', role, namespace),
+    )
     const id = checkedName(bindingId(binding), 'the role binding')
-    const place = { kind: ROLE_BINDING_KIND, namespace: namespace ?? '', id }
-    const isThere = this.#registry.get(place.kind, place.namespace, id) !== undefined
-    if (isThere !== (body !== undefined)) await this.#registry.put(place, body)
+    const action = body === undefined ? 'UnbindRole' : 'BindRole'
+    const resource = inNamespace('RoleBinding', id, namespace)
+    await this.#record(caller, { action, resource, policies }, async () => {
+      const place = { kind: ROLE_BINDING_KIND, namespace: namespace ?? '', id }
+      const isThere = this.#registry.get(place.kind, place.namespace, id) !== undefined
+      if (isThere !== (body !== undefined)) await this.#registry.put(place, body)
+    })
   }
 
-  /** Each role, where it counts; and a group or a user may have roles anywhere. */
-  async #assertMayGive(caller: Caller, record: ApiKeyRecord, principal?: string): Promise<void> {
+  /**
+   * Each role, where it counts; and a group or a user may have roles anywhere.
+   *
+   * @returns ids of the policies that permit it
+   */
+  async #assertMayGive(caller: Caller, record: ApiKeyRecord, principal?: string): Promise<readonly string[]> {
     const own = record.roles.map((text) => {
       const grant = grantOf(text, record.namespace ?? DEFAULT_NAMESPACE)
       if (grant !== undefined) return grant
       throw new PerdureError('ARGUMENT_INVALID', `${text} is no role; there are ${ROLES.join(', ')}`)
     })
-    for (const { role, namespace } of [...own, ...this.#boundTo(principal)])
-      await this.#assertMay(caller, 'ChangeRoleBinding', 'RoleBinding', namespace, role)
-    if (record.groups.length > 0 || record.user !== undefined)
-      await this.#assertMay(caller, 'ChangeRoleBinding', 'RoleBinding', undefined, 'admin')
+    const given: Pick<Grant, 'role' | 'namespace'>[] = [...own, ...this.#boundTo(principal)]
+    if (record.groups.length > 0 || record.user !== undefined) given.push({ role: 'admin' })
+    const policies: string[] = []
+    for (const { role, namespace } of given) {
+      const resource = inNamespace('RoleBinding', role, namespace)
+      policies.push(...(await this.#access.assertMay(caller, 'ChangeRoleBinding', resource)))
+    }
+    return policies
   }
 
   #boundTo(principal: string | undefined): readonly Grant[] {
@@ -228,13 +278,22 @@ export class AccessAdmin {
     return this.#access.bindings.grantsOf({ id: principal, kind: 'api-key', groups: [] })
   }
 
-  /** @throws PerdureError `RECORD_NOT_FOUND`: also if the caller may not see it */
-  #keyOf(caller: Caller, id: string): { readonly entry: RegistryEntry; readonly record: ApiKeyRecord } {
+  /**
+   * @param action what is to be done to it
+   * @throws PerdureError `RECORD_NOT_FOUND`: also if the caller may not see it
+   */
+  #keyOf(
+    caller: Caller,
+    id: string,
+    action: Action,
+  ): { readonly entry: RegistryEntry; readonly record: ApiKeyRecord } {
     const entry = this.#registry.get(API_KEY_KIND, '', id)
     const record = apiKeyRecordOf(entry)
-    const isOwn = caller.id === `key:${id}`
-    if (entry === undefined || record === undefined || (!isOwn && !this.#mayRead(caller, record, id)))
+    if (entry === undefined || record === undefined) throw noRecord('API key', id)
+    if (caller.id !== `key:${id}` && !this.#mayRead(caller, record, id)) {
+      this.#access.guard.hide(caller, action, resources.administrative('ApiKey', record.namespace, id))
       throw noRecord('API key', id)
+    }
     return { entry, record }
   }
 
@@ -252,20 +311,16 @@ export class AccessAdmin {
     if (entry === undefined) throw new Error('invariant: an API key was put and is not there')
     return entry
   }
+}
 
-  async #assertMay(
-    caller: Caller,
-    action: Parameters<ClosedAccess['assertMay']>[1],
-    type: string,
-    namespace: string | undefined,
-    id: string,
-  ): Promise<void> {
-    await this.#access.assertMay(caller, action, {
-      type,
-      id,
-      ...(namespace === undefined ? {} : { namespace }),
-    })
-  }
+const union = (...lists: readonly (readonly string[])[]): readonly string[] => [...new Set(lists.flat())]
+
+function keyResource(id: string, { namespace }: ApiKeyRecord): Resource {
+  return inNamespace('ApiKey', id, namespace)
+}
+
+function inNamespace(type: string, id: string, namespace: string | undefined): Resource {
+  return { type, id, ...(namespace === undefined ? {} : { namespace }) }
 }
 
 function policySummaryOf({ id, body, revision, changedMs }: RegistryEntry): PolicySummary {

@@ -42,8 +42,15 @@ export interface Access {
   assertWorker(caller: Caller, hello: WorkerHello): Promise<void>
   /** Calls when the caller may not be such a worker any more. Returns how not to be told. */
   followWorker(caller: Caller, hello: WorkerHello, onRefused: (error: PerdureError) => void): () => void
-  /** For what is not on the client's port. `action` such as `CreateApiKey`. @throws PerdureError `FORBIDDEN` */
-  assertMay(caller: Caller, action: string, resource: Resource): Promise<void>
+  /**
+   * For what is not on the client's port. `action` such as `CreateApiKey`. Resolves with the ids of the policies that permit it; none
+   * where none is asked.
+   *
+   * @throws PerdureError `FORBIDDEN`; `NAMESPACE_NOT_FOUND` if it may not know of the namespace
+   */
+  assertMay(caller: Caller, action: string, resource: Resource): Promise<readonly string[]>
+  /** The same as an answer, for lists: a no is no refusal, and is not recorded. */
+  isPermitted(caller: Caller, action: string, resource: Resource): boolean
   /** Calls once when the caller must go: its credential was revoked, or has expired. Returns how not to be told. */
   follow(caller: Caller, onRevoked: (why: string) => void): () => void
 }

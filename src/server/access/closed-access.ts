@@ -23,6 +23,7 @@ import { apiKeyOf, hashOfSecret, isApiKey, isSameHash } from './api-key.ts'
 import { ApiKeys } from './api-keys.ts'
 import { Authorizer } from './authorizer.ts'
 import { CallQuotas } from './call-quotas.ts'
+import type { Check } from './client-actions.ts'
 import type { Credential, CredentialWatch } from './credential-watch.ts'
 import { watchCredentials } from './credential-watch.ts'
 import { Guard, type Refusal } from './guard.ts'
@@ -146,16 +147,15 @@ export class ClosedAccess implements Access {
     await this.guard.admit(caller, workerChecks(hello), noNamespace(hello.namespace))
   }
 
-  async assertMay(caller: Caller, action: string, { type, id, namespace }: Resource): Promise<void> {
-    const known = RESOURCE_TYPES.find((each) => each === type)
-    if (!isAction(action) || known === undefined)
-      throw new Error(`invariant: there is no action ${action}, or no type ${type}`)
-    const resource =
-      known === 'Namespace' && namespace !== undefined
-        ? resources.namespace(namespace)
-        : resources.administrative(known, namespace, id)
+  async assertMay(caller: Caller, action: string, about: Resource): Promise<readonly string[]> {
+    const { namespace } = about
     const missing = namespace === undefined ? undefined : noNamespace(namespace)
-    await this.guard.admit(caller, [{ actions: [action], resource }], missing)
+    return await this.guard.admit(caller, [checkOf(action, about)], missing)
+  }
+
+  isPermitted(caller: Caller, action: string, about: Resource): boolean {
+    const { actions, resource } = checkOf(action, about)
+    return actions.every((each) => this.authorizer.decide(caller, each, resource).isAllowed)
   }
 
   follow(caller: Caller, onRevoked: (why: string) => void): () => void {
@@ -243,6 +243,17 @@ export class ClosedAccess implements Access {
     const waitMs = this.#failures.take(address)
     return waitMs === undefined ? new PerdureError('UNAUTHENTICATED', why) : tooOften(address, waitMs)
   }
+}
+
+function checkOf(action: string, { type, id, namespace }: Resource): Check {
+  const known = RESOURCE_TYPES.find((each) => each === type)
+  if (!isAction(action) || known === undefined)
+    throw new Error(`invariant: there is no action ${action}, or no type ${type}`)
+  const resource =
+    known === 'Namespace' && namespace !== undefined
+      ? resources.namespace(namespace)
+      : resources.administrative(known, namespace, id)
+  return { actions: [action], resource }
 }
 
 function tooOften(address: string, waitMs: number): PerdureError {

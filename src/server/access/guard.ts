@@ -84,6 +84,12 @@ export class Guard {
     return rows.filter((row) => authorizer.decide(caller, action, of(row)).isAllowed)
   }
 
+  /** Who sees nothing of it is told that it is not there: that is a refusal too. */
+  hide(caller: Caller, action: Action, resource: ResourceFacts): void {
+    const { authorizer, onRefused } = this.#parts
+    onRefused({ caller, action, resource, policies: authorizer.decide(caller, action, resource).policies })
+  }
+
   /** Whether it may know that the namespace is there. */
   sees(caller: Caller, namespace: string): boolean {
     return this.#parts.authorizer.decide(caller, 'ReadNamespace', resources.namespace(namespace)).isAllowed

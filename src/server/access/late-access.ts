@@ -56,8 +56,12 @@ export class LateAccess implements Access {
     return this.#entered.followWorker(caller, hello, onRefused)
   }
 
-  assertMay(caller: Caller, action: string, resource: Resource): Promise<void> {
+  assertMay(caller: Caller, action: string, resource: Resource): Promise<readonly string[]> {
     return this.#entered.assertMay(caller, action, resource)
+  }
+
+  isPermitted(caller: Caller, action: string, resource: Resource): boolean {
+    return this.#entered.isPermitted(caller, action, resource)
   }
 
   follow(caller: Caller, onRevoked: (why: string) => void): () => void {

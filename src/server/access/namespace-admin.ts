@@ -11,6 +11,7 @@ import { noNamespace } from '../../protocol/missing.ts'
 import type { Action } from './actions.ts'
 import type { ClosedAccess } from './closed-access.ts'
 import { checkedQuotas, NAMESPACE_KIND, type Quotas } from './namespaces.ts'
+import { type RecordChange, unrecorded } from './recorded-change.ts'
 import * as resources from './resources.ts'
 
 export interface NamespaceSummary {
@@ -25,6 +26,8 @@ export interface NamespaceAdminParts {
   readonly registry: Registry
   /** Of the engine, without a guard. */
   readonly port: ClientPort
+  /** Default: nothing is recorded. */
+  readonly record?: RecordChange
 }
 
 export class NamespaceAdmin {
@@ -37,10 +40,11 @@ export class NamespaceAdmin {
   /** @throws PerdureError `RECORD_EXISTS`, `FORBIDDEN`, `ARGUMENT_INVALID`, `ID_INVALID` */
   async create(caller: Caller, name: string, quotas: Quotas = {}): Promise<NamespaceSummary> {
     checkedName(name, 'the namespace')
-    await this.#assertMay(caller, 'CreateNamespace', name)
-    if (name === DEFAULT_NAMESPACE || this.#entryOf(name) !== undefined)
-      throw new PerdureError('RECORD_EXISTS', `there is a namespace ${name}`)
-    return await this.#put(name, checkedQuotas(quotas), undefined)
+    return await this.#change(caller, 'CreateNamespace', name, async () => {
+      if (name === DEFAULT_NAMESPACE || this.#entryOf(name) !== undefined)
+        throw new PerdureError('RECORD_EXISTS', `there is a namespace ${name}`)
+      return await this.#put(name, checkedQuotas(quotas), undefined)
+    })
   }
 
   /** What is not given has no bound from then on. */
@@ -50,9 +54,10 @@ export class NamespaceAdmin {
     quotas: Quotas,
     options: { readonly ifRevision?: number } = {},
   ): Promise<NamespaceSummary> {
-    await this.#assertMay(caller, 'ChangeNamespace', name)
-    if (name !== DEFAULT_NAMESPACE && this.#entryOf(name) === undefined) throw noNamespace(name)
-    return await this.#put(name, checkedQuotas(quotas), options.ifRevision)
+    return await this.#change(caller, 'ChangeNamespace', name, async () => {
+      if (name !== DEFAULT_NAMESPACE && this.#entryOf(name) === undefined) throw noNamespace(name)
+      return await this.#put(name, checkedQuotas(quotas), options.ifRevision)
+    })
   }
 
   /** Those that the caller may know of, in the order of their names. */
@@ -74,7 +79,10 @@ export class NamespaceAdmin {
 
   /** An empty one. @throws PerdureError `ARGUMENT_INVALID`: it is not empty, or `default` */
   async delete(caller: Caller, name: string): Promise<void> {
-    await this.#assertMay(caller, 'DeleteNamespace', name)
+    await this.#change(caller, 'DeleteNamespace', name, () => this.#delete(name))
+  }
+
+  async #delete(name: string): Promise<void> {
     const entry = this.#entryOf(name)
     if (name === DEFAULT_NAMESPACE)
       throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} is always there`)
@@ -92,10 +100,13 @@ export class NamespaceAdmin {
     })
   }
 
-  /** The same is said whether the namespace is there or not. */
-  async #assertMay(caller: Caller, action: Action, name: string): Promise<void> {
+  /** Whoever may not is told the same whether the namespace is there or not. */
+  async #change<T>(caller: Caller, action: Action, name: string, run: () => Promise<T>): Promise<T> {
+    const { access, record = unrecorded } = this.#parts
     const check = { actions: [action], resource: resources.namespace(name) }
-    await this.#parts.access.guard.admit(caller, [check], undefined)
+    const policies = await access.guard.admit(caller, [check], undefined)
+    const resource = { type: 'Namespace', id: name, namespace: name }
+    return await record(caller, { action, resource, policies }, run)
   }
 
   async #put(name: string, quotas: Quotas, ifRevision: number | undefined): Promise<NamespaceSummary> {

@@ -27,7 +27,13 @@ export class OpenAccess implements Access {
     return () => {}
   }
 
-  async assertMay(): Promise<void> {}
+  async assertMay(): Promise<readonly string[]> {
+    return []
+  }
+
+  isPermitted(): boolean {
+    return true
+  }
 
   follow(): () => void {
     return () => {}

@@ -5,13 +5,14 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
-import { auditedCall } from '../audit/audited-port.ts'
+import { administered, auditedCall, whoOf } from '../audit/audited-port.ts'
 import { AccessAdmin } from './access-admin.ts'
 import { type AccessAnswer, type AccessQuestion, explainAccess } from './access-explanation.ts'
 import type { CheckedAccessSettings } from './access-settings.ts'
 import { ClosedAccess } from './closed-access.ts'
 import type { Refusal } from './guard.ts'
 import { NamespaceAdmin } from './namespace-admin.ts'
+import type { RecordChange } from './recorded-change.ts'
 
 export interface EngineAccessParts {
   readonly settings: CheckedAccessSettings
@@ -34,8 +35,9 @@ export class EngineAccess {
     const { registry } = engine
     this.closed = closed
     this.#registry = registry
-    this.admin = new AccessAdmin(closed, registry, () => clock.nowMs())
-    this.namespaces = new NamespaceAdmin({ access: closed, registry, port })
+    const record = recordIn(engine)
+    this.admin = new AccessAdmin(closed, registry, () => clock.nowMs(), record)
+    this.namespaces = new NamespaceAdmin({ access: closed, registry, port, record })
   }
 
   /** What is not as it was configured, such as a file of policies that is not in force. */
@@ -63,23 +65,24 @@ export async function openClosedAccess(given: EngineAccessParts): Promise<Engine
   return new EngineAccess(closed, given)
 }
 
+function recordIn(engine: Engine): RecordChange {
+  return (caller, { action, resource, policies }, run) => {
+    const { type, id, namespace = '' } = resource
+    const asked = policies.length === 0 ? {} : { policies }
+    return administered(
+      { audit: engine.audit, caller, newRequestId: () => engine.newRunId() },
+      { action, namespace, resource: { type, id }, ...asked },
+      run,
+    )
+  }
+}
+
 function deniedCallOf({
   caller,
   action,
   resource,
   policies,
 }: Refusal): Parameters<NonNullable<Engine['audit']>['denied']>[0] {
-  const { id, kind, name, address } = caller
-  return {
-    caller: {
-      id,
-      kind,
-      ...(name === undefined ? {} : { name }),
-      ...(address === undefined ? {} : { address }),
-    },
-    action,
-    namespace: resource.namespace ?? '',
-    resource: { type: resource.type, id: resource.id ?? '' },
-    policies,
-  }
+  const { type, namespace = '', id = type === 'Namespace' ? namespace : '' } = resource
+  return { caller: whoOf(caller), action, namespace, resource: { type, id }, policies }
 }

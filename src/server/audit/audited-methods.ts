@@ -107,8 +107,9 @@ export const AUDITED_METHODS = {
 export function auditedNodeMethod(method: NodeMethod): Pick<AuditedMethod, 'isOutside'> | undefined {
   // Whoever changes the registry says what that is.
   if (method === 'registry.put') return {}
-  // What workers say of their tasks is no change of a caller.
-  return method === 'claims.take' || method === 'claims.tell' ? undefined : auditedMethod(method)
+  // Whoever tells the end of a task says which it is.
+  if (method === 'claims.tell') return {}
+  return method === 'claims.take' ? undefined : auditedMethod(method)
 }
 
 export function auditedMethod(method: ClientMethod): AuditedMethod | undefined {

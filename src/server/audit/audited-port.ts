@@ -115,7 +115,8 @@ export async function recorded<T>(
   }
 }
 
-function whoOf({ id, kind, name, address }: Caller): CallContext['caller'] {
+/** What a row has of its caller. */
+export function whoOf({ id, kind, name, address }: Caller): CallContext['caller'] {
   return {
     id,
     kind,

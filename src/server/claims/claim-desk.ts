@@ -1,6 +1,7 @@
 /** The claims that this node has given out. */
 import type { Engine } from '../../engine/engine.ts'
 import type { LiveTask } from '../../engine/tasks/live-task.ts'
+import { currentCall } from '../../platform/call-context.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { tokenSource } from '../../platform/tokens.ts'
@@ -69,7 +70,7 @@ export class ClaimDesk implements ClaimPort {
     const { owner } = claim
     this.#guarded(() => {
       this.#forget(claim)
-      this.#report(owner, report)
+      this.#end(owner, report)
     })
     await this.#durable(owner)
     this.#remember(secret, endText(report, namespace, caller))
@@ -175,6 +176,16 @@ export class ClaimDesk implements ClaimPort {
       if (progress !== undefined) attempts.onTaskProgress(claim.owner, progress)
     })
     return { leaseMs: claim.leaseMs }
+  }
+
+  /** What changes the task, and its row in the audit trail, are in one commit. */
+  #end(owner: LiveTask, report: Exclude<ClaimReport, { kind: 'heartbeat' }>): void {
+    const { tasks, audit } = this.#options.engine
+    const call = audit === undefined ? undefined : currentCall()
+    tasks.together(() => {
+      this.#report(owner, report)
+      audit?.changed(call, owner.runId)
+    })
   }
 
   #report(owner: LiveTask, report: Exclude<ClaimReport, { kind: 'heartbeat' }>): void {

@@ -6,6 +6,7 @@
  * 2. What is said with a token counts once, and is durable when it is answered. A token whose claim has ended changes nothing.
  * 3. A token is good for whoever claimed the task, and in its namespace only.
  */
+import type { Caller } from '../../protocol/caller.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { TaskProgress } from '../../protocol/task-worker-port.ts'
@@ -60,6 +61,9 @@ export interface ClaimReply {
 export interface ClaimPort {
   /** Tasks as soon as there are some, at most `most`; none when `waitMs` are over, or nobody waits any more. */
   take(request: ClaimRequest, signal?: AbortSignal): Promise<readonly ClaimedTask[]>
-  /** @throws PerdureError `CLAIM_LOST`, `UNCOMMITTED` */
-  tell(tell: ClaimTell): Promise<ClaimReply>
+  /**
+   * @param teller in whose name the end of the task is recorded; default: it is not
+   * @throws PerdureError `CLAIM_LOST`, `UNCOMMITTED`
+   */
+  tell(tell: ClaimTell, teller?: Caller): Promise<ClaimReply>
 }

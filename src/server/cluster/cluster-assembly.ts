@@ -190,8 +190,8 @@ export class ClusterAssembly {
         const { method, args } = request
         // The casts: nodes trust each other.
         if (method === 'claims.take') return claims.take(args[0] as ClaimRequest, signal)
-        if (method === 'claims.tell') return claims.tell(args[0] as ClaimTell)
-        const run = (): Promise<unknown> => owner.call(method, args, signal)
+        const run = (): Promise<unknown> =>
+          method === 'claims.tell' ? claims.tell(args[0] as ClaimTell) : owner.call(method, args, signal)
         return handedOn(audit, request, { run, onRecorded, isAskedAgain })
       },
       deliver: async (rows) => engineOf().mailbox.receive(rows),

@@ -15,7 +15,7 @@ const RECORDED = { 204: { description: 'Recorded, and durable.' } }
 
 function tell(request: RouteRequest, token: string, report: ClaimReport): Promise<ClaimReply> {
   const { services, namespace, caller } = request
-  return services.claims.tell({ token, namespace, caller: caller.id, report })
+  return services.claims.tell({ token, namespace, caller: caller.id, report }, caller)
 }
 
 /** Nobody got them: they wait again at once. */
