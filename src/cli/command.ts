@@ -30,6 +30,8 @@ export interface CommandCall {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly directory: string
   readonly nowMs: number
+  /** Absent: there is none, and what is read of it is empty. */
+  readonly stdin?: AsyncIterable<Buffer | string> | undefined
 }
 
 export const STORE_OPTIONS = {

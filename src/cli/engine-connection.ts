@@ -2,12 +2,12 @@
 import { checkedToken } from '../platform/outgoing-socket.ts'
 import { TlsIdentity } from '../platform/tls.ts'
 import { PerdureError } from '../protocol/errors.ts'
-import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../protocol/limits.ts'
 import { Client } from '../sdk/client.ts'
 import { RemotePort } from '../sdk/connect/remote-port.ts'
 import type { CommandCall } from './command.ts'
-import { tlsOf } from './tls-options.ts'
+import type { EngineChoice } from './engine-choice.ts'
+import { checkedEngineUrl } from './engine-url.ts'
 import { UsageError } from './usage-error.ts'
 
 /** For the connection and the answer together. */
@@ -15,27 +15,30 @@ const WITHIN_MS = 10_000
 /** Who waits this long is told what for. */
 const NOTE_AFTER_MS = 1500
 
-/** @throws PerdureError `CONNECTION_LOST` if no engine answers in time */
+/**
+ * With `waits` the answer may take any time, and only the connection is waited for.
+ *
+ * @throws PerdureError `CONNECTION_LOST` if no engine answers in time
+ */
 export async function withEngine<T>(
   call: CommandCall,
-  url: string,
+  choice: EngineChoice,
   use: (engine: Client) => Promise<T>,
+  { waits = false }: { readonly waits?: boolean } = {},
 ): Promise<T> {
-  const { options, output } = call
-  if (!URL.canParse(url) || !/^wss?:$/.test(new URL(url).protocol))
-    throw new UsageError(`--url ${url} is not a URL like ws://127.0.0.1:7233`)
+  const { output } = call
+  const { token, tokenFrom, tls, namespace } = choice
+  const url = checkedEngineUrl(choice.url)
   let why = ''
-  const tls = tlsOf(call)
   if (tls !== undefined && new URL(url).protocol === 'ws:')
     throw new UsageError(
       `certificates are given, and --url ${url} is without TLS`,
       'Write wss://…, or leave out --tls-cert, --tls-key and --tls-ca (PERDURE_TLS_CERT and so on).',
     )
   const note = (message: string): void => output.note(message)
-  const { PERDURE_TOKEN: token } = call.env
   const remote = new RemotePort({
     url,
-    token: checkedToken(token === '' ? undefined : token, [url], 'PERDURE_TOKEN'),
+    token: checkedToken(token, [url], tokenFrom),
     tls: tls === undefined ? undefined : new TlsIdentity(tls, '--tls-cert, --tls-key, --tls-ca', note),
     warn: (_, fields) => {
       if (typeof fields?.reason === 'string') why = `: ${fields.reason}`
@@ -52,21 +55,26 @@ export async function withEngine<T>(
     () => output.note(`No engine has answered at ${url} yet${why}. Waiting up to ${WITHIN_MS / 1000} s.`),
     NOTE_AFTER_MS,
   )
-  const namespace = options.text('namespace') ?? DEFAULT_NAMESPACE
+  const settle = (): void => {
+    clearTimeout(timer)
+    clearTimeout(patience)
+  }
   const engine = new Client(remote.port, {
     limits: DEFAULT_LIMITS,
     namespace,
     warn: () => {},
     knows: () => true,
   })
-  const answer = remote.connected().then(() => use(engine))
+  const answer = remote.connected().then(() => {
+    if (waits) settle()
+    return use(engine)
+  })
   // Whoever is late is told so: what comes after that is nobody's.
   answer.catch(() => {})
   try {
     return await Promise.race([answer, late])
   } finally {
-    clearTimeout(timer)
-    clearTimeout(patience)
+    settle()
     remote.close()
   }
 }

@@ -48,6 +48,10 @@ export function programHelp(commands: readonly Command[], width: number): string
     ...twoColumns(
       [
         ['PERDURE_STORE', 'the store, if --store is not given: sqlite:PATH or postgres://USER@HOST/DATABASE'],
+        ['PERDURE_URL', 'of the engine, if neither --url nor --profile is given'],
+        ['PERDURE_PROFILE', 'a profile, if neither --profile nor an engine is given'],
+        ['PERDURE_TOKEN', 'the API key or token to show to the engine'],
+        ['PERDURE_NAMESPACE', 'the namespace at an engine, if --namespace is not given'],
         ['PGPASSWORD', 'the password of a PostgreSQL database, or PGPASSFILE: a file that has it'],
         ['PERDURE_DATA_KEYS', 'the store of data keys, if --data-keys is not given'],
         ['PERDURE_DEBUG', '1: errors are shown with their stack'],

@@ -9,8 +9,9 @@ process.emitWarning = (warning: string | Error, ...rest: unknown[]): void => {
   Reflect.apply(emitWarning, process, [warning, ...rest])
 }
 
-const { stdout, stderr, env } = process
+const { stdin, stdout, stderr, env } = process
 process.exitCode = await runProgram(process.argv.slice(2), {
+  stdin,
   stdout,
   stderr,
   env,

@@ -4,15 +4,11 @@ import type { NodeDescription } from '../protocol/nodes-port.ts'
 import type { Client } from '../sdk/client.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall } from './command.ts'
 import { printable } from './display-width.ts'
+import { ENGINE_OPTIONS, engineOf } from './engine-choice.ts'
 import { withEngine } from './engine-connection.ts'
 import { type Cell, type Column, Table } from './table.ts'
-import { TLS_OPTIONS } from './tls-options.ts'
 import { UsageError } from './usage-error.ts'
 
-const URL_OPTION = {
-  url: { value: 'URL', says: 'of any node; default $PERDURE_URL' },
-  ...TLS_OPTIONS,
-} as const
 const POLL_MS = 300
 
 export const nodesCommand: Command = {
@@ -20,7 +16,7 @@ export const nodesCommand: Command = {
   summary: 'Lists the nodes of a cluster; drains one.',
   operands: ['[ACTION]', '[NODE]'],
   options: {
-    ...URL_OPTION,
+    ...ENGINE_OPTIONS,
     'no-wait': { says: 'drain: do not wait until the node has nothing any more' },
     ...COMMON_OPTIONS,
   },
@@ -35,7 +31,7 @@ export const shardsCommand: Command = {
   name: 'shards',
   summary: 'Lists the shards of a cluster, and their owners.',
   operands: [],
-  options: { ...URL_OPTION, ...COMMON_OPTIONS },
+  options: { ...ENGINE_OPTIONS, ...COMMON_OPTIONS },
   examples: [
     { line: 'perdure shards --url ws://127.0.0.1:7233', says: 'which node owns what' },
     { line: 'perdure shards --json --url ws://127.0.0.1:7233', says: 'the same, one object per line' },
@@ -65,7 +61,7 @@ async function runNodes(call: CommandCall): Promise<number> {
       `nodes does not know '${[action, node].filter(Boolean).join(' ')}'`,
       'Actions: list, drain NODE.',
     )
-  const nodes = await withEngine(call, urlOf(call), (engine) => engine.nodes.list())
+  const nodes = await withEngine(call, engineOf(call), (engine) => engine.nodes.list())
   tell(call, NODE_COLUMNS, nodes, cellsOf)
   return 0
 }
@@ -73,13 +69,13 @@ async function runNodes(call: CommandCall): Promise<number> {
 async function drain(call: CommandCall, node: string | undefined): Promise<number> {
   if (node === undefined)
     throw new UsageError('which node is to be drained was not said', 'See perdure nodes.')
-  const url = urlOf(call)
-  await withEngine(call, url, (engine) => engine.nodes.drain(node))
+  const engine = engineOf(call)
+  await withEngine(call, engine, ({ nodes }) => nodes.drain(node))
   if (call.options.flag('no-wait')) return 0
   let told = -1
   for (;;) {
-    const left = await withEngine(call, url, async (engine: Client) =>
-      (await engine.nodes.list()).reduce((sum, each) => sum + (each.node === node ? each.shards : 0), 0),
+    const left = await withEngine(call, engine, async ({ nodes }: Client) =>
+      (await nodes.list()).reduce((sum, each) => sum + (each.node === node ? each.shards : 0), 0),
     )
     if (left === 0) break
     if (left !== told) call.output.note(`${printable(node)} has ${left} shards left`)
@@ -91,20 +87,13 @@ async function drain(call: CommandCall, node: string | undefined): Promise<numbe
 }
 
 async function runShards(call: CommandCall): Promise<number> {
-  const shards = await withEngine(call, urlOf(call), (engine) => engine.nodes.shards())
+  const shards = await withEngine(call, engineOf(call), (engine) => engine.nodes.shards())
   tell(call, SHARD_COLUMNS, shards, ({ shard, node, epoch }) => [
     String(shard),
     node === undefined ? { text: 'nobody', style: 'yellow' } : printable(node),
     String(epoch),
   ])
   return 0
-}
-
-function urlOf({ options, env }: CommandCall): string {
-  const url = options.text('url') ?? env.PERDURE_URL
-  if (url === undefined || url === '')
-    throw new UsageError('no engine was named', 'Such as --url ws://127.0.0.1:7233, or PERDURE_URL.')
-  return url
 }
 
 function tell<T extends object>(

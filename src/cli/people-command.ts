@@ -4,17 +4,17 @@ import type { HumanTaskSummary } from '../protocol/people-port.ts'
 import type { HumanTask, HumanTaskDetails, PeopleClient, Person } from '../sdk/people/people-client.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { printable } from './display-width.ts'
+import { ENGINE_OPTIONS, engineInsteadOfStore } from './engine-choice.ts'
 import { withEngine } from './engine-connection.ts'
 import { eventDetails } from './event-text.ts'
 import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { timeText } from './time-text.ts'
-import { TLS_OPTIONS } from './tls-options.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The first schema version that has human tasks. */
 const PAGE_ROWS = 1000
-const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, or PERDURE_URL.'
+const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, PERDURE_URL, or a profile.'
 
 type Act = (people: PeopleClient, id: string, by: Person, call: CommandCall) => Promise<void>
 
@@ -46,8 +46,7 @@ export const peopleCommand: Command = {
   operands: ['[ACTION]', '[ID]'],
   options: {
     ...STORE_OPTIONS,
-    url: { value: 'URL', says: 'of an engine that listens, instead of a file; default $PERDURE_URL' },
-    ...TLS_OPTIONS,
+    ...ENGINE_OPTIONS,
     namespace: { value: 'NAME', says: 'default `default`' },
     as: { value: 'USER', says: 'who acts, or whose inbox it is' },
     group: { value: 'NAME', says: 'a group of this user; may be given several times', multiple: true },
@@ -78,24 +77,24 @@ export const peopleCommand: Command = {
 
 async function runPeople(call: CommandCall): Promise<number> {
   const [action = 'list', id] = call.operands
-  const url = call.options.text('url') ?? call.env.PERDURE_URL
-  const isRemote = url !== undefined && url !== '' && call.options.text('store') === undefined
   if (!ACTIONS.includes(action))
     throw new UsageError(`'${action}' is nothing to do with human tasks`, `There are ${ACTIONS.join(', ')}.`)
+  const engine = engineInsteadOfStore(call, { overEnvironment: true })
   if (action === 'list' || action === 'inbox') {
     if (id !== undefined) throw new UsageError(`${action} takes no ID`, `perdure people show ${id}`)
     const person = action === 'inbox' ? personOf(call) : undefined
-    const tasks = isRemote
-      ? await withEngine(call, url, ({ people }) => listed(call, people, person))
-      : await readFile(call, person)
+    const tasks =
+      engine !== undefined
+        ? await withEngine(call, engine, ({ people }) => listed(call, people, person))
+        : await readFile(call, person)
     printTasks(call, tasks)
     return 0
   }
   if (id === undefined) throw new UsageError('ID is missing', 'perdure people lists the ids.')
   const act = ACTS[action]
   const by = act === undefined ? undefined : personOf(call)
-  if (!isRemote) throw new UsageError(`${action} asks an engine, and none was named`, URL_REMEDY)
-  await withEngine(call, url, async ({ people }) => {
+  if (engine === undefined) throw new UsageError(`${action} asks an engine, and none was named`, URL_REMEDY)
+  await withEngine(call, engine, async ({ people }) => {
     if (act !== undefined && by !== undefined) await act(people, id, by, call)
     else await show(call, people, id)
   })

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { PerdureError } from '../protocol/errors.ts'
 import { hasPassword, isPostgresUrl } from '../store/postgres/postgres-url.ts'
 import { auditCommand } from './audit-command.ts'
-import { type Command, type GivenOptions, parseCommandLine } from './command.ts'
+import { type Command, type CommandCall, type GivenOptions, parseCommandLine } from './command.ts'
 import { printable, wrap } from './display-width.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
 import { commandHelp, programHelp } from './help-text.ts'
@@ -14,6 +14,7 @@ import { nearestWord } from './nearest-word.ts'
 import { nodesCommand, shardsCommand } from './nodes-command.ts'
 import { Output, OutputClosedError, type OutputOptions } from './output.ts'
 import { peopleCommand } from './people-command.ts'
+import { profileCommand } from './profiles/profile-command.ts'
 import { queuesCommand } from './queues-command.ts'
 import { schedulesCommand } from './schedules-command.ts'
 import { showCommand } from './show-command.ts'
@@ -25,6 +26,7 @@ import { workersCommand } from './workers-command.ts'
 export interface ProgramHost extends OutputOptions {
   readonly directory: string
   readonly nowMs: number
+  readonly stdin?: CommandCall['stdin']
 }
 
 export const EXIT_FINE = 0
@@ -45,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
   shardsCommand,
   lbConfigCommand,
   auditCommand,
+  profileCommand,
   doctorCommand,
 ]
 
@@ -60,8 +63,8 @@ export async function runProgram(args: readonly string[], host: ProgramHost): Pr
       return EXIT_FINE
     }
     refusePasswords(options, operands)
-    const { env, directory, nowMs } = host
-    return await command.run({ options, operands, output, env, directory, nowMs })
+    const { env, directory, nowMs, stdin } = host
+    return await command.run({ options, operands, output, env, directory, nowMs, stdin })
   } catch (error) {
     if (error instanceof OutputClosedError) return EXIT_FINE
     return tellError(error, { command, output, isDebug: host.env.PERDURE_DEBUG === '1' })

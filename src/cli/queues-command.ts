@@ -13,17 +13,17 @@ import type { QueueChanges, QueueClient, QueueDetails } from '../sdk/queues/queu
 import type { QueueSettingRow } from '../store/contract/queue-setting-rows.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { printable } from './display-width.ts'
+import { ENGINE_OPTIONS, engineInsteadOfStore } from './engine-choice.ts'
 import { withEngine } from './engine-connection.ts'
 import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { isoTime, timeText } from './time-text.ts'
-import { TLS_OPTIONS } from './tls-options.ts'
 import { UsageError } from './usage-error.ts'
 
 const ACTIONS = ['list', 'show', 'set', 'pause', 'resume', 'reset'] as const
 const PAGE_ROWS = 1000
 /** The first schema version that has settings of queues. */
-const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, or PERDURE_URL.'
+const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, PERDURE_URL, or a profile.'
 
 export const queuesCommand: Command = {
   name: 'queues',
@@ -31,8 +31,7 @@ export const queuesCommand: Command = {
   operands: ['[ACTION]', '[QUEUE]'],
   options: {
     ...STORE_OPTIONS,
-    url: { value: 'URL', says: 'of an engine that listens, instead of a file; default $PERDURE_URL' },
-    ...TLS_OPTIONS,
+    ...ENGINE_OPTIONS,
     namespace: { value: 'NAME', says: 'only this namespace; default: all of a file, `default` of an engine' },
     reason: { value: 'TEXT', says: 'pause: why' },
     policy: { value: 'POLICY', says: 'set: a name, or JSON such as {"name":"sjf","aging":0.2}' },
@@ -61,27 +60,26 @@ export const queuesCommand: Command = {
 
 async function runQueues(call: CommandCall): Promise<number> {
   const [action = 'list', name] = call.operands
-  const url = call.options.text('url') ?? call.env.PERDURE_URL
-  const isRemote = url !== undefined && url !== '' && call.options.text('store') === undefined
   if (!ACTIONS.some((each) => each === action))
     throw new UsageError(`'${action}' is nothing to do with queues`, `There are ${ACTIONS.join(', ')}.`)
+  const engine = engineInsteadOfStore(call, { overEnvironment: true })
   if (action === 'list') {
     if (name !== undefined) throw new UsageError('list takes no queue', `perdure queues show ${name}`)
-    if (isRemote)
-      await withEngine(call, url, async ({ queues }) => printDescriptions(call, await queues.list()))
+    if (engine !== undefined)
+      await withEngine(call, engine, async ({ queues }) => printDescriptions(call, await queues.list()))
     else await listFile(call)
     return 0
   }
   if (name === undefined) throw new UsageError('QUEUE is missing')
   if (action === 'show') {
-    if (isRemote)
-      await withEngine(call, url, async ({ queues }) => printDetails(call, await queues.get(name)))
+    if (engine !== undefined)
+      await withEngine(call, engine, async ({ queues }) => printDetails(call, await queues.get(name)))
     else await showFile(call, name)
     return 0
   }
   const change = changeOf(call, action, name)
-  if (!isRemote) throw new UsageError(`${action} asks an engine, and none was named`, URL_REMEDY)
-  const { revision } = await withEngine(call, url, ({ queues }) => change(queues))
+  if (engine === undefined) throw new UsageError(`${action} asks an engine, and none was named`, URL_REMEDY)
+  const { revision } = await withEngine(call, engine, ({ queues }) => change(queues))
   if (call.options.flag('json')) call.output.line(JSON.stringify({ queue: name, revision }))
   else call.output.line(printable(`queue ${name}: revision ${revision}`))
   return 0

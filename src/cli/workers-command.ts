@@ -2,18 +2,16 @@
 import type { WorkerDescription } from '../protocol/workers-port.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall } from './command.ts'
 import { printable } from './display-width.ts'
+import { ENGINE_OPTIONS, engineOf } from './engine-choice.ts'
 import { withEngine } from './engine-connection.ts'
 import { type Cell, type Column, Table } from './table.ts'
-import { TLS_OPTIONS } from './tls-options.ts'
-import { UsageError } from './usage-error.ts'
 
 export const workersCommand: Command = {
   name: 'workers',
   summary: 'Lists the workers of an engine that runs and listens.',
   operands: [],
   options: {
-    url: { value: 'URL', says: 'of the engine; default $PERDURE_URL' },
-    ...TLS_OPTIONS,
+    ...ENGINE_OPTIONS,
     namespace: { value: 'NAME', says: 'those that serve it; default `default`' },
     ...COMMON_OPTIONS,
   },
@@ -37,11 +35,8 @@ const COLUMNS: readonly Column[] = [
 ]
 
 async function runWorkers(call: CommandCall): Promise<number> {
-  const { options, output, env } = call
-  const url = options.text('url') ?? env.PERDURE_URL
-  if (url === undefined || url === '')
-    throw new UsageError('no engine was named', 'Such as --url ws://127.0.0.1:7233, or PERDURE_URL.')
-  const workers = await withEngine(call, url, (engine) => engine.workers())
+  const { options, output } = call
+  const workers = await withEngine(call, engineOf(call), (engine) => engine.workers())
   if (options.flag('json')) {
     for (const worker of workers) output.line(JSON.stringify(worker))
     return 0
