@@ -38,7 +38,7 @@ export async function findExecution(
 /** Events after `afterSeq`, page by page. Throws `STORE_CORRUPT` where the sequence is broken. */
 export async function* eventPages(
   reader: StoreReader,
-  { runId }: ExecutionRow,
+  { runId }: Pick<ExecutionRow, 'runId'>,
   afterSeq: number,
 ): AsyncGenerator<readonly SequencedEvent[]> {
   let last = afterSeq
@@ -66,20 +66,20 @@ export interface ReplayedExecution {
 
 /** Replays the journal of a run, decrypted if it can be. */
 export async function replayExecution(
-  reader: StoreReader,
-  row: ExecutionRow,
+  { key, runId }: Pick<ExecutionRow, 'key' | 'runId'>,
+  events: AsyncIterable<readonly SequencedEvent[]>,
   decryption?: Decryption,
 ): Promise<ReplayedExecution> {
-  const read = decryption?.reader(row.key)
-  const state = emptyState(row.runId)
+  const read = decryption?.reader(key)
+  const state = emptyState(runId)
   let started: ExecutionStarted | undefined
-  for await (const page of eventPages(reader, row, 0)) {
+  for await (const page of events) {
     for (const { event } of read === undefined ? page : await read(page)) {
       if (event.type === 'execution-started') started ??= event
       evolve(state, event)
     }
   }
-  if (started === undefined) throw corrupt(row.runId, 'it does not begin with execution-started')
+  if (started === undefined) throw corrupt(runId, 'it does not begin with execution-started')
   return { state, started }
 }
 

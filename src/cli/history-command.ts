@@ -2,9 +2,10 @@
 import type { SequencedEvent } from '../protocol/event.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { DECRYPT_OPTIONS, decryptionOf } from './decryption.ts'
+import { ENGINE_OPTIONS } from './engine-choice.ts'
 import { eventDetails } from './event-text.ts'
-import { EXECUTION_OPTIONS, eventPages, findExecution } from './execution-rows.ts'
-import { openStoreReader } from './store-option.ts'
+import { EXECUTION_OPTIONS } from './execution-rows.ts'
+import { withExecutionSource } from './executions/execution-source.ts'
 import { type Column, Table } from './table.ts'
 import { durationText, timeText } from './time-text.ts'
 
@@ -14,6 +15,7 @@ export const historyCommand: Command = {
   operands: ['ID'],
   options: {
     ...STORE_OPTIONS,
+    ...ENGINE_OPTIONS,
     ...EXECUTION_OPTIONS,
     after: { value: 'SEQ', says: 'only events after this number' },
     ...DECRYPT_OPTIONS,
@@ -32,27 +34,32 @@ async function runHistory(call: CommandCall): Promise<number> {
   const { options, output } = call
   const after = options.count('after', 0) ?? 0
   const decryption = await decryptionOf(call)
-  const reader = await openStoreReader(call)
   try {
-    const row = await findExecution(reader, call)
-    const print = options.flag('json') ? jsonPrinter(call) : tablePrinter(call)
-    const read = decryption?.reader(row.key)
-    // The event before the first one shown, for its time; to decrypt, all: earlier ones name the children.
-    const from = read === undefined ? Math.max(0, after - 1) : 0
-    for await (const page of eventPages(reader, row, from)) {
-      print(read === undefined ? page : await read(page), after)
-      await output.flushed()
-    }
+    await withExecutionSource(call, async (source) => {
+      const row = await source.find()
+      const print = eventPrinter(call)
+      const read = decryption?.reader(row.key)
+      // The event before the first one shown, for its time; to decrypt, all: earlier ones name the children.
+      const from = read === undefined ? Math.max(0, after - 1) : 0
+      for await (const page of source.events(row, from)) {
+        print(read === undefined ? page : await read(page), after)
+        await output.flushed()
+      }
+    })
     return 0
   } finally {
-    await reader.close()
     await decryption?.close()
   }
 }
 
-type Printer = (events: readonly SequencedEvent[], after: number) => void
+export type EventPrinter = (events: readonly SequencedEvent[], after: number) => void
 
-function jsonPrinter({ output }: CommandCall): Printer {
+/** A table, or with `--json` an object per line. */
+export function eventPrinter(call: CommandCall): EventPrinter {
+  return call.options.flag('json') ? jsonPrinter(call) : tablePrinter(call)
+}
+
+function jsonPrinter({ output }: CommandCall): EventPrinter {
   return (events, after) => {
     for (const each of events) if (each.seq > after) output.line(JSON.stringify(each))
   }
@@ -67,10 +74,12 @@ const COLUMNS: readonly Column[] = [
 ]
 /** The longest of each column but the first, so that no later page is wider. */
 const LONGEST = ['', '00:00:00.000', '59m 59s', 'execution-terminated', ' '.repeat(1000)]
+/** Later events have more digits. */
+const LEAST_SEQ = 100
 const DAY_TEXT = 'yyyy-mm-dd'.length
 
 /** Days are told by a line of their own, which leaves more room for the details. */
-function tablePrinter({ output }: CommandCall): Printer {
+function tablePrinter({ output }: CommandCall): EventPrinter {
   let table: Table | undefined
   let beforeMs: number | undefined
   let day = ''
@@ -80,8 +89,8 @@ function tablePrinter({ output }: CommandCall): Printer {
       beforeMs = event.at
       if (seq <= after) continue
       if (table === undefined) {
-        const lastSeq = String(events.at(-1)?.seq)
-        table = new Table(COLUMNS, [[lastSeq, ...LONGEST.slice(1)]], output)
+        const widest = String(Math.max(LEAST_SEQ, events.at(-1)?.seq ?? 0))
+        table = new Table(COLUMNS, [[widest, ...LONGEST.slice(1)]], output)
         output.line(table.header())
       }
       const time = timeText(event.at, 'ms')

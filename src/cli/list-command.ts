@@ -2,9 +2,7 @@
 import type { Attributes } from '../protocol/event.ts'
 import { EXECUTION_STATUSES } from '../protocol/execution-status.ts'
 import { DEFAULT_NAMESPACE, isRunId, type RunId, runIdAbove } from '../protocol/ids.ts'
-import type { ExecutionRow } from '../store/contract/rows.ts'
 import type { StoreListQuery } from '../store/contract/store.ts'
-import type { StoreReader } from '../store/contract/store-reader.ts'
 import {
   COMMON_OPTIONS,
   type Command,
@@ -13,9 +11,14 @@ import {
   STORE_OPTIONS,
 } from './command.ts'
 import { printable } from './display-width.ts'
+import { ENGINE_OPTIONS } from './engine-choice.ts'
+import {
+  type ExecutionSource,
+  type ListedExecution,
+  withExecutionSource,
+} from './executions/execution-source.ts'
 import { knownWord } from './nearest-word.ts'
 import { statusCell } from './status-style.ts'
-import { openStoreReader } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { durationText, isoTime, parsedTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
@@ -29,13 +32,17 @@ export const listCommand: Command = {
   operands: [],
   options: {
     ...STORE_OPTIONS,
+    ...ENGINE_OPTIONS,
     status: {
       value: 'STATUS',
       says: `${EXECUTION_STATUSES.join(', ')}; several with commas`,
       multiple: true,
     },
     workflow: { value: 'NAME', says: 'only this workflow' },
-    namespace: { value: 'NAME', says: 'only this namespace; default: all' },
+    namespace: {
+      value: 'NAME',
+      says: 'only this namespace; default: all of a store, $PERDURE_NAMESPACE or `default` of an engine',
+    },
     since: {
       value: 'TIME',
       says: 'started at or after TIME: 2h or 30d ago, 2026-08-02, 2026-08-02T10:15:00Z',
@@ -74,12 +81,11 @@ interface AttributeFilter {
 async function runList(call: CommandCall): Promise<number> {
   const { options, output } = call
   const selection = selectionOf(options, call.nowMs)
-  const reader = await openStoreReader(call)
-  try {
+  await withExecutionSource(call, async (source) => {
     const print = options.flag('json') ? jsonPrinter(call) : tablePrinter(call)
     let listed = 0
-    let last: ExecutionRow | undefined
-    for await (const page of selectedPages(reader, selection)) {
+    let last: ListedExecution | undefined
+    for await (const page of selectedPages(source, selection)) {
       const shown = page.slice(0, selection.limit - listed)
       print(shown)
       await output.flushed()
@@ -88,24 +94,22 @@ async function runList(call: CommandCall): Promise<number> {
       if (shown.length < page.length) output.note(`There are more: go on with --cursor ${last?.runId}`)
     }
     if (listed === 0 && !options.flag('json')) output.note('No executions.')
-    return 0
-  } finally {
-    await reader.close()
-  }
+  })
+  return 0
 }
 
 /** Pages of selected rows, one row more than the limit in all if there is one. */
 async function* selectedPages(
-  reader: StoreReader,
+  source: ExecutionSource,
   { query, attributes, limit, cursor }: Selection,
-): AsyncGenerator<readonly ExecutionRow[]> {
+): AsyncGenerator<readonly ListedExecution[]> {
   let left = limit + 1
   const { startedTo } = query
   let before = cursor ?? (startedTo === undefined ? undefined : runIdAbove(startedTo))
   while (left > 0) {
     // Attributes are compared here: the store takes one value of each, and compares it by type.
     const wanted = attributes.length > 0 ? PAGE_ROWS : Math.min(PAGE_ROWS, left)
-    const rows = await reader.list({ ...query, limit: wanted, ...(before === undefined ? {} : { before }) })
+    const rows = await source.list({ ...query, limit: wanted, ...(before === undefined ? {} : { before }) })
     const selected = rows.filter((row) => hasAttributes(row, attributes)).slice(0, left)
     if (selected.length > 0) yield selected
     left -= selected.length
@@ -114,7 +118,7 @@ async function* selectedPages(
   }
 }
 
-function hasAttributes({ attributes }: ExecutionRow, filters: readonly AttributeFilter[]): boolean {
+function hasAttributes({ attributes }: ListedExecution, filters: readonly AttributeFilter[]): boolean {
   return filters.every(({ name, values }) => {
     const value = attributes !== null && Object.hasOwn(attributes, name) ? attributes[name] : undefined
     return value !== undefined && values.includes(value)
@@ -156,7 +160,7 @@ function attributeOf(text: string): AttributeFilter {
   return { name: text.slice(0, at), values: isOther ? [value, other] : [value] }
 }
 
-type Printer = (rows: readonly ExecutionRow[]) => void
+type Printer = (rows: readonly ListedExecution[]) => void
 
 function jsonPrinter({ output }: CommandCall): Printer {
   return (rows) => {
@@ -165,7 +169,7 @@ function jsonPrinter({ output }: CommandCall): Printer {
 }
 
 /** A summary as `list --json` and `show --json` print it. */
-export function summaryJson(row: ExecutionRow): Record<string, unknown> {
+export function summaryJson(row: ListedExecution): Record<string, unknown> {
   const { key, runId, workflow, version, status, startedAt, closedAt, attributes } = row
   return {
     id: key.workflowId,
@@ -208,7 +212,7 @@ function tablePrinter({ output, nowMs }: CommandCall): Printer {
   }
 }
 
-function cellsOf(row: ExecutionRow, withNamespace: boolean, nowMs: number): Cell[] {
+function cellsOf(row: ListedExecution, withNamespace: boolean, nowMs: number): Cell[] {
   const { key, workflow, version, status, startedAt, closedAt, attributes, runId } = row
   const cells: Cell[] = [
     printable(key.workflowId),

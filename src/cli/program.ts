@@ -6,6 +6,18 @@ import { auditCommand } from './audit-command.ts'
 import { type Command, type CommandCall, type GivenOptions, parseCommandLine } from './command.ts'
 import { printable, wrap } from './display-width.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
+import {
+  cancelCommand,
+  deleteCommand,
+  queryCommand,
+  resultCommand,
+  retryCommand,
+  signalCommand,
+  terminateCommand,
+  updateCommand,
+} from './executions/execution-commands.ts'
+import { runCommand } from './executions/run-command.ts'
+import { watchCommand } from './executions/watch-command.ts'
 import { commandHelp, programHelp } from './help-text.ts'
 import { historyCommand } from './history-command.ts'
 import { lbConfigCommand } from './lb-config/lb-config-command.ts'
@@ -38,6 +50,16 @@ export const COMMANDS: readonly Command[] = [
   listCommand,
   showCommand,
   historyCommand,
+  runCommand,
+  resultCommand,
+  watchCommand,
+  signalCommand,
+  queryCommand,
+  updateCommand,
+  cancelCommand,
+  terminateCommand,
+  retryCommand,
+  deleteCommand,
   tasksCommand,
   schedulesCommand,
   queuesCommand,

@@ -7,19 +7,15 @@ import type { Payload } from '../protocol/payload.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { DECRYPT_OPTIONS, decryptionOf } from './decryption.ts'
 import { clip, printable, wrap } from './display-width.ts'
+import { ENGINE_OPTIONS } from './engine-choice.ts'
 import { adviceFor } from './execution-advice.ts'
-import {
-  EXECUTION_OPTIONS,
-  findExecution,
-  type ReplayedExecution,
-  replayExecution,
-} from './execution-rows.ts'
+import { EXECUTION_OPTIONS, type ReplayedExecution, replayExecution } from './execution-rows.ts'
+import { withExecutionSource } from './executions/execution-source.ts'
 import { failureGlance, failureLines } from './failure-text.ts'
 import { summaryJson } from './list-command.ts'
 import { payloadJson, payloadLines } from './payload-text.ts'
 import { type PendingLine, pendingOperations } from './pending-operations.ts'
 import { statusCell } from './status-style.ts'
-import { openStoreReader } from './store-option.ts'
 import { Table } from './table.ts'
 import { durationText, isoTime, relativeText, timeText } from './time-text.ts'
 
@@ -30,6 +26,7 @@ export const showCommand: Command = {
   operands: ['ID'],
   options: {
     ...STORE_OPTIONS,
+    ...ENGINE_OPTIONS,
     ...EXECUTION_OPTIONS,
     full: { says: 'input, result and failure in full length' },
     ...DECRYPT_OPTIONS,
@@ -51,23 +48,23 @@ interface Shown extends ReplayedExecution {
 
 async function runShow(call: CommandCall): Promise<number> {
   const decryption = await decryptionOf(call)
-  const reader = await openStoreReader(call)
   try {
-    const row = await findExecution(reader, call)
-    const { state, started } = await replayExecution(reader, row, decryption)
-    const pending = pendingOperations(state, await reader.timersOf(row.runId))
-    const isEngineRunning = await reader.isEngineRunning()
-    const advice = adviceFor({ state, pending, isEngineRunning, nowMs: call.nowMs })
-    const shown = { state, started, pending, advice }
-    if (call.options.flag('json')) {
-      call.output.line(
-        JSON.stringify({ ...summaryJson({ ...row, ...ofJournal(state) }), ...detailsJson(shown) }),
-      )
-    } else print(call, shown)
-    await call.output.flushed()
+    await withExecutionSource(call, async (source) => {
+      const row = await source.find()
+      const { state, started } = await replayExecution(row, source.events(row, 0), decryption)
+      const pending = pendingOperations(state, await source.timers(row))
+      const isEngineRunning = await source.isEngineRunning()
+      const advice = adviceFor({ state, pending, isEngineRunning, nowMs: call.nowMs })
+      const shown = { state, started, pending, advice }
+      if (call.options.flag('json')) {
+        call.output.line(
+          JSON.stringify({ ...summaryJson({ ...row, ...ofJournal(state) }), ...detailsJson(shown) }),
+        )
+      } else print(call, shown)
+      await call.output.flushed()
+    })
     return 0
   } finally {
-    await reader.close()
     await decryption?.close()
   }
 }
