@@ -51,7 +51,7 @@ export interface EngineSettings {
    * (docs/security.md). `{}` for the defaults. In a cluster it needs `tls`. Default: whoever reaches the port may do everything.
    */
   readonly access?: AccessSettings
-  /** What the engine observes of itself, for `metricsText()`. Default: true. */
+  /** What the engine observes of itself, for `metricsText()` and `GET /metrics`. Default: true. */
   readonly metrics?: boolean | MetricsSettings
   /** Default `'default'`. */
   readonly namespace?: string

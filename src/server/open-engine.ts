@@ -55,6 +55,7 @@ import {
   checkedMetricsSettings,
   EngineObservation,
 } from './metrics/engine-observation.ts'
+import { metricsPage } from './metrics/metrics-page.ts'
 import { openClusterStore, openStore } from './open-store.ts'
 import { OwnTasks } from './own-tasks.ts'
 import { checkedPostgresSettings } from './postgres-settings.ts'
@@ -135,6 +136,11 @@ interface Built extends Base, Workers {
   readonly connections: ConnectionCounts
   readonly observation: EngineObservation | undefined
 }
+
+type Undoored = Omit<
+  Built,
+  'portOf' | 'readiness' | 'desk' | 'doors' | 'own' | 'connections' | 'late' | 'guarded'
+>
 
 /** What works beside the engine while it is open. */
 interface Helpers {
@@ -247,6 +253,12 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   })
   connectWorkers(engine, workers, settings.taskConcurrency)
   const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
+  return withDoors({ ...base, ...workers, store, assembly, engine, local, observation }, settings)
+}
+
+/** What an engine needs to be asked by others. */
+function withDoors(parts: Undoored, settings: EngineSettings): Built {
+  const { engine, assembly, local, workflows, accessing, store, clock, logger, limits, observation } = parts
   const port = assembly?.connect(engine, local) ?? local
   const portOf = portsOf(engine, port)
   const knows: Knows = (...code) => workflows.knows(...code)
@@ -255,26 +267,23 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
   const connections = new ConnectionCounts()
   const desk = new ClaimDesk({ engine, clock, logger })
-  const claims = recordedClaims(assembly?.claimsOf(engine, desk) ?? desk, engine)
-  const automation = new Automation({ engine, access, port })
-  const own = new OwnTasks({ engine, port, knows, allowPrivate: settings.webhooks?.allowPrivate === true })
-  const forDoors = { engine, workflows, logger, limits, access, claims, automation, readiness, connections }
-  const doors = new Doors({ ...forDoors, ...assembly?.doors })
-  const guarded = codedPort(port, knows)
-  const built = {
-    store,
-    assembly,
+  const allowPrivate = settings.webhooks?.allowPrivate === true
+  const doors = new Doors({
     engine,
-    local,
-    portOf,
+    workflows,
+    logger,
+    limits,
+    access,
+    claims: recordedClaims(assembly?.claimsOf(engine, desk) ?? desk, engine),
+    automation: new Automation({ engine, access, port }),
     readiness,
-    desk,
-    doors,
-    own,
     connections,
-    observation,
-  }
-  return { ...base, ...workers, ...built, late, guarded }
+    pages: [metricsPage({ registry: observation?.metrics.registry, access, node: engine.options.node })],
+    ...assembly?.doors,
+  })
+  const own = new OwnTasks({ engine, port, knows, allowPrivate })
+  const guarded = codedPort(port, knows)
+  return { ...parts, portOf, readiness, desk, doors, own, connections, late, guarded }
 }
 
 /** What encrypts is loaded only where it is used. */

@@ -5,6 +5,7 @@ import type { AccessSettings } from './access/access-settings.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
 import type { ProxySettings } from './listen/proxy-settings.ts'
+import type { MetricsSettings } from './metrics/engine-observation.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
@@ -43,6 +44,8 @@ export interface PerdureConfig extends ProxySettings {
   readonly audit?: AuditSettings
   /** Who may do what: paths from the directory of the configuration. Default: whoever reaches the port may do everything. */
   readonly access?: AccessSettings
+  /** What it observes of itself, for `GET /metrics`. Default: true. */
+  readonly metrics?: boolean | MetricsSettings
   /** Processes, each a node of its own. Default 1. */
   readonly processes?: number
 }

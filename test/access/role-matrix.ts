@@ -65,6 +65,7 @@ export const ACTION_MATRIX: Readonly<Record<Action, readonly MatrixRole[]>> = {
   ListWorkers: of('a o d v'),
   ListNodes: of('a o d u v'),
   DrainNode: of('a o'),
+  ReadMetrics: of('a o u v'),
   ReadNamespace: of('a o d w p u v'),
   CreateNamespace: of('a'),
   ChangeNamespace: of('a'),

@@ -40,6 +40,20 @@ describe('perdure start', () => {
     assert.equal(await ended(engine), 0)
   })
 
+  test('--no-metrics counts over the metrics of a file', async () => {
+    const file = join(directory, 'observed.mjs')
+    writeFileSync(file, `export default { store: 'memory', listen: '0', metrics: { targetWait: '5s' } }`)
+    for (const [flags, status] of [
+      [[], 200],
+      [['--no-metrics'], 404],
+    ] as const) {
+      const engine = await started(['--config', file, ...flags])
+      const url = `${(engine.urls[0] ?? '').replace('ws', 'http')}/metrics`
+      assert.equal((await fetch(url)).status, status)
+      assert.equal(await ended(engine), 0)
+    }
+  })
+
   test('a configuration file, and the environment over it', async () => {
     writeFileSync(
       join(directory, 'perdure.config.mjs'),
@@ -152,6 +166,8 @@ describe('perdure start', () => {
       ['queues', [{ name: 'mail', concurency: 1 }], /queue mail has no setting 'concurency'/],
       ['queues', {}, /is not a list/],
       ['retention', 'soon', /"soon" is not a duration/],
+      ['metrics', { targetWait: 0 }, /targetWait is 0, not more/],
+      ['metrics', 'no', /metrics .* are not an object/],
       ['processes', 0, / is 0, not a whole number/],
     ]
     for (const [i, [name, value, message]] of wrong.entries()) {

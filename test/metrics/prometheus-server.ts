@@ -50,18 +50,25 @@ export class PrometheusServer implements AsyncDisposable {
     })
   }
 
-  /** @param targets `HOST:PORT` of what answers `/metrics`, as job `perdure`; each is scraped every second */
-  static async start(targets: readonly string[], rules: readonly string[] = []): Promise<PrometheusServer> {
+  /**
+   * @param targets `HOST:PORT` of what answers `/metrics`, as job `perdure`; each is scraped every second
+   * @param token that it shows. Default: none
+   */
+  static async start(
+    targets: readonly string[],
+    { rules = [], token }: { readonly rules?: readonly string[]; readonly token?: string } = {},
+  ): Promise<PrometheusServer> {
     if ('missing' in prometheusProgram) throw new Error(prometheusProgram.missing)
     const folder = mkdtempSync(join(tmpdir(), 'perdure-prometheus-'))
     const config = join(folder, 'prometheus.yml')
+    const shown = token === undefined ? {} : { authorization: { credentials: token } }
     // JSON is YAML.
     writeFileSync(
       config,
       JSON.stringify({
         global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
         rule_files: rules,
-        scrape_configs: [{ job_name: 'perdure', static_configs: [{ targets }] }],
+        scrape_configs: [{ job_name: 'perdure', static_configs: [{ targets }], ...shown }],
       }),
     )
     const address = `127.0.0.1:${await freePort()}`

@@ -3,6 +3,7 @@ import { silentLogger } from '../../platform/logger.ts'
 import { systemRandomness } from '../../platform/randomness.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
+import { checkedMetricsSettings, type MetricsSettings } from '../../server/metrics/engine-observation.ts'
 import { checkedPostgresSettings, type PostgresSettings } from '../../server/postgres-settings.ts'
 import { type QueueSettings, queueDesigns } from '../../server/queue-settings.ts'
 import { isPostgresUrl, postgresTarget } from '../../store/postgres/postgres-url.ts'
@@ -85,6 +86,13 @@ export function pathsOf(value: unknown): readonly string[] {
     if (typeof path !== 'string' || path === '')
       throw new UsageError(`it is ${shown(value)}, not a path or a list of paths`)
   return paths as readonly string[]
+}
+
+export function metricsOf(value: unknown): boolean | MetricsSettings {
+  // The cast: what it has is looked at here.
+  const metrics = value as boolean | MetricsSettings
+  checkedMetricsSettings(metrics)
+  return metrics
 }
 
 export function queuesOf(value: unknown): readonly QueueSettings[] {

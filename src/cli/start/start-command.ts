@@ -56,6 +56,7 @@ export const startCommand: Command = {
     },
     ...AUDIT_OPTIONS,
     ...ACCESS_OPTIONS,
+    'no-metrics': { says: 'the engine does not observe itself, and /metrics answers 404' },
     config: {
       value: 'FILE',
       says: 'default perdure.config.ts, .mjs or .js in this directory, if there is one',
@@ -108,6 +109,7 @@ async function runStart(call: CommandCall): Promise<number> {
     ...optional('drainDelay', settings.drainDelayMs),
     ...optional('audit', settings.audit),
     ...optional('access', settings.access),
+    ...optional('metrics', settings.metrics),
   })
   let { url } = engine
   if (!isShared) {

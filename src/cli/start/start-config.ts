@@ -19,6 +19,7 @@ import {
   addressOf,
   countOf,
   listenOf,
+  metricsOf,
   nameOf,
   pathsOf,
   postgresOf,
@@ -52,6 +53,7 @@ export interface StartSettings {
   readonly drainDelayMs: number | undefined
   readonly audit: AuditSettings | undefined
   readonly access: AccessSettings | undefined
+  readonly metrics: PerdureConfig['metrics']
   readonly insecureListen: boolean
   readonly processes: number
   /** Absolute. */
@@ -83,6 +85,7 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   retention: true,
   audit: true,
   access: true,
+  metrics: true,
   processes: true,
   trustedProxies: true,
   forwardedHeader: true,
@@ -129,6 +132,7 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     drainDelayMs: checked(given.of('drainDelay', 'drain-delay', 'PERDURE_DRAIN_DELAY'), timeOf),
     audit: startAudit(call, config.audit, { base, place: given.placeOf('audit') }),
     access: startAccess(call, { base, config }),
+    metrics: call.options.flag('no-metrics') ? false : checked(given.ofFile('metrics'), metricsOf),
     insecureListen: call.options.flag('insecure-listen-without-authentication'),
     processes: checked(given.of('processes', 'processes', 'PERDURE_PROCESSES'), countOf) ?? 1,
     files: filesOf(call, given, base),

@@ -82,6 +82,8 @@ export const ACTIONS = {
   // Nodes.
   ListNodes: { resource: 'Node', reads: true },
   DrainNode: { resource: 'Node' },
+  // Numbers of all namespaces.
+  ReadMetrics: { resource: 'Node', reads: true },
   // Namespaces.
   ReadNamespace: { resource: 'Namespace', reads: true },
   CreateNamespace: { resource: 'Namespace', everywhere: true },

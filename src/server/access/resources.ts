@@ -98,6 +98,7 @@ export function administrative(type: ResourceType, of: string | undefined, id: s
 
 function factsOf(type: ResourceType, id: string): Facts {
   if (type === 'Audit') return {}
+  if (type === 'Node') return { name: id }
   return type === 'RoleBinding' ? { role: id } : { id }
 }
 

@@ -31,9 +31,9 @@ const permits = (role: Role, ...names: readonly string[]): string =>
 
 export const ROLE_POLICIES: Readonly<Record<string, string>> = {
   'role:admin': 'permit (principal in Perdure::Role::"admin", action, resource);',
-  'role:operator': permits('operator', ...READ, ...RUN, ...OPERATE),
+  'role:operator': permits('operator', ...READ, ...RUN, ...OPERATE, 'ReadMetrics'),
   'role:developer': permits('developer', ...READ, ...RUN),
-  'role:viewer': permits('viewer', ...READ),
+  'role:viewer': permits('viewer', ...READ, 'ReadMetrics'),
   'role:worker': permits('worker', 'ReadNamespace', 'ServeNamespace', 'ServeQueue', 'RunTask', 'RunWorkflow'),
   'role:participant': permits('participant', 'ReadNamespace', 'ListOwnHumanTasks'),
   'role:participant:own': `permit (principal in Perdure::Role::"participant", action in ${actions('ReadHumanTask', 'ActOnHumanTask')}, resource is Perdure::HumanTask)
@@ -45,6 +45,6 @@ when {
   'role:auditor': permits(
     'auditor',
     ...['ReadNamespace', 'ReadAudit', 'ExportAudit', 'ReadApiKey', 'ReadRoleBinding', 'ReadPolicy'],
-    ...['ExplainAccess', 'ListNodes'],
+    ...['ExplainAccess', 'ListNodes', 'ReadMetrics'],
   ),
 }

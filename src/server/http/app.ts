@@ -214,10 +214,9 @@ export class HttpApp {
     { text, type, isSecret }: { readonly text: string; readonly type: string; readonly isSecret: boolean },
   ): Promise<FastifyReply> {
     this.#limitTime(reply.raw)
-    reply.header('content-type', `${type}; charset=utf-8`)
+    reply.header('content-type', type.includes(';') ? type : `${type}; charset=utf-8`)
     const encoding = isSecret ? undefined : encodingFor(request.headers['accept-encoding'], text.length)
-    if (!isSecret)
-      reply.header('vary', [reply.getHeader('vary'), 'accept-encoding'].filter(Boolean).join(', '))
+    if (!isSecret) reply.headers(joinedVary(reply, { vary: 'accept-encoding' }))
     if (encoding === undefined) return reply.send(text)
     return reply.header('content-encoding', encoding).send(await compressed(text, encoding))
   }
@@ -242,8 +241,9 @@ export class HttpApp {
       } = await page.answer({
         caller: request.caller,
         url: request.url,
+        accept: request.headers.accept,
       })
-      reply.code(status).headers(headers)
+      reply.code(status).headers({ ...headers, ...joinedVary(reply, headers) })
       return this.#sendText(request, reply, { text: body, type, isSecret: false })
     })
   }
@@ -287,6 +287,12 @@ export class HttpApp {
 
 function isStream({ answers }: Route): boolean {
   return Object.values(answers).some(({ mediaType }) => mediaType === 'text/event-stream')
+}
+
+/** What the answer depends on, beside what was said of it before. */
+function joinedVary(reply: FastifyReply, { vary }: { readonly vary?: string }): { readonly vary?: string } {
+  if (vary === undefined) return {}
+  return { vary: [reply.getHeader('vary'), vary].filter(Boolean).join(', ') }
 }
 
 function requestIdOf(given: string | string[] | undefined): string {

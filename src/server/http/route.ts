@@ -126,11 +126,20 @@ export interface Page {
   readonly path: string
   /** It needs no credentials. */
   readonly isPublic: boolean
-  answer(request: { readonly caller: Caller | undefined; readonly url: string }): Promise<PageAnswer>
+  answer(request: PageRequest): Promise<PageAnswer>
+}
+
+export interface PageRequest {
+  /** Undefined: the page is public. */
+  readonly caller: Caller | undefined
+  readonly url: string
+  /** The header `accept`. */
+  readonly accept: string | undefined
 }
 
 export interface PageAnswer {
   readonly status?: number
+  /** Media type; without parameters the text is said to be UTF-8. */
   readonly type: string
   readonly body: string
   readonly headers?: Readonly<Record<string, string>>
