@@ -230,7 +230,7 @@ function accessOf({ access, cluster }: EngineSettings): CheckedAccessSettings | 
 }
 
 async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: Base): Promise<Built> {
-  const { clock, logger, limits, random, clustering, audit, accessing, observed } = base
+  const { clock, logger, limits, random, clustering, audit, observed } = base
   const workers = workersOf(settings, seams, base)
   const { workflows } = workers
   const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })

@@ -9,6 +9,7 @@ import type { ClientPort } from '../../src/protocol/client-port.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { AccessSettings } from '../../src/server/access/access-settings.ts'
 import type { EngineAccess } from '../../src/server/access/open-closed-access.ts'
+import { Automation } from '../../src/server/automation.ts'
 import { ClaimDesk } from '../../src/server/claims/claim-desk.ts'
 import type { HttpApp } from '../../src/server/http/app.ts'
 import { appOf } from '../../src/server/http/app-parts.ts'
@@ -75,7 +76,14 @@ export class InjectFixture implements AsyncDisposable {
       settings: http,
       isHostChecked: false,
       origins: new ClientOrigins({}),
-      services: { access: closed, limits: DEFAULT_LIMITS, http: http.limits, claims: desk, streams },
+      services: {
+        access: closed,
+        limits: DEFAULT_LIMITS,
+        http: http.limits,
+        claims: desk,
+        automation: new Automation({ engine, access: closed, port: opened.calls }),
+        streams,
+      },
     })
     const fixture = new InjectFixture({ opened, access, app, desk, streams })
     for (const name of [OWN, FOREIGN]) await access.namespaces.create(RULES, name)

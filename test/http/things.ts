@@ -89,7 +89,15 @@ export class Things {
     await this.#post(`/v1/tasks?namespace=${namespace}`, { id, name: 'outside', queue: id })
     // Not over the API: to who answers without a socket it looks as if the caller had gone, and the claim is given back.
     const [claim] = await this.#fixture.desk.take({
-      ...{ namespace, queue: id, worker: 'things', most: 1, waitMs: 10_000, leaseMs: 3_600_000 },
+      ...{
+        namespace,
+        queue: id,
+        worker: 'things',
+        tasks: ['outside'],
+        most: 1,
+        waitMs: 10_000,
+        leaseMs: 3_600_000,
+      },
       caller: claimant ?? 'another one',
     })
     assert.ok(claim !== undefined)
