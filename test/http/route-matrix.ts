@@ -29,6 +29,8 @@ export type Thing =
   | 'ended task'
   | 'failed task'
   | 'schedule'
+  | 'event rule'
+  | 'webhook'
   | 'human task'
   | 'queue'
   /** Of the caller, if it may claim; else of another one. */
@@ -87,11 +89,17 @@ const claim = (status: number, more: More = {}): Line => ({
   ...{ of: 'claim', may: 'a w', status, refused: 'CLAIM_LOST', unseen: 'CLAIM_LOST' },
   ...more,
 })
+/** What administrators keep in a namespace. */
+const kept = (of: 'event rule' | 'webhook', may: string, status: number, more: More = {}): Line =>
+  within(may, status, { of, missing: 'RECORD_NOT_FOUND', ...more })
 /** Of no namespace. */
 const engine = (may: string, status: number, more: More = {}): Line => ({
   ...{ of: 'node', may, status, refused: 'FORBIDDEN', unseen: 'FORBIDDEN' },
   ...more,
 })
+
+export const RULE = { match: { type: 'matrix' }, signal: { id: 'x', name: 'other' } }
+export const HOOK = { url: 'https://example.com/hooks', events: ['execution.timed-out'] }
 
 /** By operation; after a space: another request of it. */
 export const ROUTE_MATRIX: Readonly<Record<string, Line>> = {
@@ -135,7 +143,7 @@ export const ROUTE_MATRIX: Readonly<Record<string, Line>> = {
   resumeQueue: queue('a o', 200),
   resetQueue: queue('a o', 200, { body: { names: ['concurrency'] } }),
 
-  claimTasks: queue('a w', 200, { body: { worker: 'matrix' } }),
+  claimTasks: queue('a w', 200, { body: { worker: 'matrix', tasks: ['outside'] } }),
   completeClaim: claim(204, { body: { result: 1 } }),
   failClaim: claim(204, { body: { message: 'no' } }),
   heartbeatClaim: claim(200, { body: {} }),
@@ -173,6 +181,21 @@ export const ROUTE_MATRIX: Readonly<Record<string, Line>> = {
     missing: 'OK',
     body: { filter: {}, signal: { name: 'other' } },
   }),
+
+  publishEvents: within('a o d', 202, {
+    body: { specversion: '1.0', id: 'e', source: '/matrix', type: 'nothing' },
+  }),
+  listEventRules: within('a o d v', 200),
+  createEventRule: within('a o', 201, { body: { id: 'MADE', ...RULE } }),
+  getEventRule: kept('event rule', 'a o d v', 200),
+  replaceEventRule: kept('event rule', 'a o', 200, { body: RULE }),
+  deleteEventRule: kept('event rule', 'a o', 204),
+  listWebhooks: within('a o d v', 200),
+  createWebhook: within('a o', 201, { body: { id: 'MADE', ...HOOK } }),
+  getWebhook: kept('webhook', 'a o d v', 200),
+  replaceWebhook: kept('webhook', 'a o', 200, { body: HOOK }),
+  rotateWebhookSecret: kept('webhook', 'a o', 200),
+  deleteWebhook: kept('webhook', 'a o', 204),
 
   listWorkers: within('a o d v', 200),
   listNodes: engine('a o d u v', 200),

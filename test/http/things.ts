@@ -3,12 +3,20 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { InjectFixture } from './inject-fixture.ts'
-import type { Thing } from './route-matrix.ts'
+import { HOOK, RULE, type Thing } from './route-matrix.ts'
 
 const POLLS_MOST = 400
 const POLL_MS = 10
 /** Of what changes when something is done to it. */
-const LISTS = ['executions', 'tasks', 'queues', 'schedules', 'human-tasks'] as const
+const LISTS = [
+  'executions',
+  'tasks',
+  'queues',
+  'schedules',
+  'human-tasks',
+  'event-rules',
+  'webhooks',
+] as const
 
 export class Things {
   readonly #fixture: InjectFixture
@@ -55,6 +63,8 @@ export class Things {
       await this.#post(at('/tasks'), { id, name: 'outside', queue: 'outside' })
     if (of === 'ended task' || of === 'failed task') await this.#post(at(`/tasks/${id}/cancel`), {})
     if (of === 'schedule') await this.#schedule(at('/schedules'), id)
+    if (of === 'event rule') await this.#post(at('/event-rules'), { id, ...RULE })
+    if (of === 'webhook') await this.#post(at('/webhooks'), { id, ...HOOK })
     if (of === 'queue') await this.#call('PATCH', at(`/queues/${id}`), { concurrency: 3 })
     if (of === 'human task') return this.#humanTask(namespace, id)
     if (of === 'claim') return this.#claim(namespace, id, claimant)
