@@ -2,6 +2,7 @@
 import { type ClientOptions, WebSocket } from 'ws'
 import { PerdureError } from '../protocol/errors.ts'
 import type { TlsIdentity } from './tls.ts'
+import type { TokenSetting } from './token-setting.ts'
 
 export interface OutgoingOptions {
   /** What a `wss:` URL is connected with. Default: the authorities that Node knows, and no certificate. */
@@ -11,8 +12,6 @@ export interface OutgoingOptions {
   /** Default: no limit. */
   readonly handshakeTimeoutMs?: number
 }
-
-export type TokenSetting = string | (() => string)
 
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
 /** What a header takes. */

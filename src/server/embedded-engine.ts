@@ -10,7 +10,7 @@ import type { Store } from '../store/contract/store.ts'
 import type { EngineAccess } from './access/open-closed-access.ts'
 import type { EngineAudit } from './audit/engine-audit.ts'
 import { checkSettingNames, type EngineSeams, type EngineSettings } from './engine-settings.ts'
-import type { Listener, ListenOptions } from './listen/protocol-server.ts'
+import type { Listener, ListenOptions } from './listen/listen-options.ts'
 import { type OpenedEngine, openEngine } from './open-engine.ts'
 
 /** An engine in this process: starts and runs executions, and answers for them. */
@@ -18,6 +18,7 @@ export class EmbeddedEngine extends Client implements AsyncDisposable {
   readonly #engine: Engine
   readonly #opened: OpenedEngine
 
+  /** @internal */
   constructor(opened: OpenedEngine) {
     super(opened.port, opened.client)
     this.#engine = opened.engine
@@ -98,6 +99,7 @@ export async function createEngine(settings: EngineSettings): Promise<EmbeddedEn
   return assembleEngine(settings, {})
 }
 
+/** @internal */
 export async function assembleEngine(settings: EngineSettings, seams: EngineSeams): Promise<EmbeddedEngine> {
   return new EmbeddedEngine(await openEngine(settings, seams))
 }

@@ -16,7 +16,7 @@ import type { AccessSettings } from './access/access-settings.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { NodeNetwork } from './cluster/cluster-assembly.ts'
 import type { ClusterSettings } from './cluster/cluster-settings.ts'
-import type { MetricsSettings } from './metrics/engine-observation.ts'
+import type { MetricsSettings } from './metrics/metrics-settings.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
@@ -91,7 +91,11 @@ export interface EngineSettings {
   readonly webhooks?: { readonly allowPrivate?: boolean }
 }
 
-/** Seams for tests and simulation. */
+/**
+ * Seams for tests and simulation.
+ *
+ * @internal
+ */
 export interface EngineSeams {
   readonly clock?: Clock
   readonly random?: Randomness

@@ -49,7 +49,7 @@ import {
 import { LEAVE_MS, leave } from './leaving.ts'
 import { ConnectionCounts } from './listen/connection-counts.ts'
 import { Doors } from './listen/doors.ts'
-import type { Listener, ListenOptions } from './listen/protocol-server.ts'
+import type { Listener, ListenOptions } from './listen/listen-options.ts'
 import {
   type CheckedMetricsSettings,
   checkedMetricsSettings,

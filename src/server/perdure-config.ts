@@ -5,7 +5,7 @@ import type { AccessSettings } from './access/access-settings.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
 import type { ProxySettings } from './listen/proxy-settings.ts'
-import type { MetricsSettings } from './metrics/engine-observation.ts'
+import type { MetricsSettings } from './metrics/metrics-settings.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
 import type { QueueSettings } from './queue-settings.ts'
 

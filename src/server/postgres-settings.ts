@@ -38,7 +38,11 @@ interface Given {
   readonly postgres?: PostgresSettings
 }
 
-/** @throws PerdureError `ARGUMENT_INVALID`, `DURATION_INVALID`, `STORE_INVALID` (the URL of the replica) */
+/**
+ * @throws PerdureError `ARGUMENT_INVALID`, `DURATION_INVALID`, `STORE_INVALID` (the URL of the replica)
+ *
+ * @internal
+ */
 export function checkedPostgresSettings({ store, readStore, postgres }: Given): PostgresStoreOptions {
   if (readStore === undefined && postgres === undefined) return {}
   const name = postgres === undefined ? 'readStore' : 'postgres'

@@ -27,6 +27,7 @@ export class TestEngine extends Client implements AsyncDisposable {
   readonly #limits: Limits
   #isClosed = false
 
+  /** @internal */
   constructor(host: TestHost, settings: ClientSettings, options: TestEngineOptions) {
     super(host.port, {
       ...settings,

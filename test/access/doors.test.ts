@@ -14,7 +14,7 @@ import type { AccessSettings } from '../../src/server/access/access-settings.ts'
 import { createEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
 import { checkedHttpSettings } from '../../src/server/http/http-settings.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
-import type { ListenOptions } from '../../src/server/listen/protocol-server.ts'
+import type { ListenOptions } from '../../src/server/listen/listen-options.ts'
 import { recordedLog } from '../sdk/recorded-log.ts'
 import { Authority, openssl } from '../workers/certificates.ts'
 

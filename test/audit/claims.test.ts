@@ -21,7 +21,11 @@ test('a completion and a failure have one row each, in the commit of the change;
     return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
   }
   const claim = async (queue: string): Promise<{ readonly token: string; readonly id: string }> => {
-    const { body } = await ask(`/queues/${queue}/claims`, { worker: 'w', tasks: ['work', 'outside'], waitMs: 20_000 })
+    const { body } = await ask(`/queues/${queue}/claims`, {
+      worker: 'w',
+      tasks: ['work', 'outside'],
+      waitMs: 20_000,
+    })
     assert.equal(body.claims.length, 1)
     return body.claims[0]
   }

@@ -18,7 +18,7 @@ import {
 import type { Route } from '../../src/server/http/route.ts'
 import { ROUTES } from '../../src/server/http/route-table.ts'
 import { registerFormats } from '../../src/server/http/schemas/values.ts'
-import type { ListenOptions } from '../../src/server/listen/protocol-server.ts'
+import type { ListenOptions } from '../../src/server/listen/listen-options.ts'
 
 export const go = signal<unknown>('go')
 export const state = query<string>('state')

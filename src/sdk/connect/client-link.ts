@@ -1,9 +1,10 @@
 /** One connection of a client to an engine, or to a node of a cluster. */
 import type { WebSocket } from 'ws'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
-import { connectionTrouble, openSocket, type TokenSetting } from '../../platform/outgoing-socket.ts'
+import { connectionTrouble, openSocket } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
+import type { TokenSetting } from '../../platform/token-setting.ts'
 import {
   CLIENT_PROTOCOL,
   CLIENT_PROTOCOL_2,

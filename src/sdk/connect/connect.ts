@@ -3,8 +3,9 @@
 import { watchExpiry } from '../../platform/certificate-expiry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
-import { checkedToken, type TokenSetting } from '../../platform/outgoing-socket.ts'
+import { checkedToken } from '../../platform/outgoing-socket.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
+import type { TokenSetting } from '../../platform/token-setting.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
@@ -91,6 +92,7 @@ export class RemoteClient extends Client implements AsyncDisposable {
   readonly #remote: RemotePort
   readonly #onClose: () => void
 
+  /** @internal */
   constructor(
     remote: RemotePort,
     port: ClientPort,

@@ -8,8 +8,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { FRAME_TOO_LARGE, largestOf } from '../../platform/frame-too-large.ts'
-import type { TokenSetting } from '../../platform/outgoing-socket.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
+import type { TokenSetting } from '../../platform/token-setting.ts'
 import {
   CLIENT_METHODS,
   type ClientCall,

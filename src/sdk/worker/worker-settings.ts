@@ -1,8 +1,9 @@
 /** Settings of a worker in a process of its own, checked. */
 import { availableParallelism, totalmem } from 'node:os'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
-import { checkedToken, type TokenSetting } from '../../platform/outgoing-socket.ts'
+import { checkedToken } from '../../platform/outgoing-socket.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
+import type { TokenSetting } from '../../platform/token-setting.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'

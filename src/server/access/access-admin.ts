@@ -58,6 +58,7 @@ export class AccessAdmin {
   readonly #nowMs: () => number
   readonly #record: RecordChange
 
+  /** @internal */
   constructor(
     access: ClosedAccess,
     registry: Registry,

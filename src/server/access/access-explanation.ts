@@ -41,7 +41,12 @@ export interface AccessAnswer {
   readonly sentence: string
 }
 
-/** The caller may ask about itself; about others with `ExplainAccess`. @throws PerdureError `FORBIDDEN`, `ARGUMENT_INVALID` */
+/**
+ * The caller may ask about itself; about others with `ExplainAccess`.
+ *
+ * @throws PerdureError `FORBIDDEN`, `ARGUMENT_INVALID`
+ * @internal
+ */
 export async function explainAccess(
   { access, registry }: { readonly access: ClosedAccess; readonly registry: Registry },
   caller: Caller,

@@ -21,6 +21,7 @@ export interface NamespaceSummary {
   readonly revision: number
 }
 
+/** @internal */
 export interface NamespaceAdminParts {
   readonly access: ClosedAccess
   readonly registry: Registry
@@ -33,6 +34,7 @@ export interface NamespaceAdminParts {
 export class NamespaceAdmin {
   readonly #parts: NamespaceAdminParts
 
+  /** @internal */
   constructor(parts: NamespaceAdminParts) {
     this.#parts = parts
   }

@@ -14,6 +14,7 @@ import type { Refusal } from './guard.ts'
 import { NamespaceAdmin } from './namespace-admin.ts'
 import type { RecordChange } from './recorded-change.ts'
 
+/** @internal */
 export interface EngineAccessParts {
   readonly settings: CheckedAccessSettings
   /** Open: its registry is known. */
@@ -26,11 +27,13 @@ export interface EngineAccessParts {
 
 /** Access of an engine that is open, and its administration. */
 export class EngineAccess {
+  /** @internal */
   readonly closed: ClosedAccess
   readonly admin: AccessAdmin
   readonly namespaces: NamespaceAdmin
   readonly #registry: Registry
 
+  /** @internal */
   constructor(closed: ClosedAccess, { engine, port, clock }: EngineAccessParts) {
     const { registry } = engine
     this.closed = closed
@@ -51,7 +54,11 @@ export class EngineAccess {
   }
 }
 
-/** @throws PerdureError `ARGUMENT_INVALID` */
+/**
+ * @throws PerdureError `ARGUMENT_INVALID`
+ *
+ * @internal
+ */
 export async function openClosedAccess(given: EngineAccessParts): Promise<EngineAccess> {
   const { engine, ...parts } = given
   const { audit } = engine

@@ -26,6 +26,7 @@ export class EngineAudit {
   readonly #signer: AuditSigner
   readonly #caller: Caller
 
+  /** @internal */
   constructor(engine: Engine, signer: AuditSigner, caller: Caller) {
     this.#engine = engine
     this.#signer = signer

@@ -1,11 +1,6 @@
 /** All that an engine listens on. */
-import {
-  type Listener,
-  type ListenOptions,
-  listen,
-  type OwnListener,
-  type ProtocolServerParts,
-} from './protocol-server.ts'
+import type { Listener, ListenOptions } from './listen-options.ts'
+import { listen, type OwnListener, type ProtocolServerParts } from './protocol-server.ts'
 
 export class Doors {
   readonly #parts: ProtocolServerParts

@@ -18,7 +18,7 @@ import type { TlsSettings } from '../../platform/tls.ts'
 import { tokenSource } from '../../platform/tokens.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { CLIENT_PROTOCOL, CLIENT_PROTOCOL_2 } from '../../protocol/client-messages.ts'
-import { type Duration, durationMs } from '../../protocol/duration.ts'
+import { durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { NODE_PROTOCOL } from '../../protocol/node-messages.ts'
@@ -26,7 +26,7 @@ import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
 import type { Access } from '../access/access.ts'
 import { NodeConnection, type NodeDoor } from '../cluster/node-connection.ts'
-import { type CheckedHttpSettings, checkedHttpSettings, type HttpSettings } from '../http/http-settings.ts'
+import { type CheckedHttpSettings, checkedHttpSettings } from '../http/http-settings.ts'
 import { type ServedHttp, type ServeHttpParts, serveHttp } from '../http/serve-http.ts'
 import type { EngineReadiness } from '../readiness.ts'
 import { ClientConnection } from './client-connection.ts'
@@ -34,35 +34,9 @@ import { ClientOrigins, type Origin } from './client-origin.ts'
 import type { ConnectionCounts, ConnectionKind } from './connection-counts.ts'
 import { credentialsOf } from './credentials.ts'
 import { type HttpDoor, httpDoor, isNodeCertificate } from './http-door.ts'
+import type { Listener, ListenOptions } from './listen-options.ts'
 import { type NodeList, nodesBehind } from './node-list.ts'
-import type { ProxySettings } from './proxy-settings.ts'
 import { type WorkerAdmission, WorkerConnection } from './worker-connection.ts'
-
-export interface ListenOptions extends ProxySettings {
-  /** Without `tls` a loopback address: `'127.0.0.1'` (default), `'::1'` or `'localhost'`; with it, any of this machine. */
-  readonly host?: string
-  /** Default 0: a free one; `url` says which. */
-  readonly port?: number
-  /** Workers are pinged this often, and lost after three pings without an answer. Default `'10s'`. */
-  readonly heartbeat?: Duration
-  /**
-   * Mutual TLS, 1.2 or newer: `cert` and `key` of this engine, and `ca`, the authority that workers, clients and nodes must
-   * have a certificate of. Default: none.
-   */
-  readonly tls?: TlsSettings
-  /** Without TLS also beyond this machine: whoever can reach the port can read everything, and take over. Default false. */
-  readonly insecureListen?: boolean
-  /** Of the REST API: pages that may call it, and limits. Default: no page, and the limits that `HttpLimits` names. */
-  readonly http?: HttpSettings
-}
-
-export interface Listener {
-  /** Such as `ws://127.0.0.1:7233`; with TLS, `wss://…`. */
-  readonly url: string
-  readonly port: number
-  /** Ends all connections: what runs on their workers waits again. */
-  close(): Promise<void>
-}
 
 /** What the engine does with a listener beside that. */
 export interface OwnListener extends Listener {

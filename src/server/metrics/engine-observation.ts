@@ -11,16 +11,9 @@ import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts
 import type { Store } from '../../store/contract/store.ts'
 import type { ConnectionCounts } from '../listen/connection-counts.ts'
 import { clusterMetrics } from './cluster-metrics.ts'
+import type { MetricsSettings } from './metrics-settings.ts'
 import { processMetrics } from './process-metrics.ts'
 import { storeMetrics } from './store-metrics.ts'
-
-export interface MetricsSettings {
-  /**
-   * How long a task may wait before it begins: `perdure_queue_desired_workers` says how many workers that takes. More than 0.
-   * Default `'30s'`.
-   */
-  readonly targetWait?: Duration
-}
 
 const OPTIONS: OptionNames<MetricsSettings> = { targetWait: true }
 const TARGET_WAIT: Duration = '30s'
