@@ -1,11 +1,11 @@
 /** `perdure audit`: what was recorded of calls; its export, and whether it is whole. */
 import { createReadStream, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { openedPersonal } from '../platform/audit/personal-part.ts'
-import type { AuditEntry, AuditPersonal, AuditRecord, SignedHead } from '../protocol/audit.ts'
+import type { SignedHead } from '../protocol/audit.ts'
 import { auditItems } from '../server/audit/audit-item.ts'
 import { EXPORT_HEADER, headOf, LinesReader, lineOf } from '../server/audit/audit-lines.ts'
 import { type AuditReport, AuditVerification } from '../server/audit/audit-verification.ts'
+import { isAbout, type OpenedRow, openedRow } from '../server/audit/opened-row.ts'
 import { publicKeys } from '../server/audit/signing-key.ts'
 import type { AuditKey } from '../store/contract/audit-rows.ts'
 import type { StoreReader } from '../store/contract/store-reader.ts'
@@ -169,28 +169,23 @@ function tell({ output }: CommandCall, report: AuditReport, isSigned: boolean): 
   if (!isSigned) output.note('Signatures were not looked at.')
 }
 
-interface Shown {
-  readonly row: AuditRecord
-  readonly entry: AuditEntry
-  readonly personal: AuditPersonal | undefined
-}
-
 async function list(call: CommandCall, reader: StoreReader): Promise<void> {
   const { options, output } = call
   const limit = options.count('limit', 1) ?? DEFAULT_LIMIT
   const person = options.text('person')
   const resource = options.text('resource')
-  const isWanted = ({ personal }: Shown): boolean =>
-    (person === undefined || personal?.caller === person || personal?.actor === person) &&
-    (resource === undefined || personal?.resource === resource)
-  const found: Shown[] = []
+  const about = {
+    ...(person === undefined ? {} : { person }),
+    ...(resource === undefined ? {} : { resource }),
+  }
+  const found: OpenedRow[] = []
   for (let after = placeOf(options.text('after')); ; ) {
     const rows = await reader.auditRows({
       ...filterOf(call),
       ...(after === undefined ? {} : { after }),
       limit: PAGE_ROWS,
     })
-    found.push(...rows.map(shownOf).filter(isWanted))
+    found.push(...rows.map(openedRow).filter((row) => isAbout(row, about)))
     after = rows.at(-1)
     if (found.length > limit || rows.length < PAGE_ROWS) break
   }
@@ -221,20 +216,10 @@ function placeOf(text: string | undefined): AuditKey | undefined {
   return { session: Number(session), seq: Number(seq) }
 }
 
-function shownOf(row: AuditRecord): Shown {
-  const entry = JSON.parse(row.entry) as AuditEntry
-  const personal = row.personal === null ? undefined : openedPersonal(row.personal)?.personal
-  return { row, entry, personal }
-}
-
-function jsonOf({ row, entry, personal }: Shown): Record<string, unknown> {
+function jsonOf({ row, entry, personal, isErased }: OpenedRow): Record<string, unknown> {
   const { atMs, personal: _, ...rest } = entry
   const { session, seq, hash } = row
-  return { session, seq, at: isoTime(atMs), ...rest, ...personal, isErased: isErased({ row, entry }), hash }
-}
-
-function isErased({ row, entry }: Pick<Shown, 'row' | 'entry'>): boolean {
-  return row.personal === null && entry.personal !== undefined
+  return { session, seq, at: isoTime(atMs), ...rest, ...personal, isErased, hash }
 }
 
 const COLUMNS: readonly Column[] = [
@@ -249,9 +234,9 @@ const COLUMNS: readonly Column[] = [
   { title: 'POLICIES', leastWidth: 8, optional: 1 },
 ]
 
-function cellsOf({ row, entry, personal }: Shown): Cell[] {
+function cellsOf({ row, entry, personal, isErased }: OpenedRow): Cell[] {
   const { action, type, result, code, count, policies = [], namespace } = entry
-  const erased = isErased({ row, entry }) ? '(erased)' : ''
+  const erased = isErased ? '(erased)' : ''
   const who =
     personal?.actor === undefined ? (personal?.caller ?? erased) : `${personal.caller} (${personal.actor})`
   const of = [result, code, count === undefined ? undefined : `x ${count}`].filter(

@@ -31,7 +31,16 @@ import { LateAccess } from './access/late-access.ts'
 import { OpenAccess } from './access/open-access.ts'
 import type { EngineAccess } from './access/open-closed-access.ts'
 import type { EngineAudit } from './audit/engine-audit.ts'
-import { EMBEDDED, type OpenAudit, openAudit, portsOf, REQUESTS, startAudit } from './audit/open-audit.ts'
+import {
+  type BuiltAudit,
+  buildAudit,
+  EMBEDDED,
+  type OpenAudit,
+  openAudit,
+  portsOf,
+  REQUESTS,
+} from './audit/open-audit.ts'
+import { TrailDesk } from './audit/trail-desk.ts'
 import { Automation } from './automation.ts'
 import { ClaimDesk } from './claims/claim-desk.ts'
 import { recordedClaims } from './claims/recorded-claims.ts'
@@ -135,6 +144,7 @@ interface Built extends Base, Workers {
   readonly late: LateAccess | undefined
   readonly connections: ConnectionCounts
   readonly observation: EngineObservation | undefined
+  readonly recorded: BuiltAudit | undefined
 }
 
 type Undoored = Omit<
@@ -144,7 +154,6 @@ type Undoored = Omit<
 
 /** What works beside the engine while it is open. */
 interface Helpers {
-  readonly trail: EngineAudit | undefined
   /** Before the engine stops to serve. */
   stop(): Promise<void>
   /** After it has closed. */
@@ -177,7 +186,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
     calls: portOf(EMBEDDED),
     port: encrypted(portOf(EMBEDDED)),
     portOf,
-    audit: helpers.trail,
+    audit: built.recorded?.trail,
     access: built.late?.opened,
     local,
     worker,
@@ -253,12 +262,14 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   })
   connectWorkers(engine, workers, settings.taskConcurrency)
   const local = new ClientCalls(engine, workflows, assembly?.nodesOf(engine))
-  return withDoors({ ...base, ...workers, store, assembly, engine, local, observation }, settings)
+  const recorded = buildAudit(engine, audit)
+  return withDoors({ ...base, ...workers, store, assembly, engine, local, observation, recorded }, settings)
 }
 
 /** What an engine needs to be asked by others. */
 function withDoors(parts: Undoored, settings: EngineSettings): Built {
   const { engine, assembly, local, workflows, accessing, store, clock, logger, limits, observation } = parts
+  const { recorded } = parts
   const port = assembly?.connect(engine, local) ?? local
   const portOf = portsOf(engine, port)
   const knows: Knows = (...code) => workflows.knows(...code)
@@ -276,6 +287,7 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
     access,
     claims: recordedClaims(assembly?.claimsOf(engine, desk) ?? desk, engine),
     automation: new Automation({ engine, access, port }),
+    trail: recorded && new TrailDesk({ access, trail: recorded.trail }),
     readiness,
     connections,
     pages: [metricsPage({ registry: observation?.metrics.registry, access, node: engine.options.node })],
@@ -298,14 +310,14 @@ function startHelpers(
   seams: EngineSeams,
   { encrypted, ...built }: Built & { readonly encrypted: (port: ClientPort) => ClientPort },
 ): Helpers {
-  const { engine, local, own, retentionMs, portOf, workflows, audit, assembly, observation } = built
+  const { engine, local, own, retentionMs, portOf, workflows, recorded, assembly, observation } = built
   own.start()
   // Its doors are open by now, and others than those of a test bring events.
   if (assembly !== undefined && seams.network === undefined) own.join()
   const retention = retentionMs === undefined ? undefined : new Retention(engine, local, retentionMs)
   retention?.start()
   const requests = startRequests({ engine, calls: encrypted(portOf(REQUESTS)), crew: workflows, settings })
-  const started = startAudit(engine, audit)
+  recorded?.start()
   const guards = guardsOf(settings)
   observation?.begin({
     ...built,
@@ -315,12 +327,11 @@ function startHelpers(
     isReal: seams.clock === undefined,
   })
   return {
-    trail: started?.trail,
     stop: async () => {
       own.stop()
       retention?.stop()
       await requests?.stop()
-      await started?.stop()
+      await recorded?.stop()
     },
     release: () => {
       observation?.end()

@@ -131,7 +131,7 @@ export class HttpFixture implements AsyncDisposable {
       status: response.status,
       headers: response.headers,
       text,
-      body: type.includes('json') ? JSON.parse(text) : undefined,
+      body: /[/+]json\b/.test(type) ? JSON.parse(text) : undefined,
     }
     this.#check(method, path, called)
     return called

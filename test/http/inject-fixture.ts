@@ -1,5 +1,6 @@
 /** The REST API of a real engine with access, asked without sockets, in two namespaces that know nothing of each other. */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { silentLogger } from '../../src/index.ts'
 import { systemClock } from '../../src/platform/clock.ts'
@@ -9,6 +10,7 @@ import type { ClientPort } from '../../src/protocol/client-port.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { AccessSettings } from '../../src/server/access/access-settings.ts'
 import type { EngineAccess } from '../../src/server/access/open-closed-access.ts'
+import { TrailDesk } from '../../src/server/audit/trail-desk.ts'
 import { Automation } from '../../src/server/automation.ts'
 import { ClaimDesk } from '../../src/server/claims/claim-desk.ts'
 import type { HttpApp } from '../../src/server/http/app.ts'
@@ -17,6 +19,7 @@ import { EventStreams } from '../../src/server/http/event-streams.ts'
 import { checkedHttpSettings } from '../../src/server/http/http-settings.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import { type OpenedEngine, openEngine } from '../../src/server/open-engine.ts'
+import { temporaryFolder } from '../audit/audited-engine.ts'
 import { approving, failing, quick, square, waiting } from './http-fixture.ts'
 
 export const OWN = 'billing'
@@ -53,6 +56,7 @@ export class InjectFixture implements AsyncDisposable {
   }
 
   static async open(settings: AccessSettings = {}, logger: Logger = silentLogger): Promise<InjectFixture> {
+    const folder = temporaryFolder()
     const opened = await openEngine(
       {
         store: 'memory',
@@ -61,11 +65,14 @@ export class InjectFixture implements AsyncDisposable {
         logger: silentLogger,
         shutdownGrace: 0,
         access: settings,
+        audit: { signingKeyFile: join(folder.path, 'audit-key.pem') },
       },
       {},
     )
-    const { access, engine } = opened
-    assert.ok(access !== undefined)
+    // It is read when the engine is made.
+    folder[Symbol.dispose]()
+    const { access, engine, audit: trail } = opened
+    assert.ok(access !== undefined && trail !== undefined)
     const http = checkedHttpSettings({}, DEFAULT_LIMITS.payloadBytes)
     const desk = new ClaimDesk({ engine, clock: systemClock, logger: silentLogger })
     const streams = new EventStreams({ most: 1000, answerMs: http.limits.answerMs })
@@ -83,6 +90,7 @@ export class InjectFixture implements AsyncDisposable {
         claims: desk,
         automation: new Automation({ engine, access: closed, port: opened.calls }),
         streams,
+        trail: new TrailDesk({ access: closed, trail }),
       },
     })
     const fixture = new InjectFixture({ opened, access, app, desk, streams })

@@ -202,4 +202,10 @@ export const ROUTE_MATRIX: Readonly<Record<string, Line>> = {
   listShards: engine('a o d u v', 200),
   // An engine that is alone has no node by that name to give its work to.
   drainNode: engine('a o', 404),
+
+  // Within one namespace: `audit.test.ts`.
+  listAudit: engine('a u', 200, { of: 'nothing' }),
+  listAuditHeads: engine('a u', 200, { of: 'nothing' }),
+  exportAudit: engine('a u', 200, { of: 'nothing' }),
+  eraseAudit: engine('a', 200, { of: 'nothing', body: { person: 'nobody' } }),
 }

@@ -17,6 +17,8 @@ export interface ErasureTarget {
   readonly resource?: string
   /** Default: all. */
   readonly namespace?: string
+  /** Rows of other namespaces stay as they are. Default: none is left out. */
+  readonly isErasable?: (namespace: string) => boolean
 }
 
 const PAGE_ROWS = 500
@@ -51,8 +53,11 @@ export async function eraseAudit(engine: Engine, target: ErasureTarget, call: Tr
   }
 }
 
-function isMeant({ personal }: AuditRow, { person, resource }: ErasureTarget): boolean {
-  if (personal === null) return false
+function isMeant(
+  { personal, namespace }: AuditRow,
+  { person, resource, isErasable }: ErasureTarget,
+): boolean {
+  if (personal === null || isErasable?.(namespace) === false) return false
   const { personal: about } = JSON.parse(personal) as { readonly personal: AuditPersonal }
   if (person !== undefined && about.caller !== person && about.actor !== person) return false
   return resource === undefined || about.resource === resource

@@ -1,13 +1,13 @@
 /** The audit trail, for the program that has the engine. */
-import { eraseAudit } from '../../engine/audit/audit-erasure.ts'
+import { type ErasureTarget, eraseAudit } from '../../engine/audit/audit-erasure.ts'
 import type { AuditSigner } from '../../engine/audit/audit-signer.ts'
 import type { Engine } from '../../engine/engine.ts'
-import { TrackedCall } from '../../platform/call-context.ts'
+import { currentCall } from '../../platform/call-context.ts'
 import { type AuditRecord, ERASE_AUDIT, type SignedHead } from '../../protocol/audit.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type AuditItem, auditItems } from './audit-item.ts'
-import { recorded } from './audited-port.ts'
+import { administered } from './audited-port.ts'
 
 export interface AuditErasure {
   /** Who called, such as `key:ID`, or who has acted on human tasks. */
@@ -73,21 +73,35 @@ export class EngineAudit {
    * @throws PerdureError `ARGUMENT_INVALID` if neither person nor resource is given
    */
   async erase(target: AuditErasure): Promise<number> {
-    const { person, resource, namespace } = target
+    const { person, resource } = target
     if (person === undefined && resource === undefined)
       throw new PerdureError('ARGUMENT_INVALID', 'audit.erase() needs a person or a resource')
+    return await this.eraseFor({ caller: this.#caller, policies: [] }, target)
+  }
+
+  /**
+   * The same in the name of a caller, who may do so.
+   *
+   * @param by `policies`: those that permit it; none: none was asked
+   * @internal
+   */
+  async eraseFor(
+    { caller, policies }: { readonly caller: Caller; readonly policies: readonly string[] },
+    target: ErasureTarget,
+  ): Promise<number> {
     const { audit } = this.#engine
-    if (audit === undefined) throw new Error('invariant: nothing is recorded')
-    const { id, kind } = this.#caller
-    const call = new TrackedCall({
-      caller: { id, kind },
+    const about = {
       action: ERASE_AUDIT,
-      namespace: namespace ?? '',
+      namespace: target.namespace ?? '',
       // Whom it was about is not to be in the trail any more.
       resource: { type: 'Audit', id: '' },
-      requestId: this.#engine.newRunId(),
+      ...(policies.length === 0 ? {} : { policies }),
+    }
+    const by = { audit, caller, newRequestId: () => this.#engine.newRunId() }
+    return await administered(by, about, () => {
+      const call = currentCall()
+      if (call === undefined) throw new Error('invariant: nothing is recorded')
+      return eraseAudit(this.#engine, target, call)
     })
-    const run = (): Promise<number> => eraseAudit(this.#engine, target, call)
-    return await recorded(audit, { call, run })
   }
 }

@@ -31,18 +31,24 @@ export function openAudit(settings: AuditSettings | undefined, logger: Logger): 
   return { chain: new SessionChain(), key: signingKey(signingKeyFile, logger), retentionMs }
 }
 
-export interface StartedAudit {
+/** The trail of an engine that is not open yet. */
+export interface BuiltAudit {
   readonly trail: EngineAudit
+  /** When it is open. */
+  start(): void
   /** Signs a last time. */
   stop(): Promise<void>
 }
 
-export function startAudit(engine: Engine, audit: OpenAudit | undefined): StartedAudit | undefined {
+export function buildAudit(engine: Engine, audit: OpenAudit | undefined): BuiltAudit | undefined {
   if (audit === undefined) return undefined
   const { key, retentionMs } = audit
   const signer = new AuditSigner({ engine, key, retentionMs })
-  signer.start()
-  return { trail: new EngineAudit(engine, signer, EMBEDDED), stop: () => signer.stop() }
+  return {
+    trail: new EngineAudit(engine, signer, EMBEDDED),
+    start: () => signer.start(),
+    stop: () => signer.stop(),
+  }
 }
 
 /** The engine's port in the name of each caller. */

@@ -50,6 +50,7 @@ const REQUEST_ID = /^[\w.:+/=@-]{1,128}$/
 /** A name of 512 bytes, each of them written as `%XX`; the token of a claim is longer than one. */
 const PARAM_CHARACTERS = 8192
 const NO_CONTENT = 204
+const STREAM_TYPES: ReadonlySet<string> = new Set(['text/event-stream', 'application/x-ndjson'])
 
 export class HttpApp {
   readonly #options: HttpAppOptions
@@ -144,10 +145,12 @@ export class HttpApp {
       exposeHeadRoute: route.method === 'GET' && !isStream(route),
       handler: async (request, reply) => {
         const params = checkParams(request.params)
-        const { namespace, ...asked } = checkQuery(request.query) as { readonly namespace?: string }
+        const asked = checkQuery(request.query) as { readonly namespace?: string }
+        const { namespace, ...others } = asked
         const body = checkBody(request.body)
         const base = this.#requestOf(request, reply, namespace)
-        const answer = await route.run(Object.assign(base, { params, query: asked, body }))
+        const own = route.isInNamespace === false ? asked : others
+        const answer = await route.run(Object.assign(base, { params, query: own, body }))
         return this.#send(request, reply, { answer, isSecret: route.isSecret === true })
       },
     })
@@ -286,7 +289,7 @@ export class HttpApp {
 }
 
 function isStream({ answers }: Route): boolean {
-  return Object.values(answers).some(({ mediaType }) => mediaType === 'text/event-stream')
+  return Object.values(answers).some(({ mediaType = '' }) => STREAM_TYPES.has(mediaType))
 }
 
 /** What the answer depends on, beside what was said of it before. */

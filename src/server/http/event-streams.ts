@@ -8,6 +8,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import { PerdureError } from '../../protocol/errors.ts'
+import { writeTaken } from './taken.ts'
 
 export interface EventStreamsOptions {
   readonly most: number
@@ -127,19 +128,8 @@ export class EventStream {
   async #write(text: string): Promise<void> {
     if (this.signal.aborted) return
     this.#hasNews = true
-    if (this.#response.write(text)) return
     this.#isWaiting = true
-    await new Promise<void>((resolve) => {
-      const late = setTimeout(() => this.#response.destroy(), this.#answerMs)
-      const done = (): void => {
-        clearTimeout(late)
-        this.#response.off('drain', done)
-        this.#response.off('close', done)
-        resolve()
-      }
-      this.#response.on('drain', done)
-      this.#response.on('close', done)
-    })
+    await writeTaken(this.#response, text, this.#answerMs)
     this.#isWaiting = false
   }
 }

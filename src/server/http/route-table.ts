@@ -1,5 +1,6 @@
 /** All routes of the REST API. */
 import type { Route } from './route.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { automationRoutes } from './routes/automation.ts'
 import { bulkRoutes } from './routes/bulk.ts'
 import { claimRoutes } from './routes/claims.ts'
@@ -22,4 +23,5 @@ export const ROUTES: readonly Route[] = [
   ...bulkRoutes,
   ...automationRoutes,
   ...clusterRoutes,
+  ...auditRoutes,
 ]

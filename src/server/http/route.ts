@@ -12,6 +12,7 @@ import type { Limits } from '../../protocol/limits.ts'
 import type { RequestMark } from '../../protocol/request-mark.ts'
 import type { Access } from '../access/access.ts'
 import type { Action } from '../access/actions.ts'
+import type { TrailDesk } from '../audit/trail-desk.ts'
 import type { Automation } from '../automation.ts'
 import type { ClaimPort } from '../claims/claim-port.ts'
 import type { EventStreams } from './event-streams.ts'
@@ -31,6 +32,8 @@ export interface RouteServices {
   readonly claims: ClaimPort
   readonly automation: Automation
   readonly streams: EventStreams
+  /** Undefined: nothing is recorded. */
+  readonly trail: TrailDesk | undefined
 }
 
 export interface RouteRequest {
@@ -100,7 +103,7 @@ export interface RouteSpec<P extends TProperties, Q extends TProperties, B exten
   readonly headers?: Readonly<Record<string, string>>
   /** The answer has secrets: it is never compressed. */
   readonly isSecret?: true
-  /** Without it, `namespace` is no parameter. Default true. */
+  /** Without it, `namespace` is no parameter but if `query` has one. Default true. */
   readonly isInNamespace?: false
   run(input: RouteInput<P, Q, B>): Promise<Answer>
 }

@@ -6,6 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Logger } from '../../platform/logger.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { Access } from '../access/access.ts'
+import type { TrailDesk } from '../audit/trail-desk.ts'
 import type { Automation } from '../automation.ts'
 import type { ClaimPort } from '../claims/claim-port.ts'
 import type { ClientOrigins } from '../listen/client-origin.ts'
@@ -20,6 +21,8 @@ export interface ServeHttpParts {
   readonly limits: Limits
   readonly claims: ClaimPort
   readonly automation: Automation
+  /** Undefined: nothing is recorded. */
+  readonly trail?: TrailDesk | undefined
   /** Beside those of the table. */
   readonly routes?: readonly Route[]
   /** Outside of `/v1`, such as `/metrics`. */
@@ -45,8 +48,9 @@ export function serveHttp(parts: ServeHttpParts, door: ServeHttpDoor): ServedHtt
   let app: Promise<HttpApp> | undefined
   const load = async (): Promise<HttpApp> => {
     const { appOf } = await import('./app-parts.ts')
-    const { access, limits, claims, automation } = parts
-    return appOf({ ...parts, ...door, services: { access, limits, http, claims, automation, streams } })
+    const { access, limits, claims, automation, trail } = parts
+    const services = { access, limits, http, claims, automation, streams, trail }
+    return appOf({ ...parts, ...door, services })
   }
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     app ??= load()
