@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { LinesReader } from '../../src/server/audit/audit-lines.ts'
 import { AuditVerification } from '../../src/server/audit/audit-verification.ts'
 import { publicKeys } from '../../src/server/audit/signing-key.ts'
+import { Cursors } from '../../src/server/http/cursors.ts'
 import { auditRoutes } from '../../src/server/http/routes/audit.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
 import { temporaryFolder } from '../audit/audited-engine.ts'
@@ -140,6 +141,9 @@ test('filters and pages', async () => {
     assert.equal(other.body.code, 'ARGUMENT_INVALID')
   }
   assert.deepEqual(pages, [['a-0', 'a-2', 'a-4'], ['a-6']])
+  const madeUp = new Cursors('audit', {}).field('7/x').cursor
+  const { status, body } = await on.call('GET', `/v1/audit?cursor=${madeUp}`, from(root))
+  assert.deepEqual([status, body.code], [400, 'ARGUMENT_INVALID'])
 })
 
 test('heads and an export that verifies; what is erased is gone, and it verifies still', async () => {

@@ -124,6 +124,51 @@ describe('a cluster of three nodes', () => {
       assert.ok(heads.length >= 1)
     }))
 
+  test('the end of a claimed task: one row, by the node that has the claim, whichever is told', () =>
+    cluster(async (nodes, committed) => {
+      const ask = async (at: number, path: string, body: object) => {
+        const url = nodes[at % NODES]?.member?.url.replace('ws', 'http') ?? assert.fail()
+        const response = await fetch(`${url}/v1${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        })
+        const text = await response.text()
+        assert.ok(response.ok, text)
+        return text === '' ? undefined : JSON.parse(text)
+      }
+      const rows = () =>
+        committed.flatMap(({ batch, session }) =>
+          (batch.audit ?? [])
+            .filter((row) => entryOf(row).action === 'CompleteTask')
+            .map((row) => ({ row, batch, session })),
+        )
+      const tasks = 3 * NODES
+      for (let i = 0; i < tasks; i++) {
+        await ask(i, '/tasks', { name: 'far', queue: `far-${i}`, id: `far-${i}` })
+        const wanted = { worker: 'w', tasks: ['far'], waitMs: 20_000 }
+        const { claims } = await ask(i + 1, `/queues/far-${i}/claims`, wanted)
+        await ask(i + 2, `/claims/${claims[0].token}/complete`, { result: i })
+      }
+      // What would come later, had the node that was told recorded it too.
+      for (const { engine } of nodes) {
+        engine.audit?.flush()
+        await engine.committer.whenIdle()
+      }
+      const own = rows()
+      assert.deepEqual(
+        own.map(({ row }) => personalOf(row)?.resource),
+        Array.from({ length: tasks }, (_, i) => `far-${i}`),
+      )
+      for (const { row, batch, session } of own) {
+        assert.equal(row.session, session)
+        assert.equal(entryOf(row).result, 'changed')
+        assert.equal(personalOf(row)?.caller, 'open')
+        assert.ok(batch.tasksUpdated.length > 0, 'the change is in the same batch')
+      }
+      assert.ok(new Set(own.map(({ session }) => session)).size > 1)
+    }))
+
   test('administrative objects: one row, in the commit of the change, by the node that owns them', () =>
     cluster(async (nodes, committed) => {
       const caller = { id: 'key:ann', kind: 'api-key', groups: [], address: '10.1.2.3' } as const

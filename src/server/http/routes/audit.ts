@@ -12,6 +12,7 @@ import { name, optional, paging } from '../schemas/values.ts'
 import { writeTaken } from '../taken.ts'
 
 const TAG = 'Audit'
+const CURSOR_NUMBER = /^\d{1,15}$/
 
 /** @throws RequestError `ROUTE_NOT_FOUND` */
 function trailOf({ services }: RouteRequest): TrailDesk {
@@ -41,6 +42,15 @@ function shown({ row, entry, personal, isErased }: OpenedRow): object {
   }
 }
 
+/** Numbers of a cursor that somebody may have made up. @throws PerdureError `ARGUMENT_INVALID` */
+function placeIn(text: string | undefined, parts: number): readonly number[] | undefined {
+  if (text === undefined) return undefined
+  const numbers = text.split('/')
+  if (numbers.length !== parts || !numbers.every((each) => CURSOR_NUMBER.test(each)))
+    throw new PerdureError('ARGUMENT_INVALID', 'the cursor is none that this list has answered with')
+  return numbers.map(Number)
+}
+
 export const auditRoutes = [
   route({
     method: 'GET',
@@ -60,8 +70,8 @@ export const auditRoutes = [
       const { cursor, limit = 100, ...filter } = query
       const cursors = new Cursors('audit', filter)
       const { cursor: from } = cursors.taken(cursor)
-      const [session, seq] = from?.split('/').map(Number) ?? []
-      const after = session === undefined || seq === undefined ? undefined : { session, seq }
+      const [session, seq = 0] = placeIn(from, 2) ?? []
+      const after = session === undefined ? undefined : { session, seq }
       const { rows, next } = await trailOf(request).rows(caller, { ...filter, ...present({ after }), limit })
       const place = next === undefined ? undefined : `${next.session}/${next.seq}`
       return { body: { rows: rows.map(shown), ...cursors.field(place) } }
@@ -84,8 +94,8 @@ export const auditRoutes = [
       const { cursor, limit = 100 } = query
       const cursors = new Cursors('audit heads', {})
       const { cursor: from } = cursors.taken(cursor)
-      const before = from === undefined ? {} : { before: Number(from) }
-      const heads = await trailOf(request).heads(caller, { ...before, limit })
+      const [before] = placeIn(from, 1) ?? []
+      const heads = await trailOf(request).heads(caller, { ...present({ before }), limit })
       const last = heads.length < limit ? undefined : heads.at(-1)?.number
       return { body: { heads, ...cursors.field(last?.toString()) } }
     },
