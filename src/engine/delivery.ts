@@ -147,7 +147,8 @@ export class Delivery {
         const rejected = transitions.apply(receiver, { type: 'signal', name, payload, requestId })
         if (rejected !== undefined)
           logger.warn('a signal to a child was not accepted', {
-            to: message.to.workflowId,
+            namespace: message.to.namespace,
+            workflowId: message.to.workflowId,
             signal: name,
             reason: rejected.detail,
           })
@@ -175,7 +176,7 @@ export class Delivery {
   #refuseStranger(receiver: LiveExecution, message: Extract<Message, { readonly parent: ParentLink }>): void {
     const { kind, to, parent } = message
     if (kind !== 'report-outcome') {
-      this.#options.logger.debug('a message has no receiver', { kind, to: to.workflowId })
+      this.#options.logger.debug('a message has no receiver', { kind, ...to })
       return
     }
     const failure = platformFailure(
@@ -189,7 +190,7 @@ export class Delivery {
   #toNobody(message: Message): void {
     const { kind, to } = message
     if (message.kind !== 'report-outcome') {
-      this.#options.logger.debug('a message has no receiver', { kind, to: to.workflowId })
+      this.#options.logger.debug('a message has no receiver', { kind, ...to })
       return
     }
     const { table, sendFromNobody } = this.#options

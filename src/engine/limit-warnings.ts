@@ -35,6 +35,7 @@ export class LimitWarnings {
     execution.limitsWarned ??= new Set()
     execution.limitsWarned.add(name)
     const { key, runId } = execution.state
-    this.#logger.warn(MESSAGES[name], { workflowId: key.workflowId, runId, [name]: count, limit })
+    const { namespace, workflowId } = key
+    this.#logger.warn(MESSAGES[name], { namespace, workflowId, runId, [name]: count, limit })
   }
 }

@@ -168,16 +168,16 @@ export class Transitions {
   }
 
   #parkForCode(execution: LiveExecution): void {
-    const { workflow, version } = execution.state
+    const { key, runId, workflow, version } = execution.state
+    const { namespace, workflowId } = key
     const failure = platformFailure(
       'EXECUTION_PARKED',
       `no code is registered for workflow ${workflow} version ${version}`,
     )
     this.apply(execution, { type: 'park', failure })
     this.#options.logger.warn('execution parked: its code is missing', {
-      workflowId: execution.state.key.workflowId,
-      workflow,
-      version,
+      ...{ namespace, workflowId, runId },
+      ...{ workflow, version },
     })
   }
 

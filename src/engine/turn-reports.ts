@@ -40,8 +40,9 @@ export function takeReport(engine: ReportingEngine, report: TurnReport<LiveExecu
 }
 
 function park({ options, transitions }: ReportingEngine, execution: LiveExecution, failure: Failure): void {
-  const { workflowId } = execution.state.key
+  const { namespace, workflowId } = execution.state.key
   options.logger.error('execution parked', {
+    namespace,
     workflowId,
     runId: execution.state.runId,
     code: failure.code,
@@ -58,11 +59,11 @@ function writeLogs(
   execution: LiveExecution,
   logs: NonNullable<TurnReport<LiveExecution>['logs']>,
 ): void {
-  const { workflowId } = execution.state.key
+  const { namespace, workflowId } = execution.state.key
   const { runId } = execution.state
   committer.release(execution, (dropped) => {
     if (dropped !== undefined) return
     for (const { level, message, fields } of logs)
-      options.logger[level](message, { workflowId, runId, ...fields })
+      options.logger[level](message, { namespace, workflowId, runId, ...fields })
   })
 }

@@ -1,7 +1,9 @@
-/** Logs: one JSON line per record, as pino writes them. */
-
-import { inspect } from 'node:util'
-import type { Json } from '../protocol/json.ts'
+/**
+ * Logs: one JSON line per record, as pino writes them, without secrets (`redaction.ts`).
+ *
+ * A record below the level costs a comparison: fields that all records of a logger have are put together only for those that are written.
+ */
+import { redactedFields, redactedText } from './redaction.ts'
 
 export type LogFields = { readonly [name: string]: unknown }
 
@@ -13,69 +15,67 @@ export interface Logger {
 }
 
 const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 } as const
+type Level = keyof typeof LEVELS
 
-export type LogLevel = keyof typeof LEVELS | 'silent'
+export type LogLevel = Level | 'silent'
 
-/** Writes records at or above `level` to standard error. */
+/** Of loggers of our own: the same one, with more fields in each record. */
+const relatives = new WeakMap<Logger, (fields: LogFields) => Logger>()
+
+/** Writes records at or above `level` to standard error. Secrets in messages and fields are replaced by `[redacted]`. */
 export function jsonLogger(
   level: LogLevel = 'warn',
   write: (line: string) => void = (line) => void process.stderr.write(line),
 ): Logger {
-  const lowest = level === 'silent' ? Number.POSITIVE_INFINITY : LEVELS[level]
-  const logAt = (name: keyof typeof LEVELS) => (message: string, fields?: LogFields) => {
+  return boundLogger({}, { lowest: level === 'silent' ? Number.POSITIVE_INFINITY : LEVELS[level], write })
+}
+
+interface Sink {
+  readonly lowest: number
+  readonly write: (line: string) => void
+}
+
+function boundLogger(bound: LogFields, sink: Sink): Logger {
+  const { lowest, write } = sink
+  const logger = loggerOf((name, message, fields) => {
     if (LEVELS[name] < lowest) return
-    const record = { level: name, time: new Date().toISOString(), msg: message }
-    write(`${lineOf(record, fields)}\n`)
-  }
-  return { debug: logAt('debug'), info: logAt('info'), warn: logAt('warn'), error: logAt('error') }
+    const record = { level: name, time: new Date().toISOString(), msg: redactedText(message) }
+    write(`${JSON.stringify({ ...record, ...redactedFields({ ...bound, ...fields }) })}\n`)
+  })
+  relatives.set(logger, (more) => boundLogger({ ...bound, ...more }, sink))
+  return logger
 }
 
 /** A logger of a user may throw: that must stop nothing. What it threw is told on standard error. */
 export function safeLogger(logger: Logger): Logger {
-  const at = (name: keyof typeof LEVELS) => (message: string, fields?: LogFields) => {
+  const safe = loggerOf((name, message, fields) => {
     try {
       logger[name](message, fields)
     } catch (error) {
       fallback.error('the logger threw', { record: message, error })
     }
-  }
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  })
+  relatives.set(safe, (fields) => safeLogger(withFields(logger, fields)))
+  return safe
 }
 
-/** Fields come from users too: what JSON cannot hold is shown as text, and never thrown. */
-function lineOf(record: LogFields, fields: LogFields | undefined): string {
-  try {
-    return JSON.stringify({ ...record, ...fields }, plainError)
-  } catch {
-    return JSON.stringify({
-      ...record,
-      fields: inspect(fields, { depth: 4, breakLength: Number.POSITIVE_INFINITY }),
-    })
-  }
+/** The same logger; each record has these fields too, unless it has such fields itself. */
+export function withFields(logger: Logger, about: LogFields): Logger {
+  const relative = relatives.get(logger)
+  if (relative !== undefined) return relative(about)
+  return loggerOf((name, message, fields) => logger[name](message, { ...about, ...fields }))
 }
 
-/** The fields of a record as its line would have them, for another process to write. */
-export function plainFields(fields: LogFields): { readonly [name: string]: Json } {
-  try {
-    return JSON.parse(JSON.stringify(fields, plainError))
-  } catch {
-    return { fields: inspect(fields, { depth: 4, breakLength: Number.POSITIVE_INFINITY }) }
-  }
-}
-
-function plainError(_key: string, value: unknown): unknown {
-  if (!(value instanceof Error)) return typeof value === 'bigint' ? value.toString() : value
-  const { name, message, stack, cause } = value
-  const code = (value as { code?: unknown }).code
+function loggerOf(log: (name: Level, message: string, fields: LogFields | undefined) => void): Logger {
   return {
-    name,
-    message,
-    ...(code === undefined ? {} : { code }),
-    stack,
-    ...(cause === undefined ? {} : { cause }),
+    debug: (message, fields) => log('debug', message, fields),
+    info: (message, fields) => log('info', message, fields),
+    warn: (message, fields) => log('warn', message, fields),
+    error: (message, fields) => log('error', message, fields),
   }
 }
 
 const fallback = jsonLogger()
 
 export const silentLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+relatives.set(silentLogger, () => silentLogger)

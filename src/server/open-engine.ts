@@ -9,7 +9,7 @@ import { Retention } from '../engine/retention.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
 import { WorkflowCrew } from '../engine/workers/workflow-crew.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
-import { jsonLogger, type Logger, safeLogger } from '../platform/logger.ts'
+import { jsonLogger, type Logger, safeLogger, withFields } from '../platform/logger.ts'
 import { type Randomness, systemRandomness } from '../platform/randomness.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { checkedName } from '../protocol/checked-text.ts'
@@ -206,7 +206,8 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
 }
 
 function checkedBase(settings: EngineSettings, seams: EngineSeams): Base {
-  const logger = settings.logger === undefined ? jsonLogger() : safeLogger(settings.logger)
+  const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
+  const logger = loggerOf(settings, clustering)
   const limits = checkedLimits(settings.limits)
   const codec = checkedEncryption(settings.encryption, 'createEngine()')?.codec
   return {
@@ -217,7 +218,7 @@ function checkedBase(settings: EngineSettings, seams: EngineSeams): Base {
     room: codec === undefined ? limits : codec.roomIn(limits),
     random: seams.random ?? systemRandomness,
     namespace: checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace'),
-    clustering: settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster),
+    clustering,
     graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
     retentionMs: optionalMs(settings.retention, 'retention'),
     drainDelayMs: optionalMs(settings.drainDelay, 'drainDelay'),
@@ -225,6 +226,12 @@ function checkedBase(settings: EngineSettings, seams: EngineSeams): Base {
     accessing: accessOf(settings),
     observed: checkedMetricsSettings(settings.metrics),
   }
+}
+
+/** The logs of the nodes of a cluster are mostly read together. */
+function loggerOf({ logger }: EngineSettings, clustering: CheckedClusterSettings | undefined): Logger {
+  const own = logger === undefined ? jsonLogger() : safeLogger(logger)
+  return clustering === undefined ? own : withFields(own, { node: clustering.name ?? nameOfProcess() })
 }
 
 /** Nodes are told from others by their certificates. @throws PerdureError `ARGUMENT_INVALID` */

@@ -12,6 +12,8 @@ export interface Started {
   readonly urls: readonly string[]
   /** What it has said so far. */
   readonly said: string
+  /** What it has logged so far, if it is heard. */
+  readonly logged: () => string
 }
 
 export async function started(
@@ -20,28 +22,36 @@ export async function started(
     count = 1,
     env = {},
     cwd = tmpdir(),
-  }: { count?: number; env?: Record<string, string>; cwd?: string } = {},
+    isHeard = false,
+  }: { count?: number; env?: Record<string, string>; cwd?: string; isHeard?: boolean } = {},
 ): Promise<Started> {
   const child = spawn(process.execPath, ['--conditions=perdure-source', MAIN, 'start', ...args], {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', isHeard ? 'pipe' : 'inherit'],
+  })
+  const { stdout } = child
+  assert.ok(stdout !== null)
+  let log = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    log += text
   })
   const urls: string[] = []
   const lines: string[] = []
-  for await (const line of createInterface({ input: child.stdout })) {
+  for await (const line of createInterface({ input: stdout })) {
     lines.push(line)
     const url = /listens on (wss?:[^\s,]+)/.exec(line)?.[1]
     if (url !== undefined) urls.push(url)
     if (urls.length === count) break
   }
   assert.equal(urls.length, count, 'the engine has ended')
-  return { child, urls, said: lines.join('\n') }
+  return { child, urls, said: lines.join('\n'), logged: () => log }
 }
 
 /** It is told to end. */
 export async function ended({ child }: Started): Promise<number | null> {
-  const exit = once(child, 'exit')
+  // With the last of what it said.
+  const exit = once(child, 'close')
   child.kill('SIGTERM')
   const [code] = (await exit) as [number | null]
   return code

@@ -40,6 +40,21 @@ describe('perdure start', () => {
     assert.equal(await ended(engine), 0)
   })
 
+  test('--log-level counts over PERDURE_LOG_LEVEL', async () => {
+    // Beyond loopback it warns.
+    const open = ['--store', 'memory', '--listen', '0.0.0.0:0', '--insecure-listen-without-authentication']
+    for (const [flags, level, isTold] of [
+      [[], 'warn', true],
+      [[], 'error', false],
+      [['--log-level', 'silent'], 'debug', false],
+      [['--log', 'warn'], 'silent', true],
+    ] as const) {
+      const engine = await started([...open, ...flags], { env: { PERDURE_LOG_LEVEL: level }, isHeard: true })
+      assert.equal(await ended(engine), 0)
+      assert.equal(engine.logged().includes('"level":"warn"'), isTold, `${flags} ${level}`)
+    }
+  })
+
   test('--no-metrics counts over the metrics of a file', async () => {
     const file = join(directory, 'observed.mjs')
     writeFileSync(file, `export default { store: 'memory', listen: '0', metrics: { targetWait: '5s' } }`)
@@ -132,7 +147,9 @@ describe('perdure start', () => {
       [['--store', 'memory', '--processes', '2'], /2 processes cannot share memory/],
       [['--store', 'memory', '--processes', 'many'], /processes is many/],
       [['--store', 'postgres://a:secret@h/d'], /a password on the command line is seen/],
-      [['--store', 'memory', '--log', 'loud'], /--log loud is none of/],
+      [['--store', 'memory', '--log', 'loud'], /--log is loud, none of debug, /],
+      [['--store', 'memory', '--log-level', 'loud'], /--log-level is loud, none of debug, /],
+      [['--store', 'memory', '--log-level', 'info', '--log', 'warn'], /--log-level is info, and --log warn/],
       [['--config', join(directory, 'wrong.mjs')], /has a setting 'stor'; there are store,/],
       [['--store', 'memory', '--coordinator', 'etcd://h'], /a coordinator is for the nodes of a cluster/],
       [['--store', 'memory', '--coordinator', 'consul://h'], /'consul:\/\/h' is no URL like etcd:/],
@@ -183,6 +200,7 @@ describe('perdure start', () => {
       [['--weight', 'heavy'], {}, /--weight is heavy, not a number above 0/],
       [[], { PERDURE_WEIGHT: '-1' }, /PERDURE_WEIGHT is -1, not a number above 0/],
       [['--retention', '3 days'], {}, /--retention: "3 days" is not a duration/],
+      [[], { PERDURE_LOG_LEVEL: 'loud' }, /PERDURE_LOG_LEVEL is loud, none of debug, /],
       [['--concurrency', '0'], {}, /--concurrency is 0, not a whole number/],
     ]
     for (const [args, env, message] of flags) {

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, createEngine, createWorker, silentLogger } from '../../src/index.ts'
+import { connect, createEngine, createWorker, silentLogger, workflow } from '../../src/index.ts'
 import { perdure } from '../cli/store-fixture.ts'
+import { recordedLog } from '../sdk/recorded-log.ts'
 import { NodeProcess } from './cluster-nodes.ts'
 import { addOne, squareTask, WORKFLOWS } from './cluster-workload.ts'
 import { PostgresServer } from './server.ts'
@@ -34,6 +35,23 @@ describe('names of nodes and workers', () => {
       (await first.nodes.list()).map(({ node }) => node),
       ['node-1', 'node-2'],
     )
+  })
+
+  test('what a node logs says which node it is', async () => {
+    const { url } = await server.createDatabase()
+    const logger = recordedLog()
+    const telling = workflow({ name: 'telling', run: async (ctx) => ctx.log.info('told', { n: 1 }) })
+    const cluster = { name: 'node-1' }
+    await using node = await createEngine({ store: url, cluster, workflows: [telling], logger })
+    const execution = await node.start(telling, undefined, { id: 'w' })
+    await execution.result()
+    const { runId } = await execution.describe()
+    const told = logger.entries.find(({ message }) => message === 'told')
+    assert.deepEqual(told?.fields, {
+      node: 'node-1',
+      ...{ namespace: 'default', workflowId: 'w', runId },
+      n: 1,
+    })
   })
 
   test('of two that begin in the same moment one is left', async () => {

@@ -61,7 +61,11 @@ export const startCommand: Command = {
       value: 'FILE',
       says: 'default perdure.config.ts, .mjs or .js in this directory, if there is one',
     },
-    log: { value: 'LEVEL', says: `${LOG_LEVELS.join(', ')}; default warn` },
+    'log-level': {
+      value: 'LEVEL',
+      says: `${LOG_LEVELS.join(', ')}; default $PERDURE_LOG_LEVEL, or warn`,
+    },
+    log: { value: 'LEVEL', says: 'the same as --log-level' },
     help: { says: 'this help', short: 'h' },
   },
   examples: [
@@ -170,10 +174,21 @@ function clusterOf({
   }
 }
 
-function levelOf({ options }: CommandCall): LogLevel {
-  const given = options.text('log') ?? 'warn'
-  const level = LOG_LEVELS.find((each) => each === given)
-  if (level === undefined) throw new UsageError(`--log ${given} is none of ${LOG_LEVELS.join(', ')}`)
+function levelOf({ options, env }: CommandCall): LogLevel {
+  const flags = ['log-level', 'log'].flatMap((flag) => {
+    const value = options.text(flag)
+    return value === undefined ? [] : [{ from: `--${flag}`, value }]
+  })
+  const [flag, other] = flags
+  if (flag !== undefined && other !== undefined && flag.value !== other.value)
+    throw new UsageError(
+      `--log-level is ${flag.value}, and --log ${other.value}`,
+      'They are the same: give one.',
+    )
+  const variable = { from: 'PERDURE_LOG_LEVEL', value: env.PERDURE_LOG_LEVEL ?? '' }
+  const { from, value } = flag ?? (variable.value === '' ? { from: '', value: 'warn' } : variable)
+  const level = LOG_LEVELS.find((each) => each === value)
+  if (level === undefined) throw new UsageError(`${from} is ${value}, none of ${LOG_LEVELS.join(', ')}`)
   return level
 }
 

@@ -184,7 +184,7 @@ export class ClusterMember {
     const suspects = this.#suspectsOf(view, session)
     for (const suspect of suspects) {
       this.#options.logger.warn('a node has died: its session is fenced', {
-        node: suspect.node,
+        otherNode: suspect.node,
         session: suspect.id,
       })
       await this.#options.fence(suspect)

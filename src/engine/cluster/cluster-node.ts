@@ -379,7 +379,7 @@ export class ClusterNode {
       try {
         await give(session, shards)
       } catch (error) {
-        logger.debug('a node that was given shards did not answer', { node: session.node, error })
+        logger.debug('a node that was given shards did not answer', { otherNode: session.node, error })
       }
     })
     await Promise.race([

@@ -108,13 +108,13 @@ export class RemoteMail implements OutgoingMail {
           logger.error(
             'a message is too large for the node that it goes to: give all nodes the same limits',
             {
-              node: owner.node,
+              otherNode: owner.node,
               shard,
             },
           )
         }
         logger.debug('messages to another node were not taken: they are sent again', {
-          node: owner.node,
+          otherNode: owner.node,
           error,
         })
         await changed(pauseMs)

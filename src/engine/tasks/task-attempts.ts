@@ -115,7 +115,8 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
     const record = lost(task.record, service)
     if (record.status === 'waiting') again(task, record)
     else {
-      logger.error('task kills workers', { task: task.head.name, taskId: task.id, worker })
+      const { namespace, queue, name } = task.head
+      logger.error('task kills workers', { namespace, queue, task: name, taskId: task.id, worker })
       change(task, record)
     }
   }

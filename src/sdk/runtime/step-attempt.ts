@@ -1,6 +1,6 @@
 /** One running attempt of a step, and what its function sees. */
 
-import type { Logger } from '../../platform/logger.ts'
+import { type Logger, withFields } from '../../platform/logger.ts'
 import { idempotencyKeyOf } from '../../protocol/ids.ts'
 import type { RunInfo, StepDispatch } from '../../protocol/worker-port.ts'
 import type { StepContext } from '../context.ts'
@@ -15,9 +15,9 @@ export interface StepAttemptHost {
 export class StepAttempt implements StepContext {
   readonly dispatch: StepDispatch
   readonly name: string
-  readonly log: Logger
   readonly #info: RunInfo
   readonly #host: StepAttemptHost
+  #log: Logger | undefined
   #isSettled = false
   #controller: AbortController | undefined
   #abortReason: Error | undefined
@@ -27,8 +27,17 @@ export class StepAttempt implements StepContext {
     this.dispatch = dispatch
     this.name = name
     this.#info = info
-    this.log = host.logger
     this.#host = host
+  }
+
+  get log(): Logger {
+    const { key, runId } = this.#info
+    const { namespace, workflowId } = key
+    this.#log ??= withFields(this.#host.logger, {
+      ...{ namespace, workflowId, runId },
+      ...{ step: this.name, attempt: this.attempt },
+    })
+    return this.#log
   }
 
   get idempotencyKey(): string {

@@ -1,5 +1,5 @@
 /** One running attempt (or slice) of a task, and what its function sees. */
-import type { Logger } from '../../platform/logger.ts'
+import { type Logger, withFields } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { decodePayload, type Payload } from '../../protocol/payload.ts'
 import type { TaskDispatch, TaskProgress } from '../../protocol/task-worker-port.ts'
@@ -71,15 +71,8 @@ export class TaskAttempt<Owner> implements TaskContext {
   }
 
   get log(): Logger {
-    if (this.#log !== undefined) return this.#log
-    const { logger } = this.#host
-    const about = { task: this.dispatch.name, taskId: this.dispatch.id, attempt: this.dispatch.attempt }
-    this.#log = {
-      debug: (message, fields) => logger.debug(message, { ...about, ...fields }),
-      info: (message, fields) => logger.info(message, { ...about, ...fields }),
-      warn: (message, fields) => logger.warn(message, { ...about, ...fields }),
-      error: (message, fields) => logger.error(message, { ...about, ...fields }),
-    }
+    const { name: task, id: taskId, attempt } = this.dispatch
+    this.#log ??= withFields(this.#host.logger, { task, taskId, attempt })
     return this.#log
   }
 

@@ -1,6 +1,7 @@
 /** Workflow code in a process of its own: the runs that one connection has made live here. */
 import type { Clock } from '../../platform/clock.ts'
-import { type Logger, plainFields } from '../../platform/logger.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { redactedFields, redactedText } from '../../platform/redaction.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { payloadBytes } from '../../protocol/payload.ts'
@@ -29,6 +30,7 @@ const COMMAND_BYTES = 200
 
 interface HeldRun {
   readonly run: number
+  readonly namespace: string
   readonly workflowId: string
   readonly runId: string
   /** The last event that came. */
@@ -102,7 +104,7 @@ export class WorkflowSession {
         'PROTOCOL_INVALID',
         `activate: this worker has no code for workflow ${workflow} version ${version}`,
       )
-    const held: HeldRun = { run, workflowId, runId, seen: history.at(-1)?.seq ?? 0 }
+    const held: HeldRun = { run, namespace, workflowId, runId, seen: history.at(-1)?.seq ?? 0 }
     const info = { key: { namespace, workflowId }, runId, workflow, version }
     this.#runs.set(run, { held, active: this.#worker.activate({ owner: held, info, history }) })
   }
@@ -132,10 +134,14 @@ export class WorkflowSession {
   }
 
   /** With encryption the engine is not to see what code logs: it is written here, and at once. */
-  #logsToSend({ workflowId, runId }: HeldRun, records: readonly LogRecord[]): readonly LogRecord[] {
+  #logsToSend(
+    { namespace, workflowId, runId }: HeldRun,
+    records: readonly LogRecord[],
+  ): readonly LogRecord[] {
     const { codec, logger } = this.#options
     if (codec === undefined) return records
-    for (const { level, message, fields } of records) logger[level](message, { workflowId, runId, ...fields })
+    for (const { level, message, fields } of records)
+      logger[level](message, { namespace, workflowId, runId, ...fields })
     return []
   }
 
@@ -165,8 +171,8 @@ function soon<T>(value: T | Promise<T>, use: (value: T) => void): void {
 }
 
 function plainLog({ level, message, fields = {} }: LogRecord): RunLog {
-  const plain = plainFields(fields)
-  const text = message.slice(0, LOG_CHARACTERS)
+  const plain = redactedFields(fields)
+  const text = redactedText(message).slice(0, LOG_CHARACTERS)
   if (sizeOf(plain) <= LOG_CHARACTERS) return { level, message: text, fields: plain }
   return { level, message: text, fields: { shortened: JSON.stringify(plain).slice(0, LOG_CHARACTERS) } }
 }

@@ -123,7 +123,9 @@ export class ApiKeys {
     this.#writing.add(id)
     registry
       .put({ kind: API_KEY_USE_KIND, namespace: '', id }, { lastUsedMs: nowMs() })
-      .catch((error: unknown) => logger.warn('that an API key was used is not recorded', { key: id, error }))
+      .catch((error: unknown) =>
+        logger.warn('that an API key was used is not recorded', { keyId: id, error }),
+      )
       .finally(() => this.#writing.delete(id))
   }
 }

@@ -126,7 +126,7 @@ export class ClosedAccess implements Access {
     if (authorization !== undefined) {
       const [, given] = AUTHORIZATION.exec(authorization) ?? []
       if (given === undefined)
-        throw this.#failed(address, 'the header authorization is not of the form Bearer KEY-OR-TOKEN')
+        throw this.#failed(address, 'the header authorization is not of the form Bearer <key or token>')
       return isApiKey(given) ? this.#byKey(given, address) : await this.#byToken(given, address)
     }
     if (certificate !== undefined) return this.#byCertificate(certificate, address)

@@ -106,8 +106,8 @@ export class ClaimDesk implements ClaimPort {
           onAborted: (claim, { message }) => {
             this.#claims.delete(claim.secret)
             this.#options.logger.debug('a claimed task was given up', {
-              worker: id,
-              task: claim.task.id,
+              ...{ namespace: claim.namespace, worker: id },
+              ...{ task: claim.task.name, taskId: claim.task.id },
               message,
             })
           },
@@ -157,9 +157,8 @@ export class ClaimDesk implements ClaimPort {
       this.#guarded(() => {
         if (this.#claims.get(claim.secret) !== claim) return
         logger.warn('a claim was lost: nothing was heard of it', {
-          worker: claim.worker.member.id,
-          task: claim.task.name,
-          taskId: claim.task.id,
+          ...{ namespace: claim.namespace, worker: claim.worker.member.id },
+          ...{ task: claim.task.name, taskId: claim.task.id },
           leaseMs: claim.leaseMs,
         })
         this.#forget(claim)

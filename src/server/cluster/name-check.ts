@@ -50,7 +50,7 @@ export async function assertNameFree(
     for (const id of detector.look(databaseMs, holders)) {
       const dead = holders.find((holder) => holder.id === id)
       if (dead === undefined) continue
-      logger.info('the node that had this name has died: its session is fenced', { node: name, session: id })
+      logger.info('the node that had this name has died: its session is fenced', { session: id })
       await fence(dead)
     }
     for (const holder of holders) if (holder.address === address) detector.hint(holder.id)

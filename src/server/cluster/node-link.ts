@@ -77,7 +77,7 @@ class NodeLink {
       this.#stopPulse = watchPulse(socket, {
         heartbeatMs,
         ...(clock === undefined ? {} : { clock }),
-        onSilent: (silentMs) => logger.warn('a node is silent', { node, silentMs }),
+        onSilent: (silentMs) => logger.warn('a node is silent', { otherNode: node, silentMs }),
       })
       for (const request of this.#waiting ?? []) this.#out.send(request)
       this.#waiting = undefined
@@ -251,7 +251,7 @@ export class NodeLinks {
   #trouble({ incarnation, node, address }: SessionView, reason: string): void {
     if (this.#troubles.get(incarnation) === reason) return
     this.#troubles.set(incarnation, reason)
-    this.#options.logger.warn('no connection to a node', { node, address, reason })
+    this.#options.logger.warn('no connection to a node', { otherNode: node, address, reason })
   }
 }
 
