@@ -67,3 +67,24 @@ test('jitter is the same each time, within its limit, before the next time, and 
     Array.from({ length: 1000 }, (_, i) => other.startMs(i * 100) - i * 100),
   )
 })
+
+test('there are no times after the year 9999, whatever the bounds are', () => {
+  const last = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+  const asked: number[] = []
+  const latest = 8.64e15
+  for (const times of [
+    { kind: 'interval', everyMs: 1548, offsetMs: 0 },
+    { kind: 'interval', everyMs: 9e12, offsetMs: 0 },
+    { kind: 'cron', cron: '@daily', timezone: 'Europe/Berlin' },
+  ] as const)
+    for (const startAtMs of [last + 1, latest - 1, latest]) {
+      const { after } = timesOf('s', specOf({ times, startAtMs }), (_, __, afterMs) => {
+        asked.push(afterMs)
+        return afterMs + 1
+      })
+      assert.deepEqual([after(0), after(last), after(latest)], [undefined, undefined, undefined])
+    }
+  assert.ok(asked.every((afterMs) => afterMs < last + 1))
+  const { after } = timesOf('s', specOf({ times: { kind: 'interval', everyMs: 9e12, offsetMs: 0 } }), never)
+  assert.deepEqual([after(0), after(28 * 9e12)], [9e12, undefined])
+})

@@ -3,6 +3,8 @@
  *
  * A time is nominal: it names a run for ever. With jitter the run starts some time later, which follows from the id of the
  * schedule and the time alone, so that it is the same after a restart; and before the next time, so that order holds.
+ *
+ * There is none after the year 9999: what is later may be no date at all.
  */
 import type { ScheduleSpec } from '../../protocol/schedule-port.ts'
 
@@ -16,6 +18,9 @@ export interface ScheduleTimesOf {
   startMs(timeMs: number): number
 }
 
+/** The last millisecond of the year 9999. */
+const LAST_MS = 253_402_300_799_999
+
 export function timesOf(
   id: string,
   { times, startAtMs, endAtMs, jitterMs }: ScheduleSpec,
@@ -23,11 +28,13 @@ export function timesOf(
 ): ScheduleTimesOf {
   const after = (ms: number): number | undefined => {
     const fromMs = startAtMs === undefined ? ms : Math.max(ms, startAtMs - 1)
+    if (fromMs >= LAST_MS) return undefined
     const next =
       times.kind === 'cron'
         ? nextCron(times.cron, times.timezone, fromMs)
         : nextOfInterval(times.everyMs, times.offsetMs, fromMs)
-    return next === undefined || (endAtMs !== undefined && next >= endAtMs) ? undefined : next
+    if (next === undefined || next > LAST_MS) return undefined
+    return endAtMs !== undefined && next >= endAtMs ? undefined : next
   }
   const startMs = (timeMs: number): number => {
     if (jitterMs === 0) return timeMs
