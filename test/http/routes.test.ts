@@ -37,6 +37,12 @@ describe('the routes', () => {
     assert.match((await on.ok(200, 'GET', `${at}/explain?runId=${first.body.runId}`)).sentence, /signal go/)
     assert.deepEqual(await on.ok(200, 'POST', `${at}/queries/state`), { result: 'waits, with 0' })
     assert.deepEqual(await on.ok(200, 'POST', `${at}/updates/add`, { body: { payload: 5 } }), { result: 5 })
+    // Its handler may still come; nobody waits for it without end.
+    const never = { body: { updateId: 'u' } }
+    assert.deepEqual(await on.ok(202, 'POST', `${at}/updates/never?waitMs=20`, never), {
+      status: 'open',
+      updateId: 'u',
+    })
     assert.deepEqual(await on.ok(202, 'GET', `${at}/result`), { status: 'running' })
     assert.deepEqual(await on.ok(202, 'GET', `${at}/result?waitMs=20`), { status: 'running' })
     const result = on.ok(200, 'GET', `${at}/result?waitMs=20000`)

@@ -11,6 +11,7 @@ type Json = { readonly [name: string]: unknown }
 /** Any route may answer with these. */
 const COMMON_ERRORS: readonly ErrorCode[] = [
   'ARGUMENT_INVALID',
+  'ID_INVALID',
   'UNAUTHENTICATED',
   'FORBIDDEN',
   'RATE_LIMITED',
@@ -24,6 +25,7 @@ const COMMON_ERRORS: readonly ErrorCode[] = [
   'INTERNAL',
 ]
 const COMMON = byStatus(COMMON_ERRORS, (code) => ERROR_CATALOGUE[code].httpStatus)
+/** Also of those that take no body: what comes with it is looked at first. */
 const BODY_ERRORS: readonly ErrorCode[] = ['CONTENT_TYPE_UNSUPPORTED', 'PAYLOAD_TOO_LARGE']
 
 const DESCRIPTION = `Start, watch and steer workflows, and run their tasks, over HTTP.
@@ -128,7 +130,7 @@ function parametersOf(route: Route, schemas: Map<string, Json>): readonly Json[]
 
 function responsesOf(route: Route, schemas: Map<string, Json>): Json {
   const answers = Object.entries(route.answers).map(([status, spec]) => [status, responseOf(spec, schemas)])
-  const codes = [...COMMON_ERRORS, ...(route.body === undefined ? [] : BODY_ERRORS), ...(route.errors ?? [])]
+  const codes = [...COMMON_ERRORS, ...(route.method === 'GET' ? [] : BODY_ERRORS), ...(route.errors ?? [])]
   const errors = [...byStatus(codes, (code) => statusOf(code, route))].map(([status, of]) => {
     const isCommon =
       COMMON.get(status)?.size === of.size && [...of].every((code) => COMMON.get(status)?.has(code))

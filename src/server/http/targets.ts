@@ -49,3 +49,26 @@ export async function within<T>(
     clearTimeout(timer)
   }
 }
+
+/** The same for a call that goes on when nobody waits any more. */
+export async function answeredWithin<T>(
+  waitMs: number,
+  signal: AbortSignal,
+  call: () => Promise<T>,
+): Promise<{ readonly answer: T } | undefined> {
+  let stop = (): void => {}
+  const late = new Promise<undefined>((resolve) => {
+    stop = () => resolve(undefined)
+  })
+  const timer = setTimeout(stop, waitMs)
+  signal.addEventListener('abort', stop)
+  const answered = call().then((answer) => ({ answer }))
+  // Nobody may be there to hear of it.
+  answered.catch(() => {})
+  try {
+    return await Promise.race([answered, late])
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', stop)
+  }
+}

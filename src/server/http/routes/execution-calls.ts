@@ -1,11 +1,17 @@
 /** What callers do to executions, and ask of their code. */
+import Type from 'typebox'
 import { requestIdOf } from '../idempotency.ts'
 import { route } from '../route.ts'
 import { idParam, reason, runIdQuery, signalFields } from '../schemas/executions.ts'
 import { answered, asked, name, nothing, optional, payload } from '../schemas/values.ts'
-import { executionTarget } from '../targets.ts'
+import { answeredWithin, executionTarget } from '../targets.ts'
 
 const TAG = 'Executions'
+const UPDATE_WAIT_MS = 60_000
+const unanswered = answered('UnansweredUpdate', {
+  status: Type.String({ description: '`open`.' }),
+  updateId: Type.String({ description: 'To ask again with.' }),
+})
 const result = answered('Result', { result: optional(payload('What the handler returned.')) })
 
 export const executionCallRoutes = [
@@ -57,30 +63,43 @@ export const executionCallRoutes = [
     operationId: 'updateExecution',
     tag: TAG,
     summary: 'Have the code of an execution change something, and answer',
+    description:
+      'One whose handler the code has not registered yet waits for it. Whoever asks again with the same `updateId` waits for the same update.',
     params: { ...idParam, update: name('Of the update.') },
-    query: runIdQuery,
+    query: {
+      ...runIdQuery,
+      waitMs: optional(
+        Type.Integer({
+          minimum: 0,
+          maximum: UPDATE_WAIT_MS,
+          description: 'How long to wait for the answer, milliseconds. Default 60,000.',
+        }),
+      ),
+    },
     body: asked({
       payload: optional(payload('Given to the handler.')),
       updateId: optional(
         name('Updates with the same id run once per run. Default: the Idempotency-Key, else a new one.'),
       ),
     }),
-    answers: { 200: { description: 'What the handler returned, durable.', body: result } },
+    answers: {
+      200: { description: 'What the handler returned, durable.', body: result },
+      202: { description: 'It was not answered in this time, and may still be.', body: unanswered },
+    },
     errors: ['EXECUTION_NOT_FOUND', 'EXECUTION_CLOSED', 'UPDATE_UNKNOWN', 'UPDATE_REJECTED', 'UPDATE_FAILED'],
     needs: ['update'],
     repeats:
       'The key, or `updateId`, is that of the update: it runs once for the run, and a repeat gets the same result. An update that was rejected is not recorded: a repeat is looked at anew.',
     run: async (request) => {
-      const { params, query, body, payloads, port, idempotencyKey } = request
+      const { params, query, body, payloads, port, idempotencyKey, signal } = request
       const updateId = requestIdOf(idempotencyKey, body.updateId, 'updateId') ?? port.newRequestId()
       const target = executionTarget(request, params.id, query.runId)
-      const answer = await port.update(
-        target,
-        params.update,
-        payloads.taken(body.payload, '/payload'),
-        updateId,
+      const payload = payloads.taken(body.payload, '/payload')
+      const found = await answeredWithin(query.waitMs ?? UPDATE_WAIT_MS, signal, () =>
+        port.update(target, params.update, payload, updateId),
       )
-      return { body: payloads.field('result', answer) }
+      if (found === undefined) return { status: 202, body: { status: 'open', updateId } }
+      return { body: payloads.field('result', found.answer) }
     },
   }),
   route({

@@ -161,7 +161,7 @@ export const scheduleRoutes = [
     summary: 'Create a schedule',
     body: asked({ id: name('Unique in the namespace.'), ...newSchedule }),
     answers: { 201: { description: 'It is durable, and in force.', body: created } },
-    errors: ['SCHEDULE_EXISTS', 'WORKFLOW_UNKNOWN'],
+    errors: ['SCHEDULE_EXISTS', 'WORKFLOW_UNKNOWN', 'DURATION_INVALID', 'PAYLOAD_TOO_LARGE'],
     needs: ['schedules.create', 'schedules.describe'],
     repeats:
       'Without a key a repeat gets `SCHEDULE_EXISTS` (with `onConflict: "update"` it is harmless). With a key, a schedule that is there with this id, these times and these options counts as the answer, whoever made it.',
@@ -225,7 +225,7 @@ export const scheduleRoutes = [
     params: scheduleParam,
     body: scheduleChanges,
     answers: { 204: nothing },
-    errors: ['SCHEDULE_NOT_FOUND', 'WORKFLOW_UNKNOWN'],
+    errors: ['SCHEDULE_NOT_FOUND', 'WORKFLOW_UNKNOWN', 'DURATION_INVALID', 'PAYLOAD_TOO_LARGE'],
     needs: ['schedules.update'],
     repeats: 'Harmless. A key is not looked at.',
     run: async (request) => {
