@@ -18,6 +18,7 @@ import { picks } from './workloads/picks.ts'
 import { plans } from './workloads/plans.ts'
 import { queue } from './workloads/queue.ts'
 import { recovery } from './workloads/recovery.ts'
+import { rest } from './workloads/rest.ts'
 import { scaling } from './workloads/scaling.ts'
 import { sleepers } from './workloads/sleepers.ts'
 import { slices } from './workloads/slices.ts'
@@ -38,7 +39,7 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance, slices, failover, scaling, plans, metrics, encryption] as const
+const TABLES = [picks, balance, slices, failover, scaling, plans, metrics, encryption, rest] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600

@@ -158,6 +158,19 @@ describe('the benchmark', { concurrency: 3 }, () => {
     assertFigures(steps ?? {}, ['figures.on', 'figures.off'])
   })
 
+  test('rest: starts beside a bare route, what connections cost, and what bad requests do', async () => {
+    const [starts, connected, bad] = await results('rest', '--in-flight', '8')
+    assertFigures(
+      starts ?? {},
+      ['starts/s', 'p99, ms', 'bare, requests/s', 'ratio'].map((name) => `figures.${name}`),
+    )
+    assertFigures(connected ?? {}, ['figures.idle, MiB'])
+    assertFigures(
+      bad ?? {},
+      ['p99 of others alone, ms', 'times as long'].map((name) => `figures.${name}`),
+    )
+  })
+
   test('picks as a table for the docs', async () => {
     const { code, output } = await bench('picks', '--quick')
     assert.equal(code, 0)
@@ -205,6 +218,7 @@ describe('the benchmark', { concurrency: 3 }, () => {
       'workflow-tasks',
       'picks',
       'encryption',
+      'rest',
       'balance',
       'plans',
       'all',
