@@ -22,6 +22,7 @@ import { statusCell } from './status-style.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { durationText, isoTime, parsedTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
+import { WATCH_OPTION } from './watching.ts'
 
 const DEFAULT_LIMIT = 100
 const PAGE_ROWS = 1000
@@ -51,6 +52,7 @@ export const listCommand: Command = {
     attribute: { value: 'NAME=VALUE', says: 'with this search attribute', multiple: true },
     limit: { value: 'N', says: `at most N executions; default ${DEFAULT_LIMIT}` },
     cursor: { value: 'RUN', says: 'go on after this run id: where the list before ended' },
+    ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
   examples: [

@@ -8,6 +8,7 @@ import { ENGINE_OPTIONS, engineOf } from './engine-choice.ts'
 import { withEngine } from './engine-connection.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { UsageError } from './usage-error.ts'
+import { WATCH_OPTION } from './watching.ts'
 
 const POLL_MS = 300
 
@@ -18,6 +19,7 @@ export const nodesCommand: Command = {
   options: {
     ...ENGINE_OPTIONS,
     'no-wait': { says: 'drain: do not wait until the node has nothing any more' },
+    ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
   examples: [
@@ -31,7 +33,7 @@ export const shardsCommand: Command = {
   name: 'shards',
   summary: 'Lists the shards of a cluster, and their owners.',
   operands: [],
-  options: { ...ENGINE_OPTIONS, ...COMMON_OPTIONS },
+  options: { ...ENGINE_OPTIONS, ...WATCH_OPTION, ...COMMON_OPTIONS },
   examples: [
     { line: 'perdure shards --url ws://127.0.0.1:7233', says: 'which node owns what' },
     { line: 'perdure shards --json --url ws://127.0.0.1:7233', says: 'the same, one object per line' },

@@ -54,6 +54,27 @@ export class Output {
     return Number.isInteger(asked) && asked > 0 ? Math.max(LEAST_WIDTH, asked) : DEFAULT_WIDTH
   }
 
+  get isTerminal(): boolean {
+    return this.#stdout.isTTY === true
+  }
+
+  /** As this one looks, but its lines are kept; what is said about them is not. */
+  captured(): { readonly output: Output; lines(): readonly string[] } {
+    const kept: string[] = []
+    const { isTTY, columns } = this.#stdout
+    const keeping = { once: () => {}, off: () => {}, on: () => {}, writableNeedDrain: false, isTTY, columns }
+    const keep = (text: string): boolean => {
+      kept.push(text)
+      return true
+    }
+    const output = new Output({
+      stdout: { ...keeping, write: keep },
+      stderr: { ...keeping, write: () => true },
+      env: this.#env,
+    })
+    return { output, lines: () => kept.join('').split('\n').slice(0, -1) }
+  }
+
   get isStderrTerminal(): boolean {
     return this.#stderr.isTTY === true
   }

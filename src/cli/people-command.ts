@@ -11,6 +11,7 @@ import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
+import { WATCH_OPTION } from './watching.ts'
 
 /** The first schema version that has human tasks. */
 const PAGE_ROWS = 1000
@@ -59,6 +60,7 @@ export const peopleCommand: Command = {
     comment: { value: 'TEXT', says: 'comment, complete, approve, reject' },
     reason: { value: 'TEXT', says: 'withdraw, send-back: why' },
     limit: { value: 'N', says: 'list, inbox: at most so many; default 100' },
+    ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
   examples: [

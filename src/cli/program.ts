@@ -33,6 +33,7 @@ import { showCommand } from './show-command.ts'
 import { startCommand } from './start/start-command.ts'
 import { tasksCommand } from './tasks-command.ts'
 import { UsageError } from './usage-error.ts'
+import { watched } from './watching.ts'
 import { workersCommand } from './workers-command.ts'
 
 export interface ProgramHost extends OutputOptions {
@@ -86,7 +87,10 @@ export async function runProgram(args: readonly string[], host: ProgramHost): Pr
     }
     refusePasswords(options, operands)
     const { env, directory, nowMs, stdin } = host
-    return await command.run({ options, operands, output, env, directory, nowMs, stdin })
+    const call = { options, operands, output, env, directory, nowMs, stdin }
+    if (options.flag('watch'))
+      return await watched(call, ['perdure', ...args].join(' '), (each) => command.run(each))
+    return await command.run(call)
   } catch (error) {
     if (error instanceof OutputClosedError) return EXIT_FINE
     return tellError(error, { command, output, isDebug: host.env.PERDURE_DEBUG === '1' })

@@ -19,6 +19,7 @@ import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { isoTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
+import { WATCH_OPTION } from './watching.ts'
 
 const ACTIONS = ['list', 'show', 'set', 'pause', 'resume', 'reset'] as const
 const PAGE_ROWS = 1000
@@ -42,6 +43,7 @@ export const queuesCommand: Command = {
     'key-rate': { value: 'RATE', says: 'set: the same per key, or none' },
     setting: { value: 'NAME', says: 'reset: this one only; may be given several times', multiple: true },
     'if-revision': { value: 'N', says: 'change it only if this is its revision' },
+    ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
   examples: [

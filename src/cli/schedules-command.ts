@@ -10,6 +10,7 @@ import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { durationText, isoTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
+import { WATCH_OPTION } from './watching.ts'
 
 const DEFAULT_LIMIT = 100
 const PAGE_ROWS = 1000
@@ -24,6 +25,7 @@ export const schedulesCommand: Command = {
     namespace: { value: 'NAME', says: 'only this namespace; default: all' },
     limit: { value: 'N', says: `at most N schedules; default ${DEFAULT_LIMIT}` },
     cursor: { value: 'CURSOR', says: 'go on where the list before ended, which names it' },
+    ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
   examples: [

@@ -22,6 +22,7 @@ import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { durationText, isoTime, parsedTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
+import { WATCH_OPTION } from './watching.ts'
 
 const DEFAULT_LIMIT = 100
 const PAGE_ROWS = 1000
@@ -50,6 +51,7 @@ export const tasksCommand: Command = {
     until: { value: 'TIME', says: 'enqueued before TIME' },
     limit: { value: 'N', says: `at most N tasks; default ${DEFAULT_LIMIT}` },
     cursor: { value: 'CURSOR', says: 'go on where the list before ended, which names it' },
+    ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
   examples: [

@@ -5,6 +5,7 @@ import { printable } from './display-width.ts'
 import { ENGINE_OPTIONS, engineOf } from './engine-choice.ts'
 import { withEngine } from './engine-connection.ts'
 import { type Cell, type Column, Table } from './table.ts'
+import { WATCH_OPTION } from './watching.ts'
 
 export const workersCommand: Command = {
   name: 'workers',
@@ -13,6 +14,7 @@ export const workersCommand: Command = {
   options: {
     ...ENGINE_OPTIONS,
     namespace: { value: 'NAME', says: 'those that serve it; default `default`' },
+    ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
   examples: [
