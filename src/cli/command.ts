@@ -15,7 +15,7 @@ export interface OptionSpec {
 export interface Command {
   readonly name: string
   readonly summary: string
-  /** Names of its operands: `ID` is required, `[FILE]` is not. */
+  /** Names of its operands: `ID` is required, `[FILE]` is not, `[FILE…]`, as the last, any number of them. */
   readonly operands: readonly string[]
   readonly options: Readonly<Record<string, OptionSpec>>
   readonly examples: readonly { readonly line: string; readonly says: string }[]
@@ -105,6 +105,7 @@ export function parseCommandLine(
 function checkOperands(names: readonly string[], operands: readonly string[]): void {
   const missing = names[operands.length]
   if (missing !== undefined && !missing.startsWith('[')) throw new UsageError(`${missing} is missing`)
+  if (names.at(-1)?.endsWith('…]') === true) return
   const surplus = operands[names.length]
   if (surplus !== undefined) throw new UsageError(`'${surplus}' is one argument too many`)
 }

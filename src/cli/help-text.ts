@@ -25,7 +25,7 @@ export function programHelp(commands: readonly Command[], width: number): string
     'Usage: perdure COMMAND [options]',
     '',
     ...wrap(
-      'Runs an engine (perdure start), talks to one that runs, and looks into its store, a SQLite file or a PostgreSQL database, also while engines run on it. A store that is looked into is never written.',
+      'Runs an engine (perdure start, perdure dev), talks to one that runs, and looks into its store, a SQLite file or a PostgreSQL database, also while engines run on it. A store that is looked into is never written.',
       text,
     ),
     '',

@@ -1,0 +1,85 @@
+/** Tells when code has changed: all files with code in the directories of the given files, and below. */
+import { type FSWatcher, readdirSync, watch } from 'node:fs'
+import { join } from 'node:path'
+
+const CODE = /\.(?:[cm]?[jt]s|json)$/
+/** Editors write a file in several steps, and version control many files. */
+const QUIET_MS = 150
+/** Each takes a watch of the operating system. */
+const MOST_DIRECTORIES = 2000
+
+export class FileWatch {
+  readonly #roots: readonly string[]
+  readonly #onChange: () => void
+  readonly #watchers = new Map<string, FSWatcher>()
+  #timer: NodeJS.Timeout | undefined
+
+  /** @throws Error if there are too many directories, or one cannot be watched */
+  constructor(roots: readonly string[], onChange: () => void) {
+    this.#roots = roots
+    this.#onChange = onChange
+    this.#look()
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    for (const watcher of this.#watchers.values()) watcher.close()
+    this.#watchers.clear()
+  }
+
+  #look(): void {
+    const found = new Set<string>()
+    for (const root of this.#roots) addDirectories(root, found)
+    for (const [directory, watcher] of this.#watchers) {
+      if (found.has(directory)) continue
+      watcher.close()
+      this.#watchers.delete(directory)
+    }
+    for (const directory of found) if (!this.#watchers.has(directory)) this.#watch(directory)
+  }
+
+  #watch(directory: string): void {
+    const watcher = watch(directory, (event, name) => {
+      // A new directory has a name without an ending, too.
+      if (event === 'rename' || name === null || CODE.test(name)) this.#changed()
+    })
+    // It is gone: the next look goes without it.
+    watcher.on('error', () => {
+      watcher.close()
+      this.#watchers.delete(directory)
+    })
+    this.#watchers.set(directory, watcher)
+  }
+
+  #changed(): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#look()
+      this.#onChange()
+    }, QUIET_MS)
+  }
+}
+
+function addDirectories(directory: string, found: Set<string>): void {
+  if (found.has(directory)) return
+  found.add(directory)
+  if (found.size > MOST_DIRECTORIES)
+    throw new Error(
+      `more than ${MOST_DIRECTORIES} directories with code to watch: start perdure dev with files of a smaller directory`,
+    )
+  let entries: ReturnType<typeof entriesOf>
+  try {
+    entries = entriesOf(directory)
+  } catch (error) {
+    // It was removed just now.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+    throw error
+  }
+  for (const entry of entries)
+    if (entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
+      addDirectories(join(directory, entry.name), found)
+}
+
+function entriesOf(directory: string) {
+  return readdirSync(directory, { withFileTypes: true })
+}
