@@ -26,6 +26,7 @@ export const auditCommand: Command = {
   name: 'audit',
   summary: 'Lists what was recorded of calls, exports it, and verifies that nobody has changed it.',
   operands: ['[ACTION]', '[FILE]'],
+  words: ACTIONS,
   options: {
     ...STORE_OPTIONS,
     namespace: { value: 'NAME', says: 'list: only this namespace; default: all' },

@@ -17,6 +17,8 @@ export interface Command {
   readonly summary: string
   /** Names of its operands: `ID` is required, `[FILE]` is not, `[FILE…]`, as the last, any number of them. */
   readonly operands: readonly string[]
+  /** What its first operand may be, for completion: actions. */
+  readonly words?: readonly string[]
   readonly options: Readonly<Record<string, OptionSpec>>
   readonly examples: readonly { readonly line: string; readonly says: string }[]
   /** Resolves to the exit code. */

@@ -16,6 +16,7 @@ export const nodesCommand: Command = {
   name: 'nodes',
   summary: 'Lists the nodes of a cluster; drains one.',
   operands: ['[ACTION]', '[NODE]'],
+  words: ['list', 'drain'],
   options: {
     ...ENGINE_OPTIONS,
     'no-wait': { says: 'drain: do not wait until the node has nothing any more' },

@@ -45,6 +45,7 @@ export const peopleCommand: Command = {
   name: 'people',
   summary: 'Lists and shows human tasks; acts on those of an engine that runs and listens.',
   operands: ['[ACTION]', '[ID]'],
+  words: ACTIONS,
   options: {
     ...STORE_OPTIONS,
     ...ENGINE_OPTIONS,

@@ -4,6 +4,7 @@ import { PerdureError } from '../protocol/errors.ts'
 import { hasPassword, isPostgresUrl } from '../store/postgres/postgres-url.ts'
 import { auditCommand } from './audit-command.ts'
 import { type Command, type CommandCall, type GivenOptions, parseCommandLine } from './command.ts'
+import { completionCommandOf } from './completion/completion-command.ts'
 import { devCommand } from './dev/dev-command.ts'
 import { printable, wrap } from './display-width.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
@@ -73,6 +74,7 @@ export const COMMANDS: readonly Command[] = [
   lbConfigCommand,
   auditCommand,
   profileCommand,
+  completionCommandOf(() => COMMANDS),
   doctorCommand,
 ]
 

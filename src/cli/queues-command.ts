@@ -30,6 +30,7 @@ export const queuesCommand: Command = {
   name: 'queues',
   summary: 'Lists and shows queues; pauses, resumes and changes those of an engine that runs and listens.',
   operands: ['[ACTION]', '[QUEUE]'],
+  words: ACTIONS,
   options: {
     ...STORE_OPTIONS,
     ...ENGINE_OPTIONS,

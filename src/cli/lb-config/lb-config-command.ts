@@ -13,6 +13,7 @@ export const lbConfigCommand: Command = {
   summary:
     'Writes a configuration of a load balancer in front of nodes: nginx, haproxy, or keepalived for its address.',
   operands: ['PRODUCT'],
+  words: PRODUCTS,
   options: {
     ...LB_OPTIONS,
     out: { value: 'FILE', says: 'default: standard output' },

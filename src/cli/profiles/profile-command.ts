@@ -20,6 +20,7 @@ export const profileCommand: Command = {
   summary:
     'Keeps how engines are reached under names: URL, namespace and credentials, in a file that only you can read.',
   operands: ['[ACTION]', '[NAME]'],
+  words: ACTIONS,
   options: {
     url: { value: 'URL', says: 'set: of an engine or node that listens, ws:// or wss://' },
     namespace: { value: 'NAME', says: 'set: of commands with this profile' },
