@@ -57,7 +57,7 @@ export async function watched(
     }
     if (output.isTerminal && !isJson) {
       const title = `${command}, ${timeText(nowMs)}, every ${EVERY_MS / 1000} s; Ctrl-C ends it`
-      output.line(`${HOME_AND_CLEAR}${output.paint('dim', title)}`)
+      output.line(`${HOME_AND_CLEAR}${output.paint('dim', printable(title))}`)
       for (const line of lines) output.line(line)
     } else {
       for (const line of lines) if (!before.has(line)) output.line(line)

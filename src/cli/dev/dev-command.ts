@@ -63,7 +63,10 @@ async function runDev(call: CommandCall): Promise<number> {
     })
     let watch: FileWatch | undefined
     try {
-      watch = new FileWatch([...new Set(files.map((file) => dirname(file)))], () => worker.restart())
+      watch = new FileWatch([...new Set(files.map((file) => dirname(file)))], {
+        onChange: () => worker.restart(),
+        onTrouble: (why) => output.note(printable(`not all files are watched: ${why}`)),
+      })
       worker.restart()
       return await end
     } finally {

@@ -61,7 +61,11 @@ export class DevProcess {
       hasFailed = report.kind === 'failed'
       if (this.#child === child) onReport(report)
     })
-    child.once('error', (error) => onLost(error.message))
+    child.once('error', (error) => {
+      // It was never begun: no exit will be told.
+      if (child.pid === undefined && this.#child === child) this.#child = undefined
+      onLost(error.message)
+    })
     child.once('exit', (code, signal) => {
       if (this.#child !== child) return
       this.#child = undefined

@@ -1,8 +1,9 @@
-/** Tells when code has changed: all files with code in the directories of the given files, and below. */
+/** Tells when code has changed: files with code in the directories of the given files, and below. */
 import { type FSWatcher, readdirSync, watch } from 'node:fs'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 
-const CODE = /\.(?:[cm]?[jt]s|json)$/
+/** Not JSON: programs write that too, and each of their files would end their worker. */
+const CODE = /\.[cm]?[jt]s$/
 /** Editors write a file in several steps, and version control many files. */
 const QUIET_MS = 150
 /** Each takes a watch of the operating system. */
@@ -11,13 +12,19 @@ const MOST_DIRECTORIES = 2000
 export class FileWatch {
   readonly #roots: readonly string[]
   readonly #onChange: () => void
+  /** Not all is watched any more. */
+  readonly #onTrouble: (why: string) => void
   readonly #watchers = new Map<string, FSWatcher>()
   #timer: NodeJS.Timeout | undefined
 
   /** @throws Error if there are too many directories, or one cannot be watched */
-  constructor(roots: readonly string[], onChange: () => void) {
+  constructor(
+    roots: readonly string[],
+    { onChange, onTrouble }: { onChange: () => void; onTrouble: (why: string) => void },
+  ) {
     this.#roots = roots
     this.#onChange = onChange
+    this.#onTrouble = onTrouble
     this.#look()
   }
 
@@ -40,8 +47,9 @@ export class FileWatch {
 
   #watch(directory: string): void {
     const watcher = watch(directory, (event, name) => {
-      // A new directory has a name without an ending, too.
-      if (event === 'rename' || name === null || CODE.test(name)) this.#changed()
+      // What comes or goes without an ending may be a directory.
+      const isDirectory = event === 'rename' && name !== null && extname(name) === '' && !name.startsWith('.')
+      if (isDirectory || name === null || CODE.test(name)) this.#changed()
     })
     // It is gone: the next look goes without it.
     watcher.on('error', () => {
@@ -54,7 +62,11 @@ export class FileWatch {
   #changed(): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      this.#look()
+      try {
+        this.#look()
+      } catch (error) {
+        this.#onTrouble(error instanceof Error ? error.message : String(error))
+      }
       this.#onChange()
     }, QUIET_MS)
   }
