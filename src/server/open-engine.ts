@@ -293,6 +293,7 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
     limits,
     access,
     claims: recordedClaims(assembly?.claimsOf(engine, desk) ?? desk, engine),
+    administration: () => late?.opened,
     automation: new Automation({ engine, access, port }),
     trail: recorded && new TrailDesk({ access, trail: recorded.trail }),
     readiness,

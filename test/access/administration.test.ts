@@ -61,8 +61,8 @@ describe('namespaces', () => {
     assert.equal((await refused(on.namespaces.delete(rules, 'billing')))?.code, 'NAMESPACE_NOT_FOUND')
     assert.equal((await refused(on.namespaces.delete(rules, 'default')))?.code, 'ARGUMENT_INVALID')
     for (const bad of [
-      { openTask: 1 },
-      { openTasks: -1 },
+      { openTasks: 1 },
+      { payloadBytes: -1 },
       { requestsPerSecond: 0 },
       { payloadBytes: 1.5 },
       7,

@@ -119,7 +119,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     type: 'Namespace',
     namespace: 'billing',
     kind: 'namespace',
-    run: ({ namespaces }, caller) => namespaces.setQuotas(caller, 'billing', { openTasks: 7 }),
+    run: ({ namespaces }, caller) => namespaces.setQuotas(caller, 'billing', { payloadBytes: 7000 }),
   },
   delete: {
     action: 'DeleteNamespace',
@@ -130,7 +130,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
 }
 /** They change nothing. Written by hand: a new method is in one of the two. */
-const READS = ['listKeys', 'listBindings', 'listPolicies', 'list', 'get']
+const READS = ['listKeys', 'getKey', 'listBindings', 'listPolicies', 'getPolicy', 'list', 'get']
 
 interface Opened extends AsyncDisposable {
   readonly on: AuditedEngine

@@ -20,10 +20,14 @@ function blocksOf(language: string, page = guide): string[] {
 
 function run(
   script: string,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
   return new Promise((resolve, reject) => {
     // A curl that fails fails the script.
-    const child = spawn('sh', ['-eu'], { env: { ...process.env, CURL_HOME: folder }, timeout: 60_000 })
+    const child = spawn('sh', ['-eu'], {
+      env: { ...process.env, ...env, CURL_HOME: folder },
+      timeout: 60_000,
+    })
     const texts = { output: '', errors: '' }
     child.stdout.on('data', (chunk) => (texts.output += chunk))
     child.stderr.on('data', (chunk) => (texts.errors += chunk))
@@ -34,24 +38,33 @@ function run(
 }
 
 describe('the guide of the API', () => {
-  let engine: Awaited<ReturnType<typeof createEngine>>
+  type Engine = Awaited<ReturnType<typeof createEngine>>
+  let engine: Engine
+  /** The one that asks who somebody is. */
+  let closed: Engine
   let origin: string
+  let closedOrigin: string
+  const keyFile = join(folder, 'admin.key')
   before(async () => {
     mkdirSync(folder)
     writeFileSync(join(folder, '.curlrc'), 'silent\nshow-error\nfail-with-body\n')
     const [program = ''] = blocksOf('ts')
     writeFileSync(join(folder, 'orders.ts'), program)
     const { order } = (await import(join(folder, 'orders.ts'))) as { readonly order: Workflow }
-    engine = await createEngine({
+    const settings = {
       store: 'memory',
       workflows: [order],
       logger: silentLogger,
       shutdownGrace: 0,
-    })
+    } as const
+    engine = await createEngine(settings)
     origin = (await engine.listen()).url.replace('ws', 'http')
+    closed = await createEngine({ ...settings, access: { adminKeyFile: keyFile } })
+    closedOrigin = (await closed.listen()).url.replace('ws', 'http')
   })
   after(async () => {
-    await engine.close()
+    await engine?.close()
+    await closed?.close()
     rmSync(folder, { recursive: true, force: true })
   })
 
@@ -59,14 +72,23 @@ describe('the guide of the API', () => {
     const scripts = blocksOf('sh')
     assert.ok(scripts.length >= 3)
     const outputs: string[] = []
+    const key = readFileSync(keyFile, 'utf8').trim()
     for (const script of scripts) {
-      const { status, output, errors } = await run(script.replaceAll('http://127.0.0.1:7233', origin))
+      const isClosed = script.includes('PERDURE_TOKEN')
+      const { status, output, errors } = await run(
+        script.replaceAll('http://127.0.0.1:7233', isClosed ? closedOrigin : origin),
+        isClosed ? { PERDURE_TOKEN: key } : {},
+      )
       assert.equal(status, 0, `${script}\n${output}\n${errors}`)
       outputs.push(output)
     }
     assert.match(outputs[0] ?? '', /"started":true.*"reason":"signal"/s)
     assert.match(outputs[1] ?? '', /"result":\{"amount":12,"parcel":"parcel-7"\}.*event: end/s)
     assert.match(outputs[2] ?? '', /"id":"mail-1".*"done":0/s)
+    assert.match(
+      outputs[3] ?? '',
+      /"name":"billing".*"executions":\[\].*"isAllowed":false.*api:freeze:1 forbids it/s,
+    )
   })
 
   test('so has the guide of events', async () => {

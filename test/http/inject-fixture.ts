@@ -85,6 +85,7 @@ export class InjectFixture implements AsyncDisposable {
       origins: new ClientOrigins({}),
       services: {
         access: closed,
+        administration: access,
         limits: DEFAULT_LIMITS,
         http: http.limits,
         claims: desk,

@@ -36,6 +36,11 @@ export type Thing =
   /** Of the caller, if it may claim; else of another one. */
   | 'claim'
   | 'node'
+  /** Of the whole engine. */
+  | 'API key'
+  | 'revoked API key'
+  | 'policy'
+  | 'namespace'
 
 export interface Line {
   readonly of: Thing
@@ -53,6 +58,8 @@ export interface Line {
   readonly missing?: ErrorCode | 'OK'
   /** The same of those who may not. Default: `refused`. */
   readonly refusedMissing?: ErrorCode
+  /** What those are told whose role is in one namespace, of what is in none. Default: `refused`. `OK`: what there is for them. */
+  readonly narrow?: ErrorCode | 'OK'
   readonly body?: object
   readonly query?: string
 }
@@ -98,6 +105,15 @@ const engine = (may: string, status: number, more: More = {}): Line => ({
   ...more,
 })
 
+const key = (may: string, status: number, more: More = {}): Line =>
+  engine(may, status, { of: 'API key', narrow: 'RECORD_NOT_FOUND', ...more })
+/** Who may not read it does not learn that it is there. */
+const keyChange = (status: number, more: More = {}): Line =>
+  key('a', status, { unseen: 'RECORD_NOT_FOUND', blind: 'o d w p v', ...more })
+
+/** Nobody is in that group. */
+export const POLICY =
+  'forbid (principal in Perdure::Group::"nobody", action == Perdure::Action::"StartExecution", resource);'
 export const RULE = { match: { type: 'matrix' }, signal: { id: 'x', name: 'other' } }
 export const HOOK = { url: 'https://example.com/hooks', events: ['execution.timed-out'] }
 
@@ -208,4 +224,50 @@ export const ROUTE_MATRIX: Readonly<Record<string, Line>> = {
   listAuditHeads: engine('a u', 200, { of: 'nothing' }),
   exportAudit: engine('a u', 200, { of: 'nothing' }),
   eraseAudit: engine('a', 200, { of: 'nothing', body: { person: 'nobody' } }),
+
+  createApiKey: engine('a', 201, { of: 'nothing', body: { name: 'matrix' } }),
+  'createApiKey with a role': engine('a', 201, {
+    of: 'nothing',
+    body: { name: 'matrix', roles: ['viewer@*'] },
+  }),
+  'createApiKey of another namespace': engine('a', 201, {
+    of: 'nothing',
+    unseen: 'NAMESPACE_NOT_FOUND',
+    narrow: 'NAMESPACE_NOT_FOUND',
+    body: { name: 'matrix', namespace: 'shipping', roles: ['viewer'] },
+  }),
+  // Of which there are none for most of them.
+  listApiKeys: engine('a o d w p u v n', 200, { of: 'nothing', narrow: 'OK' }),
+  getApiKey: key('a u', 200, { unseen: 'RECORD_NOT_FOUND', blind: 'o d w p v' }),
+  rotateApiKey: keyChange(200, { body: {} }),
+  revokeApiKey: keyChange(204),
+  deleteApiKey: keyChange(204, { of: 'revoked API key' }),
+
+  bindRole: engine('a', 204, { of: 'nothing', body: { principal: 'group:matrix', role: 'viewer' } }),
+  listRoleBindings: engine('a o d w p u v n', 200, { of: 'nothing', narrow: 'OK' }),
+  unbindRole: engine('a', 204, { of: 'nothing', query: 'principal=group:nobody&role=viewer' }),
+  listPolicies: engine('a u', 200, { of: 'nothing' }),
+  getPolicy: engine('a u', 200, { of: 'policy' }),
+  putPolicy: engine('a', 200, { of: 'policy', body: { text: POLICY } }),
+  deletePolicy: engine('a', 204, { of: 'policy' }),
+  // Of itself, everybody may ask.
+  explainAccess: engine('a o d w p u v n', 200, {
+    of: 'nothing',
+    narrow: 'OK',
+    body: { action: 'ReadPolicy' },
+  }),
+  'explainAccess of others': engine('a u', 200, {
+    of: 'nothing',
+    body: { action: 'ReadPolicy', principal: 'certificate:bob' },
+  }),
+
+  createNamespace: engine('a', 201, { of: 'nothing', body: { name: 'MADE' } }),
+  listNamespaces: engine('a o d w p u v n', 200, { of: 'nothing', narrow: 'OK' }),
+  getNamespace: engine('a o d w p u v', 200, {
+    of: 'namespace',
+    unseen: 'NAMESPACE_NOT_FOUND',
+    narrow: 'NAMESPACE_NOT_FOUND',
+  }),
+  setQuotas: engine('a', 200, { of: 'namespace', body: { quotas: {} } }),
+  deleteNamespace: engine('a', 204, { of: 'namespace' }),
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { InjectFixture } from './inject-fixture.ts'
-import { HOOK, RULE, type Thing } from './route-matrix.ts'
+import { HOOK, POLICY, RULE, type Thing } from './route-matrix.ts'
 
 const POLLS_MOST = 400
 const POLL_MS = 10
@@ -66,6 +66,9 @@ export class Things {
     if (of === 'event rule') await this.#post(at('/event-rules'), { id, ...RULE })
     if (of === 'webhook') await this.#post(at('/webhooks'), { id, ...HOOK })
     if (of === 'queue') await this.#call('PATCH', at(`/queues/${id}`), { concurrency: 3 })
+    if (of === 'policy') await this.#call('PUT', `/v1/policies/${id}`, { text: POLICY })
+    if (of === 'namespace') await this.#post('/v1/namespaces', { name: id })
+    if (of === 'API key' || of === 'revoked API key') return this.#apiKey(id, of === 'revoked API key')
     if (of === 'human task') return this.#humanTask(namespace, id)
     if (of === 'claim') return this.#claim(namespace, id, claimant)
     return undefined
@@ -81,6 +84,12 @@ export class Things {
   async #schedule(at: string, id: string): Promise<void> {
     const times = { kind: 'interval', everyMs: 3_600_000 }
     await this.#post(at, { id, times, start: { workflow: 'quick' }, paused: 'for tests' })
+  }
+
+  async #apiKey(name: string, isRevoked: boolean): Promise<string> {
+    const { id } = await this.#post('/v1/api-keys', { name })
+    if (isRevoked) await this.#post(`/v1/api-keys/${id}/revoke`, {})
+    return String(id)
   }
 
   async #humanTask(namespace: string, workflowId: string): Promise<string> {
@@ -124,7 +133,7 @@ export class Things {
   }
 
   async #call(
-    method: 'GET' | 'POST' | 'PATCH',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH',
     url: string,
     body?: object,
   ): Promise<Record<string, unknown>> {

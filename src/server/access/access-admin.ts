@@ -94,6 +94,12 @@ export class AccessAdmin {
     })
   }
 
+  /** A key may read itself. @throws PerdureError `RECORD_NOT_FOUND` */
+  async getKey(caller: Caller, id: string): Promise<ApiKeySummary> {
+    const { entry, record } = this.#keyOf(caller, id, 'ReadApiKey')
+    return summaryOfKey(this.#registry, entry, record)
+  }
+
   /**
    * A new secret. The old one is good for `graceMs` more: default a day, at most 30. A key may do it to itself.
    *
@@ -223,6 +229,14 @@ export class AccessAdmin {
   async listPolicies(caller: Caller): Promise<readonly PolicySummary[]> {
     await this.#access.assertMay(caller, 'ReadPolicy', { type: 'Policy', id: '' })
     return this.#registry.list(POLICY_KIND).map(policySummaryOf)
+  }
+
+  /** @throws PerdureError `RECORD_NOT_FOUND`, `FORBIDDEN` */
+  async getPolicy(caller: Caller, id: string): Promise<PolicySummary> {
+    await this.#access.assertMay(caller, 'ReadPolicy', { type: 'Policy', id })
+    const entry = this.#registry.get(POLICY_KIND, '', id)
+    if (entry === undefined) throw noRecord('policy', id)
+    return policySummaryOf(entry)
   }
 
   async #changeBinding(

@@ -10,10 +10,6 @@ export const NAMESPACE_KIND = 'namespace'
 
 /** What is not given has no bound. */
 export interface Quotas {
-  /** Executions that are open at once. */
-  readonly openExecutions?: number
-  /** Tasks that are open at once. */
-  readonly openTasks?: number
   /** Of one payload of a call, encoded. */
   readonly payloadBytes?: number
   /** Calls, on each node. */
@@ -22,8 +18,6 @@ export interface Quotas {
 
 const shape = object({
   quotas: object({
-    openExecutions: optional(integer(0)),
-    openTasks: optional(integer(0)),
     payloadBytes: optional(integer(0)),
     requestsPerSecond: optional(number(0.001)),
   }),
@@ -66,16 +60,18 @@ export class Namespaces {
 /** @throws PerdureError `ARGUMENT_INVALID` */
 export function checkedQuotas(given: unknown): Quotas {
   const names = Object.keys(Object(given))
-  const unknown = names.find(
-    (name) => !['openExecutions', 'openTasks', 'payloadBytes', 'requestsPerSecond'].includes(name),
-  )
-  if (unknown !== undefined) throw new PerdureError('ARGUMENT_INVALID', `there is no quota '${unknown}'`)
+  const unknown = names.find((name) => !['payloadBytes', 'requestsPerSecond'].includes(name))
+  if (unknown !== undefined)
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `there is no quota '${unknown}'; there are payloadBytes, requestsPerSecond`,
+    )
   try {
     return shaped(shape, { quotas: given }, 'quotas').quotas
   } catch (error) {
     throw new PerdureError(
       'ARGUMENT_INVALID',
-      `quotas are ${JSON.stringify(given)}: openExecutions, openTasks and payloadBytes are whole numbers, requestsPerSecond is a number above 0`,
+      `quotas are ${JSON.stringify(given)}: payloadBytes is a whole number, requestsPerSecond is a number above 0`,
       { cause: error },
     )
   }

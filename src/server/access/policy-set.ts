@@ -15,6 +15,8 @@ export interface PolicyText {
   readonly id: string
   /** One policy. */
   readonly text: string
+  /** Where it begins in what people have written, from 1. Absent: nobody has. */
+  readonly line?: number
 }
 
 export interface AccessRequest {
@@ -41,6 +43,8 @@ export class PolicyInvalidError extends Error {
 
 let loaded: Promise<Cedar> | undefined
 let sets = 0
+/** Space and comments. */
+const BETWEEN = /^(?:\s|\/\/[^\n]*)*/
 
 export function loadCedar(): Promise<Cedar> {
   loaded ??= import('@cedar-policy/cedar-wasm/nodejs')
@@ -55,12 +59,32 @@ export function loadCedar(): Promise<Cedar> {
  */
 export function policiesOf(cedar: Cedar, text: string, source: string): readonly PolicyText[] {
   const parts = cedar.policySetTextToParts(text)
-  if (parts.type === 'failure') throw new PolicyInvalidError(messagesOf(parts.errors))
+  if (parts.type === 'failure') throw new PolicyInvalidError(messagesOf(parts.errors, { text, line: 1 }))
   if (parts.policy_templates.length > 0)
     throw new PolicyInvalidError('it has a template (?principal, ?resource): write policies without them')
-  return parts.policies.map((policy, index) => {
+  return placed(text, parts.policies).map(({ policy, line }, index) => {
     const named = jsonOf(cedar, policy).annotations?.id
-    return { id: `${source}:${named ?? index + 1}`, text: policy }
+    return { id: `${source}:${named ?? index + 1}`, text: policy, line }
+  })
+}
+
+/** Each is a piece of the text; Cedar gives them in an order of its own. */
+function placed(
+  text: string,
+  policies: readonly string[],
+): readonly { readonly policy: string; readonly line: number }[] {
+  const left = [...policies]
+  let [at, line] = [0, 1]
+  return policies.map(() => {
+    const between = BETWEEN.exec(text.slice(at))?.[0] ?? ''
+    at += between.length
+    const next = left.findIndex((policy) => text.startsWith(policy, at))
+    const [policy] = next < 0 ? [] : left.splice(next, 1)
+    if (policy === undefined) throw new Error('invariant: a policy is not where it was read')
+    const begin = line + newlinesIn(between)
+    at += policy.length
+    line = begin + newlinesIn(policy)
+    return { policy, line: begin }
   })
 }
 
@@ -78,7 +102,7 @@ export class PolicySet {
     if (this.#texts.size < policies.length)
       throw new PolicyInvalidError('two policies have the same @id in the same place')
     const staticPolicies = Object.fromEntries(policies.map(({ id, text }) => [id, text]))
-    checkAgainstSchema(cedar, staticPolicies)
+    checkAgainstSchema(cedar, this.#texts)
     const parsed = policies.map(({ id, text }) => ({ id, json: jsonOf(cedar, text) }))
     this.#needs = needsOf(parsed.map(({ json }) => json))
     this.#forbids = new Set(parsed.flatMap(({ id, json }) => (json.effect === 'forbid' ? [id] : [])))
@@ -133,10 +157,13 @@ export class PolicySet {
   }
 }
 
-function checkAgainstSchema(cedar: Cedar, staticPolicies: Record<string, string>): void {
+function checkAgainstSchema(cedar: Cedar, policies: ReadonlyMap<string, PolicyText>): void {
+  const staticPolicies = Object.fromEntries([...policies].map(([id, { text }]) => [id, text]))
   const checked = cedar.validate({ schema: cedarSchema(), policies: { staticPolicies } })
   if (checked.type === 'failure') throw new PolicyInvalidError(messagesOf(checked.errors))
-  const [...errors] = new Set(checked.validationErrors.map(({ error }) => messageOf(error)))
+  const [...errors] = new Set(
+    checked.validationErrors.map(({ policyId, error }) => messageOf(error, policies.get(policyId))),
+  )
   if (errors.length > 0) throw new PolicyInvalidError(errors.slice(0, 5).join('; '))
 }
 
@@ -149,14 +176,27 @@ function jsonOf(cedar: Cedar, policy: string): PolicyJson {
 interface CedarTrouble {
   readonly message: string
   readonly help: string | null
+  readonly sourceLocations?: readonly { readonly start: number }[] | null
 }
 
-function messagesOf(errors: readonly CedarTrouble[]): string {
-  return errors.map(messageOf).join('; ')
+type Written = Pick<PolicyText, 'text' | 'line'>
+
+/** @param where what they are about, with the line that it begins in */
+function messagesOf(errors: readonly CedarTrouble[], where?: Written): string {
+  return errors.map((error) => messageOf(error, where)).join('; ')
 }
 
-function messageOf({ message, help }: CedarTrouble): string {
-  return help === null ? message : `${message} (${help})`
+function messageOf({ message, help, sourceLocations }: CedarTrouble, where?: Written): string {
+  const [place] = sourceLocations ?? []
+  const said = help === null ? message : `${message} (${help})`
+  if (place === undefined || where?.line === undefined) return said
+  // Cedar counts bytes of UTF-8.
+  const before = Buffer.from(where.text).subarray(0, place.start).toString()
+  return `line ${where.line + newlinesIn(before)}: ${said}`
+}
+
+function newlinesIn(text: string): number {
+  return text.split('\n').length - 1
 }
 
 type Uid = TypeAndId

@@ -1,5 +1,5 @@
 /** The OpenAPI 3.1 document of the API, made of the table of routes. */
-import type { TProperties, TSchema } from 'typebox'
+import Type, { type TProperties, type TSchema } from 'typebox'
 import { ERROR_CATALOGUE, type ErrorCode } from '../../protocol/errors.ts'
 import { PROBLEM_TYPE } from './problem.ts'
 import type { AnswerSpec, Route } from './route.ts'
@@ -100,17 +100,19 @@ function hasRequired(body: TSchema): boolean {
 
 function parametersOf(route: Route, schemas: Map<string, Json>): readonly Json[] {
   const query: TProperties = { ...route.query, ...(route.isInNamespace === false ? {} : namespaceQuery) }
-  const of = (place: 'path' | 'query', properties: TProperties, isRequired: boolean): Json[] =>
-    Object.entries(properties).map(([name, schema]) => {
+  const of = (place: 'path' | 'query', properties: TProperties): Json[] => {
+    const { required = [] } = Type.Object(properties) as { readonly required?: readonly string[] }
+    return Object.entries(properties).map(([name, schema]) => {
       const { description, ...rest } = shown(schema, schemas)
       const { type } = rest as { readonly type?: string }
       const parameter = { name, in: place, ...(description === undefined ? {} : { description }) }
-      if (isRequired) return { ...parameter, required: true, schema: rest }
+      if (required.includes(name)) return { ...parameter, required: true, schema: rest }
       if (type === 'object') return { ...parameter, content: { 'application/json': { schema: rest } } }
       return type === 'array'
         ? { ...parameter, explode: false, schema: rest }
         : { ...parameter, schema: rest }
     })
+  }
   const header = (name: string, description: string): Json => ({
     name,
     in: 'header',
@@ -125,7 +127,7 @@ function parametersOf(route: Route, schemas: Map<string, Json>): readonly Json[]
         '1 to 255 visible ASCII characters. See “Repeats” for what it promises here.',
       ),
     )
-  return [...of('path', route.params ?? {}, true), ...of('query', query, false), ...headers]
+  return [...of('path', route.params ?? {}), ...of('query', query), ...headers]
 }
 
 function responsesOf(route: Route, schemas: Map<string, Json>): Json {

@@ -1,5 +1,7 @@
 /** All routes of the REST API. */
 import type { Route } from './route.ts'
+import { accessRoutes } from './routes/access.ts'
+import { apiKeyRoutes } from './routes/api-keys.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { automationRoutes } from './routes/automation.ts'
 import { bulkRoutes } from './routes/bulk.ts'
@@ -8,6 +10,7 @@ import { clusterRoutes } from './routes/cluster.ts'
 import { executionCallRoutes } from './routes/execution-calls.ts'
 import { executionRoutes } from './routes/executions.ts'
 import { humanTaskRoutes } from './routes/human-tasks.ts'
+import { namespaceRoutes } from './routes/namespaces.ts'
 import { queueRoutes } from './routes/queues.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
 import { taskRoutes } from './routes/tasks.ts'
@@ -24,4 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...automationRoutes,
   ...clusterRoutes,
   ...auditRoutes,
+  ...apiKeyRoutes,
+  ...accessRoutes,
+  ...namespaceRoutes,
 ]

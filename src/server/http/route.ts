@@ -12,6 +12,7 @@ import type { Limits } from '../../protocol/limits.ts'
 import type { RequestMark } from '../../protocol/request-mark.ts'
 import type { Access } from '../access/access.ts'
 import type { Action } from '../access/actions.ts'
+import type { EngineAccess } from '../access/open-closed-access.ts'
 import type { TrailDesk } from '../audit/trail-desk.ts'
 import type { Automation } from '../automation.ts'
 import type { ClaimPort } from '../claims/claim-port.ts'
@@ -27,6 +28,8 @@ export type Need = ClientMethod | 'worker' | Action
 /** What the routes use beside the port of the caller. */
 export interface RouteServices {
   readonly access: Access
+  /** Keys, roles, policies and namespaces. Undefined: nobody is asked who they are. */
+  readonly administration: EngineAccess | undefined
   readonly limits: Limits
   readonly http: HttpLimits
   readonly claims: ClaimPort

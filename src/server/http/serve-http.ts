@@ -6,6 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Logger } from '../../platform/logger.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { Access } from '../access/access.ts'
+import type { EngineAccess } from '../access/open-closed-access.ts'
 import type { TrailDesk } from '../audit/trail-desk.ts'
 import type { Automation } from '../automation.ts'
 import type { ClaimPort } from '../claims/claim-port.ts'
@@ -17,6 +18,8 @@ import type { Page, Route } from './route.ts'
 
 export interface ServeHttpParts {
   readonly access: Access
+  /** Undefined: nobody is asked who they are, or the engine is not open yet. */
+  readonly administration: () => EngineAccess | undefined
   readonly logger: Logger
   readonly limits: Limits
   readonly claims: ClaimPort
@@ -48,8 +51,19 @@ export function serveHttp(parts: ServeHttpParts, door: ServeHttpDoor): ServedHtt
   let app: Promise<HttpApp> | undefined
   const load = async (): Promise<HttpApp> => {
     const { appOf } = await import('./app-parts.ts')
-    const { access, limits, claims, automation, trail } = parts
-    const services = { access, limits, http, claims, automation, streams, trail }
+    const { access, administration, limits, claims, automation, trail } = parts
+    const services = {
+      access,
+      limits,
+      http,
+      claims,
+      automation,
+      streams,
+      trail,
+      get administration() {
+        return administration()
+      },
+    }
     return appOf({ ...parts, ...door, services })
   }
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
