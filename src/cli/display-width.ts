@@ -58,7 +58,7 @@ export function printable(text: string): string {
 /** Breaks text between words into lines of at most `width` cells, all indented like the first; a longer word is cut. */
 export function wrap(text: string, width: number): string[] {
   const indent = (/^ */.exec(text)?.[0] ?? '').slice(0, width >> 1)
-  if (indent !== '') return wrap(text.trimStart(), width - indent.length).map((line) => indent + line)
+  if (indent !== '') return wrap(text.replace(/^ +/, ''), width - indent.length).map((line) => indent + line)
   const lines: string[] = []
   let line = ''
   for (let word of text.split(' ')) {

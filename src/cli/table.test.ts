@@ -90,6 +90,8 @@ describe('widths', () => {
         assert.equal(lines.join('').replaceAll(' ', ''), text.replaceAll(' ', ''))
       }),
     )
+    // Blanks of other kinds are no indentation.
+    assert.deepEqual(wrap(' \u3000x', 6), [' \u3000x'])
     assert.deepEqual(wrap('  indented like the first', 14), ['  indented', '  like the', '  first'])
   })
 })
