@@ -1,6 +1,7 @@
 /** Ids and names: any store must be able to hold them. */
 import { PerdureError } from './errors.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
+import { utf8Length } from './text-bytes.ts'
 
 /** Returns the text, or throws `ID_INVALID`: it must be a non-empty string without NUL or lone surrogates, within the limit. */
 export function checkedName(
@@ -15,7 +16,7 @@ export function checkedName(
     )
   if (text === '') throw new PerdureError('ID_INVALID', `${what} is empty`)
   // A UTF-16 unit takes at most 3 bytes: most texts need no counting.
-  if (text.length * 3 > limitBytes && Buffer.byteLength(text) > limitBytes) {
+  if (text.length * 3 > limitBytes && utf8Length(text) > limitBytes) {
     throw new PerdureError('ID_INVALID', `${what} is longer than ${limitBytes} bytes`)
   }
   if (text.includes('\0')) throw new PerdureError('ID_INVALID', `${what} contains NUL`)

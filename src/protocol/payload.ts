@@ -10,6 +10,7 @@
  */
 import { PerdureError } from './errors.ts'
 import type { Json } from './json.ts'
+import { base64ToBytes, bytesToBase64 } from './text-bytes.ts'
 
 export type Payload = readonly [format: 1, codec: string, keyId: string | null, data: Json]
 
@@ -288,15 +289,4 @@ function unsupported(path: string, what: string): PerdureError {
     'PAYLOAD_UNSUPPORTED',
     `${path === '' ? 'the value' : `the value at ${path}`} is ${what}`,
   )
-}
-
-function bytesToBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
-}
-
-function base64ToBytes(text: string): Uint8Array {
-  const buffer = Buffer.from(text, 'base64')
-  const bytes = new Uint8Array(buffer.length)
-  bytes.set(buffer)
-  return bytes
 }

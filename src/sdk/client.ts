@@ -18,6 +18,7 @@ import { isRunId, type RunId } from '../protocol/ids.ts'
 import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
 import type { NodesPort } from '../protocol/nodes-port.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
+import { utf8Length } from '../protocol/text-bytes.ts'
 import type { WorkerDescription } from '../protocol/workers-port.ts'
 import { checkedOptions, checkedReason, checkedRequestId, nameOf } from './checked-arguments.ts'
 import { checkedAttributes } from './checked-attributes.ts'
@@ -215,7 +216,7 @@ export class Client extends TaskClient {
     const limit = this.#settings.limits.idBytes
     // A UTF-16 unit takes at most 3 bytes: most ids need no counting.
     if (workflowId.length * 3 <= limit * LIMIT_WARNING_SHARE) return
-    const bytes = Buffer.byteLength(workflowId)
+    const bytes = utf8Length(workflowId)
     if (bytes > limit * LIMIT_WARNING_SHARE)
       this.#settings.warn?.('the id of an execution is near its limit', { bytes, limit })
   }
