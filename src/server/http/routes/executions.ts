@@ -1,6 +1,7 @@
 /** Starts and reads of executions. */
 import Type from 'typebox'
-import type { StartRequest } from '../../../protocol/client-port.ts'
+import type { ExecutionTarget, StartRequest } from '../../../protocol/client-port.ts'
+import type { SequencedEvent } from '../../../protocol/event.ts'
 import { isClosed } from '../../../protocol/execution-status.ts'
 import { checkedAttributes } from '../../../sdk/checked-attributes.ts'
 import { Cursors } from '../cursors.ts'
@@ -22,7 +23,7 @@ import {
   startFields,
   status,
 } from '../schemas/executions.ts'
-import { asked, count, list, name, optional, paging, waitMs } from '../schemas/values.ts'
+import { asked, count, historyWaitMs, list, name, optional, paging, waitMs } from '../schemas/values.ts'
 import { clientOf, executionTarget, shownDescription, shownExecution, within } from '../targets.ts'
 import { watchExecution } from './watch.ts'
 
@@ -74,6 +75,19 @@ async function start(request: RouteRequest, asked: StartRequest): Promise<Answer
     headers: { location: `/v1/executions/${encodeURIComponent(id)}?runId=${runId}` },
     body: { namespace, id, runId, started: isNew },
   }
+}
+
+/** @returns undefined: none has come in this time, and more may come */
+async function eventsOf(
+  { port, signal }: RouteRequest,
+  target: ExecutionTarget,
+  { afterSeq, limit, waited }: { readonly afterSeq: number; readonly limit: number; readonly waited: number },
+): Promise<readonly SequencedEvent[] | undefined> {
+  if (waited === 0) return port.history(target, afterSeq, { limit, wait: false })
+  return within(waited, signal, async (until) => {
+    const events = await port.history(target, afterSeq, { limit, wait: true, signal: until })
+    return events.length === 0 && until.aborted ? undefined : events
+  })
 }
 
 const STARTED = {
@@ -197,17 +211,26 @@ export const executionRoutes = [
           description: `Events of one page. Default ${HISTORY_DEFAULT}.`,
         }),
       ),
+      waitMs: historyWaitMs,
     },
-    answers: { 200: { description: 'Events that are durable, in order.', body: history } },
+    answers: {
+      200: {
+        description: 'Events that are durable, in order. With `waitMs`, none: the run has ended.',
+        body: history,
+      },
+      202: { description: 'Nothing has come in this time, and the run goes on.', body: history },
+    },
     errors: ['EXECUTION_NOT_FOUND'],
     needs: ['history'],
     run: async (request) => {
-      const { params, query, port, payloads } = request
-      const { runId, afterSeq = 0, limit = HISTORY_DEFAULT } = query
-      const events = await port.history(executionTarget(request, params.id, runId), afterSeq, {
+      const { params, query, payloads } = request
+      const { runId, afterSeq = 0, limit = HISTORY_DEFAULT, waitMs: waited = 0 } = query
+      const events = await eventsOf(request, executionTarget(request, params.id, runId), {
+        afterSeq,
         limit,
-        wait: false,
+        waited,
       })
+      if (events === undefined) return { status: 202, body: { events: [] } }
       const last = events.length === limit ? events.at(-1) : undefined
       return {
         body: {

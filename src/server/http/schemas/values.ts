@@ -79,12 +79,11 @@ export const paging = {
 }
 export const cursor = Type.Optional(Type.String({ description: 'There is more: ask again with it.' }))
 
-export const waitMs = Type.Optional(
-  Type.Integer({
-    minimum: 0,
-    maximum: 60_000,
-    description: 'How long to wait for it, milliseconds. Default 0: the answer comes at once.',
-  }),
+const waiting = (description: string) =>
+  Type.Optional(Type.Integer({ minimum: 0, maximum: 60_000, description }))
+export const waitMs = waiting('How long to wait for it, milliseconds. Default 0: the answer comes at once.')
+export const historyWaitMs = waiting(
+  'How long to wait for an event, if there is none, milliseconds. Default 0: the answer comes at once.',
 )
 
 export const attributes = Type.Record(
