@@ -79,7 +79,7 @@ export const ERROR_CATALOGUE = {
   FORBIDDEN: entry(
     403,
     false,
-    'Ask for a role or a policy that permits it; `perdure access explain` says what decided.',
+    'Ask for a role or a policy that permits it; `POST /v1/access/explain` says what decides.',
   ),
   FOREIGN_PROMISE: entry(
     422,
@@ -119,7 +119,7 @@ export const ERROR_CATALOGUE = {
   NAMESPACE_NOT_FOUND: entry(
     404,
     false,
-    'Check the name of the namespace, or create it; see `perdure namespaces`.',
+    'Check the name of the namespace, or create it; see `GET /v1/namespaces`.',
   ),
   NONDETERMINISM: entry(
     422,
