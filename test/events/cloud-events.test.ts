@@ -18,6 +18,12 @@ const EVENT = {
   data: { order: { id: 7, 'a/b~c': 'odd' }, items: ['x', 'y'], note: null },
 } as const
 
+/** In a text; names of fields are no templates. */
+function hasBraces(value: unknown): boolean {
+  if (typeof value === 'string') return /[{}]/.test(value)
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasBraces)
+}
+
 const refused = (use: () => unknown, what: RegExp): void =>
   assert.throws(
     use,
@@ -156,9 +162,8 @@ describe('a template', () => {
   it('without braces is itself', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        const text = JSON.stringify(value)
-        if (/[{}]/.test(text.replace(/[{}](?=(?:[^"]*"[^"]*")*[^"]*$)/g, ''))) return
-        const json = JSON.parse(text) as Json
+        if (hasBraces(value)) return
+        const json = JSON.parse(JSON.stringify(value)) as Json
         assert.deepEqual(filled(json, null), json)
       }),
     )
