@@ -1,8 +1,23 @@
 /** Randomness: uniform numbers in [0, 1), from the system or from a seed. */
+import { randomFillSync } from 'node:crypto'
 
 export type Randomness = () => number
 
-export const systemRandomness: Randomness = () => Math.random()
+const DRAWN = 512
+const drawn = new Uint32Array(2 * DRAWN)
+let next = drawn.length
+
+/** Nobody can guess what comes from what came: ids of runs and sessions are made of it. 53 bits, drawn for many at once. */
+export const systemRandomness: Randomness = () => {
+  if (next === drawn.length) {
+    randomFillSync(drawn)
+    next = 0
+  }
+  const high = (drawn[next] ?? 0) >>> 5
+  const low = (drawn[next + 1] ?? 0) >>> 6
+  next += 2
+  return (high * 0x400_0000 + low) / 0x20_0000_0000_0000
+}
 
 /**
  * A seeded generator: sfc32, 128 bits of state, seeded through splitmix32 of a 32-bit seed. Same seed, same numbers.

@@ -22,6 +22,8 @@ export const OWN_TASK_ID = '~'
 
 /** Names of tasks and queues that begin so are the engine's own: nobody enqueues or runs them from outside. */
 export const RESERVED_PREFIX = 'perdure.'
+/** The same of ids of tasks. */
+export const RESERVED_ID = 'perdure:'
 
 export const TASK_PRIORITY = { least: 0, default: 5, most: 9 } as const
 

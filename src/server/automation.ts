@@ -7,7 +7,7 @@ import type { Access } from './access/access.ts'
 import type { AdministeredChange } from './access/recorded-change.ts'
 import { administered } from './audit/audited-port.ts'
 import type { CloudEvent } from './events/cloud-event.ts'
-import type { EventRule } from './events/event-rule.ts'
+import { checkedEventRule, type EventRule } from './events/event-rule.ts'
 import { eventRuleRecords } from './events/event-rule-admin.ts'
 import { acceptEvents, type EventReceipt } from './events/event-task.ts'
 import type { Records, StoredRecord } from './records.ts'
@@ -20,7 +20,7 @@ import {
 
 export interface AutomationOptions {
   readonly engine: Engine
-  readonly access: Pick<Access, 'assertMay'>
+  readonly access: Pick<Access, 'assertMay' | 'assertMayAct'>
   /** Past any guard: what is asked of it was decided here. */
   readonly port: ClientPort
 }
@@ -72,15 +72,17 @@ export class Automation {
     return this.#rules.get(call.namespace, id)
   }
 
-  createRule(call: AutomationCall, id: string, rule: unknown): Promise<StoredRecord<EventRule>> {
+  async createRule(call: AutomationCall, id: string, rule: unknown): Promise<StoredRecord<EventRule>> {
+    await this.#mayAct(call, rule)
     return this.#change(call, 'EventRule', id, () => this.#rules.create(call.namespace, id, rule))
   }
 
-  replaceRule(
+  async replaceRule(
     call: AutomationCall,
     { id, ifRevision }: { readonly id: string; readonly ifRevision?: number },
     rule: unknown,
   ): Promise<StoredRecord<EventRule>> {
+    await this.#mayAct(call, rule)
     return this.#change(call, 'EventRule', id, () =>
       this.#rules.replace(call.namespace, id, () => rule, ifRevision),
     )
@@ -120,6 +122,17 @@ export class Automation {
 
   deleteWebhook(call: AutomationCall, id: string, ifRevision?: number): Promise<void> {
     return this.#change(call, 'Webhook', id, () => this.#webhooks.delete(call.namespace, id, ifRevision))
+  }
+
+  /** A rule acts when its maker has long gone: what it does must be permitted to the maker. */
+  async #mayAct({ caller, namespace }: AutomationCall, rule: unknown): Promise<void> {
+    const { start, signal } = checkedEventRule(rule)
+    await this.#options.access.assertMayAct(caller, namespace, {
+      workflowId: start?.id ?? signal?.id ?? '',
+      workflow: start?.workflow,
+      isStart: start !== undefined,
+      isSignal: signal !== undefined,
+    })
   }
 
   async #mayRead({ caller, namespace }: AutomationCall, type: Managed, id: string): Promise<void> {

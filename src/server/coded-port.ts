@@ -6,7 +6,7 @@
  */
 import type { ClientPort } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
-import { RESERVED_PREFIX } from '../protocol/task-port.ts'
+import { RESERVED_ID, RESERVED_PREFIX } from '../protocol/task-port.ts'
 
 /** Whether the engine has code for it. */
 export type Knows = (workflow: string, version: string, namespace: string) => boolean
@@ -23,12 +23,14 @@ export function codedPort(port: ClientPort, knows: Knows): ClientPort {
   const { enqueue } = port.tasks
   const tasks = derived(port.tasks, {
     enqueue: async (requests) => {
-      for (const { name, queue } of requests) {
-        const own = [name, queue].find((each) => each.startsWith(RESERVED_PREFIX))
+      for (const { name, queue, id = '' } of requests) {
+        const own = id.startsWith(RESERVED_ID)
+          ? id
+          : [name, queue].find((each) => each.startsWith(RESERVED_PREFIX))
         if (own !== undefined)
           throw new PerdureError(
             'ARGUMENT_INVALID',
-            `${own} is a name of the engine's own: those begin with ${RESERVED_PREFIX}`,
+            `${own} is a name of the engine's own: those begin with ${RESERVED_PREFIX}, and ids with ${RESERVED_ID}`,
           )
       }
       return await enqueue.call(port.tasks, requests)

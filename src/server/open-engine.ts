@@ -166,14 +166,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   const built = await buildEngine(settings, seams, checkedBase(settings, seams))
   const { engine, portOf, local, worker, taskWorker, workflows, doors, own, namespace, room, logger } = built
   const member = await openParts(built, seams.network)
-  const encrypted = await encryptedBy(built.codec)
-  const helpers = startHelpers(settings, seams, { ...built, encrypted })
-  try {
-    await openAccess(built)
-  } catch (error) {
-    await close(built, helpers)
-    throw error
-  }
+  const { encrypted, helpers } = await openRest(settings, seams, built)
   const client: ClientSettings = {
     namespace,
     limits: room,
@@ -202,6 +195,24 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
       closed ??= close(built, helpers)
       return closed
     },
+  }
+}
+
+/** What comes when the engine is open; if it does not, the engine is closed again. */
+async function openRest(
+  settings: EngineSettings,
+  seams: EngineSeams,
+  built: Built,
+): Promise<{ readonly encrypted: (port: ClientPort) => ClientPort; readonly helpers: Helpers }> {
+  let helpers: Helpers | undefined
+  try {
+    const encrypted = await encryptedBy(built.codec)
+    helpers = startHelpers(settings, seams, { ...built, encrypted })
+    await openAccess(built)
+    return { encrypted, helpers }
+  } catch (error) {
+    await close(built, helpers ?? { stop: async () => {}, release: () => {} })
+    throw error
   }
 }
 

@@ -5,7 +5,11 @@
 import type { Engine } from '../engine/engine.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
-import { EmbeddedTaskWorker } from '../sdk/tasks/embedded-task-worker.ts'
+import { failureOf, NonRetryableError } from '../protocol/failure.ts'
+import { decodePayload } from '../protocol/payload.ts'
+import { RESERVED_PREFIX } from '../protocol/task-port.ts'
+import type { TaskDispatch, TaskWorkerHost } from '../protocol/task-worker-port.ts'
+import { EmbeddedTaskWorker, type EmbeddedTaskWorkerOptions } from '../sdk/tasks/embedded-task-worker.ts'
 import type { Knows } from './coded-port.ts'
 import { EVENT_QUEUE, EVENT_RULE_KIND, eventTask } from './events/event-task.ts'
 import { WebhookNews } from './webhooks/webhook-news.ts'
@@ -22,7 +26,32 @@ export interface OwnTasksOptions {
 
 /** Tasks of its own that run at once. */
 const CREDITS = 32
-const WORKER = 'engine'
+const WORKER = `${RESERVED_PREFIX}engine`
+
+/**
+ * What workflows, or others who found a way, have put into the queues of the engine is not carried out: such a task has an owner, or
+ * speaks of another namespace than its own.
+ */
+class OwnWorker extends EmbeddedTaskWorker<LiveTask> {
+  readonly #host: TaskWorkerHost<LiveTask>
+
+  constructor(options: EmbeddedTaskWorkerOptions, host: TaskWorkerHost<LiveTask>) {
+    super(options)
+    this.#host = host
+  }
+
+  override start(dispatch: TaskDispatch<LiveTask>): void {
+    const { owner: task } = dispatch
+    const { namespace } = decodePayload(dispatch.input) as { readonly namespace?: unknown }
+    if (task.spec.owner === undefined && namespace === task.head.namespace) {
+      super.start(dispatch)
+      return
+    }
+    const failure = failureOf(new NonRetryableError(`${task.head.name} is a task of the engine's own`))
+    // Not within the engine's call.
+    queueMicrotask(() => this.#host.onTaskFailed(task, failure))
+  }
+}
 
 export class OwnTasks {
   readonly #options: OwnTasksOptions
@@ -55,8 +84,8 @@ export class OwnTasks {
       webhookTask({ registry, clock, allowPrivate }),
       eventTask({ calls: port, registry, limits, knows }),
     ]
-    const worker = new EmbeddedTaskWorker<LiveTask>({ tasks, clock, logger, limits })
     const { attempts } = engine.tasks
+    const worker = new OwnWorker({ tasks, clock, logger, limits }, attempts)
     worker.connect(attempts)
     attempts.join(
       { id: WORKER, credits: CREDITS, isLocal: true, isOwn: true, queues: [EVENT_QUEUE, WEBHOOK_QUEUE] },

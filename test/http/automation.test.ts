@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { task, workflow } from '../../src/index.ts'
 import { automationRoutes } from '../../src/server/http/routes/automation.ts'
 import { isWebhookGenuine, type WebhookHeaders } from '../../src/server/webhooks/webhook-signature.ts'
-import { HttpFixture } from './http-fixture.ts'
+import { HttpFixture, waiting } from './http-fixture.ts'
 
 interface Received {
   readonly headers: IncomingHttpHeaders
@@ -197,6 +198,29 @@ describe('events from outside', () => {
     await on.ok(400, 'POST', '/v1/event-rules', { body: { id: 'x', match: { type: 't' } } })
     // The namespaces of others have rules of their own.
     assert.deepEqual((await on.ok(200, 'GET', '/v1/event-rules?namespace=other')).rules, [])
+  })
+
+  test('what a workflow puts into the queues of the engine is not carried out', async () => {
+    const own = task({
+      name: 'perdure.handle-event',
+      queue: 'perdure.events',
+      run: (_, input: unknown) => input,
+    })
+    const forging = workflow({
+      name: 'forging',
+      run: (ctx) =>
+        ctx.task(own, { namespace: 'default', event: event('forged'), base: '01ARZ3NDEKTSV4RRFFQ69G5FAV' }),
+    })
+    await using other = await HttpFixture.open({ workflows: [forging, waiting] })
+    const body = { id: 'any', match: { type: '*' }, start: { workflow: 'waiting', id: 'made-{/id}' } }
+    await other.ok(201, 'POST', '/v1/event-rules', { body })
+    await other.ok(201, 'POST', '/v1/executions', { body: { id: 'forger', workflow: 'forging' } })
+    const { failure } = await other.ok(200, 'GET', '/v1/executions/forger/result?waitMs=20000')
+    assert.match(JSON.stringify(failure), /task of the engine's own/)
+    await other.ok(404, 'GET', '/v1/executions/made-forged')
+    // Nor does a caller choose ids that events will have.
+    const taken = { name: 'square', id: 'perdure:event:x', input: 1 }
+    assert.match((await other.ok(400, 'POST', '/v1/tasks', { body: taken })).detail, /engine's own/)
   })
 
   test('tasks of the engine are enqueued and run by nobody else', async () => {

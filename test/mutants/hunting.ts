@@ -40,9 +40,12 @@ export interface Catch {
   readonly violation: string | null
 }
 
-export async function huntAll(onCaught?: (caught: Catch) => void): Promise<Catch[]> {
+export async function huntAll(
+  onCaught?: (caught: Catch) => void,
+  hunted: readonly Mutant[] = mutants,
+): Promise<Catch[]> {
   const caught = new Map<string, Catch>()
-  const waiting = [...mutants]
+  const waiting = [...hunted]
   const lane = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
       const found = await hunt(mutant)
@@ -51,7 +54,7 @@ export async function huntAll(onCaught?: (caught: Catch) => void): Promise<Catch
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, lane))
-  return mutants.map(({ name, what }) => caught.get(name) ?? { name, what, seeds: 0, violation: null })
+  return hunted.map(({ name, what }) => caught.get(name) ?? { name, what, seeds: 0, violation: null })
 }
 
 async function hunt({ name, patch = name, what, seeds, kind = 'executions', suite }: Mutant): Promise<Catch> {

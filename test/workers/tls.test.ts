@@ -1,10 +1,11 @@
 // Mutual TLS: who may connect to an engine, as what, and what a certificate that is renewed does.
 import assert from 'node:assert/strict'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
 import type { SessionView } from '../../src/core/cluster/cluster-view.ts'
 import {
@@ -188,6 +189,64 @@ describe('mutual TLS', { skip }, () => {
     assert.deepEqual(warnings, ['changed certificates are not used: those from before stay'])
     replaced(renewed.key, own.key)
     assert.equal(identity.current.cert, readFileSync(renewed.cert, 'utf8'))
+  })
+
+  test('a session that is resumed without a certificate is none of a node', async () => {
+    const door = httpDoor({
+      tls: { ...node },
+      answer: (_, response) => void response.end(),
+      limits: checkedHttpSettings({}, 1024 * 1024).limits,
+      readiness: { isDraining: false, isFailed: false, look: async () => ({ isReady: true }) },
+      origins: new ClientOrigins({}),
+      clientCertificates: 'optional',
+      logger: silentLogger,
+    })
+    const judged: { readonly isReused: boolean; readonly isNode: boolean; readonly isAuthorized: boolean }[] =
+      []
+    door.http.on('secureConnection', (socket: TLSSocket) => {
+      judged.push({
+        isReused: socket.isSessionReused(),
+        isNode: isNodeCertificate(socket),
+        isAuthorized: socket.authorized,
+      })
+    })
+    await new Promise<void>((resolve) => door.http.listen(0, '127.0.0.1', resolve))
+    const { port } = door.http.address() as AddressInfo
+    const ca = readFileSync(authority.ca)
+    const once = (session?: Buffer): Promise<Buffer> =>
+      new Promise((resolve, reject) => {
+        const of = session === undefined ? {} : { session }
+        const socket = connectTls({
+          host: '127.0.0.1',
+          port,
+          ca,
+          checkServerIdentity: () => undefined,
+          ...of,
+        })
+        socket.on('error', reject)
+        let ticket = Buffer.alloc(0)
+        socket.on('session', (given) => {
+          ticket = given
+        })
+        socket.on('close', () => resolve(ticket))
+        socket.resume()
+        // Tickets of TLS 1.3 come after the handshake, with the first that the engine says.
+        socket.end('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')
+      })
+    try {
+      await once(await once())
+      assert.deepEqual(
+        judged.map(({ isReused, isNode }) => [isReused, isNode]),
+        [
+          [false, false],
+          [true, false],
+        ],
+      )
+    } finally {
+      door.stop()
+      door.http.closeAllConnections()
+      await new Promise((resolve) => door.http.close(resolve))
+    }
   })
 
   test('a certificate that expires soon is told each day, until it is renewed', () => {

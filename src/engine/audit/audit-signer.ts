@@ -76,7 +76,8 @@ export class AuditSigner {
       if (!isMore) break
     }
     const nowMs = engine.clock.nowMs()
-    if (retentionMs === undefined || nowMs < this.#dropAtMs) return
+    // Who stops waits for a last head, not for old rows to be dropped.
+    if (retentionMs === undefined || nowMs < this.#dropAtMs || this.#isStopped) return
     this.#dropAtMs = nowMs + DROP_EVERY_MS
     while (this.#isOwner()) {
       const { store } = engine.options

@@ -75,9 +75,12 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
 
   /** A worker gets tasks from now on. */
   join(profile: WorkerProfile, port: TaskWorkerPort<LiveTask>): CrewMember<LiveTask> {
-    const own = profile.tasks?.find((name) => name.startsWith(RESERVED_PREFIX))
-    if (own !== undefined)
-      throw new PerdureError('ARGUMENT_INVALID', `${own} is a task of the engine's own: no worker runs it`)
+    const own = [profile.id, ...(profile.tasks ?? [])].find((name) => name.startsWith(RESERVED_PREFIX))
+    if (own !== undefined && profile.isOwn !== true)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `${own} is a name of the engine's own: no worker has it, or runs such tasks`,
+      )
     const member = this.#options.crew.join(profile, port)
     this.#members.set(port, member)
     this.#options.ask()

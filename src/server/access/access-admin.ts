@@ -110,8 +110,9 @@ export class AccessAdmin {
       throw new PerdureError('ARGUMENT_INVALID', `graceMs is ${graceMs}, not 0 to ${GRACE_MOST_MS}`)
     const { entry, record } = this.#keyOf(caller, id, 'RotateApiKey')
     const resource = keyResource(id, record)
+    // Whoever has an old secret, within its grace, must not take the key from those who have the new one.
     const policies =
-      caller.id === `key:${id}`
+      caller.id === `key:${id}` && this.#access.showsSecret(caller, record.hash)
         ? []
         : union(
             await this.#access.assertMay(caller, 'RotateApiKey', resource),

@@ -29,6 +29,16 @@ export interface Resource {
   readonly namespace?: string
 }
 
+/** What a rule does to executions, in the name of whoever has made it. */
+export interface ActingEffect {
+  /** Of the workflow id: a template. */
+  readonly workflowId: string
+  /** Absent: not known. */
+  readonly workflow?: string | undefined
+  readonly isStart: boolean
+  readonly isSignal: boolean
+}
+
 export interface Access {
   /** It asks for credentials: doors beyond this machine may be opened. */
   readonly isClosed: boolean
@@ -49,6 +59,8 @@ export interface Access {
    * @throws PerdureError `FORBIDDEN`; `NAMESPACE_NOT_FOUND` if it may not know of the namespace
    */
   assertMay(caller: Caller, action: string, resource: Resource): Promise<readonly string[]>
+  /** @throws PerdureError `FORBIDDEN` if the caller may not do itself what a rule of its is to do */
+  assertMayAct(caller: Caller, namespace: string, effect: ActingEffect): Promise<void>
   /** The same as an answer, for lists: a no is no refusal, and is not recorded. */
   isPermitted(caller: Caller, action: string, resource: Resource): boolean
   /** Calls once when the caller must go: its credential was revoked, or has expired. Returns how not to be told. */

@@ -15,7 +15,7 @@ import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { noNamespace } from '../../protocol/missing.ts'
 import type { WorkerHello } from '../../protocol/worker-messages.ts'
-import type { Access, Credentials, Resource } from './access.ts'
+import type { Access, ActingEffect, Credentials, Resource } from './access.ts'
 import type { CheckedAccessSettings } from './access-settings.ts'
 import { isAction, RESOURCE_TYPES } from './actions.ts'
 import { type AdminKey, adminKeyOf } from './admin-key-file.ts'
@@ -145,6 +145,27 @@ export class ClosedAccess implements Access {
   /** @throws PerdureError `FORBIDDEN`; `NAMESPACE_NOT_FOUND` if it may not know of the namespace */
   async assertWorker(caller: Caller, hello: WorkerHello): Promise<void> {
     await this.guard.admit(caller, workerChecks(hello), noNamespace(hello.namespace))
+  }
+
+  /** The caller came with this very secret of its key. */
+  showsSecret(caller: Caller, hash: string): boolean {
+    const credential = this.#credentials.get(caller)
+    return credential?.kind === 'api-key' && isSameHash(credential.hash, hash)
+  }
+
+  /** As if the caller started, and signalled, executions of this workflow itself. */
+  async assertMayAct(caller: Caller, namespace: string, effect: ActingEffect): Promise<void> {
+    const { workflowId, workflow, isStart, isSignal } = effect
+    const resource = resources.execution({ namespace, workflowId }, { workflow })
+    const actions = [
+      ...(isStart ? (['StartExecution'] as const) : []),
+      ...(isSignal ? (['SignalExecution'] as const) : []),
+    ]
+    await this.guard.admit(
+      caller,
+      actions.map((action) => ({ actions: [action], resource })),
+      noNamespace(namespace),
+    )
   }
 
   async assertMay(caller: Caller, action: string, about: Resource): Promise<readonly string[]> {

@@ -6,7 +6,7 @@ import type { Caller } from '../../protocol/caller.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { WorkerHello } from '../../protocol/worker-messages.ts'
-import type { Access, Credentials, Resource } from './access.ts'
+import type { Access, ActingEffect, Credentials, Resource } from './access.ts'
 import type { ClosedAccess } from './closed-access.ts'
 import type { EngineAccess } from './open-closed-access.ts'
 
@@ -58,6 +58,10 @@ export class LateAccess implements Access {
 
   assertMay(caller: Caller, action: string, resource: Resource): Promise<readonly string[]> {
     return this.#entered.assertMay(caller, action, resource)
+  }
+
+  assertMayAct(caller: Caller, namespace: string, effect: ActingEffect): Promise<void> {
+    return this.#entered.assertMayAct(caller, namespace, effect)
   }
 
   isPermitted(caller: Caller, action: string, resource: Resource): boolean {

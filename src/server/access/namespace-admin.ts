@@ -8,11 +8,17 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import type { Json } from '../../protocol/json.ts'
 import { noNamespace } from '../../protocol/missing.ts'
+import { EVENT_RULE_KIND } from '../events/event-task.ts'
+import { WEBHOOK_KIND } from '../webhooks/webhook-task.ts'
 import type { Action } from './actions.ts'
+import { API_KEY_KIND, apiKeyRecordOf } from './api-key-records.ts'
 import type { ClosedAccess } from './closed-access.ts'
 import { checkedQuotas, NAMESPACE_KIND, type Quotas } from './namespaces.ts'
 import { type RecordChange, unrecorded } from './recorded-change.ts'
 import * as resources from './resources.ts'
+import { ROLE_BINDING_KIND } from './role-bindings.ts'
+
+const KEPT_KINDS = [EVENT_RULE_KIND, WEBHOOK_KIND, ROLE_BINDING_KIND] as const
 
 export interface NamespaceSummary {
   readonly name: string
@@ -97,6 +103,12 @@ export class NamespaceAdmin {
     ])
     if (executions.length + tasks.length + schedules.length > 0)
       throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} has executions, tasks or schedules`)
+    // What is left of one tenant must not count for the next one that gets the name.
+    const kept = KEPT_KINDS.find((kind) => registry.list(kind, name).length > 0)
+    if (kept !== undefined)
+      throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} has records of the kind ${kept}`)
+    if (registry.list(API_KEY_KIND).some((entry) => apiKeyRecordOf(entry)?.namespace === name))
+      throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} has API keys`)
     await registry.put({ kind: NAMESPACE_KIND, namespace: '', id: name }, undefined, {
       ifRevision: entry.revision,
     })

@@ -31,6 +31,8 @@ export class OpenAccess implements Access {
     return []
   }
 
+  async assertMayAct(): Promise<void> {}
+
   isPermitted(): boolean {
     return true
   }

@@ -1,4 +1,5 @@
 /** Policies that were found to be good, ready to decide. Cedar is loaded when the first of them is made. */
+import { isIP } from 'node:net'
 import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs'
 import type { EntityJson, PolicyJson, Response, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Caller } from '../../protocol/caller.ts'
@@ -273,6 +274,8 @@ function tagsOf(attributes: Readonly<Record<string, unknown>>): Record<string, s
 
 function contextOf({ address }: Caller, nowMs: number): Record<string, never> {
   const time = { __extn: { fn: 'datetime', arg: new Date(nowMs).toISOString() } }
-  const from = address === undefined ? {} : { address: { __extn: { fn: 'ip', arg: address } } }
+  // Of a connection that has gone by now there is none.
+  const from =
+    address === undefined || isIP(address) === 0 ? {} : { address: { __extn: { fn: 'ip', arg: address } } }
   return { time, ...from } as unknown as Record<string, never>
 }

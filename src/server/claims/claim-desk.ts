@@ -1,4 +1,5 @@
 /** The claims that this node has given out. */
+import { createHash } from 'node:crypto'
 import type { Engine } from '../../engine/engine.ts'
 import type { LiveTask } from '../../engine/tasks/live-task.ts'
 import { currentCall } from '../../platform/call-context.ts'
@@ -245,7 +246,9 @@ export class ClaimDesk implements ClaimPort {
   }
 }
 
-/** What was said at the end of a claim, and by whom. */
+/** What was said at the end of a claim, and by whom: a digest, since results may be large. */
 function endText(report: ClaimReport, namespace: string, caller: string): string {
-  return JSON.stringify([namespace, caller, report])
+  return createHash('sha256')
+    .update(JSON.stringify([namespace, caller, report]))
+    .digest('base64url')
 }

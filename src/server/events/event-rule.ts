@@ -1,6 +1,7 @@
 /** Durable rules: which events start or signal which executions. */
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Json } from '../../protocol/json.ts'
+import { OWNER_ATTRIBUTE } from '../access/resource.ts'
 import type { CloudEvent } from './cloud-event.ts'
 import { checkTemplate, filled, filledId } from './event-template.ts'
 
@@ -138,7 +139,11 @@ function checkStart(value: unknown): void {
   if (start.version !== undefined) checkName(start.version, 'start.version')
   checkId(start.id, 'start.id')
   if (start.input !== undefined) checkTemplate(start.input as Json)
-  if (start.attributes !== undefined) checkTemplate(fieldsOf(start.attributes, 'start.attributes') as Json)
+  if (start.attributes === undefined) return
+  const attributes = fieldsOf(start.attributes, 'start.attributes')
+  if (Object.hasOwn(attributes, OWNER_ATTRIBUTE))
+    throw invalid(`start.attributes: ${OWNER_ATTRIBUTE} is set by the engine`)
+  checkTemplate(attributes as Json)
 }
 
 function checkSignal(value: unknown): void {

@@ -15,6 +15,7 @@ import { NonRetryableError } from '../../protocol/failure.ts'
 import { type RunId, runIdOf, runStartMs } from '../../protocol/ids.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { encodePayload } from '../../protocol/payload.ts'
+import { RESERVED_ID } from '../../protocol/task-port.ts'
 import { checkedAttributes } from '../../sdk/checked-attributes.ts'
 import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
 import type { RegistryReads } from '../registry-reads.ts'
@@ -159,7 +160,7 @@ function isPassing({ code }: PerdureError): boolean {
 }
 
 function taskIdOf({ source, id }: CloudEvent): string {
-  return `perdure:event:${digestOf(source, id).toString('base64url')}`
+  return `${RESERVED_ID}event:${digestOf(source, id).toString('base64url')}`
 }
 
 /** The same for each attempt: asked again, it finds its run. */

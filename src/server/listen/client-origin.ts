@@ -80,7 +80,9 @@ export class ClientOrigins {
     const isForwarded = announced !== undefined || isThroughHttpProxy({ headers })
     const isThroughTrusted = this.trusted.has(peer)
     const { address, port } = announced?.source ?? { address: peer, port: socket.remotePort }
-    const client = this.#clientOf(address, headers[this.#header])
+    // A proxy that passes on what it does not look at, and does not say from whom, has not set the header either.
+    const isUnsaid = announced !== undefined && announced.source === undefined
+    const client = this.#clientOf(address, isUnsaid ? undefined : headers[this.#header])
     const label = client !== address || port === undefined ? client : addressWithPort(address, port)
     return { address: client, label, isForwarded, isThroughTrusted }
   }

@@ -9,10 +9,12 @@ export function credentialsOf(request: IncomingMessage, address: string): Creden
   const { headers, socket } = request
   const { authorization } = headers
   // Behind a proxy that ends TLS it would be that of the proxy, whoever calls.
-  const hasOwn = socket instanceof TLSSocket && socket.authorized && !isThroughHttpProxy(request)
+  const isVerified = socket instanceof TLSSocket && socket.authorized && !isThroughHttpProxy(request)
+  const certificate = isVerified ? socket.getPeerCertificate() : undefined
   return {
     address,
     ...(authorization === undefined ? {} : { authorization }),
-    ...(hasOwn ? { certificate: socket.getPeerCertificate() } : {}),
+    // A session that is resumed counts as authorized also if no certificate was ever shown.
+    ...(certificate?.raw === undefined ? {} : { certificate }),
   }
 }

@@ -182,6 +182,8 @@ export function isNodeCertificate(socket: unknown): boolean {
   if (!(socket instanceof TLSSocket)) return true
   // Where certificates are optional, one that nobody has signed is shown as well, and none has no usage that is lacking.
   if (!socket.authorized) return false
-  const usage = socket.getPeerCertificate().ext_key_usage
+  const { raw, ext_key_usage: usage } = socket.getPeerCertificate()
+  // A session that is resumed counts as authorized also if none was ever shown.
+  if (raw === undefined) return false
   return usage === undefined || usage.includes(SERVER_AUTH)
 }

@@ -217,7 +217,7 @@ function accept(
         new NodeConnection({ socket: webSocket, address, door, logger, heartbeatMs: NODE_HEARTBEAT_MS })
       return
     }
-    const unfollow = access.follow(caller, (why) => webSocket.close(POLICY_VIOLATION, why))
+    const unfollow = access.follow(caller, (why) => cutOff(webSocket, why))
     webSocket.on('close', unfollow)
     if (webSocket.protocol === CLIENT_PROTOCOL || webSocket.protocol === CLIENT_PROTOCOL_2) {
       const client = new ClientConnection({
@@ -259,6 +259,14 @@ function accept(
     })
   })
   return sockets
+}
+
+/** Nothing that is on its way is heard any more, and whoever does not close is not waited for. */
+function cutOff(webSocket: WebSocket, why: string): void {
+  webSocket.removeAllListeners('message')
+  webSocket.close(POLICY_VIOLATION, why)
+  const late = setTimeout(() => webSocket.terminate(), CLOSE_WITHIN_MS)
+  webSocket.once('close', () => clearTimeout(late))
 }
 
 /** Where no credential is asked for, a worker is taken on in the turn in which it says hello. */
