@@ -99,15 +99,29 @@ async function runSuite(copy: string, suite: string): Promise<Finding> {
   const child = spawn(
     process.execPath,
     ['--test', '--test-reporter=tap', `--test-timeout=${TEST_LIMIT_MS}`, join(copy, suite)],
-    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], timeout: HUNT_LIMIT_MS, env: suiteEnvironment() },
+    // A group of its own: what a bug has hung must not outlive its hunt.
+    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], detached: true, env: suiteEnvironment() },
   )
+  const end = (): void => {
+    try {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
+    } catch (error) {
+      // It has ended in this moment.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+  const late = setTimeout(end, HUNT_LIMIT_MS)
+  // Those of a database stop their servers themselves.
+  const mayEnd = !/postgres/.test(suite)
   const closed = once(child, 'close')
   let failed: string | undefined
   for await (const line of createInterface(child.stdout)) {
     const [, test] = /^\s*not ok \d+ - (.*)$/.exec(line) ?? []
     failed ??= test
+    if (test !== undefined && mayEnd) end()
   }
   const [code] = (await closed) as [number | null]
+  clearTimeout(late)
   // The file itself fails when it does not load: then nothing was tested.
   if (failed === join(copy, suite)) throw new Error(`${suite} does not run in ${copy}`)
   if (code !== 0 && failed === undefined)
