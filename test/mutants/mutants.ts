@@ -378,8 +378,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'answer-as-a-fenced-owner',
     what: 'what is in memory is answered without a look whether the session still counts',
-    seeds: 150,
-    kind: 'cluster',
+    seeds: 0,
+    suite: 'src/server/cluster/owner-calls.test.ts',
   },
   {
     name: 'refuse-as-a-fenced-owner',
