@@ -18,21 +18,21 @@ export interface CallContext {
 }
 
 /** Nodes trust each other, and a longer text is no reason to cut their connection. */
-const any = text(Number.POSITIVE_INFINITY)
+const anyText = text(Number.POSITIVE_INFINITY)
 /** Later versions may have more kinds: they are written down as they are. */
-const kind: Shape<CallerKind> = asIs(any)
+const kind: Shape<CallerKind> = asIs(anyText)
 
 export const callContextShape = object({
   caller: object({
-    id: any,
+    id: anyText,
     kind,
-    name: optional(any),
-    address: optional(any),
+    name: optional(anyText),
+    address: optional(anyText),
   }),
-  action: any,
-  namespace: any,
-  resource: object({ type: any, id: any }),
-  policies: optional(list(any)),
-  requestId: any,
-  actor: optional(any),
+  action: anyText,
+  namespace: anyText,
+  resource: object({ type: anyText, id: anyText }),
+  policies: optional(list(anyText)),
+  requestId: anyText,
+  actor: optional(anyText),
 })
