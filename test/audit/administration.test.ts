@@ -257,8 +257,11 @@ describe('administration of access', () => {
   test('a key that changes itself is recorded, without policies', async () => {
     await using at = await opened()
     const { on, access } = at
-    const id = await key(access)
-    const own: Caller = { id: `key:${id}`, kind: 'api-key', groups: [] }
+    const made = await access.admin.createKey(ADMIN, { name: 'k', namespace: 'billing', roles: ['viewer'] })
+    const { id } = made
+    const authorization = `Bearer ${made.key}`
+    const own = await access.closed.authenticate({ authorization, address: '192.0.2.1' })
+    assert.equal(own.id, `key:${id}`)
     for (const change of [() => access.admin.rotateKey(own, id), () => access.admin.revokeKey(own, id)]) {
       const rows = await rowsOf(on, change)
       assert.deepEqual(

@@ -193,6 +193,10 @@ describe('over HTTP, with access', () => {
     await admin.refused(400, 'ARGUMENT_INVALID', 'DELETE', '/v1/namespaces/small')
     await asker.ok(200, 'GET', '/v1/executions/large/result?waitMs=20000')
     await admin.ok(204, 'DELETE', '/v1/executions/large?namespace=small')
+    // Its key would be one of whoever gets the name next.
+    await admin.refused(400, 'ARGUMENT_INVALID', 'DELETE', '/v1/namespaces/small')
+    await admin.ok(204, 'POST', `/v1/api-keys/${asker.id}/revoke`)
+    await admin.ok(204, 'DELETE', `/v1/api-keys/${asker.id}`)
     await admin.ok(204, 'DELETE', '/v1/namespaces/small')
     await admin.refused(404, 'NAMESPACE_NOT_FOUND', 'GET', '/v1/namespaces/small')
   })

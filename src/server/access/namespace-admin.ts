@@ -108,7 +108,10 @@ export class NamespaceAdmin {
     if (kept !== undefined)
       throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} has records of the kind ${kept}`)
     if (registry.list(API_KEY_KIND).some((entry) => apiKeyRecordOf(entry)?.namespace === name))
-      throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} has API keys`)
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `namespace ${name} has API keys: revoke and delete them first`,
+      )
     await registry.put({ kind: NAMESPACE_KIND, namespace: '', id: name }, undefined, {
       ifRevision: entry.revision,
     })
