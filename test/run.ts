@@ -38,7 +38,14 @@ const temporary = mkdtempSync(join(tmpdir(), 'perdure-test-'))
 // Some tests run as a user to whom permissions apply.
 chmodSync(temporary, 0o755)
 try {
-  const env = { ...process.env, TMPDIR: temporary, TEMP: temporary, TMP: temporary }
+  const env = {
+    ...process.env,
+    TMPDIR: temporary,
+    TEMP: temporary,
+    TMP: temporary,
+    // Hundreds of processes load the same sources: what one has stripped of types and compiled, the others take.
+    NODE_COMPILE_CACHE: join(temporary, 'compiled'),
+  }
   if (!printResults(await runParts(parts, env))) process.exitCode = 1
 } finally {
   rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
