@@ -4,6 +4,7 @@ import type { Duration } from '../protocol/duration.ts'
 import type { AccessSettings } from './access/access-settings.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
+import type { HttpSettings } from './http/http-settings.ts'
 import type { ProxySettings } from './listen/proxy-settings.ts'
 import type { MetricsSettings } from './metrics/metrics-settings.ts'
 import type { PostgresSettings } from './postgres-settings.ts'
@@ -38,6 +39,8 @@ export interface PerdureConfig extends ProxySettings {
   readonly queues?: readonly QueueSettings[]
   /** Closed executions are deleted this long after their end. Default: never. */
   readonly retention?: Duration
+  /** Origins of web pages that may call the REST API, and its limits. */
+  readonly http?: HttpSettings
   /** How long it serves on after `/readyz` says that it ends. Default `'3s'` with `trustedProxies`, else 0. */
   readonly drainDelay?: Duration
   /** Calls that change something are recorded. Paths are from the directory of the configuration. Default: they are not. */

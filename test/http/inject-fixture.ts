@@ -75,7 +75,7 @@ export class InjectFixture implements AsyncDisposable {
     assert.ok(access !== undefined && trail !== undefined)
     const http = checkedHttpSettings({}, DEFAULT_LIMITS.payloadBytes)
     const desk = new ClaimDesk({ engine, clock: systemClock, logger: silentLogger })
-    const streams = new EventStreams({ most: 1000, answerMs: http.limits.answerMs })
+    const streams = new EventStreams({ most: 1000, answerMs: http.limits.answerMs, commentMs: 15_000 })
     const { closed } = access
     const app = await appOf({
       access: closed,

@@ -1,38 +1,24 @@
 // Three nodes over PostgreSQL behind real nginx and HAProxy: one is killed and another drained under load, and nobody fails.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { Agent, get, type IncomingMessage, request } from 'node:http'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { connect, silentLogger } from '../../src/index.ts'
 import { CLIENT_PROTOCOL_2 } from '../../src/protocol/client-messages.ts'
 import { NODE_PROTOCOL } from '../../src/protocol/node-messages.ts'
 import { encodePayload } from '../../src/protocol/payload.ts'
-import { ended, type Started, started } from '../cli/start-process.ts'
+import { ended } from '../cli/start-process.ts'
 import { checkDatabase } from '../postgres/cluster-client.ts'
 import { addOne, expectedOf, go, parentOf } from '../postgres/cluster-workload.ts'
-import { freePort, PostgresServer } from '../postgres/server.ts'
 import { FRONTS, Front, type FrontName, missingFronts } from './front.ts'
+import { NodesBehind } from './nodes-behind.ts'
+import { CLIENTS, connectionsTo, type Load, readinessOf, tell, underLoad } from './under-load.ts'
 
 const skip = missingFronts()
 const DEFINITIONS = join(import.meta.dirname, 'cluster-definitions.ts')
-/** Of each kind, for each load balancer. */
-const CLIENTS = 4
-
-/** What one client has seen. */
-interface Tally {
-  answered: number
-  /** Calls without an answer, and answers that are wrong. */
-  readonly failures: string[]
-  /** Connections that ended while it had a call open on them. */
-  cut: number
-}
-
-type Load = (front: Front, tally: Tally, isOver: () => boolean, id: string) => Promise<void>
-
 /** The client of the package, which asks again by itself: executions from start to result. */
 const workThrough: Load = async (front, tally, isOver, id) => {
   await using client = await connect(`ws://127.0.0.1:${front.port}`, { logger: silentLogger })
@@ -125,115 +111,22 @@ function asking(method: 'GET' | 'POST'): Load {
 
 /** `ask`: balancers may ask another node; `post`: they may not, once it was sent. */
 const LOADS = { workThrough, startOnce, ask: asking('GET'), post: asking('POST') } as const
-type LoadName = keyof typeof LOADS
-
-/** All loads by both load balancers, while `disturb` does what it does. */
-async function underLoad(
-  fronts: Readonly<Record<FrontName, Front>>,
-  round: string,
-  disturb: () => Promise<void>,
-): Promise<Readonly<Record<FrontName, Readonly<Record<LoadName, Tally>>>>> {
-  let isOver = false
-  const running: Promise<void>[] = []
-  const tallies = FRONTS.map((front) => {
-    const ofFront = (Object.keys(LOADS) as LoadName[]).map((name) => {
-      const tally: Tally = { answered: 0, failures: [], cut: 0 }
-      for (let i = 0; i < CLIENTS; i++)
-        running.push(LOADS[name](fronts[front], tally, () => isOver, `${round}-${front}-${name}-${i}`))
-      return [name, tally] as const
-    })
-    return [front, Object.fromEntries(ofFront) as Record<LoadName, Tally>] as const
-  })
-  const all = tallies.flatMap(([, byLoad]) => Object.values(byLoad))
-  /** Each kind has got that many answers, or failures, from now on. */
-  const goesOn = async (): Promise<void> => {
-    const seen = all.map(({ answered, failures }) => answered + failures.length + 2 * CLIENTS)
-    while (!all.every(({ answered, failures }, i) => answered + failures.length >= (seen[i] ?? 0)))
-      await sleep(20)
-  }
-  await goesOn()
-  await disturb()
-  await goesOn()
-  isOver = true
-  await Promise.all(running)
-  return Object.fromEntries(tallies) as Record<FrontName, Record<LoadName, Tally>>
-}
-
-/** Those that are established with whoever listens at the port; Linux shows them. */
-function connectionsTo(port: number): number {
-  const established = new RegExp(
-    `^ *\\d+: [0-9A-F]+:${port.toString(16).toUpperCase().padStart(4, '0')} \\S+ 01 `,
-    'gm',
-  )
-  return readFileSync('/proc/net/tcp', 'utf8').match(established)?.length ?? 0
-}
-
-function tell(t: TestContext, front: FrontName, tallies: Readonly<Record<LoadName, Tally>>): void {
-  for (const [name, { answered, failures, cut }] of Object.entries(tallies))
-    t.diagnostic(`${front}, ${name}: ${answered} answered, ${failures.length} failed, ${cut} cut off`)
-}
-
-async function readinessOf(port: number): Promise<Readonly<Record<string, string>>> {
-  const [response] = (await once(
-    get({ host: '127.0.0.1', port, path: '/readyz', agent: false }),
-    'response',
-  )) as [IncomingMessage]
-  let text = ''
-  for await (const chunk of response) text += String(chunk)
-  return JSON.parse(text)
-}
 
 describe('a cluster behind load balancers', { skip }, () => {
   if (skip !== false) return
-  let server: PostgresServer
-  let database: { readonly name: string; readonly url: string }
+  let nodes: NodesBehind
   let fronts: Record<FrontName, Front>
-  const nodes: { readonly port: number; running: Started }[] = []
-
-  const startNode = (port: number): Promise<Started> =>
-    started(
-      [
-        '--workflows',
-        DEFINITIONS,
-        '--store',
-        database.url,
-        '--listen',
-        `127.0.0.1:${port}`,
-        '--log',
-        'silent',
-      ],
-      {
-        env: { PERDURE_TRUSTED_PROXIES: '127.0.0.1', PERDURE_NODE: `node-${port}` },
-      },
-    )
 
   before(async () => {
-    server = await PostgresServer.start({ settings: { fsync: 'off' } })
-    database = await server.createDatabase()
-    for (let i = 0; i < 3; i++) {
-      const port = await freePort()
-      nodes.push({ port, running: await startNode(port) })
-    }
-    const list = nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')
-    const options = { nodes: list, balance: 'least-connections' }
+    nodes = await NodesBehind.start(['--workflows', DEFINITIONS])
+    const options = { nodes: nodes.list(), balance: 'least-connections' }
     fronts = { nginx: await Front.start('nginx', options), haproxy: await Front.start('haproxy', options) }
-    await shared(3)
+    await nodes.shared(3, fronts.haproxy.port)
   })
   after(async () => {
     for (const front of Object.values(fronts)) await front[Symbol.asyncDispose]()
-    for (const { running } of nodes) running.child.kill('SIGKILL')
-    await server[Symbol.asyncDispose]()
+    await nodes[Symbol.asyncDispose]()
   })
-
-  /** Until that many nodes share the shards. */
-  async function shared(count: number): Promise<void> {
-    await using client = await connect(`ws://127.0.0.1:${fronts.haproxy.port}`, { logger: silentLogger })
-    for (;;) {
-      const shards = (await client.nodes.list()).map((node) => node.shards)
-      if (shards.length === count && shards.every((each) => each >= Math.floor(256 / count))) return
-      await sleep(50)
-    }
-  }
 
   test('nodes do not talk to each other by a load balancer, whatever it passes on', async () => {
     const refused = async (port: number, headers: Readonly<Record<string, string>> = {}): Promise<number> => {
@@ -250,7 +143,7 @@ describe('a cluster behind load balancers', { skip }, () => {
       }
     }
     for (const front of FRONTS) assert.equal(await refused(fronts[front].port), 403, front)
-    const { port } = nodes[0] ?? { port: 0 }
+    const { port } = nodes.at(0)
     assert.equal(await refused(port, { 'x-forwarded-for': '203.0.113.7' }), 403)
     assert.equal(await refused(port, { forwarded: 'for=203.0.113.7' }), 403)
     assert.equal(await refused(port), 101)
@@ -265,18 +158,14 @@ describe('a cluster behind load balancers', { skip }, () => {
       return urls.length
     }
     for (const front of FRONTS) assert.equal(await told(fronts[front].port, '127.0.0.9'), 0, front)
-    for (const { port } of nodes) assert.equal(await told(port, '127.0.0.9'), 3)
+    for (const port of nodes.ports) assert.equal(await told(port, '127.0.0.9'), 3)
   })
 
   test('a node is killed: nobody who asks again fails, and each lost connection costs one call at most', async (t) => {
-    const [lost] = nodes
-    assert.ok(lost !== undefined)
     let connections = 0
-    const tallies = await underLoad(fronts, 'kill', async () => {
-      connections = connectionsTo(lost.port)
-      const exit = once(lost.running.child, 'exit')
-      lost.running.child.kill('SIGKILL')
-      await exit
+    const tallies = await underLoad(fronts, LOADS, 'kill', async () => {
+      connections = connectionsTo(nodes.at(0).port)
+      await nodes.kill(0)
       // It is fenced, and what it had goes on elsewhere.
       await sleep(3000)
     })
@@ -291,16 +180,14 @@ describe('a cluster behind load balancers', { skip }, () => {
     }
     t.diagnostic(`${failed} calls failed; the node had ${connections} connections`)
     assert.ok(failed <= connections, `${failed} of ${connections}`)
-    lost.running = await startNode(lost.port)
-    await shared(3)
+    await nodes.startAgain(0)
   })
 
   test('a node is drained and ends: no call fails, hardly any even of those that nobody asks twice', async (t) => {
-    const leaving = nodes[1]
-    assert.ok(leaving !== undefined)
-    const tallies = await underLoad(fronts, 'drain', async () => {
+    const leaving = nodes.at(1)
+    const tallies = await underLoad(fronts, LOADS, 'drain', async () => {
       await using client = await connect(`ws://127.0.0.1:${fronts.nginx.port}`, { logger: silentLogger })
-      await client.nodes.drain(`node-${leaving.port}`)
+      await client.nodes.drain(leaving.name)
       while ((await readinessOf(leaving.port)).reason !== 'draining') await sleep(20)
       assert.equal(await ended(leaving.running), 0)
     })
@@ -312,24 +199,22 @@ describe('a cluster behind load balancers', { skip }, () => {
         else assert.deepEqual({ failures, cut }, { failures: [], cut: 0 }, `${front}: ${name}`)
       }
     }
-    leaving.running = await startNode(leaving.port)
-    await shared(3)
+    await nodes.startAgain(1)
   })
 
   test('a node that cannot reach its database is not ready, and is again when it can', async () => {
-    const [node] = nodes
-    assert.ok(node !== undefined)
-    assert.deepEqual(await readinessOf(node.port), { status: 'ready' })
-    await server.stop('fast')
-    while ((await readinessOf(node.port)).reason !== 'store-away') await sleep(20)
-    await server.start()
-    for (const { port } of nodes) while ((await readinessOf(port)).status !== 'ready') await sleep(20)
+    const { port: first } = nodes.at(0)
+    assert.deepEqual(await readinessOf(first), { status: 'ready' })
+    await nodes.server.stop('fast')
+    while ((await readinessOf(first)).reason !== 'store-away') await sleep(20)
+    await nodes.server.start()
+    for (const port of nodes.ports) while ((await readinessOf(port)).status !== 'ready') await sleep(20)
   })
 
   test('nothing was lost, and nothing is left', async () => {
     await using client = await connect(`ws://127.0.0.1:${fronts.nginx.port}`, { logger: silentLogger })
     while ((await client.list({ status: ['running', 'parked'], limit: 1 })).executions.length > 0)
       await sleep(50)
-    await checkDatabase(server, database.name)
+    await checkDatabase(nodes.server, nodes.database.name)
   })
 })

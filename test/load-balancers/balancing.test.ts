@@ -25,6 +25,10 @@ class NumberedNode {
   /** What it says at `/readyz`. */
   isReady = true
   asked = 0
+  /** What it has been sent is not answered. */
+  breaksOff = false
+  /** Of the last request, when all of it has come. */
+  body: Promise<string> | undefined
   /** The last request that was no health check. */
   last: IncomingMessage | undefined
 
@@ -66,7 +70,9 @@ class NumberedNode {
     }
     this.asked += 1
     this.last = request
-    if (request.url === '/wait') this.#held.push(response)
+    this.body = textOf(request)
+    if (this.breaksOff) void this.body.then(() => request.socket.destroy())
+    else if (request.url === '/wait') this.#held.push(response)
     else if (request.url === '/cut') request.socket.destroy()
     else if (request.url === '/events') {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -76,7 +82,15 @@ class NumberedNode {
   }
 }
 
+async function textOf(request: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of request) text += String(chunk)
+  return text
+}
+
 interface Asking {
+  readonly body?: string
+
   readonly path?: string
   readonly method?: string
   readonly localAddress?: string
@@ -85,9 +99,9 @@ interface Asking {
 }
 
 /** The number of the node that has answered; or the status, if that is another than 200. */
-async function asked(front: Front, { path = '/', ...options }: Asking = {}): Promise<number> {
+async function asked(front: Front, { path = '/', body, ...options }: Asking = {}): Promise<number> {
   const asking = request({ host: '127.0.0.1', port: front.port, path, agent: false, ...options })
-  asking.end()
+  asking.end(body)
   const [response] = (await once(asking, 'response')) as [IncomingMessage]
   let text = ''
   for await (const chunk of response) text += String(chunk)
@@ -194,6 +208,40 @@ describe('load balancers', { skip }, () => {
       // A read is asked again; here all nodes break it off.
       assert.equal(await asked(front, { path: '/cut' }), 502)
       assert.ok(nodes.reduce((sum, each) => sum + each.asked, 0) > before + 2)
+    })
+
+    test(`${name}: what has a key that counts is asked again, all of it; elsewhere a key changes nothing`, async () => {
+      await using front = await Front.start(name, { nodes: list() })
+      const body = JSON.stringify({ text: 'a'.repeat(5000) })
+      const keyed = {
+        method: 'POST',
+        body,
+        headers: { 'idempotency-key': 'k', 'content-type': 'application/json' },
+      }
+      nodes[0].breaksOff = true
+      try {
+        for (let i = 0; i < 6; i++) {
+          const number = await asked(front, {
+            ...keyed,
+            path: '/v1/executions/order-1/signals/go?namespace=a',
+          })
+          assert.ok(number === 2 || number === 3, `${number}`)
+          assert.equal(await nodes[(number - 1) as 1 | 2].body, body)
+        }
+        const others: Asking[] = [
+          { ...keyed, path: '/v1/webhooks/hook/rotate-secret' },
+          { ...keyed, path: '/v1/executions', headers: {} },
+          { ...keyed, path: '/v1/queues/executions/claims?x=/v1/executions' },
+        ]
+        for (const other of others) {
+          // Whatever the balancer has found out of it before.
+          await using anew = await Front.start(name, { nodes: list() })
+          const answers = await askedOften(anew, 3, other)
+          assert.deepEqual(counts(answers), { 2: 1, 3: 1, 502: 1 }, other.path)
+        }
+      } finally {
+        nodes[0].breaksOff = false
+      }
     })
 
     test(`${name}: nodes are told where a request comes from, and not by the client`, async () => {

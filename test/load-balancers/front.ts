@@ -68,12 +68,19 @@ export class Front implements AsyncDisposable {
     this.#keeper = keeper
   }
 
-  /** @param options of the command, without `--listen` */
-  static async start(name: FrontName, options: Readonly<Record<string, string>>): Promise<Front> {
+  /**
+   * @param options of the command, without `--listen`
+   * @param edited makes of the file what an operator might
+   */
+  static async start(
+    name: FrontName,
+    options: Readonly<Record<string, string>>,
+    edited: (text: string) => string = (text) => text,
+  ): Promise<Front> {
     const folder = mkdtempSync(join(tmpdir(), `perdure-${name}-`))
     const port = await freePort()
     const file = join(folder, 'config')
-    writeFileSync(file, configOf(name, { listen: `127.0.0.1:${port}`, ...options }))
+    writeFileSync(file, edited(configOf(name, { listen: `127.0.0.1:${port}`, ...options })))
     const args = name === 'nginx' ? [NGINX, ...nginxArgs(file)] : [HAPROXY, '-db', '-f', file]
     const keeper = spawn('sh', ['-c', KEEPER, 'keeper', ...args], { stdio: ['pipe', 'ignore', 'ignore'] })
     keeper.stdin?.on('error', () => undefined)

@@ -7,6 +7,8 @@ import { after, describe, test } from 'node:test'
 import { GivenOptions } from '../../src/cli/command.ts'
 import { lbConfigCommand } from '../../src/cli/lb-config/lb-config-command.ts'
 import { routerSettings } from '../../src/cli/lb-config/lb-config-options.ts'
+import { REPEATABLE_PATH } from '../../src/cli/lb-config/repeatable-paths.ts'
+import { ROUTES } from '../../src/server/http/route-table.ts'
 import { perdure } from '../cli/store-fixture.ts'
 import { Authority } from '../workers/certificates.ts'
 import { configOf, FRONTS, type FrontName, faultOf, missingFronts } from './front.ts'
@@ -96,6 +98,21 @@ test('the commands in the docs work as they are', async () => {
     assert.equal(code, 0, `${command}: ${stderr}`)
     assert.match(stdout, /^# nginx|^# HAProxy|^! 10/, command)
   }
+})
+
+test('balancers ask again with a key where the key counts, as each route says, and nowhere else', () => {
+  const isRepeatable = new RegExp(`^${REPEATABLE_PATH}$`)
+  let counting = 0
+  for (const { method, path, repeats = '' } of ROUTES) {
+    const counts =
+      method === 'POST' &&
+      /\b(key|Idempotency-Key)\b/.test(repeats) &&
+      !/A key is not looked at|a key is not remembered|The token is the key/.test(repeats)
+    if (counts) counting += 1
+    const asked = isRepeatable.test(`/v1${path.replaceAll(/\{\w+\}/g, 'x')}`)
+    if (method === 'POST') assert.equal(asked, counts, `${path}: ${repeats}`)
+  }
+  assert.equal(counting, 10)
 })
 
 describe('a command line that would not work', () => {

@@ -1,6 +1,7 @@
 /** A whole `haproxy.cfg` for HAProxy 2.6 or newer. */
 import { isIP } from 'node:net'
 import { type BalancedNode, type BalancerSettings, hostPort, type NodeTls } from './balancer-settings.ts'
+import { REPEATABLE_PATH } from './repeatable-paths.ts'
 
 const METHODS = {
   'round-robin': ['balance roundrobin'],
@@ -30,6 +31,8 @@ export function haproxyConfig(settings: BalancerSettings): string {
       'timeout connect 1s',
       'timeout queue 10s',
       ...(isHttp ? ['timeout http-request 10s', 'timeout http-keep-alive 75s'] : []),
+      '# A node that cannot reach its database says so after a second.',
+      'timeout check 2s',
       '# Connections that wait are quiet for long; WebSockets have pings of their own.',
       'timeout client 1h',
       'timeout server 1h',
@@ -92,9 +95,13 @@ function backend(settings: BalancerSettings, isHttp: boolean): readonly string[]
       : ['# Without a certificate for the checks: whether the port is open.', 'option tcp-check']),
     ...(isHttp
       ? [
-          '# Asked again if it was not answered at all: reads only. Nothing else is sent twice.',
+          '# Asked again if it was not answered at all: reads, and what has a key by which the repeat is known. Nothing else is sent twice.',
+          'acl has_key req.hdr(idempotency-key) -m found',
+          `acl takes_key path_reg ^${REPEATABLE_PATH}$`,
           'retry-on conn-failure empty-response',
-          'http-request disable-l7-retry unless METH_GET',
+          '# All of it, to have it for the repeat.',
+          'http-request wait-for-body time 10s if has_key takes_key',
+          'http-request disable-l7-retry unless METH_GET or has_key takes_key',
         ]
       : []),
     `default-server check inter 1s fastinter 500ms fall 2 rise 1${checkProxy}${ssl}${proxy}`,

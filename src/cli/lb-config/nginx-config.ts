@@ -1,6 +1,7 @@
 /** A whole `nginx.conf` for open-source nginx, 1.19 or newer. */
 import { type BalancerSettings, hostPort, type NodeTls } from './balancer-settings.ts'
 import { block, type Line, textOf } from './config-text.ts'
+import { REPEATABLE_PATH } from './repeatable-paths.ts'
 
 /** A node is left alone for this long after so many failures. */
 const FAILS = 'max_fails=2 fail_timeout=5s'
@@ -74,29 +75,19 @@ function http(settings: BalancerSettings): Line {
     'client_max_body_size 16m;',
     '# Nodes talk to each other without a balancer.',
     'if ($http_sec_websocket_protocol ~ perdure\\.node) { return 403; }',
+    '# Named locations keep the method and the body. No node answers 418, and what it answers is not looked at.',
+    'error_page 418 = @repeatable;',
+    'if ($perdure_repeatable) { return 418; }',
     block('location /', [
-      `proxy_pass ${nodeTls === undefined ? 'http' : 'https'}://perdure;`,
-      ...(nodeTls === undefined ? [] : toNodes(nodeTls)),
-      'proxy_http_version 1.1;',
-      'proxy_set_header Host $http_host;',
-      'proxy_set_header Upgrade $http_upgrade;',
-      'proxy_set_header Connection $perdure_connection;',
-      '# The only proxy in front: what clients say of where they call from is not passed on.',
-      'proxy_set_header X-Forwarded-For $remote_addr;',
-      'proxy_set_header X-Forwarded-Proto $scheme;',
-      'proxy_set_header Forwarded "";',
-      '# Server-sent events come when they are sent.',
-      'proxy_buffering off;',
-      'proxy_connect_timeout 1s;',
-      '# Connections that wait are quiet for long; WebSockets have pings of their own.',
-      'proxy_read_timeout 1h;',
-      'proxy_send_timeout 1h;',
-      'proxy_socket_keepalive on;',
+      ...proxied(nodeTls),
       '# The next node is asked if this one was not reached, or has broken off a request that is safe to ask again.',
       '# POST is asked again only if it was not sent: non_idempotent is left out on purpose.',
       'proxy_next_upstream error timeout;',
-      'proxy_next_upstream_tries 3;',
-      'proxy_next_upstream_timeout 10s;',
+    ]),
+    block('location @repeatable', [
+      ...proxied(nodeTls),
+      '# With its key a repeat is known: it is done once.',
+      'proxy_next_upstream error timeout non_idempotent;',
     ]),
   ]
   return block('http', [
@@ -105,9 +96,42 @@ function http(settings: BalancerSettings): Line {
     'server_tokens off;',
     'keepalive_timeout 75s;',
     block('map $http_upgrade $perdure_connection', ['default upgrade;', "'' '';"]),
-    upstream(settings, ['# Of each worker of nginx.', 'keepalive 32;']),
+    '# Method, key and path of a request whose key counts.',
+    block('map "$request_method $http_idempotency_key $request_uri" $perdure_repeatable', [
+      "default '';",
+      `"~^POST [^ ]+ ${REPEATABLE_PATH}(\\?|$)" 1;`,
+    ]),
+    upstream(settings, [
+      '# Of each worker of nginx. Closed here before a node that drains closes them, so that nothing is sent into one that ends.',
+      'keepalive 32;',
+      'keepalive_timeout 2s;',
+    ]),
     block('server', server),
   ])
+}
+
+function proxied(nodeTls: NodeTls | undefined): readonly string[] {
+  return [
+    `proxy_pass ${nodeTls === undefined ? 'http' : 'https'}://perdure;`,
+    ...(nodeTls === undefined ? [] : toNodes(nodeTls)),
+    'proxy_http_version 1.1;',
+    'proxy_set_header Host $http_host;',
+    'proxy_set_header Upgrade $http_upgrade;',
+    'proxy_set_header Connection $perdure_connection;',
+    '# The only proxy in front: what clients say of where they call from is not passed on.',
+    'proxy_set_header X-Forwarded-For $remote_addr;',
+    'proxy_set_header X-Forwarded-Proto $scheme;',
+    'proxy_set_header Forwarded "";',
+    '# Server-sent events come when they are sent.',
+    'proxy_buffering off;',
+    'proxy_connect_timeout 1s;',
+    '# Connections that wait are quiet for long; WebSockets have pings of their own.',
+    'proxy_read_timeout 1h;',
+    'proxy_send_timeout 1h;',
+    'proxy_socket_keepalive on;',
+    'proxy_next_upstream_tries 3;',
+    'proxy_next_upstream_timeout 10s;',
+  ]
 }
 
 function stream(settings: BalancerSettings): Line {

@@ -3,6 +3,8 @@ import { silentLogger } from '../../platform/logger.ts'
 import { systemRandomness } from '../../platform/randomness.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
+import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
+import { checkedHttpSettings, type HttpSettings } from '../../server/http/http-settings.ts'
 import { checkedMetricsSettings } from '../../server/metrics/engine-observation.ts'
 import type { MetricsSettings } from '../../server/metrics/metrics-settings.ts'
 import { checkedPostgresSettings, type PostgresSettings } from '../../server/postgres-settings.ts'
@@ -87,6 +89,13 @@ export function pathsOf(value: unknown): readonly string[] {
     if (typeof path !== 'string' || path === '')
       throw new UsageError(`it is ${shown(value)}, not a path or a list of paths`)
   return paths as readonly string[]
+}
+
+export function httpOf(value: unknown): HttpSettings {
+  // The cast: what it has is looked at here.
+  const http = value as HttpSettings
+  checkedHttpSettings(http, DEFAULT_LIMITS.payloadBytes)
+  return http
 }
 
 export function metricsOf(value: unknown): boolean | MetricsSettings {

@@ -87,7 +87,7 @@ async function runStart(call: CommandCall): Promise<number> {
   const level = levelOf(call)
   if (settings.processes > 1) return runGroup(call, settings)
   const definitions = await definitionsOf(settings.files)
-  const { host, port, store, tls, proxies, insecureListen } = settings
+  const { host, port, store, tls, proxies, http, insecureListen } = settings
   const isShared = isPostgresUrl(store)
   if (!isShared && settings.coordinator !== undefined)
     throw new UsageError(
@@ -119,7 +119,14 @@ async function runStart(call: CommandCall): Promise<number> {
   if (!isShared) {
     try {
       url = (
-        await engine.listen({ host, port, insecureListen, ...proxies, ...(tls === undefined ? {} : { tls }) })
+        await engine.listen({
+          host,
+          port,
+          insecureListen,
+          ...proxies,
+          ...(tls === undefined ? {} : { tls }),
+          ...(http === undefined ? {} : { http }),
+        })
       ).url
     } catch (error) {
       // What it has open would keep the process alive.
@@ -159,6 +166,7 @@ function clusterOf({
   weight,
   coordinator,
   proxies,
+  http,
   insecureListen,
 }: StartSettings): NonNullable<EngineSettings['cluster']> {
   return {
@@ -166,6 +174,7 @@ function clusterOf({
     port,
     insecureListen,
     ...proxies,
+    ...(http === undefined ? {} : { http }),
     ...(address === undefined ? {} : { address }),
     ...(tls === undefined ? {} : { tls }),
     ...(name === undefined ? {} : { name }),

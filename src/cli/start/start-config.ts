@@ -9,6 +9,7 @@ import type { Task } from '../../sdk/tasks/task.ts'
 import type { AccessSettings } from '../../server/access/access-settings.ts'
 import type { AuditSettings } from '../../server/audit/audit-settings.ts'
 import type { CoordinatorSettings } from '../../server/cluster/etcd/etcd-settings.ts'
+import type { HttpSettings } from '../../server/http/http-settings.ts'
 import type { ProxySettings } from '../../server/listen/proxy-settings.ts'
 import type { PerdureConfig } from '../../server/perdure-config.ts'
 import type { QueueSettings } from '../../server/queue-settings.ts'
@@ -18,6 +19,7 @@ import { UsageError } from '../usage-error.ts'
 import {
   addressOf,
   countOf,
+  httpOf,
   listenOf,
   metricsOf,
   nameOf,
@@ -50,6 +52,7 @@ export interface StartSettings {
   readonly taskConcurrency: number | undefined
   readonly retentionMs: number | undefined
   readonly proxies: ProxySettings
+  readonly http: HttpSettings | undefined
   readonly drainDelayMs: number | undefined
   readonly audit: AuditSettings | undefined
   readonly access: AccessSettings | undefined
@@ -91,6 +94,7 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   forwardedHeader: true,
   proxyProtocol: true,
   drainDelay: true,
+  http: true,
 }
 const DEFAULT_LISTEN = '127.0.0.1:7233'
 const SYNTAX_CHECK_MS = 5000
@@ -129,6 +133,7 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     taskConcurrency: checked(given.of('taskConcurrency', 'concurrency', 'PERDURE_CONCURRENCY'), countOf),
     retentionMs: checked(given.of('retention', 'retention', 'PERDURE_RETENTION'), timeOf),
     proxies: startProxies(call, config),
+    http: checked(given.ofFile('http'), httpOf),
     drainDelayMs: checked(given.of('drainDelay', 'drain-delay', 'PERDURE_DRAIN_DELAY'), timeOf),
     audit: startAudit(call, config.audit, { base, place: given.placeOf('audit') }),
     access: startAccess(call, { base, config }),

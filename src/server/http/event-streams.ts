@@ -14,8 +14,8 @@ export interface EventStreamsOptions {
   readonly most: number
   /** Within which a reader must have taken what was written, ms. */
   readonly answerMs: number
-  /** Between two comments of a stream without news, ms. Default 15,000. */
-  readonly commentMs?: number
+  /** Between two comments of a stream without news, ms. */
+  readonly commentMs: number
 }
 
 export interface StreamedEvent {
@@ -26,7 +26,6 @@ export interface StreamedEvent {
   readonly data: unknown
 }
 
-const COMMENT_MS = 15_000
 /** After which a reader that was cut comes again, ms. */
 const RETRY_MS = 1000
 
@@ -72,7 +71,7 @@ export class EventStreams {
   #comments(): NodeJS.Timeout {
     return setInterval(() => {
       for (const stream of this.#open) stream.comment()
-    }, this.#options.commentMs ?? COMMENT_MS).unref()
+    }, this.#options.commentMs).unref()
   }
 
   #rest(): void {

@@ -36,6 +36,11 @@ export interface HttpLimits {
   readonly idleMs: number
   /** Within which an answer must have been taken, ms; of a stream, each part. Default 60,000. */
   readonly answerMs: number
+  /**
+   * A stream of events that has had no news for this long sends a comment, once in so long, ms. Default 15,000: load balancers take a
+   * connection that is quiet for 30 s or 60 s for dead. From one thing that is sent to the next it may be twice that.
+   */
+  readonly commentMs: number
 }
 
 export interface CheckedHttpSettings {
@@ -73,6 +78,7 @@ function limitsOf(given: Partial<HttpLimits>, payloadBytes: number): HttpLimits 
     requestMs: 30_000,
     idleMs: 75_000,
     answerMs: 60_000,
+    commentMs: 15_000,
   }
   const limits = { ...defaults, ...checkedOptions(given, 'http.limits') }
   for (const [name, value] of Object.entries(limits)) {

@@ -47,7 +47,7 @@ export interface ServedHttp {
 
 export function serveHttp(parts: ServeHttpParts, door: ServeHttpDoor): ServedHttp {
   const { limits: http } = door.settings
-  const streams = new EventStreams({ most: http.streams, answerMs: http.answerMs })
+  const streams = new EventStreams({ most: http.streams, answerMs: http.answerMs, commentMs: http.commentMs })
   let app: Promise<HttpApp> | undefined
   const load = async (): Promise<HttpApp> => {
     const { appOf } = await import('./app-parts.ts')
