@@ -48,6 +48,8 @@ export function readsOf(
     'take-over: those of 64 shards': () => runs.recoverable(undefined, 500, shards),
     'timers: the next 1,000': () => all.timers(timers),
     'timers: those of 64 shards': () => runs.timers(timers, shards),
+    'quota: 1,000 open executions': () => all.countOpen('default', 1000),
+    'quota: 1,000 open tasks': () => all.countOpenTasks('default', 1000),
     'messages: 1,000': () => all.outbox(1000),
     'list: newest 100': () => all.list({ limit: 100 }),
     'list: 100 that failed': () => all.list({ status: ['failed'], limit: 100 }),

@@ -3,6 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
+import { encodePayload } from '../protocol/payload.ts'
 import type { Access } from './access/access.ts'
 import type { AdministeredChange } from './access/recorded-change.ts'
 import { administered } from './audit/audited-port.ts'
@@ -20,7 +21,7 @@ import {
 
 export interface AutomationOptions {
   readonly engine: Engine
-  readonly access: Pick<Access, 'assertMay' | 'assertMayAct'>
+  readonly access: Pick<Access, 'assertMay' | 'assertMayAct' | 'useUp'>
   /** Past any guard: what is asked of it was decided here. */
   readonly port: ClientPort
 }
@@ -57,6 +58,7 @@ export class Automation {
     const resource = { type: 'Namespace', id: namespace, namespace }
     const policies = await access.assertMay(caller, 'PublishEvent', resource)
     const { payloadBytes } = engine.options.limits
+    access.useUp(namespace, () => events.map((event) => encodePayload(event, payloadBytes)))
     return this.#recorded(call, { action: 'PublishEvent', resource, policies }, () =>
       acceptEvents(port, { namespace, events }, { newRunId: () => engine.newRunId(), payloadBytes }),
     )
@@ -137,6 +139,7 @@ export class Automation {
 
   async #mayRead({ caller, namespace }: AutomationCall, type: Managed, id: string): Promise<void> {
     await this.#options.access.assertMay(caller, `Read${type}`, { type, id, namespace })
+    this.#options.access.useUp(namespace)
   }
 
   async #change<T>(call: AutomationCall, type: Managed, id: string, run: () => Promise<T>): Promise<T> {
@@ -144,6 +147,7 @@ export class Automation {
     const action = `Change${type}`
     const resource = { type, id, namespace }
     const policies = await this.#options.access.assertMay(caller, action, resource)
+    this.#options.access.useUp(namespace)
     return this.#recorded(call, { action, resource, policies }, run)
   }
 

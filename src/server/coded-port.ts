@@ -7,6 +7,7 @@
 import type { ClientPort } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { RESERVED_ID, RESERVED_PREFIX } from '../protocol/task-port.ts'
+import { derived } from './derived.ts'
 
 /** Whether the engine has code for it. */
 export type Knows = (workflow: string, version: string, namespace: string) => boolean
@@ -54,17 +55,6 @@ export function codedPort(port: ClientPort, knows: Knows): ClientPort {
     start: async (request) => {
       assertKnown(request.workflow, request.version, request.key.namespace)
       return await start.call(port, request)
-    },
-  })
-}
-
-/** All other methods are those of the port, with its own state. */
-function derived<T extends object>(port: T, methods: Partial<T>): T {
-  return new Proxy(port, {
-    get: (target, name) => {
-      if (Object.hasOwn(methods, name)) return Reflect.get(methods, name)
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) : value
     },
   })
 }

@@ -27,6 +27,7 @@ import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import type { LocalTaskWorker, LocalWorker } from '../sdk/runtime/local-worker.ts'
 import type { Store } from '../store/contract/store.ts'
 import { type CheckedAccessSettings, checkedAccessSettings } from './access/access-settings.ts'
+import { boundedPort } from './access/bounded-port.ts'
 import { LateAccess } from './access/late-access.ts'
 import { OpenAccess } from './access/open-access.ts'
 import type { EngineAccess } from './access/open-closed-access.ts'
@@ -292,6 +293,7 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
   const portOf = portsOf(engine, port)
   const knows: Knows = (...code) => workflows.knows(...code)
   const late = accessing === undefined ? undefined : new LateAccess(accessing.clientCertificates)
+  const bounded = late === undefined ? port : boundedPort(port, () => late.places())
   const access = late ?? new OpenAccess((caller) => codedPort(portOf(caller), knows))
   const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
   const connections = new ConnectionCounts()
@@ -305,15 +307,15 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
     access,
     claims: recordedClaims(assembly?.claimsOf(engine, desk) ?? desk, engine),
     administration: () => late?.opened,
-    automation: new Automation({ engine, access, port }),
+    automation: new Automation({ engine, access, port: bounded }),
     trail: recorded && new TrailDesk({ access, trail: recorded.trail }),
     readiness,
     connections,
     pages: [metricsPage({ registry: observation?.metrics.registry, access, node: engine.options.node })],
     ...assembly?.doors,
   })
-  const own = new OwnTasks({ engine, port, knows, allowPrivate })
-  const guarded = codedPort(port, knows)
+  const own = new OwnTasks({ engine, port: bounded, knows, allowPrivate })
+  const guarded = codedPort(bounded, knows)
   return { ...parts, portOf, readiness, desk, doors, own, connections, late, guarded }
 }
 

@@ -128,6 +128,7 @@ export class StoreView implements Store {
     this.#call((inner) => inner.journal(runId, afterSeq, limit))
   lastEntry: Store['lastEntry'] = (runId) => this.#call((inner) => inner.lastEntry(runId))
   recoverable: Store['recoverable'] = (after, limit) => this.#call((inner) => inner.recoverable(after, limit))
+  countOpen: Store['countOpen'] = (...given) => this.#call((inner) => inner.countOpen(...given))
   timers: Store['timers'] = (page) => this.#call((inner) => inner.timers(page))
   outbox: Store['outbox'] = (limit) => this.#call((inner) => inner.outbox(limit))
   list: Store['list'] = (query) => this.#call((inner) => inner.list(query))
@@ -135,6 +136,8 @@ export class StoreView implements Store {
   tasks: Store['tasks'] = (seqs) => this.#call((inner) => inner.tasks(seqs))
   taskSeqs: Store['taskSeqs'] = (keys) => this.#call((inner) => inner.taskSeqs(keys))
   keyHolders: Store['keyHolders'] = (keys) => this.#call((inner) => inner.keyHolders(keys))
+  countOpenTasks: Store['countOpenTasks'] = (...given) =>
+    this.#call((inner) => inner.countOpenTasks(...given))
   lanes: Store['lanes'] = () => this.#call((inner) => inner.lanes())
   waiting: Store['waiting'] = (page) => this.#call((inner) => inner.waiting(page))
   dueTasks: Store['dueTasks'] = (page) => this.#call((inner) => inner.dueTasks(page))

@@ -61,7 +61,9 @@ describe('namespaces', () => {
     assert.equal((await refused(on.namespaces.delete(rules, 'billing')))?.code, 'NAMESPACE_NOT_FOUND')
     assert.equal((await refused(on.namespaces.delete(rules, 'default')))?.code, 'ARGUMENT_INVALID')
     for (const bad of [
-      { openTasks: 1 },
+      { openQueues: 1 },
+      { openTasks: -1 },
+      { openExecutions: 1_000_001 },
       { payloadBytes: -1 },
       { requestsPerSecond: 0 },
       { payloadBytes: 1.5 },

@@ -374,6 +374,8 @@ class Subject {
       holders: await this.store.keyHolders(
         ['k', 'l'].map((each) => ({ namespace: 'default', dedupe: each })),
       ),
+      open: await this.store.countOpen('default', 1_000),
+      openTasks: await this.store.countOpenTasks('default', 1_000),
       due: await this.store.dueTasks(ALL_DUE),
       lanes: lanes.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
       schedules: await this.store.listSchedules({ limit: 1_000 }),

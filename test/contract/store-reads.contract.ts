@@ -56,6 +56,35 @@ function describeExecutions(storeTest: DefineTest): void {
     assert.deepEqual(await store.executions([runIdAt(0)]), [undefined])
   })
 
+  storeTest('what is open in a namespace is counted, up to a bound', async ({ store, write }) => {
+    const key = (namespace: string) => ({ namespace, workflowId: 'x' })
+    const row = (n: number, namespace: string, status: ExecutionRow['status'], active = true) =>
+      executionRow(runIdAt(n), { key: key(namespace), status, active })
+    await write({
+      executionsInserted: [
+        row(0, 'a', 'running'),
+        row(1, 'a', 'running', false),
+        row(2, 'a', 'parked', false),
+        row(3, 'a', 'completed', false),
+        row(4, 'b', 'running'),
+        row(5, 'a', 'continued', false),
+      ],
+    })
+    const counts = () =>
+      Promise.all(['a', 'b', 'c'].map((namespace) => store.countOpen(namespace, 1_000_000)))
+    assert.deepEqual(await counts(), [3, 1, 0])
+    assert.deepEqual(await Promise.all([2, 1, 0].map((most) => store.countOpen('a', most))), [2, 1, 0])
+    await write({
+      executionsUpdated: [
+        { runId: runIdAt(0), change: change('failed') },
+        { runId: runIdAt(4), change: change('parked') },
+      ],
+    })
+    assert.deepEqual(await counts(), [2, 1, 0])
+    await write({ executionsUpdated: [{ runId: runIdAt(0), change: change('running') }] })
+    assert.deepEqual(await counts(), [3, 1, 0])
+  })
+
   storeTest('current names the newest run of a key, in its namespace', async ({ store, write }) => {
     const key = { namespace: 'a', workflowId: 'x' }
     const twin = { namespace: 'b', workflowId: 'x' }

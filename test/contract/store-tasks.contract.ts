@@ -114,6 +114,28 @@ function describeKeys(storeTest: DefineTest): void {
     },
   )
 
+  storeTest('what is open in a namespace is counted, up to a bound', async ({ store, write }) => {
+    await write({
+      tasksInserted: [
+        taskRow(1, { queue: 'p' }),
+        taskRow(2, { queue: 'q', lane: 'l' }),
+        taskRow(3, { status: 'delayed', dueAt: 7 }),
+        taskRow(4, { status: 'completed' }),
+        taskRow(5, { status: 'failed' }),
+        taskRow(6, { namespace: 'other' }),
+      ],
+    })
+    const counts = () =>
+      Promise.all(['default', 'other', 'none'].map((namespace) => store.countOpenTasks(namespace, 1000)))
+    assert.deepEqual(await counts(), [3, 1, 0])
+    assert.deepEqual(
+      await Promise.all([2, 1, 0].map((most) => store.countOpenTasks('default', most))),
+      [2, 1, 0],
+    )
+    await write({ tasksUpdated: [{ seq: 1, change: taskChange('completed') }], tasksDeleted: [3] })
+    assert.deepEqual(await counts(), [1, 1, 0])
+  })
+
   storeTest('of many that hold a key the newest come', async ({ store, write }) => {
     await write({ tasksInserted: Array.from({ length: 20 }, (_, i) => taskRow(i + 1, { dedupe: 'a' })) })
     const newest = Array.from({ length: KEY_HOLDERS_MAX }, (_, i) => 20 - i)

@@ -8,6 +8,7 @@ import { accessRoutes } from '../../src/server/http/routes/access.ts'
 import { apiKeyRoutes } from '../../src/server/http/routes/api-keys.ts'
 import { namespaceRoutes } from '../../src/server/http/routes/namespaces.ts'
 import { IssuerServer } from '../access/issuer-server.ts'
+import { until } from '../tasks/task-fixtures.ts'
 import { type Called, type CallOptions, HttpFixture } from './http-fixture.ts'
 
 const ROUTES = [...apiKeyRoutes, ...accessRoutes, ...namespaceRoutes]
@@ -175,7 +176,7 @@ describe('over HTTP, with access', () => {
     await admin.refused(409, 'RECORD_EXISTS', 'POST', '/v1/namespaces', { name: 'small' })
     await admin.refused(400, 'ARGUMENT_INVALID', 'POST', '/v1/namespaces', {
       name: 'x',
-      quotas: { openTasks: 1 },
+      quotas: { openQueues: 1 },
     })
     const asker = await made({ name: 's', namespace: 'small', roles: ['developer'] })
     const large = { workflow: 'quick', input: 'x'.repeat(100) }
@@ -199,6 +200,101 @@ describe('over HTTP, with access', () => {
     await admin.ok(204, 'DELETE', `/v1/api-keys/${asker.id}`)
     await admin.ok(204, 'DELETE', '/v1/namespaces/small')
     await admin.refused(404, 'NAMESPACE_NOT_FOUND', 'GET', '/v1/namespaces/small')
+  })
+
+  test('what is open in a namespace is bounded, and what ends gives its place to others', async () => {
+    const quotas = { openExecutions: 2, openTasks: 2 }
+    await admin.ok(201, 'POST', '/v1/namespaces', { body: { name: 'tight', quotas } })
+    const asker = await made({ name: 't', namespace: 'tight', roles: ['developer', 'operator'] })
+    const execution = (id: string, headers = {}) =>
+      asker.call('POST', '/v1/executions', { body: { workflow: 'waiting', id }, headers })
+    const key = { 'idempotency-key': 'the-first' }
+    assert.equal((await execution('one', key)).status, 201)
+    assert.equal((await execution('two')).status, 201)
+    const third = await execution('three')
+    assert.deepEqual([third.status, third.body.code], [429, 'QUOTA_EXCEEDED'], third.text)
+    assert.equal(third.headers.get('retry-after'), '1')
+    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', '/v1/executions/three/signal-with-start', {
+      workflow: 'waiting',
+      signal: { name: 'go' },
+    })
+    // What was asked before is answered as it was.
+    assert.equal((await execution('one', key)).status, 201)
+    await asker.ok(204, 'POST', '/v1/executions/two/terminate', { body: { reason: 'enough' } })
+    await until(async () => (await execution('three')).status === 201)
+    assert.equal((await execution('one', key)).status, 201)
+    const task = { name: 'any', queue: 'nobody' }
+    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', '/v1/bulk/tasks', { tasks: [task, task, task] })
+    await asker.ok(201, 'POST', '/v1/tasks', { body: { ...task, id: 'a' } })
+    await asker.ok(201, 'POST', '/v1/tasks', { body: { ...task, delayMs: 3_600_000 } })
+    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', '/v1/tasks', task)
+    // An event is a task too.
+    const event = { specversion: '1.0', id: '1', source: 'here', type: 'some' }
+    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', '/v1/events', event)
+    await asker.ok(200, 'POST', '/v1/tasks', { body: { ...task, id: 'a' } })
+    await asker.ok(204, 'POST', '/v1/tasks/a/cancel')
+    await until(async () => (await asker.call('POST', '/v1/tasks', { body: task })).status === 201)
+  })
+
+  test('rates count at each door: no request is free', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'perdure-http-rate-'))
+    const adminKeyFile = join(directory, 'admin.key')
+    await using limited = await HttpFixture.open({
+      access: { adminKeyFile, rateLimit: { perSecond: 0.001, burst: 4 } },
+    })
+    const master = { authorization: `Bearer ${readFileSync(adminKeyFile, 'utf8').trim()}` }
+    const keyOf = async (name: string): Promise<{ readonly authorization: string }> => {
+      const body = { name, roles: ['admin@*', 'worker'] }
+      const { key } = await limited.ok(201, 'POST', '/v1/api-keys', { body, headers: master })
+      return { authorization: `Bearer ${key}` }
+    }
+    const event = { specversion: '1.0', id: '1', source: 'here', type: 'some' }
+    const doors = [
+      ['POST', '/v1/events', event],
+      ['GET', '/metrics', undefined],
+      ['GET', '/v1/api-keys', undefined],
+    ] as const
+    for (const [method, path, body] of doors) {
+      const headers = await keyOf(path)
+      const codes: number[] = []
+      for (let i = 0; i < 5; i++) {
+        const { status } = await limited.call(method, path, {
+          headers,
+          ...(body === undefined ? {} : { body }),
+        })
+        codes.push(status)
+      }
+      assert.ok(
+        codes.slice(0, 4).every((code) => code < 300),
+        `${path}: ${codes}`,
+      )
+      assert.equal(codes[4], 429, `${path}: ${codes}`)
+    }
+    rmSync(directory, { recursive: true })
+  })
+
+  test('rates and sizes of a namespace count for events, claims and their results', async () => {
+    const quotas = { payloadBytes: 300, requestsPerSecond: 0.001 }
+    const event = (data: string) => ({ specversion: '1.0', id: '1', source: 'here', type: 'some', data })
+    await admin.ok(201, 'POST', '/v1/namespaces', { body: { name: 'rated', quotas: { payloadBytes: 300 } } })
+    const asker = await made({ name: 'r', namespace: 'rated', roles: ['developer', 'worker'] })
+    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', '/v1/events', event('x'.repeat(500)))
+    await asker.ok(202, 'POST', '/v1/events', { body: event('short') })
+    await asker.ok(201, 'POST', '/v1/tasks', { body: { name: 'any', queue: 'rated' } })
+    const claim = { worker: 'w', tasks: ['any'], waitMs: 10_000 }
+    const { claims } = await asker.ok(200, 'POST', '/v1/queues/rated/claims', { body: claim })
+    const [{ token }] = claims
+    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', `/v1/claims/${token}/complete`, {
+      result: 'x'.repeat(500),
+    })
+    await admin.ok(200, 'PUT', '/v1/namespaces/rated', { body: { quotas } })
+    await asker.ok(204, 'POST', `/v1/claims/${token}/complete`, { body: { result: 'short' } })
+    await asker.refused(429, 'RATE_LIMITED', 'POST', '/v1/events', event('short'))
+    await asker.refused(429, 'RATE_LIMITED', 'POST', '/v1/queues/rated/claims', claim)
+    await asker.refused(429, 'RATE_LIMITED', 'POST', `/v1/claims/${token}/complete`, { result: 'short' })
+    // Whoever administers it is not kept out.
+    await admin.ok(200, 'PUT', '/v1/namespaces/rated', { body: { quotas: {} } })
+    await asker.ok(204, 'POST', `/v1/claims/${token}/complete`, { body: { result: 'short' } })
   })
 
   test('roles are given and taken; tokens of an issuer have those that were given to them', async () => {

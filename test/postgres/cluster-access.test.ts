@@ -131,6 +131,53 @@ describe('a cluster with access', { skip }, () => {
     }
   })
 
+  test('a quota of open executions holds at all nodes, but for what the others let in meanwhile', async () => {
+    const QUOTA = 4
+    const body = { name: 'tight', quotas: { openExecutions: QUOTA } }
+    await ok(201, 0, { key: adminKey(), method: 'POST', path: '/v1/namespaces', body })
+    await everywhere(200, adminKey(), '/v1/namespaces/tight')
+    const start = (node: number, id: string) =>
+      ask(node, {
+        key: adminKey(),
+        method: 'POST',
+        path: '/v1/executions?namespace=tight',
+        body: { workflow: 'quick', id, delayMs: 3_600_000 },
+      })
+    const asked = await Promise.all(
+      Array.from({ length: 45 }, (_, i) => start(i % nodes.length, `at-once-${i}`)),
+    )
+    const codes = new Set(asked.map(({ body: answer }) => answer.code))
+    assert.deepEqual(codes, new Set([undefined, 'QUOTA_EXCEEDED']))
+    const open = asked.filter(({ status }) => status === 201).length
+    assert.ok(open >= QUOTA && open <= QUOTA * nodes.length, `${open} are open`)
+    // As soon as they have counted what the others have let in, all refuse.
+    for (const node of nodes.keys()) {
+      await until(async () => {
+        const { status } = await start(node, `late-${node}`)
+        if (status !== 429) await sleep(POLL_MS)
+        return status === 429
+      })
+    }
+    const { executions } = await ok(200, 1, {
+      key: adminKey(),
+      path: '/v1/executions?namespace=tight&status=running',
+    })
+    assert.ok(executions.length <= QUOTA * nodes.length, `${executions.length} are open`)
+    for (const { id } of executions)
+      await ok(204, 2, {
+        key: adminKey(),
+        method: 'POST',
+        path: `/v1/executions/${id}/terminate?namespace=tight`,
+        body: { reason: 'enough' },
+      })
+    for (const node of nodes.keys())
+      await until(async () => {
+        const { status } = await start(node, `again-${node}`)
+        if (status !== 201) await sleep(POLL_MS)
+        return status === 201
+      })
+  })
+
   test('a key that is revoked ends the clients and workers that it has let in, at all nodes', async () => {
     const { id, key } = await made(0, { name: 'connected', roles: ['worker', 'developer'] })
     const far = { token: key, tls: { ca }, logger: silentLogger }

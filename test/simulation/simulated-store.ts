@@ -111,6 +111,10 @@ export class SimulatedStore implements Store {
     return this.#read('recoverable', () => this.#inner.recoverable(after, limit))
   }
 
+  countOpen(...given: Parameters<Store['countOpen']>): ReturnType<Store['countOpen']> {
+    return this.#read('countOpen', () => this.#inner.countOpen(...given))
+  }
+
   timers(page: TimerPage): ReturnType<Store['timers']> {
     return this.#read('timers', () => this.#inner.timers(page))
   }
@@ -137,6 +141,10 @@ export class SimulatedStore implements Store {
 
   keyHolders(keys: Parameters<Store['keyHolders']>[0]): ReturnType<Store['keyHolders']> {
     return this.#read('keyHolders', () => this.#inner.keyHolders(keys))
+  }
+
+  countOpenTasks(...given: Parameters<Store['countOpenTasks']>): ReturnType<Store['countOpenTasks']> {
+    return this.#read('countOpenTasks', () => this.#inner.countOpenTasks(...given))
   }
 
   lanes(): ReturnType<Store['lanes']> {

@@ -46,6 +46,19 @@ export interface Access {
   readonly clientCertificates: 'required' | 'optional'
   /** @throws PerdureError `UNAUTHENTICATED`, `RATE_LIMITED` */
   authenticate(credentials: Credentials): Promise<Caller>
+  /**
+   * A request over HTTP begins, whatever it asks for. Its first call on the port of the caller is counted with it.
+   *
+   * @throws PerdureError `RATE_LIMITED`
+   */
+  beginRequest(caller: Caller): void
+  /**
+   * What a call that is not on the client's port, and is permitted, uses up of a namespace.
+   *
+   * @param payloads what has its payloads in it
+   * @throws PerdureError `RATE_LIMITED`, `QUOTA_EXCEEDED`
+   */
+  useUp(namespace: string, payloads?: () => readonly unknown[]): void
   /** The port in the name of the caller: its calls throw `FORBIDDEN`, `RATE_LIMITED` and `QUOTA_EXCEEDED` beside what they throw anyway. */
   portOf(caller: Caller): ClientPort
   /** @throws PerdureError `FORBIDDEN` or `NAMESPACE_NOT_FOUND` if the caller may not be such a worker */

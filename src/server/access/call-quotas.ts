@@ -17,6 +17,8 @@ export interface CallQuotasParts {
 
 export class CallQuotas implements CallLimits {
   readonly #parts: CallQuotasParts
+  /** Of requests that were counted, and have made no call yet. */
+  readonly #begun = new WeakSet<Caller>()
   readonly #identities: RateLimiter | undefined
   /** By namespace; with the rate that it was made for. */
   readonly #rates = new Map<string, { readonly perSecond: number; readonly limiter: RateLimiter }>()
@@ -27,17 +29,29 @@ export class CallQuotas implements CallLimits {
       this.#identities = new RateLimiter(parts.rateLimit, IDENTITIES_MOST, parts.nowMs)
   }
 
-  beginCall({ id }: Caller): void {
-    const waitMs = this.#identities?.take(id)
-    if (waitMs !== undefined) throw tooOften(`${id} asks too often`, waitMs)
+  /** Whoever asks over HTTP is made anew for each request. */
+  beginRequest(caller: Caller): void {
+    this.#take(caller)
+    if (this.#identities !== undefined) this.#begun.add(caller)
+  }
+
+  beginCall(caller: Caller): void {
+    if (!this.#begun.delete(caller)) this.#take(caller)
+  }
+
+  useUp(namespace: string, payloads: () => readonly unknown[] = () => []): void {
+    const { requestsPerSecond, payloadBytes } = this.#parts.namespaces.quotasOf(namespace)
+    if (requestsPerSecond !== undefined) this.#takeOf(namespace, requestsPerSecond)
+    if (payloadBytes !== undefined) checkPayloads(namespace, payloads(), payloadBytes)
   }
 
   async admit(namespaces: ReadonlySet<string>, args: readonly unknown[]): Promise<void> {
-    for (const namespace of namespaces) {
-      const { requestsPerSecond, payloadBytes } = this.#parts.namespaces.quotasOf(namespace)
-      if (requestsPerSecond !== undefined) this.#takeOf(namespace, requestsPerSecond)
-      if (payloadBytes !== undefined) checkPayloads(namespace, args, payloadBytes)
-    }
+    for (const namespace of namespaces) this.useUp(namespace, () => args)
+  }
+
+  #take({ id }: Caller): void {
+    const waitMs = this.#identities?.take(id)
+    if (waitMs !== undefined) throw tooOften(`${id} asks too often`, waitMs)
   }
 
   /** Those that are gone have no rate any more. */

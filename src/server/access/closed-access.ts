@@ -133,6 +133,14 @@ export class ClosedAccess implements Access {
     throw new PerdureError('UNAUTHENTICATED', 'no API key, token or certificate was given')
   }
 
+  beginRequest(caller: Caller): void {
+    this.#quotas.beginRequest(caller)
+  }
+
+  useUp(namespace: string, payloads?: () => readonly unknown[]): void {
+    this.#quotas.useUp(namespace, payloads)
+  }
+
   portOf(caller: Caller): ClientPort {
     const known = this.#ports.get(caller)
     if (known !== undefined) return known

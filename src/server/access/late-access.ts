@@ -9,11 +9,12 @@ import type { WorkerHello } from '../../protocol/worker-messages.ts'
 import type { Access, ActingEffect, Credentials, Resource } from './access.ts'
 import type { ClosedAccess } from './closed-access.ts'
 import type { EngineAccess } from './open-closed-access.ts'
+import type { OpenPlaces } from './open-places.ts'
 
 export class LateAccess implements Access {
   readonly isClosed = true
   readonly clientCertificates: 'required' | 'optional'
-  readonly #opening = Promise.withResolvers<ClosedAccess>()
+  readonly #opening = Promise.withResolvers<EngineAccess>()
   #access: ClosedAccess | undefined
   #opened: EngineAccess | undefined
 
@@ -31,7 +32,7 @@ export class LateAccess implements Access {
   open(opened: EngineAccess): void {
     this.#opened = opened
     this.#access = opened.closed
-    this.#opening.resolve(opened.closed)
+    this.#opening.resolve(opened)
   }
 
   close(): void {
@@ -39,9 +40,23 @@ export class LateAccess implements Access {
     this.#access?.close()
   }
 
+  /** What may be open in namespaces. */
+  async places(): Promise<OpenPlaces> {
+    const { places } = await this.#opening.promise
+    return places
+  }
+
   async authenticate(credentials: Credentials): Promise<Caller> {
-    const access = await this.#opening.promise
-    return await access.authenticate(credentials)
+    const { closed } = await this.#opening.promise
+    return await closed.authenticate(credentials)
+  }
+
+  beginRequest(caller: Caller): void {
+    this.#entered.beginRequest(caller)
+  }
+
+  useUp(namespace: string, payloads?: () => readonly unknown[]): void {
+    this.#entered.useUp(namespace, payloads)
   }
 
   portOf(caller: Caller): ClientPort {

@@ -14,12 +14,27 @@ export interface Quotas {
   readonly payloadBytes?: number
   /** Calls, on each node. */
   readonly requestsPerSecond?: number
+  /** At once: those that run, wait, or are parked. Clients start no more. */
+  readonly openExecutions?: number
+  /** At once: those that are delayed, wait, or run. Clients enqueue no more. */
+  readonly openTasks?: number
+}
+
+/** What may be open at most: so many are counted once a second. */
+export const OPEN_MOST = 1_000_000
+const QUOTAS: { readonly [name in keyof Quotas]-?: string } = {
+  payloadBytes: 'a whole number',
+  requestsPerSecond: 'a number above 0',
+  openExecutions: `a whole number up to ${OPEN_MOST}`,
+  openTasks: `a whole number up to ${OPEN_MOST}`,
 }
 
 const shape = object({
   quotas: object({
     payloadBytes: optional(integer(0)),
     requestsPerSecond: optional(number(0.001)),
+    openExecutions: optional(integer(0, OPEN_MOST)),
+    openTasks: optional(integer(0, OPEN_MOST)),
   }),
 })
 const NO_QUOTAS: Quotas = {}
@@ -60,18 +75,20 @@ export class Namespaces {
 /** @throws PerdureError `ARGUMENT_INVALID` */
 export function checkedQuotas(given: unknown): Quotas {
   const names = Object.keys(Object(given))
-  const unknown = names.find((name) => !['payloadBytes', 'requestsPerSecond'].includes(name))
+  const unknown = names.find((name) => !Object.hasOwn(QUOTAS, name))
   if (unknown !== undefined)
     throw new PerdureError(
       'ARGUMENT_INVALID',
-      `there is no quota '${unknown}'; there are payloadBytes, requestsPerSecond`,
+      `there is no quota '${unknown}'; there are ${Object.keys(QUOTAS).join(', ')}`,
     )
   try {
     return shaped(shape, { quotas: given }, 'quotas').quotas
   } catch (error) {
     throw new PerdureError(
       'ARGUMENT_INVALID',
-      `quotas are ${JSON.stringify(given)}: payloadBytes is a whole number, requestsPerSecond is a number above 0`,
+      `quotas are ${JSON.stringify(given)}: ${Object.entries(QUOTAS)
+        .map(([name, what]) => `${name} is ${what}`)
+        .join(', ')}`,
       { cause: error },
     )
   }

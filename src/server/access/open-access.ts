@@ -17,6 +17,10 @@ export class OpenAccess implements Access {
     return { id: 'open', kind: 'open', groups: [], address }
   }
 
+  beginRequest(): void {}
+
+  useUp(): void {}
+
   portOf(caller: Caller): ClientPort {
     return this.#portOf(caller)
   }

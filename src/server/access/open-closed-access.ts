@@ -12,6 +12,7 @@ import type { CheckedAccessSettings } from './access-settings.ts'
 import { ClosedAccess } from './closed-access.ts'
 import type { Refusal } from './guard.ts'
 import { NamespaceAdmin } from './namespace-admin.ts'
+import { OpenPlaces } from './open-places.ts'
 import type { RecordChange } from './recorded-change.ts'
 
 /** @internal */
@@ -31,6 +32,8 @@ export class EngineAccess {
   readonly closed: ClosedAccess
   readonly admin: AccessAdmin
   readonly namespaces: NamespaceAdmin
+  /** @internal */
+  readonly places: OpenPlaces
   readonly #registry: Registry
 
   /** @internal */
@@ -39,6 +42,11 @@ export class EngineAccess {
     this.closed = closed
     this.#registry = registry
     const record = recordIn(engine)
+    this.places = new OpenPlaces({
+      store: engine.options.store,
+      quotasOf: (namespace) => closed.namespaces.quotasOf(namespace),
+      nowMs: () => clock.tickMs?.() ?? clock.nowMs(),
+    })
     this.admin = new AccessAdmin(closed, registry, () => clock.nowMs(), record)
     this.namespaces = new NamespaceAdmin({ access: closed, registry, port, record })
   }

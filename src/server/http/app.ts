@@ -130,6 +130,7 @@ export class HttpApp {
       const { url } = request.routeOptions
       if (url === undefined || isPublic.has(url)) return
       request.caller = await access.authenticate(credentialsOf(raw, address))
+      access.beginRequest(request.caller)
     })
   }
 

@@ -57,6 +57,8 @@ export interface Store
   lastEntry(runId: RunId): Promise<JournalEntry | undefined>
   /** Open executions that are active or parked, after `after` in order of run id. */
   recoverable(after: RunId | undefined, limit: number): Promise<readonly ExecutionRow[]>
+  /** How many executions of the namespace are open; those beyond `most` are not counted. */
+  countOpen(namespace: string, most: number): Promise<number>
   /** Timers due up to `upToMs` inclusive, after the position, in order of (due, run, timer). */
   timers(page: TimerPage): Promise<readonly TimerRow[]>
   /** In order of (from, to, seq). */

@@ -110,6 +110,8 @@ export interface TaskReads {
   taskSeqs(keys: readonly TaskKey[]): Promise<readonly (TaskSeq | undefined)[]>
   /** Tasks that hold each key, newest first, at most `KEY_HOLDERS_MAX`; in the order asked. */
   keyHolders(keys: readonly HeldKey[]): Promise<readonly (readonly TaskSeq[])[]>
+  /** How many tasks of the namespace wait, are delayed, or run; those beyond `most` are not counted. */
+  countOpenTasks(namespace: string, most: number): Promise<number>
   /** How many wait in each lane; lanes in which none waits are left out. In no order. */
   lanes(): Promise<readonly LaneCount[]>
   /** Waiting tasks of a lane after the position, in order of (rank, seq). */

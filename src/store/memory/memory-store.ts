@@ -5,6 +5,7 @@
  * the call; only the answer comes later.
  */
 import { PerdureError } from '../../protocol/errors.ts'
+import { isClosed } from '../../protocol/execution-status.ts'
 import { keyText, type RunId, type WorkflowKey } from '../../protocol/ids.ts'
 import type {
   AuditChainView,
@@ -131,6 +132,13 @@ class MemoryStore implements Store {
     return rows
   }
 
+  async countOpen(namespace: string, most: number): Promise<number> {
+    let open = 0
+    for (const { row } of this.opened().runs.values())
+      if (row !== undefined && row.key.namespace === namespace && !isClosed(row.status)) open += 1
+    return Math.min(open, most)
+  }
+
   async timers(page: TimerPage): Promise<readonly TimerRow[]> {
     const { timers } = this.opened()
     const rows: TimerRow[] = []
@@ -185,6 +193,10 @@ class MemoryStore implements Store {
   async keyHolders(keys: readonly HeldKey[]): Promise<readonly (readonly TaskSeq[])[]> {
     const { tasks } = this.opened()
     return keys.map((key) => tasks.holders(key))
+  }
+
+  async countOpenTasks(namespace: string, most: number): Promise<number> {
+    return Math.min(this.opened().tasks.countOpen(namespace), most)
   }
 
   async lanes(): Promise<readonly LaneCount[]> {

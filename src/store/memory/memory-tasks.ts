@@ -55,6 +55,13 @@ export class MemoryTasks {
     return this.#byId.get(idText(key))
   }
 
+  countOpen(namespace: string): number {
+    let open = 0
+    for (const row of this.#bySeq.values())
+      if (row.namespace === namespace && (row.status === 'waiting' || row.status === 'delayed')) open += 1
+    return open
+  }
+
   /** False if its number or its id is there already. */
   add(row: TaskRow): boolean {
     const id = row.id === null ? undefined : idText({ namespace: row.namespace, id: row.id })

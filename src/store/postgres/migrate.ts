@@ -12,12 +12,20 @@ import { CLUSTERS } from './migrations/0002-clusters.ts'
 import { REQUESTS } from './migrations/0003-requests.ts'
 import { RETENTION } from './migrations/0004-retention.ts'
 import { REGISTRY_AND_AUDIT } from './migrations/0005-registry-and-audit.ts'
+import { OPEN_COUNTS } from './migrations/0006-open-counts.ts'
 import type { PostgresLink, Row, Statement } from './postgres-link.ts'
 
 type Query = (statement: Statement) => Promise<Row[]>
 
 /** Step n - 1 leads from schema version n - 1 to n. */
-const MIGRATIONS: readonly string[] = [FIRST_SCHEMA, CLUSTERS, REQUESTS, RETENTION, REGISTRY_AND_AUDIT]
+const MIGRATIONS: readonly string[] = [
+  FIRST_SCHEMA,
+  CLUSTERS,
+  REQUESTS,
+  RETENTION,
+  REGISTRY_AND_AUDIT,
+  OPEN_COUNTS,
+]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
 

@@ -14,6 +14,8 @@ const EXECUTION_COLUMNS = `run_id, namespace, workflow_id, shard, workflow, vers
   closed_at, attributes`
 /** Word for word the condition of the index `execution_recoverable`. */
 const RECOVERABLE = `(status = 'parked' or (status = 'running' and active))`
+/** Word for word the condition of the index `execution_open`. */
+const OPEN = `status in ('running', 'parked')`
 const OF_SHARDS = 'and shard = any ($SHARDS::int4[])'
 /** Rows of a list that are read at once, where more are read than are wanted. */
 const LIST_PAGE = 1000
@@ -105,6 +107,16 @@ export class PostgresReads {
         ? { name: 'perdure-recoverable', text, values }
         : { name: 'perdure-recoverable-of', text: text.replace('$SHARDS', '$4'), values: [...values, shards] }
     return (await this.#ask(statement)).map(executionOf)
+  }
+
+  /** Stops at `most`: what it costs does not grow with what is there beyond, nor with what has closed. */
+  async countOpen(namespace: string, most: number): Promise<number> {
+    const text = `
+      select count(*) as open from (
+        select from perdure.execution where namespace = $1 and ${OPEN} limit $2) as counted`
+    const values = [namespace, bounded(most)]
+    const [row] = await this.#ask({ name: 'perdure-open', text, values })
+    return Number(row?.open)
   }
 
   /** @param shards only those of these; default: all */

@@ -70,6 +70,17 @@ export class PostgresTaskReads {
     return holders
   }
 
+  /** From two indexes, each up to `most`: a row is stored as waiting while it runs. */
+  async countOpen(namespace: string, most: number): Promise<number> {
+    const text = `
+      select (select count(*) from (
+          select from perdure.task where namespace = $1 and status = 'waiting' limit $2) as waiting)
+        + (select count(*) from (
+          select from perdure.task where namespace = $1 and status = 'delayed' limit $2) as delayed) as open`
+    const [row] = await this.#ask({ name: 'perdure-open-tasks', text, values: [namespace, bounded(most)] })
+    return Math.min(Number(row?.open), most)
+  }
+
   async lanes(): Promise<LaneCount[]> {
     const text = `
       select namespace, queue, part, lane, count(*) as waiting from perdure.task

@@ -68,6 +68,10 @@ export class ReadMethods
     return this.#runs.recoverable(after, limit)
   }
 
+  async countOpen(namespace: string, most: number): Promise<number> {
+    return this.#runs.countOpen(namespace, most)
+  }
+
   async timers(page: TimerPage): Promise<readonly TimerRow[]> {
     return this.#runs.timers(page)
   }
@@ -94,6 +98,10 @@ export class ReadMethods
 
   async keyHolders(keys: readonly HeldKey[]): Promise<readonly (readonly TaskSeq[])[]> {
     return this.#tasks.holders(keys)
+  }
+
+  async countOpenTasks(namespace: string, most: number): Promise<number> {
+    return this.#tasks.countOpen(namespace, most)
   }
 
   async lanes(): Promise<readonly LaneCount[]> {

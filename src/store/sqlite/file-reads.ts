@@ -39,6 +39,7 @@ import { SqliteAuditReads } from './sqlite-audit-reads.ts'
 import { isSqliteError, storeError } from './sqlite-error.ts'
 import { SqliteHumanTaskReads } from './sqlite-human-task-reads.ts'
 import { listExecutions } from './sqlite-list.ts'
+import { SqliteOpenCounts } from './sqlite-open-counts.ts'
 import { SqliteQueueSettingReads } from './sqlite-queue-setting-reads.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { SqliteRegistryReads } from './sqlite-registry-reads.ts'
@@ -58,6 +59,7 @@ export abstract class FileReads implements ReadMethods {
   private queueSettingReads: SqliteQueueSettingReads | undefined
   private humanTaskReads: SqliteHumanTaskReads | undefined
   private registryReads: SqliteRegistryReads | undefined
+  private openCounts: SqliteOpenCounts | undefined
   private auditReads: SqliteAuditReads | undefined
 
   constructor(file: string, reading: DatabaseSync) {
@@ -90,6 +92,10 @@ export abstract class FileReads implements ReadMethods {
     return this.read(() => this.reads.recoverable(after, limit))
   }
 
+  async countOpen(namespace: string, most: number): Promise<number> {
+    return this.read(() => this.ofOpen.executions(namespace, most))
+  }
+
   async timers(page: TimerPage): Promise<readonly TimerRow[]> {
     return this.read(() => this.reads.timers(page))
   }
@@ -116,6 +122,10 @@ export abstract class FileReads implements ReadMethods {
 
   async keyHolders(keys: readonly HeldKey[]): Promise<readonly (readonly TaskSeq[])[]> {
     return this.read(() => this.ofTasks.holders(keys))
+  }
+
+  async countOpenTasks(namespace: string, most: number): Promise<number> {
+    return this.read(() => this.ofOpen.tasks(namespace, most))
   }
 
   async lanes(): Promise<readonly LaneCount[]> {
@@ -178,6 +188,11 @@ export abstract class FileReads implements ReadMethods {
 
   async auditHeads(query: AuditHeadQuery): Promise<readonly AuditHeadRow[]> {
     return this.read(() => this.ofAudit.heads(query))
+  }
+
+  private get ofOpen(): SqliteOpenCounts {
+    this.openCounts ??= new SqliteOpenCounts(this.reading)
+    return this.openCounts
   }
 
   private get ofRegistry(): SqliteRegistryReads {

@@ -14,6 +14,7 @@ import { SCHEDULES } from './migrations/0004-schedules.ts'
 import { QUEUE_SETTINGS } from './migrations/0005-queue-settings.ts'
 import { HUMAN_TASKS } from './migrations/0006-human-tasks.ts'
 import { REGISTRY_AND_AUDIT } from './migrations/0007-registry-and-audit.ts'
+import { OPEN_COUNTS } from './migrations/0008-open-counts.ts'
 
 /** "Perd": tells our files from those of other applications. */
 const APPLICATION_ID = 0x50657264
@@ -28,6 +29,7 @@ const MIGRATIONS: readonly string[] = [
   QUEUE_SETTINGS,
   HUMAN_TASKS,
   REGISTRY_AND_AUDIT,
+  OPEN_COUNTS,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

@@ -13,15 +13,27 @@ const TAG = 'Claimed tasks'
 const LEASE_MS = 30_000
 const RECORDED = { 204: { description: 'Recorded, and durable.' } }
 
-function tell(request: RouteRequest, token: string, report: ClaimReport): Promise<ClaimReply> {
+async function tell(request: RouteRequest, token: string, report: ClaimReport): Promise<ClaimReply> {
   const { services, namespace, caller } = request
+  const { access } = services
+  // Whose token it is, is decided where the task is: who knows nothing of the namespace uses up nothing of it.
+  if (access.isPermitted(caller, 'ReadNamespace', { type: 'Namespace', id: namespace, namespace }))
+    access.useUp(namespace, () => [report])
+  return await told(request, token, report)
+}
+
+function told(
+  { services, namespace, caller }: RouteRequest,
+  token: string,
+  report: ClaimReport,
+): Promise<ClaimReply> {
   return services.claims.tell({ token, namespace, caller: caller.id, report }, caller)
 }
 
 /** Nobody got them: they wait again at once. */
 function giveBack(request: RouteRequest, tokens: readonly string[]): void {
   // Else their leases end it.
-  for (const token of tokens) tell(request, token, { kind: 'return' }).catch(() => {})
+  for (const token of tokens) told(request, token, { kind: 'return' }).catch(() => {})
 }
 
 /** The task has been completed by this attempt, with this result: an earlier call did it, whose answer was lost. */
@@ -72,6 +84,7 @@ export const claimRoutes = [
         tasks,
         credits: max,
       })
+      services.access.useUp(namespace)
       const found = await services.claims.take(
         {
           namespace,

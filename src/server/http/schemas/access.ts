@@ -2,6 +2,7 @@
 import Type from 'typebox'
 import { LONGEST_MS } from '../../../protocol/duration.ts'
 import { ACTIONS } from '../../access/actions.ts'
+import { OPEN_MOST } from '../../access/namespaces.ts'
 import { ROLES } from '../../access/roles.ts'
 import { answered, asked, attributes, count, flag, list, name, optional, timeMs, words } from './values.ts'
 
@@ -100,6 +101,16 @@ const quotas = {
   payloadBytes: optional(count('Of one payload of a call, encoded.')),
   requestsPerSecond: optional(
     Type.Number({ minimum: 0.001, description: 'Calls that are permitted, on each node.' }),
+  ),
+  openExecutions: optional(
+    Type.Integer({ minimum: 0, maximum: OPEN_MOST, description: 'Open at once: clients start no more.' }),
+  ),
+  openTasks: optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: OPEN_MOST,
+      description: 'Delayed, waiting or running at once: clients enqueue no more.',
+    }),
   ),
 }
 export const newNamespace = asked({
