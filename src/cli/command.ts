@@ -19,8 +19,14 @@ export interface Command {
   readonly operands: readonly string[]
   /** What its first operand may be, for completion: actions. */
   readonly words?: readonly string[]
+  /** What its second operand may be, by the first. */
+  readonly secondWords?: Readonly<Record<string, readonly string[]>>
+  /** What it can do, for its help. */
+  readonly actions?: readonly { readonly usage: string; readonly says: string }[]
   readonly options: Readonly<Record<string, OptionSpec>>
   readonly examples: readonly { readonly line: string; readonly says: string }[]
+  /** Whether `--watch` may repeat it. Default: without an action, and those of lists. */
+  isLooking?(operands: readonly string[]): boolean
   /** Resolves to the exit code. */
   run(call: CommandCall): Promise<number>
 }
@@ -55,6 +61,11 @@ export class GivenOptions {
 
   constructor(values: Values) {
     this.#values = values
+  }
+
+  /** Of those that were given. */
+  names(): readonly string[] {
+    return Object.keys(this.#values)
   }
 
   flag(name: string): boolean {
@@ -104,7 +115,8 @@ export function parseCommandLine(
   }
 }
 
-function checkOperands(names: readonly string[], operands: readonly string[]): void {
+/** @throws UsageError: one is missing, or there are too many */
+export function checkOperands(names: readonly string[], operands: readonly string[]): void {
   const missing = names[operands.length]
   if (missing !== undefined && !missing.startsWith('[')) throw new UsageError(`${missing} is missing`)
   if (names.at(-1)?.endsWith('…]') === true) return

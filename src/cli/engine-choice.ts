@@ -149,6 +149,8 @@ function given(text: string | undefined): string | undefined {
   return text === '' ? undefined : text
 }
 
+/** The REST API is on the same port. */
 function isSame(a: string, b: string): boolean {
-  return URL.canParse(a) && URL.canParse(b) && new URL(a).href === new URL(b).href
+  const hrefOf = (url: string): string => new URL(url).href.replace(/^http/, 'ws')
+  return URL.canParse(a) && URL.canParse(b) && hrefOf(a) === hrefOf(b)
 }

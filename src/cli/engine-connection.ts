@@ -7,8 +7,7 @@ import { Client } from '../sdk/client.ts'
 import { RemotePort } from '../sdk/connect/remote-port.ts'
 import type { CommandCall } from './command.ts'
 import type { EngineChoice } from './engine-choice.ts'
-import { checkedEngineUrl } from './engine-url.ts'
-import { UsageError } from './usage-error.ts'
+import { assertTlsFits, checkedEngineUrl } from './engine-url.ts'
 
 /** For the connection and the answer together. */
 const WITHIN_MS = 10_000
@@ -30,11 +29,7 @@ export async function withEngine<T>(
   const { token, tokenFrom, tls, namespace } = choice
   const url = checkedEngineUrl(choice.url)
   let why = ''
-  if (tls !== undefined && new URL(url).protocol === 'ws:')
-    throw new UsageError(
-      `certificates are given, and --url ${url} is without TLS`,
-      'Write wss://…, or leave out --tls-cert, --tls-key and --tls-ca (PERDURE_TLS_CERT and so on).',
-    )
+  assertTlsFits(url, tls)
   const note = (message: string): void => output.note(message)
   const remote = new RemotePort({
     url,

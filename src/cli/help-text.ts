@@ -11,6 +11,16 @@ export function commandHelp(command: Command, width: number): string {
     '',
     ...wrap(command.summary, text),
     '',
+    ...(command.actions === undefined
+      ? []
+      : [
+          'Actions:',
+          ...twoColumns(
+            command.actions.map(({ usage, says }) => [usage, says]),
+            text,
+          ),
+          '',
+        ]),
     'Options:',
     ...twoColumns(Object.entries(command.options).map(optionRow), text),
     '',

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { PerdureError } from '../protocol/errors.ts'
 import { hasPassword, isPostgresUrl } from '../store/postgres/postgres-url.ts'
+import { accessCommand } from './access/access-command.ts'
+import { namespacesCommand } from './access/namespaces-command.ts'
 import { auditCommand } from './audit-command.ts'
 import { type Command, type CommandCall, type GivenOptions, parseCommandLine } from './command.ts'
 import { completionCommandOf } from './completion/completion-command.ts'
@@ -73,6 +75,8 @@ export const COMMANDS: readonly Command[] = [
   shardsCommand,
   lbConfigCommand,
   auditCommand,
+  accessCommand,
+  namespacesCommand,
   profileCommand,
   completionCommandOf(() => COMMANDS),
   doctorCommand,
@@ -92,8 +96,7 @@ export async function runProgram(args: readonly string[], host: ProgramHost): Pr
     refusePasswords(options, operands)
     const { env, directory, nowMs, stdin } = host
     const call = { options, operands, output, env, directory, nowMs, stdin }
-    if (options.flag('watch'))
-      return await watched(call, ['perdure', ...args].join(' '), (each) => command.run(each))
+    if (options.flag('watch')) return await watched(call, ['perdure', ...args].join(' '), command)
     return await command.run(call)
   } catch (error) {
     if (error instanceof OutputClosedError) return EXIT_FINE

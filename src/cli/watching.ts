@@ -5,7 +5,7 @@
  * 2. Into a pipe go lines of JSON, each when it is new or has changed.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CommandCall, OptionSpec } from './command.ts'
+import type { Command, CommandCall, OptionSpec } from './command.ts'
 import { printable } from './display-width.ts'
 import { OutputClosedError } from './output.ts'
 import { timeText } from './time-text.ts'
@@ -20,16 +20,22 @@ const LOOKING = ['list', 'show', 'inbox']
 const EVERY_MS = 2000
 const HOME_AND_CLEAR = '\u001b[H\u001b[J'
 
+function isLook([action]: readonly string[]): boolean {
+  return action === undefined || LOOKING.includes(action)
+}
+
 /** Does not end by itself: by a signal, or when nobody reads any more. */
 export async function watched(
   call: CommandCall,
   command: string,
-  once: (call: CommandCall) => Promise<number>,
+  { run, isLooking = isLook }: Pick<Command, 'run' | 'isLooking'>,
 ): Promise<never> {
   const { options, operands, output } = call
-  const [action] = operands
-  if (action !== undefined && !LOOKING.includes(action))
-    throw new UsageError(`--watch does not repeat '${action}'`, `It is for ${LOOKING.join(', ')}.`)
+  if (!isLooking(operands))
+    throw new UsageError(
+      `--watch does not repeat '${operands.slice(0, isLooking === isLook ? 1 : 2).join(' ')}'`,
+      `It is for ${LOOKING.join(', ')}, and what changes nothing.`,
+    )
   const isJson = options.flag('json')
   if (!output.isTerminal && !isJson)
     throw new UsageError(
@@ -42,7 +48,7 @@ export async function watched(
     const captured = output.captured()
     let lines: readonly string[]
     try {
-      await once({ ...call, nowMs, output: captured.output })
+      await run({ ...call, nowMs, output: captured.output })
       lines = captured.lines()
     } catch (error) {
       // What was never there is an error of the command line; an engine that is away comes again.

@@ -1,8 +1,9 @@
 /** Every command in `docs/cli.md` is run, and prints what the page shows but for times, ids and sizes. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { openRest, type RestFixture, wordsOf } from './rest-fixture.ts'
 import {
   appendEvent,
   copyOf,
@@ -17,6 +18,9 @@ import {
   temporaryDirectory,
 } from './store-fixture.ts'
 
+const NIGHT = `@id("no-cancel")
+forbid (principal, action == Perdure::Action::"CancelExecution", resource);
+`
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8')
 
 interface Example {
@@ -38,6 +42,7 @@ const examples: Example[] = [...PAGE.matchAll(/```console\n([\s\S]*?)```/g)].fla
 function masked(text: string): string {
   return text
     .replace(/\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/g, 'RUN')
+    .replace(/\bpdk_\w+|\b[0-9a-z]{12}\b/g, 'KEY')
     .replace(/~[0-9a-z]{8,}|--cursor \S+/g, 'NUMBER')
     .replace(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?/g, 'TIME')
     .replace(/\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d\.\d{3}|"at":\d{10,}|\b\d{13}\b/g, 'TIME')
@@ -50,7 +55,11 @@ function masked(text: string): string {
 
 describe('docs/cli.md', () => {
   const directory = temporaryDirectory()
+  /** Of the commands that ask an engine. */
+  let on: RestFixture
   before(async () => {
+    on = await openRest()
+    writeFileSync(join(directory.path, 'night.cedar'), NIGHT)
     const file = await makeOrders(directory.path)
     await makeTasks(directory.path)
     await makeSchedules(directory.path)
@@ -62,10 +71,23 @@ describe('docs/cli.md', () => {
       appendEvent('order-0', '{"type":"execution-completed","result":[1,"json",null,1]}'),
     )
   })
-  after(() => directory.remove())
+  after(async () => {
+    await on[Symbol.asyncDispose]()
+    directory.remove()
+  })
 
   test('has an example of every command', () => {
-    for (const name of ['list', 'show', 'history', 'tasks', 'schedules', 'queues', 'doctor'])
+    for (const name of [
+      'list',
+      'show',
+      'history',
+      'tasks',
+      'schedules',
+      'queues',
+      'doctor',
+      'access',
+      'namespaces',
+    ])
       assert.ok(
         examples.some(({ command }) => command.startsWith(`perdure ${name}`)),
         name,
@@ -75,9 +97,9 @@ describe('docs/cli.md', () => {
 
   for (const { command, shown } of examples) {
     test(command, async () => {
-      const [program, ...args] = command.split(' ')
+      const [program, ...args] = wordsOf(command)
       assert.equal(program, 'perdure')
-      const { stdout, stderr } = await perdure(args, { directory: directory.path })
+      const { stdout, stderr } = await perdure(args, { directory: directory.path, env: on.env })
       assert.equal(masked(stdout + stderr), masked(shown))
     })
   }

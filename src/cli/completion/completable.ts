@@ -8,8 +8,16 @@ export function isPath({ value }: OptionSpec): boolean {
   return value !== undefined && PATHS.has(value)
 }
 
-export function takesFiles({ operands }: Command): boolean {
-  return operands.some((each) => PATHS.has(each.replaceAll(/[[\]…]/g, '')))
+export function takesFiles({ operands, actions = [] }: Command): boolean {
+  const taken = [...operands, ...actions.flatMap(({ usage }) => usage.split(' '))]
+  return taken.some((each) => PATHS.has(each.replaceAll(/[[\]…]/g, '')))
+}
+
+/** What the second operand may be, of those first ones that have some. */
+export function secondsOf({ secondWords = {} }: Command): readonly (readonly [string, string])[] {
+  return Object.entries(secondWords).flatMap(([first, seconds]) =>
+    seconds.length === 0 ? [] : [[first, seconds.join(' ')] as const],
+  )
 }
 
 /** The first sentence or so: a line of a menu. */

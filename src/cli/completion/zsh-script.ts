@@ -1,5 +1,5 @@
 import type { Command, OptionSpec } from '../command.ts'
-import { glance, isPath, takesFiles } from './completable.ts'
+import { glance, isPath, secondsOf, takesFiles } from './completable.ts'
 
 export function zshScript(commands: readonly Command[]): string {
   return `#compdef perdure
@@ -29,10 +29,14 @@ function zshCase(command: Command): string {
   const { name, options, words = [] } = command
   const specs = Object.entries(options).map(([option, spec]) => quoted(specOf(option, spec)))
   const first = words.length > 0 ? [quoted(`1:what:(${words.join(' ')})`)] : []
+  const cases = secondsOf(command).map(([word, seconds]) => `${word}) compadd -- ${seconds} ;; `)
+  const otherwise = takesFiles(command) ? '*) _files ;; ' : ''
+  const second =
+    cases.length === 0 ? [] : [quoted(`2:what:{case $words[2] in ${cases.join('')}${otherwise}esac}`)]
   const files = takesFiles(command) ? [quoted('*:file:_files')] : []
   return `    ${name})
       _arguments \\
-        ${[...specs, ...first, ...files].join(' \\\n        ')} ;;`
+        ${[...specs, ...first, ...second, ...files].join(' \\\n        ')} ;;`
 }
 
 function specOf(name: string, spec: OptionSpec): string {

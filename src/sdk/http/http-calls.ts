@@ -19,7 +19,7 @@ export interface HttpCallsOptions {
 type QueryValue = string | number | readonly string[] | undefined
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Parts of the path below `/v1`, as they are. */
   readonly path: readonly string[]
   readonly query?: Readonly<Record<string, QueryValue>>
@@ -140,7 +140,7 @@ function assertAwaited(signal: AbortSignal | undefined): void {
 }
 
 function answerOf<T>(response: Response, text: string, request: HttpRequest): HttpAnswer<T> {
-  if (!response.ok) throw errorOfAnswer(response, text, request)
+  if (!response.ok) throw problemError(response, text, nameOf(request))
   if (text === '') return { status: response.status, body: undefined as T }
   const body = jsonOf(text)
   if (typeof body !== 'object' || body === null)
@@ -166,13 +166,14 @@ interface Problem {
   readonly cause?: Failure
 }
 
-function errorOfAnswer(response: Response, text: string, request: HttpRequest): PerdureError {
+/** @param name of the request, such as `GET /v1/audit/export` */
+export function problemError(response: Response, text: string, name: string): PerdureError {
   const retryAfter = retryAfterOf(response)
   const isProblem = response.headers.get('content-type')?.startsWith(PROBLEM_TYPE) === true
   const problem = (isProblem ? jsonOf(text) : undefined) as Partial<Problem> | undefined
   if (problem === undefined || typeof problem.code !== 'string') {
     const code = LOST_STATUSES.has(response.status) ? 'CONNECTION_LOST' : 'PROTOCOL_INVALID'
-    const detail = `${nameOf(request)} was answered with status ${response.status}, and not by an engine`
+    const detail = `${name} was answered with status ${response.status}, and not by an engine`
     return new PerdureError(code, detail, retryAfter)
   }
   const { code, detail = '', cause } = problem
