@@ -5,6 +5,8 @@ import { hasPassword, isPostgresUrl } from '../store/postgres/postgres-url.ts'
 import { accessCommand } from './access/access-command.ts'
 import { namespacesCommand } from './access/namespaces-command.ts'
 import { auditCommand } from './audit-command.ts'
+import { eventsCommand } from './automation/events-command.ts'
+import { webhooksCommand } from './automation/webhooks-command.ts'
 import { type Command, type CommandCall, type GivenOptions, parseCommandLine } from './command.ts'
 import { completionCommandOf } from './completion/completion-command.ts'
 import { devCommand } from './dev/dev-command.ts'
@@ -77,6 +79,8 @@ export const COMMANDS: readonly Command[] = [
   auditCommand,
   accessCommand,
   namespacesCommand,
+  eventsCommand,
+  webhooksCommand,
   profileCommand,
   completionCommandOf(() => COMMANDS),
   doctorCommand,

@@ -21,6 +21,10 @@ import {
 const NIGHT = `@id("no-cancel")
 forbid (principal, action == Perdure::Action::"CancelExecution", resource);
 `
+const ORDERS = JSON.stringify({
+  match: { type: 'shop.order.*' },
+  start: { workflow: 'fulfil-order', version: '2', id: 'order-{/data/order}' },
+})
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8')
 
 interface Example {
@@ -42,7 +46,7 @@ const examples: Example[] = [...PAGE.matchAll(/```console\n([\s\S]*?)```/g)].fla
 function masked(text: string): string {
   return text
     .replace(/\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/g, 'RUN')
-    .replace(/\bpdk_\w+|\b[0-9a-z]{12}\b/g, 'KEY')
+    .replace(/\b(pdk|whsec)_\S+|\b[0-9a-z]{12}\b/g, 'KEY')
     .replace(/~[0-9a-z]{8,}|--cursor \S+/g, 'NUMBER')
     .replace(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?/g, 'TIME')
     .replace(/\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d\.\d{3}|"at":\d{10,}|\b\d{13}\b/g, 'TIME')
@@ -60,6 +64,7 @@ describe('docs/cli.md', () => {
   before(async () => {
     on = await openRest()
     writeFileSync(join(directory.path, 'night.cedar'), NIGHT)
+    writeFileSync(join(directory.path, 'orders.json'), ORDERS)
     const file = await makeOrders(directory.path)
     await makeTasks(directory.path)
     await makeSchedules(directory.path)
