@@ -9,8 +9,14 @@ export interface RestServerReady {
   readonly key: string
 }
 
+export interface RestServerCpu {
+  readonly cpuUs: number
+}
+
 const CONNECTIONS = 20_000
 const RULES = { id: 'bench', kind: 'certificate', groups: [], roles: ['admin@*'] } as const
+/** The answers of both are of the same size. */
+const ID = '01M8MHDQ4SENQ3DDB3XZT3XHS7'
 const { fastify } = createRequire(import.meta.url)('fastify') as typeof import('fastify')
 
 const nothing = workflow({ name: 'nothing', run: async () => null })
@@ -39,19 +45,29 @@ async function startEngine(): Promise<() => Promise<void>> {
 async function startBare(): Promise<() => Promise<void>> {
   const app = fastify()
   app.post('/v1/executions', async (_, reply) =>
-    reply
-      .code(201)
-      .send({ namespace: 'default', id: 'x', runId: '01M8MHDQ4SENQ3DDB3XZT3XHS7', started: true }),
+    reply.code(201).send({ namespace: 'default', id: ID, runId: ID, started: true }),
   )
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
   tell({ port: Number(new URL(address).port), key: 'none' })
   return () => app.close()
 }
 
+/** CPU time that all threads of the process have taken. */
+function cpu(): RestServerCpu {
+  const { user, system } = process.cpuUsage()
+  return { cpuUs: user + system }
+}
+
+async function answer(message: unknown): Promise<void> {
+  if (message === 'memory') return tell(await settledMemory())
+  if (message === 'cpu') return tell(cpu())
+  await close()
+  process.exit(0)
+}
+
 const close = kind === 'bare' ? await startBare() : await startEngine()
 process.on('message', (message) => {
-  const asked = message === 'memory' ? settledMemory().then(tell) : close().then(() => process.exit(0))
-  asked.catch((error: unknown) => {
+  answer(message).catch((error: unknown) => {
     console.error(error)
     process.exit(1)
   })

@@ -12,7 +12,7 @@ import {
   type Target,
   watcher,
 } from '../rest-load.ts'
-import type { RestServerReady } from '../rest-server.ts'
+import type { RestServerCpu, RestServerReady } from '../rest-server.ts'
 import { median, rounded } from '../result.ts'
 import type { Memory } from '../settled-memory.ts'
 import { markdownTable, numberText, type TableOptions, type TableWorkload } from './table-workload.ts'
@@ -23,6 +23,11 @@ interface RestRow {
   readonly what: 'starts' | 'connected' | 'ill will'
   readonly figures: Readonly<Record<string, number>>
   readonly target: string
+}
+
+interface StartsMeasures extends LoadMeasures {
+  /** Of the server, for one request. */
+  readonly cpuUs: number
 }
 
 const CONNECTIONS = 256
@@ -63,10 +68,23 @@ class Server implements AsyncDisposable {
     this.target = target
   }
 
-  static async start(kind: 'engine' | 'bare', directory: string): Promise<Server> {
-    const child = fork(join(import.meta.dirname, '..', 'rest-server.ts'), [kind, directory])
+  static async start(
+    kind: 'engine' | 'bare',
+    directory: string,
+    { nodeFlags }: Pick<TableOptions, 'nodeFlags'>,
+  ): Promise<Server> {
+    const child = fork(join(import.meta.dirname, '..', 'rest-server.ts'), [kind, directory], {
+      execArgv: [...process.execArgv, ...nodeFlags],
+    })
     const [ready] = (await once(child, 'message')) as [RestServerReady]
     return new Server(child, ready)
+  }
+
+  /** That all its threads have taken. */
+  async cpuUs(): Promise<number> {
+    this.#child.send('cpu')
+    const [{ cpuUs }] = (await once(this.#child, 'message')) as [RestServerCpu]
+    return cpuUs
   }
 
   async memoryMiB(): Promise<number> {
@@ -83,15 +101,16 @@ class Server implements AsyncDisposable {
 }
 
 async function starts(options: TableOptions): Promise<RestRow> {
-  const found: Record<'engine' | 'bare', LoadMeasures[]> = { engine: [], bare: [] }
+  const found: Record<'engine' | 'bare', StartsMeasures[]> = { engine: [], bare: [] }
   const ratios: number[] = []
   for (let round = 0; round < options.rounds; round++) {
-    const measured = { engine: await startsOf(options, 'engine'), bare: await startsOf(options, 'bare') }
-    found.engine.push(measured.engine)
-    found.bare.push(measured.bare)
-    ratios.push(measured.engine.perSecond / measured.bare.perSecond)
+    const engine = await startsOf(options, 'engine')
+    const bare = await startsOf(options, 'bare')
+    found.engine.push(engine)
+    found.bare.push(bare)
+    ratios.push(engine.perSecond / bare.perSecond)
   }
-  const of = (kind: 'engine' | 'bare', figure: keyof LoadMeasures): number =>
+  const of = (kind: 'engine' | 'bare', figure: keyof StartsMeasures): number =>
     rounded(median(found[kind].map((each) => each[figure])))
   return {
     workload: 'rest',
@@ -101,29 +120,35 @@ async function starts(options: TableOptions): Promise<RestRow> {
       'p99, ms': of('engine', 'p99Ms'),
       'bare, requests/s': Math.round(of('bare', 'perSecond')),
       'bare, p99, ms': of('bare', 'p99Ms'),
+      'CPU of a start, microseconds': of('engine', 'cpuUs'),
+      'bare, CPU, microseconds': of('bare', 'cpuUs'),
+      'load busy, share of the time': of('engine', 'busy'),
+      'bare, load busy, share of the time': of('bare', 'busy'),
       ratio: rounded(median(ratios)),
     },
     target: 'ratio 0.35 or more',
   }
 }
 
-function startsOf(options: TableOptions, kind: 'engine' | 'bare'): Promise<LoadMeasures> {
+function startsOf(options: TableOptions, kind: 'engine' | 'bare'): Promise<StartsMeasures> {
   options.progress(`rest, starts: ${kind}`)
   return inDirectory(options.directory, async (directory) => {
-    await using server = await Server.start(kind, directory)
+    await using server = await Server.start(kind, directory, options)
     const { target } = server
     const connections = options.inFlight ?? CONNECTIONS
     const text = requestText(target, 'POST', '/v1/executions', '{"workflow":"nothing"}')
     const asked = { status: 201, request: () => text }
-    await load(target, connections, performance.now() + options.roundMs / 4, asked)
+    await load(target, connections, performance.now() + options.roundMs / 2, asked)
+    const before = await server.cpuUs()
     // Not before it is over is the server closed.
-    return await load(target, connections, performance.now() + options.roundMs, asked)
+    const measures = await load(target, connections, performance.now() + options.roundMs, asked)
+    return { ...measures, cpuUs: ((await server.cpuUs()) - before) / measures.count }
   })
 }
 
 function connections(options: TableOptions): Promise<readonly RestRow[]> {
   return inDirectory(options.directory, async (directory) => {
-    await using server = await Server.start('engine', directory)
+    await using server = await Server.start('engine', directory, options)
     return [await connected(options, server), await illWill(options, server)]
   })
 }

@@ -48,9 +48,13 @@ const shape = object({
 })
 const useShape = object({ lastUsedMs: integer() })
 
+/** What was read of an entry: an entry never changes, its object gets another one. */
+const records = new WeakMap<RegistryEntry, ApiKeyRecord>()
+const uses = new WeakMap<RegistryEntry, { readonly lastUsedMs: number }>()
+
 /** Undefined: it is none that this version understands; then it opens nothing. */
 export function apiKeyRecordOf(entry: RegistryEntry | undefined): ApiKeyRecord | undefined {
-  return entry === undefined ? undefined : readable(() => shaped(shape, entry.body, 'an API key'))
+  return readOnce(records, entry, (body) => shaped(shape, body, 'an API key'))
 }
 
 export function bodyOfApiKey(record: ApiKeyRecord): Json {
@@ -59,14 +63,21 @@ export function bodyOfApiKey(record: ApiKeyRecord): Json {
 
 export function lastUseOf(registry: Registry, id: string): number | undefined {
   const entry = registry.get(API_KEY_USE_KIND, '', id)
-  return entry === undefined
-    ? undefined
-    : readable(() => shaped(useShape, entry.body, 'the use of an API key'))?.lastUsedMs
+  return readOnce(uses, entry, (body) => shaped(useShape, body, 'the use of an API key'))?.lastUsedMs
 }
 
-function readable<T>(read: () => T): T | undefined {
+function readOnce<T extends object>(
+  known: WeakMap<RegistryEntry, T>,
+  entry: RegistryEntry | undefined,
+  read: (body: Json) => T,
+): T | undefined {
+  if (entry === undefined) return undefined
+  const before = known.get(entry)
+  if (before !== undefined) return before
   try {
-    return read()
+    const found = read(entry.body)
+    known.set(entry, found)
+    return found
   } catch (error) {
     if (error instanceof PerdureError) return undefined
     throw error

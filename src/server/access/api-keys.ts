@@ -1,14 +1,14 @@
 /**
  * Who an API key is of.
  *
- * Nothing is cached: a look into the registry, which is in memory, and one SHA-256 take some microseconds, and so a key that was
+ * That a key is good is not kept: a look into the registry, which is in memory, and one SHA-256 take some microseconds, and so a key that was
  * revoked is refused as soon as this node knows.
  */
 
 import type { Registry, RegistryEntry } from '../../engine/registry/registry-port.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Caller } from '../../protocol/caller.ts'
-import { apiKeyOf, hashOfSecret, isSameHash } from './api-key.ts'
+import { type ApiKeyText, hashOfSecret, isSameHash } from './api-key.ts'
 import {
   API_KEY_KIND,
   API_KEY_USE_KIND,
@@ -51,9 +51,7 @@ export class ApiKeys {
   }
 
   /** Why not is not said to the caller: only that it is none. */
-  find(text: string): FoundKey | string {
-    const given = apiKeyOf(text)
-    if (given === undefined) return 'it is no API key: it was not copied whole'
+  find(given: ApiKeyText): FoundKey | string {
     const entry = this.#parts.registry.get(API_KEY_KIND, '', given.id)
     const record = apiKeyRecordOf(entry)
     const hash = hashOfSecret(given.secret)

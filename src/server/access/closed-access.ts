@@ -27,8 +27,9 @@ import type { Check } from './client-actions.ts'
 import type { Credential, CredentialWatch } from './credential-watch.ts'
 import { watchCredentials } from './credential-watch.ts'
 import { Guard, type Refusal } from './guard.ts'
-import { guardedPort, type RecordCall } from './guarded-port.ts'
+import { GuardedPorts, type RecordCall } from './guarded-port.ts'
 import { KeysUnavailableError } from './issuer-keys.ts'
+import { type Identity, KnownCallers } from './known-callers.ts'
 import { Namespaces } from './namespaces.ts'
 import { Policies } from './policies.ts'
 import { RateLimiter } from './rate-limiter.ts'
@@ -65,12 +66,14 @@ export class ClosedAccess implements Access {
   readonly #parts: ClosedAccessParts
   readonly #keys: ApiKeys
   readonly #tokens: TokenVerifier
-  readonly #admin: AdminKey | undefined
+  readonly #admin: (AdminKey & { readonly identity: Identity }) | undefined
   readonly #quotas: CallQuotas
   readonly #failures: RateLimiter
   readonly #watch: CredentialWatch
   readonly #credentials = new WeakMap<Caller, Credential>()
+  readonly #guarded: GuardedPorts
   readonly #ports = new WeakMap<Caller, ClientPort>()
+  readonly #callers = new KnownCallers()
 
   /** @throws PerdureError `ARGUMENT_INVALID`: policies or the file of the key are not as they should be */
   static async open(parts: ClosedAccessParts): Promise<ClosedAccess> {
@@ -95,7 +98,7 @@ export class ClosedAccess implements Access {
     const nowMs = (): number => clock.nowMs()
     const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
     this.#parts = parts
-    this.#admin = admin
+    this.#admin = admin && { ...admin, identity: { ...ADMIN, id: `key:${admin.id}` } }
     this.policies = policies
     this.bindings = new RoleBindings(registry, () => this.changed())
     this.authorizer = new Authorizer({
@@ -116,6 +119,8 @@ export class ClosedAccess implements Access {
       exists: (namespace) => this.namespaces.exists(namespace),
       onRefused: parts.onRefused ?? (() => {}),
     })
+    const { record = (_, __, run) => run() } = parts
+    this.#guarded = new GuardedPorts({ guard: this.guard, port, limits: this.#quotas, record })
     this.#keys = new ApiKeys({ registry, logger, nowMs })
     this.#tokens = new TokenVerifier({ issuers: settings.tokens, logger, nowMs })
     this.#failures = new RateLimiter(FAILURES, ADDRESSES_MOST, tickMs)
@@ -144,15 +149,14 @@ export class ClosedAccess implements Access {
   portOf(caller: Caller): ClientPort {
     const known = this.#ports.get(caller)
     if (known !== undefined) return known
-    const { port, record = (_, __, run) => run() } = this.#parts
-    const made = guardedPort({ caller, guard: this.guard, port, limits: this.#quotas, record })
+    const made = this.#guarded.of(caller)
     this.#ports.set(caller, made)
     return made
   }
 
   /** @throws PerdureError `FORBIDDEN`; `NAMESPACE_NOT_FOUND` if it may not know of the namespace */
   async assertWorker(caller: Caller, hello: WorkerHello): Promise<void> {
-    await this.guard.admit(caller, workerChecks(hello), noNamespace(hello.namespace))
+    await this.guard.admit(caller, workerChecks(hello), () => noNamespace(hello.namespace))
   }
 
   /** The caller came with this very secret of its key. */
@@ -172,13 +176,14 @@ export class ClosedAccess implements Access {
     await this.guard.admit(
       caller,
       actions.map((action) => ({ actions: [action], resource })),
-      noNamespace(namespace),
+      () => noNamespace(namespace),
     )
   }
 
   async assertMay(caller: Caller, action: string, about: Resource): Promise<readonly string[]> {
     const { namespace } = about
-    const missing = namespace === undefined ? undefined : noNamespace(namespace)
+    const missing = (): PerdureError | undefined =>
+      namespace === undefined ? undefined : noNamespace(namespace)
     return await this.guard.admit(caller, [checkOf(action, about)], missing)
   }
 
@@ -227,13 +232,12 @@ export class ClosedAccess implements Access {
     if (given !== undefined && given.id === this.#admin?.id) {
       if (!isSameHash(hashOfSecret(given.secret), this.#admin.hash))
         throw this.#failed(address, 'there is no such API key')
-      return this.#known({ ...ADMIN, id: `key:${given.id}`, address }, { kind: 'master' })
+      return this.#known(this.#admin.identity, address, { kind: 'master' })
     }
-    const found = this.#keys.find(text)
+    const found = given === undefined ? 'it is no API key: it was not copied whole' : this.#keys.find(given)
     if (typeof found === 'string') throw this.#failed(address, found)
     const { caller, hash } = found
-    const id = given?.id ?? ''
-    return this.#known({ ...caller, address }, { kind: 'api-key', id, hash })
+    return this.#known(caller, address, { kind: 'api-key', id: given?.id ?? '', hash })
   }
 
   async #byToken(token: string, address: string): Promise<Caller> {
@@ -242,7 +246,7 @@ export class ClosedAccess implements Access {
     if (waitMs !== undefined) throw tooOften(address, waitMs)
     try {
       const { caller, expiresMs } = known ?? (await this.#tokens.verify(token))
-      return this.#known({ ...caller, address }, { kind: 'token', expiresMs })
+      return this.#known(caller, address, { kind: 'token', expiresMs })
     } catch (error) {
       if (error instanceof TokenRefusedError) throw this.#failed(address, error.message)
       // It is not the caller's fault.
@@ -257,15 +261,15 @@ export class ClosedAccess implements Access {
     if (typeof name !== 'string')
       throw this.#failed(address, 'the certificate has no common name (CN), or several')
     const user = checkedName(name, 'the common name of the certificate')
-    return this.#known(
-      { id: `certificate:${user}`, kind: 'certificate', user, groups: [], address },
-      { kind: 'lasting' },
-    )
+    const caller = { id: `certificate:${user}`, kind: 'certificate', user, groups: [] } as const
+    return this.#known(caller, address, { kind: 'lasting' })
   }
 
-  #known(caller: Caller, credential: Credential): Caller {
-    this.#credentials.set(caller, credential)
-    return caller
+  /** Its credential was looked at, as at each request. */
+  #known(identity: Identity, address: string, credential: Credential): Caller {
+    return this.#callers.of(identity, address, credential, (caller) => {
+      this.#credentials.set(caller, credential)
+    })
   }
 
   #failed(address: string, why: string): PerdureError {

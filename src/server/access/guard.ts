@@ -23,6 +23,8 @@ export interface Refusal {
   readonly policies: readonly string[]
 }
 
+export type Missing = () => PerdureError | undefined
+
 export interface GuardParts {
   readonly authorizer: Authorizer
   /** Of the engine, without a guard. */
@@ -56,14 +58,11 @@ export class Guard {
   }
 
   /**
-   * @param missing what is said of what is not there; undefined: it is always there
+   * @param missing what is said of what is not there; undefined: it is always there. Asked only for a refusal: an error costs
+   * as much as the rest of the decision
    * @returns ids of the policies that permit it
    */
-  async admit(
-    caller: Caller,
-    checks: readonly Check[],
-    missing: PerdureError | undefined,
-  ): Promise<readonly string[]> {
+  async admit(caller: Caller, checks: readonly Check[], missing: Missing): Promise<readonly string[]> {
     const policies = new Set<string>()
     for (const check of checks) for (const id of await this.#admit(caller, check, missing)) policies.add(id)
     return [...policies]
@@ -95,7 +94,7 @@ export class Guard {
     return this.#parts.authorizer.decide(caller, 'ReadNamespace', resources.namespace(namespace)).isAllowed
   }
 
-  async #admit(caller: Caller, check: Check, missing: PerdureError | undefined): Promise<readonly string[]> {
+  async #admit(caller: Caller, check: Check, missing: Missing): Promise<readonly string[]> {
     const { authorizer, exists } = this.#parts
     const { actions, orElse } = check
     const found = await this.#found(check)
@@ -105,10 +104,11 @@ export class Guard {
       const { isAllowed, policies } = authorizer.decide(caller, action, resource ?? check.resource)
       if (!isAllowed) continue
       const { namespace } = check.resource
-      if (namespace === undefined || exists(namespace) || missing === undefined) return policies
-      throw missing
+      const absence = namespace === undefined || exists(namespace) ? undefined : missing()
+      if (absence === undefined) return policies
+      throw absence
     }
-    throw this.#refusal(caller, check, resource) ?? missing ?? this.#forbidden(caller, check)
+    throw this.#refusal(caller, check, resource) ?? missing() ?? this.#forbidden(caller, check)
   }
 
   /** As much of it as policies look at; undefined: it is not there. */

@@ -18,8 +18,7 @@ export interface CallLimits {
   admit(namespaces: ReadonlySet<string>, args: readonly unknown[]): Promise<void>
 }
 
-export interface GuardedPortParts {
-  readonly caller: Caller
+export interface GuardedPortsParts {
   readonly guard: Guard
   /** Of the engine. */
   readonly port: ClientPort
@@ -39,39 +38,53 @@ export type RecordCall = <T>(
 ) => Promise<T>
 
 type Call = (...args: readonly unknown[]) => Promise<unknown>
+type CallOf = (caller: Caller, args: readonly unknown[]) => Promise<unknown>
+
+interface PortMethod {
+  readonly group: string
+  readonly name: string
+  readonly call: CallOf
+}
 
 /** Attributes of a call, beside the one that the engine adds. */
 const ATTRIBUTES_MOST = 63
 
-export function guardedPort(parts: GuardedPortParts): ClientPort {
-  const groups: Record<string, Record<string, Call>> = {
-    '': {},
-    tasks: {},
-    schedules: {},
-    queues: {},
-    people: {},
-    workers: {},
-    nodes: {},
+/** What all callers have in common is made once: a port is made for each that comes. */
+export class GuardedPorts {
+  readonly #port: ClientPort
+  readonly #methods: readonly PortMethod[]
+  readonly #groups: readonly string[]
+
+  constructor(parts: GuardedPortsParts) {
+    this.#port = parts.port
+    this.#methods = (Object.keys(CLIENT_METHODS) as ClientMethod[]).map((method) => {
+      const [group, name] = splitName(method)
+      return { group, name, call: guarded(parts, method) }
+    })
+    this.#groups = [...new Set(this.#methods.map(({ group }) => group))]
   }
-  for (const method of Object.keys(CLIENT_METHODS) as ClientMethod[]) {
-    const [group, name] = splitName(method)
-    const on = groups[group]
-    if (on === undefined) throw new Error(`invariant: there is no group of methods ${group}`)
-    on[name] = guarded(parts, method)
+
+  of(caller: Caller): ClientPort {
+    const groups = new Map<string, Record<string, Call>>(this.#groups.map((group) => [group, {}]))
+    for (const { group, name, call } of this.#methods) {
+      const on = groups.get(group)
+      if (on === undefined) throw new Error(`invariant: there is no group of methods ${group}`)
+      on[name] = (...args) => call(caller, args)
+    }
+    const { '': own, ...others } = Object.fromEntries(groups)
+    // The one cast: the table of methods is that of the port.
+    return { ...own, ...others, newRequestId: () => this.#port.newRequestId() } as unknown as ClientPort
   }
-  const { '': own, ...others } = groups
-  // The one cast: the table of methods is that of the port.
-  return { ...own, ...others, newRequestId: () => parts.port.newRequestId() } as unknown as ClientPort
 }
 
-function guarded({ caller, guard, port, limits, record }: GuardedPortParts, method: ClientMethod): Call {
+function guarded({ guard, port, limits, record }: GuardedPortsParts, method: ClientMethod): CallOf {
   const { checks, missing } = CLIENT_ACTIONS[method] as unknown as ClientAction<'start'>
   const call = callOf(port, method)
-  return async (...args) => {
+  return async (caller, args) => {
     limits.beginCall(caller)
     const given = args as unknown as ArgsOf<'start'>
     const asked = checks(given, caller)
-    const policies = await guard.admit(caller, asked, missing(given))
+    const policies = await guard.admit(caller, asked, () => missing(given))
     await limits.admit(new Set(asked.flatMap(({ resource }) => resource.namespace ?? [])), args)
     const changed = inNameOf(caller, method, args)
     const answer = await record(caller, { method, args: changed, policies }, () => call(...changed))

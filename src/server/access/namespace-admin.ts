@@ -121,7 +121,7 @@ export class NamespaceAdmin {
   async #change<T>(caller: Caller, action: Action, name: string, run: () => Promise<T>): Promise<T> {
     const { access, record = unrecorded } = this.#parts
     const check = { actions: [action], resource: resources.namespace(name) }
-    const policies = await access.guard.admit(caller, [check], undefined)
+    const policies = await access.guard.admit(caller, [check], () => undefined)
     const resource = { type: 'Namespace', id: name, namespace: name }
     return await record(caller, { action, resource, policies }, run)
   }
