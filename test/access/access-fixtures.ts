@@ -1,5 +1,5 @@
 /** Access with everything but an engine: what reaches its port is written down. */
-import { silentLogger } from '../../src/platform/logger.ts'
+import { type Logger, silentLogger } from '../../src/platform/logger.ts'
 import { VirtualClock } from '../../src/platform/virtual-clock.ts'
 import type { Caller } from '../../src/protocol/caller.ts'
 import { CLIENT_METHODS } from '../../src/protocol/client-messages.ts'
@@ -51,6 +51,7 @@ export async function openAccess(
   settings: AccessSettings = {},
   answers: Answers = {},
   registry = new MemoryRegistry(),
+  logger: Logger = silentLogger,
 ): Promise<OpenedAccess> {
   const clock = new VirtualClock(START_MS)
   const { port, calls } = recordingPort(answers)
@@ -59,7 +60,7 @@ export async function openAccess(
     settings: checkedAccessSettings(settings),
     registry,
     port,
-    logger: silentLogger,
+    logger,
     clock,
     onRefused: (refusal) => refusals.push(refusal),
   })

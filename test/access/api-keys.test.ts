@@ -8,7 +8,9 @@ import fc from 'fast-check'
 import type { Caller } from '../../src/protocol/caller.ts'
 import { PerdureError } from '../../src/protocol/errors.ts'
 import { apiKeyOf, hashOfSecret, newApiKey } from '../../src/server/access/api-key.ts'
+import { recordedLog } from '../sdk/recorded-log.ts'
 import { type OpenedAccess, openAccess, START_MS } from './access-fixtures.ts'
+import { MemoryRegistry } from './memory-registry.ts'
 
 const LISTS = { list: () => ({ executions: [] }) }
 const ADDRESS = '192.0.2.9'
@@ -173,6 +175,18 @@ describe('a key', () => {
     const { key: last } = await opened.admin.rotateKey(rules, id, 0)
     assert.equal(await codeOf(enter(opened, next)), 'UNAUTHENTICATED')
     await enter(opened, last)
+  })
+
+  test('that is not there yet: an engine that nobody can enter says so', async () => {
+    const told = async (registry: MemoryRegistry): Promise<number> => {
+      const log = recordedLog()
+      await using opened = await openAccess({}, {}, registry, log)
+      await opened.admin.createKey(rules, { name: 'a' })
+      return log.entries.filter(({ message }) => message.startsWith('nobody can get in')).length
+    }
+    const registry = new MemoryRegistry()
+    assert.equal(await told(registry), 1)
+    assert.equal(await told(registry), 0)
   })
 
   test('of a record that this version cannot read opens nothing', async () => {

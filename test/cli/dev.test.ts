@@ -112,7 +112,7 @@ describe('perdure dev', () => {
     }
     const greeted = (): Promise<string> => at('run', 'greet', '--input', '"ada"', '--wait')
     await said(/http:\S+\/docs\n/)
-    await said(/the worker runs greet, wait\n {2}perdure run greet --input null --wait --url ws:\S+\n/)
+    await said(/the worker runs greet, wait\n {2}perdure run greet --input JSON --wait --url ws:\S+\n/)
     assert.ok(existsSync(join(place, '.perdure/dev.db')))
     assert.equal((await fetch(`${url.replace('ws', 'http')}/docs`)).status, 200)
     assert.equal(await greeted(), "'oh hello ada'")
@@ -127,7 +127,7 @@ describe('perdure dev', () => {
     assert.equal(await at('result', 'w'), "'hello then hi'")
 
     writeFileSync(join(place, 'greet.ts'), 'export const = 1\n')
-    await said(/greet\.ts cannot be loaded: [\s\S]*begins anew when a file changes/)
+    await said(/greet\.ts cannot be loaded: [\s\S]*\(line 1\)[\s\S]*begins anew when a file changes/)
     assert.match(await at('list', '--json'), /"w"/)
     writeFileSync(join(place, 'greet.ts'), code('welcome'))
     await said(/changed: the worker runs/)
@@ -167,8 +167,10 @@ describe('perdure dev', () => {
   test('what makes no sense is told, with a way out', async () => {
     const cases: [string[], RegExp][] = [
       [['dev'], /FILE is missing/],
+      [['dev', 'no-such-file.ts'], /there is no file \S*no-such-file\.ts/],
+      [['dev', import.meta.filename, 'none.ts'], /there is no file \S*none\.ts/],
       [['dev', 'a.ts', '--listen', '0.0.0.0:1'], /0\.0\.0\.0 is not only for this machine/],
-      [['dev', 'a.ts', '--store', 'postgres://h/d'], /does not take the store/],
+      [['dev', import.meta.filename, '--store', 'postgres://h/d'], /does not take the store/],
     ]
     for (const [args, says] of cases) {
       const { code, stderr } = await perdure(args, { columns: 300 })

@@ -219,9 +219,12 @@ describe('perdure start', () => {
     writeFileSync(throwing, "throw new Error('no secret here')\n")
     const importing = join(directory, 'importing.mjs')
     writeFileSync(importing, `import './broken.mjs'\nexport default { store: 'memory' }\n`)
+    const importingTyped = join(directory, 'importing.ts')
+    writeFileSync(importingTyped, `import './broken.ts'\nexport default { store: 'memory' }\n`)
     const cases: [string[], RegExp, number][] = [
       [['--config', broken], /broken\.mjs cannot be loaded: .*\(line 3\)/, 2],
       [['--config', typed], /broken\.ts cannot be loaded: .*\(line 2\)/, 2],
+      [['--config', importingTyped], /importing\.ts cannot be loaded: .*\(\S+broken\.ts, line 2\)/, 2],
       [['--config', throwing], /throwing\.mjs cannot be loaded: no secret here/, 1],
       [['--config', importing], /importing\.mjs cannot be loaded: .*one that it imports/, 2],
       [['--store', 'memory', '--workflows', broken], /broken\.mjs cannot be loaded: .*\(line 3\)/, 2],

@@ -1,5 +1,5 @@
 /** `perdure dev`: an engine, and a worker that is begun again when code changes. */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { jsonLogger } from '../../platform/logger.ts'
 import type { Command, CommandCall } from '../command.ts'
@@ -40,6 +40,8 @@ async function runDev(call: CommandCall): Promise<number> {
       `perdure dev asks nobody who they are, and ${host} is not only for this machine`,
       'Use 127.0.0.1, or perdure start with --access.',
     )
+  const missing = files.find((file) => !existsSync(file))
+  if (missing !== undefined) throw new UsageError(`there is no file ${printable(missing)}`)
   const store = storeOf(call)
   // Not before: help works also where `node:sqlite` is missing.
   const { createEngine } = await import('../../server/embedded-engine.ts')
@@ -111,7 +113,7 @@ function reporter({ output, directory }: CommandCall, url: string): (report: Dev
     const [first] = workflows
     if (!hasBegun && first !== undefined) {
       const version = first.version === '1' ? '' : ` --version ${first.version}`
-      output.line(printable(`  perdure run ${first.name}${version} --input null --wait --url ${url}`))
+      output.line(printable(`  perdure run ${first.name}${version} --input JSON --wait --url ${url}`))
     }
     if (!hasBegun && hasQueues)
       output.note('Settings of queues that the files export are not in force here: perdure start takes them.')

@@ -249,13 +249,15 @@ async function loaded(path: string): Promise<Readonly<Record<string, unknown>>> 
       )
     const why = `${path} cannot be loaded: ${error instanceof Error ? error.message : error}`
     // It does so each time; what a program does when it is loaded may be another matter.
-    if (error instanceof SyntaxError) throw new UsageError(`${why} (${syntaxPlaceOf(path)})`)
+    if (error instanceof SyntaxError) throw new UsageError(`${why} (${syntaxPlaceOf(path, error)})`)
     throw new Error(why, { cause: error })
   }
 }
 
-/** A syntax error of JavaScript that was imported does not know where it is: Node says so of a file that it checks. */
-function syntaxPlaceOf(path: string): string {
+/** A syntax error of TypeScript knows where it is; one of JavaScript does not: Node says so of a file that it checks. */
+function syntaxPlaceOf(path: string, error: SyntaxError): string {
+  const [, file, at] = /^(.+):(\d+)\n/.exec(error.stack ?? '') ?? []
+  if (at !== undefined) return file === path ? `line ${at}` : `${file}, line ${at}`
   const { stderr } = spawnSync(process.execPath, ['--check', path], {
     encoding: 'utf8',
     timeout: SYNTAX_CHECK_MS,

@@ -20,6 +20,7 @@ import type { CheckedAccessSettings } from './access-settings.ts'
 import { isAction, RESOURCE_TYPES } from './actions.ts'
 import { type AdminKey, adminKeyOf } from './admin-key-file.ts'
 import { apiKeyOf, hashOfSecret, isApiKey, isSameHash } from './api-key.ts'
+import { API_KEY_KIND } from './api-key-records.ts'
 import { ApiKeys } from './api-keys.ts'
 import { Authorizer } from './authorizer.ts'
 import { CallQuotas } from './call-quotas.ts'
@@ -81,6 +82,10 @@ export class ClosedAccess implements Access {
     const admin = settings.adminKeyFile === undefined ? undefined : adminKeyOf(settings.adminKeyFile)
     if (admin?.isNew === true)
       logger.warn('a key that may do everything was made', { file: settings.adminKeyFile })
+    if (admin === undefined && settings.tokens.length === 0 && registry.list(API_KEY_KIND).length === 0)
+      logger.warn(
+        'nobody can get in but with a certificate: access has no key of the machine (adminKeyFile, --admin-key-file), no issuer of tokens, and there is no API key',
+      )
     let access: ClosedAccess | undefined
     const policies = await Policies.open({
       path: settings.policies,
