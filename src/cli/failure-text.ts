@@ -15,7 +15,7 @@ export function failureLines(failure: Failure, full: boolean): string[] {
 }
 
 /** Name, code and message in one line. */
-export function failureGlance({ name, code, message }: Failure): string {
+export function failureGlance({ name, code, message }: Pick<Failure, 'name' | 'code' | 'message'>): string {
   return printable(`${name}${code === undefined ? '' : ` [${code}]`}: ${message}`)
 }
 

@@ -12,16 +12,19 @@ export const INPUT_OPTION = {
   },
 } as const satisfies Record<string, OptionSpec>
 
-/** Of `--input`; undefined: there is none. */
-export async function inputOf({ options, directory, stdin }: CommandCall): Promise<unknown> {
-  const given = options.text('input')
+/** Of `--input`, or another option of its kind; undefined: there is none. */
+export async function inputOf(
+  { options, directory, stdin }: CommandCall,
+  option = 'input',
+): Promise<unknown> {
+  const given = options.text(option)
   if (given === undefined) return undefined
   if (given === '-') return parsed(await standardInput(stdin), 'standard input')
   if (given.startsWith('@')) {
     const path = resolve(directory, given.slice(1))
     return parsed(fileText(path), path)
   }
-  return parsed(given, `--input ${given}`)
+  return parsed(given, `--${option} ${given}`)
 }
 
 function fileText(path: string): string {

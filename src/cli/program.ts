@@ -4,7 +4,7 @@ import { PerdureError } from '../protocol/errors.ts'
 import { hasPassword, isPostgresUrl } from '../store/postgres/postgres-url.ts'
 import { accessCommand } from './access/access-command.ts'
 import { namespacesCommand } from './access/namespaces-command.ts'
-import { auditCommand } from './audit-command.ts'
+import { auditCommand } from './audit/audit-command.ts'
 import { eventsCommand } from './automation/events-command.ts'
 import { webhooksCommand } from './automation/webhooks-command.ts'
 import { type Command, type CommandCall, type GivenOptions, parseCommandLine } from './command.ts'
@@ -12,6 +12,7 @@ import { completionCommandOf } from './completion/completion-command.ts'
 import { devCommand } from './dev/dev-command.ts'
 import { printable, wrap } from './display-width.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
+import { bulkCommand } from './executions/bulk-command.ts'
 import {
   cancelCommand,
   deleteCommand,
@@ -34,10 +35,10 @@ import { Output, OutputClosedError, type OutputOptions } from './output.ts'
 import { peopleCommand } from './people-command.ts'
 import { profileCommand } from './profiles/profile-command.ts'
 import { queuesCommand } from './queues-command.ts'
-import { schedulesCommand } from './schedules-command.ts'
+import { schedulesCommand } from './schedules/schedules-command.ts'
 import { showCommand } from './show-command.ts'
 import { startCommand } from './start/start-command.ts'
-import { tasksCommand } from './tasks-command.ts'
+import { tasksCommand } from './tasks/tasks-command.ts'
 import { UsageError } from './usage-error.ts'
 import { watched } from './watching.ts'
 import { workersCommand } from './workers-command.ts'
@@ -68,6 +69,7 @@ export const COMMANDS: readonly Command[] = [
   terminateCommand,
   retryCommand,
   deleteCommand,
+  bulkCommand,
   tasksCommand,
   schedulesCommand,
   queuesCommand,

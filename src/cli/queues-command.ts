@@ -1,4 +1,5 @@
 /** `perdure queues`: the queues of a store or of an engine that runs, and changes of their settings. */
+import type { Static } from 'typebox'
 import type { QueueSetting } from '../engine/tasks/queue-settings-desk.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
@@ -10,18 +11,21 @@ import {
   type RateLimit,
 } from '../protocol/queue-settings.ts'
 import type { QueueChanges, QueueClient, QueueDetails } from '../sdk/queues/queue-client.ts'
+import type { queueExplanation } from '../server/http/schemas/queues.ts'
 import type { QueueSettingRow } from '../store/contract/queue-setting-rows.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { printable } from './display-width.ts'
 import { ENGINE_OPTIONS, engineInsteadOfStore } from './engine-choice.ts'
 import { withEngine } from './engine-connection.ts'
+import { printDone } from './printed-rows.ts'
+import { Rest } from './rest/rest.ts'
 import { openStoreReader, requireRows } from './store-option.ts'
 import { type Cell, type Column, Table } from './table.ts'
 import { isoTime, timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
 import { WATCH_OPTION } from './watching.ts'
 
-const ACTIONS = ['list', 'show', 'set', 'pause', 'resume', 'reset'] as const
+const ACTIONS = ['list', 'show', 'explain', 'set', 'pause', 'resume', 'reset'] as const
 const PAGE_ROWS = 1000
 /** The first schema version that has settings of queues. */
 const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, PERDURE_URL, or a profile.'
@@ -80,14 +84,20 @@ async function runQueues(call: CommandCall): Promise<number> {
     else await showFile(call, name)
     return 0
   }
-  const change = changeOf(call, action, name)
+  const change = action === 'explain' ? undefined : changeOf(call, action, name)
   if (engine === undefined) throw new UsageError(`${action} asks an engine, and none was named`, URL_REMEDY)
+  if (change === undefined) {
+    const answer = await new Rest(call, engine).ask<Explanation>({ path: ['queues', name, 'explain'] })
+    printDone(call, answer, answer.sentence)
+    return 0
+  }
   const { revision } = await withEngine(call, engine, ({ queues }) => change(queues))
   if (call.options.flag('json')) call.output.line(JSON.stringify({ queue: name, revision }))
   else call.output.line(printable(`queue ${name}: revision ${revision}`))
   return 0
 }
 
+type Explanation = Static<typeof queueExplanation>
 type Change = (queues: QueueClient) => Promise<QueueChangeReply>
 
 function changeOf({ options }: CommandCall, action: string, name: string): Change {

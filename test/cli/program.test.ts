@@ -67,7 +67,7 @@ describe('a wrong command line', () => {
     [['hist'], /Did you mean history\?/],
     [
       ['frobnicate'],
-      /Commands: start, dev, list, show, history, run, result, watch, signal, query, update, cancel, terminate, retry, delete, tasks, schedules, queues, people, workers, nodes, shards, lb-config, audit, access, namespaces, events, webhooks, profile, completion, doctor\./,
+      /Commands: start, dev, list, show, history, run, result, watch, signal, query, update, cancel, terminate, retry, delete, bulk, tasks, schedules, queues, people, workers, nodes, shards, lb-config, audit, access, namespaces, events, webhooks, profile, completion, doctor\./,
     ],
     [['--json', 'list'], /'--json' stands before the command/],
     [['list', '--colour'], /there is no option --colour/],

@@ -11,6 +11,7 @@ import { printable } from '../display-width.ts'
 import { ENGINE_OPTIONS } from '../engine-choice.ts'
 import { IF_REVISION, LIST_OPTIONS, wordsOf } from '../given-values.ts'
 import { type Field, printDone, printPages, printThing } from '../printed-rows.ts'
+import { allOf } from '../rest/counted.ts'
 import { overRest, type Rest } from '../rest/rest.ts'
 import { statusCell } from '../status-style.ts'
 import { timeText } from '../time-text.ts'
@@ -206,16 +207,8 @@ async function redeliver(call: CommandCall, rest: Rest): Promise<number> {
   }
   const filter = { queue: WEBHOOK_QUEUE, key, status: ['failed'] }
   let retried = 0
-  for (let cursor: string | undefined, isFirst = true; isFirst || cursor !== undefined; isFirst = false) {
-    const body = present({ filter, cursor })
-    const page = await rest.ask<{ retried: number; cursor?: string }>({
-      method: 'POST',
-      path: ['bulk', 'tasks', 'retry'],
-      body,
-    })
-    retried += page.retried
-    cursor = page.cursor
-  }
+  const request = { path: ['bulk', 'tasks', 'retry'], body: { filter } }
+  for await (const page of allOf<{ retried: number; cursor?: string }>(rest, request)) retried += page.retried
   printDone(call, { retried }, `${retried} deliveries of webhook ${key} are sent again`)
   return 0
 }

@@ -13,8 +13,8 @@ const TAG = 'Bulk operations'
 const LIMIT = 100
 /** Calls at a time. */
 const CONCURRENCY = 32
-const OPEN: readonly ExecutionStatus[] = ['running', 'parked']
-const CLOSED: readonly ExecutionStatus[] = [
+export const OPEN_STATUSES: readonly ExecutionStatus[] = ['running', 'parked']
+export const CLOSED_STATUSES: readonly ExecutionStatus[] = [
   'completed',
   'failed',
   'cancelled',
@@ -22,6 +22,8 @@ const CLOSED: readonly ExecutionStatus[] = [
   'timed-out',
   'continued',
 ]
+
+export const RETRIED_STATUSES: readonly ExecutionStatus[] = ['failed', 'parked']
 
 interface BulkBody {
   readonly filter: Omit<ListQuery, 'namespace' | 'limit' | 'cursor'>
@@ -89,7 +91,7 @@ export const bulkRoutes = [
     run: (request) =>
       forAll(request, request.body, {
         kind: 'cancel',
-        statuses: OPEN,
+        statuses: OPEN_STATUSES,
         call: (port, target) => port.cancel(target, request.body.reason ?? 'cancelled by a client'),
       }),
   }),
@@ -106,7 +108,7 @@ export const bulkRoutes = [
     run: (request) =>
       forAll(request, request.body, {
         kind: 'terminate',
-        statuses: OPEN,
+        statuses: OPEN_STATUSES,
         call: (port, target) => port.terminate(target, request.body.reason ?? 'terminated by a client'),
       }),
   }),
@@ -123,7 +125,7 @@ export const bulkRoutes = [
     run: (request) =>
       forAll(request, request.body, {
         kind: 'retry',
-        statuses: ['failed', 'parked'],
+        statuses: RETRIED_STATUSES,
         call: (port, target) => port.retry(target),
       }),
   }),
@@ -140,7 +142,7 @@ export const bulkRoutes = [
     run: (request) =>
       forAll(request, request.body, {
         kind: 'delete',
-        statuses: CLOSED,
+        statuses: CLOSED_STATUSES,
         call: (port, target) => port.delete(target),
       }),
   }),
@@ -163,7 +165,7 @@ export const bulkRoutes = [
       const payload = payloads.taken(signal.payload, '/signal/payload')
       return forAll(request, rest, {
         kind: 'signal',
-        statuses: OPEN,
+        statuses: OPEN_STATUSES,
         call: (of, target) => of.signal(target, signal.name, payload, requestId),
       })
     },

@@ -1,44 +1,42 @@
-/** `perdure schedules`: the schedules of a store, in the order of their ids. */
-import type { ScheduleState } from '../core/schedule/schedule-state.ts'
-import { PerdureError } from '../protocol/errors.ts'
-import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
-import type { ScheduleSpec, ScheduleTimes } from '../protocol/schedule-port.ts'
-import type { ScheduleKey, ScheduleRow } from '../store/contract/schedule-rows.ts'
-import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
-import { printable } from './display-width.ts'
-import { openStoreReader, requireRows } from './store-option.ts'
-import { type Cell, type Column, Table } from './table.ts'
-import { durationText, isoTime, timeText } from './time-text.ts'
-import { UsageError } from './usage-error.ts'
-import { WATCH_OPTION } from './watching.ts'
+/** `perdure schedules list`: the schedules of a store or of an engine that runs, in the order of their ids. */
+import type { Static } from 'typebox'
+import type { ScheduleState } from '../../core/schedule/schedule-state.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
+import type { ScheduleSpec, ScheduleTimes } from '../../protocol/schedule-port.ts'
+import { present } from '../../server/http/present.ts'
+import type { schedulePage } from '../../server/http/schemas/schedules.ts'
+import type { ScheduleKey, ScheduleRow } from '../../store/contract/schedule-rows.ts'
+import type { CommandCall } from '../command.ts'
+import { printable } from '../display-width.ts'
+import { engineInsteadOfStore } from '../engine-choice.ts'
+import { Rest } from '../rest/rest.ts'
+import { openStoreReader, requireRows } from '../store-option.ts'
+import { type Cell, type Column, Table } from '../table.ts'
+import { durationText, isoTime, timeText } from '../time-text.ts'
+import { UsageError } from '../usage-error.ts'
 
 const DEFAULT_LIMIT = 100
 const PAGE_ROWS = 1000
-/** The first schema version that has schedules. */
 
-export const schedulesCommand: Command = {
-  name: 'schedules',
-  summary: 'Lists schedules in the order of their ids, also while an engine runs on the file.',
-  operands: [],
-  options: {
-    ...STORE_OPTIONS,
-    namespace: { value: 'NAME', says: 'only this namespace; default: all' },
-    limit: { value: 'N', says: `at most N schedules; default ${DEFAULT_LIMIT}` },
-    cursor: { value: 'CURSOR', says: 'go on where the list before ended, which names it' },
-    ...WATCH_OPTION,
-    ...COMMON_OPTIONS,
-  },
-  examples: [
-    { line: 'perdure schedules --store sqlite:./orders.db', says: 'the first 100' },
-    {
-      line: 'perdure schedules --json | jq -r "select(.paused) | .id"',
-      says: 'ids of those that are paused',
-    },
-  ],
-  run: runSchedules,
+type ApiSchedule = Static<typeof schedulePage>['schedules'][number]
+
+export async function listSchedules(call: CommandCall): Promise<number> {
+  const engine = engineInsteadOfStore(call, { overEnvironment: false })
+  if (engine === undefined) return listStored(call)
+  const rest = new Rest(call, engine)
+  const print = call.options.flag('json') ? jsonPrinter(call) : tablePrinter(call)
+  let isEmpty = true
+  for await (const page of rest.pages<ApiSchedule>(call, { path: ['schedules'] }, 'schedules')) {
+    isEmpty = false
+    print(page.map((schedule) => ({ ...schedule, namespace: rest.namespace })))
+    await call.output.flushed()
+  }
+  if (isEmpty && !call.options.flag('json')) call.output.note('No schedules.')
+  return 0
 }
 
-async function runSchedules(call: CommandCall): Promise<number> {
+async function listStored(call: CommandCall): Promise<number> {
   const { options, output } = call
   const limit = options.count('limit', 1) ?? DEFAULT_LIMIT
   const cursor = options.text('cursor')
@@ -87,33 +85,45 @@ function keyOf(cursor: string): ScheduleKey {
   throw new UsageError(`--cursor ${cursor} is not one that a list of schedules has shown`)
 }
 
-interface ShownSchedule {
-  readonly row: ScheduleRow
-  readonly spec: ScheduleSpec
-  readonly state: ScheduleState
+/** As the REST API tells of it, and what only a store does. */
+interface ListedSchedule extends Pick<ApiSchedule, 'id' | 'paused' | 'nextMs' | 'counts' | 'lastRun'> {
+  readonly namespace: string
+  readonly spec: Pick<ApiSchedule['spec'], 'times' | 'overlap'> & {
+    readonly start: Pick<ApiSchedule['spec']['start'], 'workflow' | 'version'>
+  }
+  /** The run that waits; undefined: the API says it of a single one. */
+  readonly buffered?: string | null
 }
 
 /** Throws `STORE_CORRUPT` where its texts are no JSON. */
-function scheduleOf(row: ScheduleRow): ShownSchedule {
+function scheduleOf({ namespace, id, ...row }: ScheduleRow): ListedSchedule {
   try {
-    return { row, spec: JSON.parse(row.spec) as ScheduleSpec, state: JSON.parse(row.state) as ScheduleState }
+    const spec = JSON.parse(row.spec) as ScheduleSpec
+    const { paused, nextMs, recent, buffered, counts } = JSON.parse(row.state) as ScheduleState
+    const lastRun = recent[0]
+    return {
+      id,
+      namespace,
+      spec,
+      counts,
+      buffered: buffered?.workflowId ?? null,
+      ...present({ paused, nextMs, lastRun }),
+    }
   } catch (error) {
-    throw new PerdureError('STORE_CORRUPT', `the row of schedule ${row.id} is damaged`, { cause: error })
+    throw new PerdureError('STORE_CORRUPT', `the row of schedule ${id} is damaged`, { cause: error })
   }
 }
 
-type Printer = (schedules: readonly ShownSchedule[]) => void
+type Printer = (schedules: readonly ListedSchedule[]) => void
 
 function jsonPrinter({ output }: CommandCall): Printer {
   return (schedules) => {
-    for (const { row, spec, state } of schedules) {
+    for (const { id, namespace, spec, paused, nextMs, lastRun, buffered, counts } of schedules) {
       const { times, start, overlap } = spec
-      const { paused, nextMs, recent, buffered, counts } = state
-      const [last] = recent
       output.line(
         JSON.stringify({
-          id: row.id,
-          namespace: row.namespace,
+          id,
+          namespace,
           times,
           workflow: start.workflow,
           version: start.version,
@@ -121,15 +131,15 @@ function jsonPrinter({ output }: CommandCall): Printer {
           paused: paused?.reason ?? null,
           nextTime: paused !== undefined || nextMs === undefined ? null : isoTime(nextMs),
           lastRun:
-            last === undefined
+            lastRun === undefined
               ? null
               : {
-                  workflowId: last.workflowId,
-                  time: isoTime(last.timeMs),
-                  startedAt: isoTime(last.startedMs),
-                  cause: last.cause,
+                  workflowId: lastRun.workflowId,
+                  time: isoTime(lastRun.timeMs),
+                  startedAt: isoTime(lastRun.startedMs),
+                  cause: lastRun.cause,
                 },
-          buffered: buffered?.workflowId ?? null,
+          ...(buffered === undefined ? {} : { buffered }),
           ...counts,
         }),
       )
@@ -156,7 +166,7 @@ function tablePrinter({ output }: CommandCall): Printer {
   let withNamespace = false
   return (schedules) => {
     if (table === undefined) {
-      withNamespace = schedules.some(({ row }) => row.namespace !== DEFAULT_NAMESPACE)
+      withNamespace = schedules.some(({ namespace }) => namespace !== DEFAULT_NAMESPACE)
       const cells = schedules.map((schedule) => cellsOf(schedule, withNamespace))
       table = new Table(withNamespace ? [NAMESPACE, ...COLUMNS] : COLUMNS, cells, output)
       output.line(table.header())
@@ -165,24 +175,23 @@ function tablePrinter({ output }: CommandCall): Printer {
   }
 }
 
-function cellsOf({ row, spec, state }: ShownSchedule, withNamespace: boolean): Cell[] {
-  const { counts, recent } = state
-  const [last] = recent
+function cellsOf(schedule: ListedSchedule, withNamespace: boolean): Cell[] {
+  const { id, namespace, spec, counts, lastRun } = schedule
   const cells: Cell[] = [
-    printable(row.id),
+    printable(id),
     printable(timesText(spec.times)),
-    nextCell(state),
+    nextCell(schedule),
     printable(spec.start.workflow),
-    last === undefined ? '' : timeText(last.startedMs),
+    lastRun === undefined ? '' : timeText(lastRun.startedMs),
     String(counts.started),
     String(counts.skipped),
     String(counts.missed),
     spec.overlap,
   ]
-  return withNamespace ? [printable(row.namespace), ...cells] : cells
+  return withNamespace ? [printable(namespace), ...cells] : cells
 }
 
-function nextCell({ paused, nextMs }: ScheduleState): Cell {
+function nextCell({ paused, nextMs }: ListedSchedule): Cell {
   if (paused !== undefined) return { text: 'paused', style: 'yellow' }
   return nextMs === undefined ? { text: 'none', style: 'gray' } : timeText(nextMs)
 }
