@@ -1,0 +1,92 @@
+/** `perdure audit verify`: whether the trail of a store, of an engine or of a file is as it was written. */
+import { createReadStream, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { SignedHead } from '../../protocol/audit.ts'
+import { auditItems } from '../../server/audit/audit-item.ts'
+import { headOf, LinesReader } from '../../server/audit/audit-lines.ts'
+import { type AuditReport, AuditVerification } from '../../server/audit/audit-verification.ts'
+import { publicKeys } from '../../server/audit/signing-key.ts'
+import type { Action } from '../action-command.ts'
+import { type CommandCall, STORE_OPTIONS } from '../command.ts'
+import { printable } from '../display-width.ts'
+import { isoTime } from '../time-text.ts'
+import { UsageError } from '../usage-error.ts'
+import { trailOf, withReader } from './audit-source.ts'
+
+const KEY_REMEDY =
+  'The engine writes it beside the key that signs, as FILE.pub. --unsigned goes without: then heads may be anybody’s.'
+
+export const verifyAction: Action = {
+  operands: ['[FILE]'],
+  says: 'that nobody has changed it: of a file that was exported, a store or an engine',
+  options: {
+    ...STORE_OPTIONS,
+    'public-key': { value: 'FILE', says: 'PEM of the keys that sign; needed' },
+    head: { value: 'FILE', says: 'a head that `audit heads --json` has printed, and was kept elsewhere' },
+    unsigned: { says: 'without a look at signatures' },
+  },
+  run: verify,
+}
+
+async function verify(call: CommandCall): Promise<number> {
+  const [file] = call.operands
+  const { options, directory, output } = call
+  const keyFile = options.text('public-key')
+  if (keyFile === undefined && !options.flag('unsigned'))
+    throw new UsageError('--public-key is missing', KEY_REMEDY)
+  const keys = keyFile === undefined ? undefined : publicKeys(resolve(directory, keyFile))
+  const kept = options.text('head')
+  const exported = kept === undefined ? undefined : keptHead(resolve(directory, kept))
+  const verification = new AuditVerification({ keys })
+  const rest = file === undefined ? trailOf(call) : undefined
+  if (file !== undefined) await readLines(createReadStream(resolve(directory, file), 'utf8'), verification)
+  else if (rest !== undefined) await readLines(rest.text(['audit', 'export']), verification)
+  else
+    await withReader(call, async (reader) => {
+      for await (const item of auditItems(reader)) verification.take(item)
+    })
+  const report = verification.finish(exported)
+  if (options.flag('json')) output.line(JSON.stringify({ ...report, signatures: keys !== undefined }))
+  else tell(call, report, keys !== undefined)
+  return report.isWhole ? 0 : 1
+}
+
+async function readLines(pieces: AsyncIterable<unknown>, verification: AuditVerification): Promise<void> {
+  const reader = new LinesReader(verification)
+  for await (const piece of pieces) reader.take(String(piece))
+  reader.end()
+}
+
+function keptHead(file: string): SignedHead {
+  const [line = ''] = readFileSync(file, 'utf8').split('\n')
+  const head = headOf(line)
+  if (head === undefined)
+    throw new UsageError(
+      `${file} has no signed head in its first line`,
+      'perdure audit heads --limit 1 --json',
+    )
+  return head
+}
+
+function tell({ output }: CommandCall, report: AuditReport, isSigned: boolean): void {
+  const { rows, chains, newest, unsigned, erased, findings, found } = report
+  for (const { detail, session, seq, head } of findings) {
+    const where =
+      session === undefined ? (head === undefined ? '' : `head ${head}: `) : `row ${session}/${seq}: `
+    output.line(printable(`${where}${detail}`))
+  }
+  if (found > findings.length) output.line(`and ${found - findings.length} more`)
+  output.line(
+    report.isWhole
+      ? `The trail is whole: ${rows} rows in ${chains} ${chains === 1 ? 'chain' : 'chains'}.`
+      : `The trail was changed: ${found} findings in ${rows} rows.`,
+  )
+  if (newest === undefined)
+    output.line('No head is signed: nothing shows whether rows at the end were cut off.')
+  else
+    output.line(
+      `Head ${newest.number}, of ${isoTime(newest.atMs)}, is the newest. ${unsigned} rows came after.`,
+    )
+  if (erased > 0) output.line(`Of ${erased} rows it was erased who called.`)
+  if (!isSigned) output.note('Signatures were not looked at.')
+}
