@@ -240,6 +240,20 @@ test('two workers cannot have one id', async () => {
   engine.join('a')
 })
 
+test('workers of several namespaces can have one id, and do not learn of each other', async () => {
+  await using engine = await opened()
+  const { member: ours } = engine.join('a', { namespace: 'ours' })
+  const { member: theirs } = engine.join('a', { namespace: 'theirs' })
+  assert.throws(() => engine.join('a', { namespace: 'ours' }), { code: 'WORKER_ID_TAKEN' })
+  // One that serves all of them would be one of each.
+  assert.throws(() => engine.join('a'), { code: 'WORKER_ID_TAKEN' })
+  engine.attempts.leave(ours)
+  engine.join('a', { namespace: 'ours' })
+  assert.throws(() => engine.join('a', { namespace: 'theirs' }), { code: 'WORKER_ID_TAKEN' })
+  engine.attempts.leave(theirs)
+  engine.join('a', { namespace: 'theirs' })
+})
+
 /** The worker fails all that it has, until it has failed so often. */
 async function failMany({ attempts }: Opened, desk: Desk, times: number): Promise<void> {
   for (let failed = 0; failed < times; failed++) {

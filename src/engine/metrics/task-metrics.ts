@@ -70,13 +70,20 @@ export interface WorkerSeries {
   readonly failures: Counter
 }
 
+/** What is looked at of a worker; `CrewMember` is one. */
+interface ObservedMember {
+  readonly id: string
+  /** Absent: it serves all of them. */
+  readonly profile: { readonly namespace?: string }
+}
+
 /** What is looked at of a task; `LiveTask` is one. */
 export interface ObservedTask {
   readonly record: TaskRecord
   readonly spec: TaskSpec
   readonly head: { readonly namespace: string; readonly queue: string; readonly name: string }
   /** Who runs it. */
-  readonly member: { readonly id: string; series: WorkerSeries | undefined } | undefined
+  readonly member: (ObservedMember & { series: WorkerSeries | undefined }) | undefined
   series: TaskSeries | undefined
   isEndCounted: boolean
 }
@@ -111,14 +118,14 @@ export class TaskMetrics {
       name: 'perdure_worker_task_run_time_seconds',
       help: 'Of attempts of tasks on each worker that is connected, the engine itself included (`local`).',
       unit: 'seconds',
-      labels: ['worker'],
+      labels: ['namespace', 'worker'],
       buckets: WORK_SECONDS,
       seriesMax: WORKERS_MAX,
     })
     this.#workerFailures = registry.counter({
       name: 'perdure_worker_task_failures_total',
       help: 'Attempts of tasks that have failed or timed out on each worker that is connected.',
-      labels: ['worker'],
+      labels: ['namespace', 'worker'],
       seriesMax: WORKERS_MAX,
     })
     this.#tasks = taskTable(registry, (...names) => {
@@ -163,8 +170,8 @@ export class TaskMetrics {
     const { member } = task
     if (member === undefined) return
     member.series ??= {
-      runTime: this.#workerRunTime.of(member.id),
-      failures: this.#workerFailures.of(member.id),
+      runTime: this.#workerRunTime.of(...placeOf(member)),
+      failures: this.#workerFailures.of(...placeOf(member)),
     }
     member.series.runTime.observe(seconds)
     if (end === 'failed' || end === 'timed_out') member.series.failures.add()
@@ -185,9 +192,9 @@ export class TaskMetrics {
     series.responseTime.observe(this.#secondsSince(sinceMs(record, spec)))
   }
 
-  workerLeft({ id }: { readonly id: string }): void {
-    this.#workerRunTime.remove(id)
-    this.#workerFailures.remove(id)
+  workerLeft(member: ObservedMember): void {
+    this.#workerRunTime.remove(...placeOf(member))
+    this.#workerFailures.remove(...placeOf(member))
   }
 
   #of(task: ObservedTask): TaskSeries {
@@ -251,4 +258,8 @@ function taskTable(
     retries: retries.of(...names),
     traffic: trafficOf(...names),
   }))
+}
+
+function placeOf({ id, profile }: ObservedMember): readonly [namespace: string, worker: string] {
+  return [profile.namespace ?? '', id]
 }

@@ -7,7 +7,7 @@ import type { WorkerSeries } from '../metrics/task-metrics.ts'
 import type { TaskClass } from './task-class.ts'
 
 export interface WorkerProfile {
-  /** Unique among the workers of the engine. */
+  /** Unique among the workers of its namespace. */
   readonly id: string
   /** What the worker calls itself on all of its connections, if it has an id of the engine. */
   readonly instance?: string

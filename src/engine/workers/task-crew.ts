@@ -5,6 +5,8 @@
  *    the end of the task; if the engine gave the task up, when the worker said that its function has really ended.
  * 2. A worker without a free place is in no candidates of a queue in which something waits. Other queues are told of what
  *    has changed when something waits in them: changes have numbers.
+ * 3. The id of a worker is its own within its namespace: tenants do not learn of each other by the ids of their workers. One that
+ *    serves all namespaces, as that of this process, has its id in each.
  */
 import type { PickRequest, WorkerLoad } from '../../core/balance/load-balancer.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -17,7 +19,8 @@ import { CrewMember, type WorkerProfile } from './crew-member.ts'
 
 export class TaskCrew {
   readonly #clock: Clock
-  readonly #members = new Map<string, CrewMember<LiveTask>>()
+  readonly #members = new Set<CrewMember<LiveTask>>()
+  readonly #byId = new Map<string, Map<string | undefined, CrewMember<LiveTask>>>()
   readonly #queues = new Set<LiveQueue>()
   /** Those in which something waits. */
   readonly #awake = new Set<LiveQueue>()
@@ -30,25 +33,30 @@ export class TaskCrew {
   }
 
   members(): Iterable<CrewMember<LiveTask>> {
-    return this.#members.values()
+    return this.#members
   }
 
-  has(id: string): boolean {
-    return this.#members.has(id)
+  /** @param namespace undefined: in all of them */
+  has(id: string, namespace: string | undefined): boolean {
+    const known = this.#byId.get(id)
+    return known !== undefined && (namespace === undefined || known.has(namespace) || known.has(undefined))
   }
 
   get hasRoom(): boolean {
     return this.#roomy > 0
   }
 
-  /** Throws `WORKER_ID_TAKEN` if a worker with this id is here. */
+  /** Throws `WORKER_ID_TAKEN` if a worker of its namespace with this id is here. */
   join(profile: WorkerProfile, port: TaskWorkerPort<LiveTask>): CrewMember<LiveTask> {
-    if (this.#members.has(profile.id))
+    if (this.has(profile.id, profile.namespace))
       throw new PerdureError('WORKER_ID_TAKEN', `a worker with the id ${profile.id} is connected`)
     const member = new CrewMember<LiveTask>(profile, port)
     member.isFull = member.free <= 0
     if (!member.isFull) this.#roomy += 1
-    this.#members.set(member.id, member)
+    this.#members.add(member)
+    const known = this.#byId.get(member.id)
+    if (known === undefined) this.#byId.set(member.id, new Map([[profile.namespace, member]]))
+    else known.set(profile.namespace, member)
     const nowMs = this.#clock.nowMs()
     try {
       for (const { key, crew } of this.#queues) if (member.serves(key)) crew.join(member, nowMs)
@@ -62,7 +70,10 @@ export class TaskCrew {
 
   /** It gets nothing any more. What it has is the caller's to give to others. */
   leave(member: CrewMember<LiveTask>): void {
-    if (!this.#members.delete(member.id)) return
+    if (!this.#members.delete(member)) return
+    const known = this.#byId.get(member.id)
+    known?.delete(member.profile.namespace)
+    if (known?.size === 0) this.#byId.delete(member.id)
     member.hasLeft = true
     if (!member.isFull) this.#roomy -= 1
     const nowMs = this.#clock.nowMs()
@@ -74,7 +85,7 @@ export class TaskCrew {
     this.#queues.add(live)
     live.crew.rests(this.#change)
     const nowMs = this.#clock.nowMs()
-    for (const member of this.#members.values()) if (member.serves(live.key)) live.crew.join(member, nowMs)
+    for (const member of this.#members) if (member.serves(live.key)) live.crew.join(member, nowMs)
   }
 
   /** Something waits in it. */

@@ -35,9 +35,11 @@ export class WorkerCalls implements WorkersPort {
     ejecting: readonly LiveQueue[],
   ): WorkerDescription {
     const { id, instance, isLocal = false, weight = 1, build, address, queues, zone, labels } = profile
-    const { capacity, tasks } = profile
-    const code = this.#workflows.member(id)
-    const ejectedFrom = ejecting.flatMap(({ key, crew }) => (crew.fleet.isEjected(id) ? [key.queue] : []))
+    const { namespace, capacity, tasks } = profile
+    const code = namespace === undefined ? undefined : this.#workflows.member(id, namespace)
+    const ejectedFrom = ejecting.flatMap(({ key, crew }) =>
+      (namespace === undefined || namespace === key.namespace) && crew.fleet.isEjected(id) ? [key.queue] : [],
+    )
     return {
       id,
       ...(instance === undefined || instance === id ? {} : { instance }),

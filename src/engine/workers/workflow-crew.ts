@@ -72,8 +72,9 @@ export class WorkflowCrew<Owner> implements WorkerPort<Owner> {
     return true
   }
 
-  member(id: string): RemoteWorkflowWorker<Owner> | undefined {
-    for (const member of this.#members) if (member.options.id === id) return member
+  member(id: string, namespace: string): RemoteWorkflowWorker<Owner> | undefined {
+    for (const member of this.#members)
+      if (member.options.id === id && member.options.namespace === namespace) return member
     return undefined
   }
 

@@ -225,10 +225,10 @@ export class WorkerConnection {
   }
 
   /** One that it has not chosen is never in use: a connection of the same worker may not be known to be lost yet. */
-  #idOf({ worker, instance }: WorkerHello): string {
+  #idOf({ worker, instance, namespace }: WorkerHello): string {
     if (worker !== undefined) return worker
     const { crew, newToken } = this.#options
-    if (instance !== undefined && !crew.has(instance)) return instance
+    if (instance !== undefined && !crew.has(instance, namespace)) return instance
     return `${instance ?? 'worker'}-${newToken().slice(0, 8)}`
   }
 
