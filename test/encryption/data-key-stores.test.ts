@@ -13,8 +13,11 @@ import {
   workflow,
 } from '../../src/index.ts'
 import type { DataKeyStore, StoredDataKey } from '../../src/platform/encryption/data-key-store.ts'
+import { KeyFiles } from '../../src/platform/encryption/key-files.ts'
+import { KeyRing } from '../../src/platform/encryption/key-ring.ts'
 import { PostgresDataKeys } from '../../src/platform/encryption/postgres-data-keys.ts'
 import { SqliteDataKeys } from '../../src/platform/encryption/sqlite-data-keys.ts'
+import { StoredKeys } from '../../src/platform/encryption/stored-keys.ts'
 import { keyScopeOf } from '../../src/protocol/encrypted-payload.ts'
 import { encodePayload } from '../../src/protocol/payload.ts'
 import { PostgresServer } from '../postgres/server.ts'
@@ -59,15 +62,16 @@ function describeDataKeys(name: string, fixture: () => Promise<StoreFixture>): v
       )
       const [first = []] = answers
       assert.deepEqual(
-        first.map(({ scope }) => scope),
+        first.map((each) => each?.scope),
         Array.from({ length: 50 }, (_, scope) => `execution:${scope}`),
       )
       for (const answer of answers)
         assert.deepEqual(
-          answer.map(({ id }) => id),
-          first.map(({ id }) => id),
+          answer.map((each) => each?.id),
+          first.map((each) => each?.id),
         )
-      for (const { id, wrapped } of first) assert.equal(Buffer.from(wrapped).toString(), `wrapped ${id}`)
+      for (const each of first)
+        assert.equal(Buffer.from(each?.wrapped ?? []).toString(), `wrapped ${each?.id}`)
     })
 
     it('finds keys by id, in their namespace only', async () => {
@@ -101,6 +105,76 @@ function describeDataKeys(name: string, fixture: () => Promise<StoreFixture>): v
         { id: 'd3', destroyedMs: 19 },
       ])
       assert.equal((await store.find('staying', ['s1']))[0]?.id, 's1')
+    })
+
+    it('takes no key that was wrapped by one that is destroyed, and keeps none', async () => {
+      const store = another()
+      const wrapped = (id: string, wrappedBy: string, scope: string): StoredDataKey => ({
+        ...key(id, scope, 'poisoned'),
+        wrappedBy,
+      })
+      await store.claim([wrapped('p0', 'service', '')])
+      await store.claim([wrapped('p1', 'p0', 'execution:1')])
+      await store.destroy({ namespace: 'poisoned', scope: '' }, 7)
+      // Whoever remembers the key of the namespace still wraps by it.
+      assert.deepEqual(
+        await store.claim([wrapped('p2', 'p0', 'execution:1'), wrapped('p3', 'p0', 'execution:2')]),
+        [undefined, undefined],
+      )
+      assert.deepEqual(await store.find('poisoned', ['p1', 'p2', 'p3']), [
+        { id: 'p1', destroyedMs: 7 },
+        undefined,
+        undefined,
+      ])
+      await store.claim([wrapped('q0', 'service', '')])
+      const [renewed] = await store.claim([wrapped('q1', 'q0', 'execution:1')])
+      assert.equal(renewed?.id, 'q1')
+    })
+
+    it('lets a program that remembers the key of a shredded namespace write what can be read', async () => {
+      const [writer, reader] = [another(), another()].map((store) => cipher({ store }))
+      if (writer === undefined || reader === undefined) throw new Error('two were made')
+      const place = (owner: string) => ({ namespace: 'again', owner, purpose: 'result' }) as const
+      const before = await seal(writer, encodePayload('before'), place('old'))
+      await another().destroy({ namespace: 'again' }, 7)
+      // Another execution: its key is not remembered, and that of its namespace is.
+      const sealed = await seal(writer, encodePayload('after'), place('new'))
+      assert.equal((await open(reader, sealed, place('new')))[3], 'after')
+      assert.equal((await seal(reader, encodePayload('more'), place('new')))[2], sealed[2])
+      await assert.rejects(open(reader, before, place('old')), { code: 'PAYLOAD_SHREDDED' })
+    })
+
+    it('remembers no key that was asked for before it was shredded', async () => {
+      const store = another()
+      const slow = Promise.withResolvers<void>()
+      const asked = Promise.withResolvers<void>()
+      let isSlow = true
+      const late: DataKeyStore = Object.assign(Object.create(store), {
+        claim: async (candidates: readonly StoredDataKey[]) => {
+          const found = await store.claim(candidates)
+          if (!isSlow || candidates[0]?.scope === '') return found
+          isSlow = false
+          asked.resolve()
+          await slow.promise
+          return found
+        },
+      })
+      const keys = new KeyFiles({ privateKeys: [rsaKeys().privateKey] })
+      const options = { nowMs: Date.now, rememberMs: 300_000 }
+      const stored = new StoredKeys({ keys, store: late, ...options })
+      const ring = new KeyRing({ keys, stored, rememberMost: 1000, ...options })
+      const needs = { namespace: 'late', scopes: ['execution:a'], references: [] }
+      const before = ring.keysFor(needs)
+      await asked.promise
+      await store.destroy({ namespace: 'late', scope: 'execution:a' }, 7)
+      ring.forget('late')
+      stored.forget('late')
+      const after = ring.keysFor(needs)
+      slow.resolve()
+      const [dead, alive] = await Promise.all([before, after])
+      assert.notEqual(dead.writing('execution:a').key.id, alive.writing('execution:a').key.id)
+      const remembered = await ring.keysFor(needs)
+      assert.equal(remembered.writing('execution:a').key.id, alive.writing('execution:a').key.id)
     })
 
     it('wraps keys of namespaces anew, once', async () => {

@@ -28,9 +28,10 @@ export interface KeySelection {
 export interface DataKeyStore {
   /**
    * Adds the keys whose scope has none, durably, in one commit; answers what each scope has now. Several processes may do so at
-   * the same time, and get the same answer.
+   * the same time, and get the same answer. A key that was wrapped by a key of this store that is destroyed is not added, and one that
+   * is there is destroyed with it: nobody can unwrap it. Undefined: the scope has none for that.
    */
-  claim(candidates: readonly StoredDataKey[]): Promise<readonly StoredDataKey[]>
+  claim(candidates: readonly StoredDataKey[]): Promise<readonly (StoredDataKey | undefined)[]>
   /** By their ids; undefined: there is no such key. */
   find(namespace: string, ids: readonly string[]): Promise<readonly (FoundDataKey | undefined)[]>
   /** Keys of namespaces, for wrapping them anew. */

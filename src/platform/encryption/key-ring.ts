@@ -80,6 +80,8 @@ export class KeyRing {
   readonly #writing: BoundedCache<WritingKey>
   /** On their way. */
   readonly #asked = new Map<string, Promise<unknown>>()
+  /** Of all namespaces: what was asked for before may be destroyed. */
+  #forgotten = 0
 
   constructor(options: KeyRingOptions) {
     this.#options = options
@@ -114,6 +116,10 @@ export class KeyRing {
 
   /** They were destroyed: what is remembered of them is forgotten. */
   forget(namespace: string): void {
+    this.#forgotten += 1
+    for (const text of this.#asked.keys())
+      if (text.startsWith(`write\0${namespace}\0`) || text.startsWith(`read\0${namespace}\0`))
+        this.#asked.delete(text)
     this.#reading.forget(`${namespace}\0`)
     this.#writing.forget(`${namespace}\0`)
   }
@@ -136,8 +142,10 @@ export class KeyRing {
         this.#writing.set(text, made)
         return made
       }
+      const before = this.#forgotten
       const key = await stored.writing(namespace, scope)
       const made = { key }
+      if (this.#forgotten !== before) return made
       this.#writing.set(text, made)
       this.#reading.set(`${namespace}\0${key.id}`, key)
       return made
@@ -148,8 +156,9 @@ export class KeyRing {
     const text = `${namespace}\0${referenceText(reference)}`
     try {
       return await this.#once(`read\0${text}`, async () => {
+        const before = this.#forgotten
         const key = await this.#unwrapped(namespace, reference)
-        this.#reading.set(text, key)
+        if (this.#forgotten === before) this.#reading.set(text, key)
         return key
       })
     } catch (error) {
@@ -191,7 +200,9 @@ export class KeyRing {
       .catch((error: unknown) => {
         throw unavailable(error)
       })
-      .finally(() => this.#asked.delete(text))
+      .finally(() => {
+        if (this.#asked.get(text) === asked) this.#asked.delete(text)
+      })
     this.#asked.set(text, asked)
     return asked
   }

@@ -42,7 +42,7 @@ export class PostgresDataKeys implements DataKeyStore {
     this.#pool.on('error', () => {})
   }
 
-  async claim(candidates: readonly StoredDataKey[]): Promise<readonly StoredDataKey[]> {
+  async claim(candidates: readonly StoredDataKey[]): Promise<readonly (StoredDataKey | undefined)[]> {
     const all = [...candidates]
     const columns = [
       all.map(({ namespace }) => namespace),
@@ -51,10 +51,21 @@ export class PostgresDataKeys implements DataKeyStore {
       all.map(({ wrappedBy }) => wrappedBy),
       all.map(({ wrapped }) => Buffer.from(wrapped)),
     ]
+    // One that was added while the key that wrapped it was being destroyed.
+    await this.#query(
+      `update perdure_data_key k set wrapped = null, destroyed_ms = dead.destroyed_ms
+       from unnest($1::text[], $2::text[]) as t(n, s), perdure_data_key dead
+       where k.namespace = t.n and k.scope = t.s and k.destroyed_ms is null
+         and dead.namespace = k.namespace and dead.id = k.wrapped_by and dead.destroyed_ms is not null`,
+      columns.slice(0, 2),
+    )
     // In one order everywhere: two that add the same keys do not wait for each other.
     await this.#query(
       `insert into perdure_data_key (namespace, scope, id, wrapped_by, wrapped)
        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) as t(n, s, i, b, w)
+       where not exists (
+         select from perdure_data_key dead
+         where dead.namespace = n and dead.id = b and dead.destroyed_ms is not null)
        order by n, s, i on conflict do nothing`,
       columns,
     )
@@ -65,11 +76,7 @@ export class PostgresDataKeys implements DataKeyStore {
       columns.slice(0, 2),
     )
     const found = new Map(rows.map((row) => [Number(row.place) - 1, keyOf(row)]))
-    return all.map(({ scope }, i) => {
-      const key = found.get(i)
-      if (key === undefined) throw new Error(`the key of ${scope} was destroyed while it was added`)
-      return key
-    })
+    return all.map((_, i) => found.get(i))
   }
 
   async find(namespace: string, ids: readonly string[]): Promise<readonly (FoundDataKey | undefined)[]> {

@@ -23,6 +23,7 @@ type Row = Readonly<Record<string, unknown>>
 
 export class SqliteDataKeys implements DataKeyStore {
   readonly #database: DatabaseSync
+  readonly #bury
   readonly #insert
   readonly #ofScope
   readonly #ofId
@@ -44,8 +45,18 @@ export class SqliteDataKeys implements DataKeyStore {
       })
     }
     const columns = 'namespace, scope, id, wrapped_by, wrapped, destroyed_ms'
+    this.#bury = this.#database.prepare(
+      `update data_key set wrapped = null, destroyed_ms = dead.destroyed_ms
+       from data_key dead
+       where data_key.namespace = ? and data_key.scope = ? and data_key.destroyed_ms is null
+         and dead.namespace = data_key.namespace and dead.id = data_key.wrapped_by
+         and dead.destroyed_ms is not null`,
+    )
     this.#insert = this.#database.prepare(
-      `insert into data_key (${columns}) values (?, ?, ?, ?, ?, null) on conflict do nothing`,
+      `insert into data_key (${columns})
+       select :namespace, :scope, :id, :wrappedBy, :wrapped, null where not exists (
+         select 1 from data_key where namespace = :namespace and id = :wrappedBy and destroyed_ms is not null)
+       on conflict do nothing`,
     )
     this.#ofScope = this.#database.prepare(
       `select ${columns} from data_key where namespace = ? and scope = ? and destroyed_ms is null`,
@@ -53,13 +64,13 @@ export class SqliteDataKeys implements DataKeyStore {
     this.#ofId = this.#database.prepare(`select ${columns} from data_key where namespace = ? and id = ?`)
   }
 
-  async claim(candidates: readonly StoredDataKey[]): Promise<readonly StoredDataKey[]> {
+  async claim(candidates: readonly StoredDataKey[]): Promise<readonly (StoredDataKey | undefined)[]> {
     return this.#committed(() =>
       candidates.map(({ namespace, scope, id, wrappedBy, wrapped }) => {
-        this.#insert.run(namespace, scope, id, wrappedBy, wrapped)
+        this.#bury.run(namespace, scope)
+        this.#insert.run({ namespace, scope, id, wrappedBy, wrapped })
         const row = this.#ofScope.get(namespace, scope)
-        if (row === undefined) throw new Error(`invariant: there is no key of ${scope} after it was added`)
-        return keyOf(row)
+        return row === undefined ? undefined : keyOf(row)
       }),
     )
   }

@@ -5,6 +5,9 @@
  * wraps keys anew after a rotation wraps those of the namespaces.
  *
  * What is asked for at a time goes to the store in one call.
+ *
+ * A key of a namespace that is remembered may have been destroyed by another process: the store adds nothing that was wrapped by it, and
+ * what it has is held against it, so that no scope gets a key that nobody can unwrap.
  */
 import { MissingKeyError } from '../../protocol/encrypted-payload.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -25,7 +28,7 @@ interface Question<T> {
   readonly reject: (error: unknown) => void
 }
 
-type Claim = Question<StoredDataKey> & { readonly candidate: StoredDataKey }
+type Claim = Question<StoredDataKey | undefined> & { readonly candidate: StoredDataKey }
 type Find = Question<FoundDataKey | undefined> & { readonly namespace: string; readonly id: string }
 
 interface NamespaceKey {
@@ -34,6 +37,8 @@ interface NamespaceKey {
 }
 
 const NAMESPACE_SCOPE = ''
+/** Keys of its namespace that are tried for one of a scope: each is destroyed while it is asked for. */
+const CLAIMS_MOST = 3
 
 export class StoredKeys {
   readonly #options: StoredKeysOptions
@@ -48,11 +53,16 @@ export class StoredKeys {
 
   /** The key of a scope; it gets one if it has none. */
   async writing(namespace: string, scope: string): Promise<DataKey> {
-    const owner = await this.#namespaceKey(namespace)
-    const id = newPayloadId(this.#options.nowMs())
-    const wrapped = owner.seal(newSecret(), boundTo(namespace, scope, id, owner.id))
-    const found = await this.#claim({ namespace, scope, id, wrappedBy: owner.id, wrapped })
-    return this.#unwrapped(found, owner)
+    for (let attempt = 0; attempt < CLAIMS_MOST; attempt++) {
+      const owner = await this.#namespaceKey(namespace)
+      const id = newPayloadId(this.#options.nowMs())
+      const wrapped = owner.seal(newSecret(), boundTo(namespace, scope, id, owner.id))
+      const found = await this.#claim({ namespace, scope, id, wrappedBy: owner.id, wrapped })
+      if (found?.wrappedBy === owner.id) return this.#unwrapped(found, owner)
+      // What is remembered is the key of the namespace no more.
+      this.#forgetKey(namespace, owner)
+    }
+    throw unavailable(namespace)
   }
 
   /** @throws PerdureError `PAYLOAD_UNREADABLE`: there is no such key, or not any more */
@@ -69,6 +79,17 @@ export class StoredKeys {
   /** What was destroyed is not remembered. */
   forget(namespace: string): void {
     this.#namespaces.delete(namespace)
+  }
+
+  #forgetKey(namespace: string, { id }: DataKey): void {
+    const known = this.#namespaces.get(namespace)
+    known?.then(
+      ({ key }) => {
+        if (key.id === id && this.#namespaces.get(namespace) === known) this.#namespaces.delete(namespace)
+      },
+      // Whoever asks for it is told.
+      () => {},
+    )
   }
 
   #namespaceKey(namespace: string): Promise<DataKey> {
@@ -94,6 +115,7 @@ export class StoredKeys {
     const wrappedBy = keys.currentKeyId
     const wrapped = await keys.wrap(secret, { namespace, keyId: id })
     const found = await this.#claim({ namespace, scope: NAMESPACE_SCOPE, id, wrappedBy, wrapped })
+    if (found === undefined) throw unavailable(namespace)
     return found.id === id ? new DataKey(id, secret) : this.#unwrappedByService(found)
   }
 
@@ -127,7 +149,7 @@ export class StoredKeys {
     return found
   }
 
-  #claim(candidate: StoredDataKey): Promise<StoredDataKey> {
+  #claim(candidate: StoredDataKey): Promise<StoredDataKey | undefined> {
     return new Promise((resolve, reject) => {
       this.#claims.push({ candidate, resolve, reject })
       this.#askSoon()
@@ -154,12 +176,7 @@ export class StoredKeys {
     if (claims.length === 0) return
     try {
       const found = await this.#options.store.claim(claims.map(({ candidate }) => candidate))
-      for (const [i, { candidate, resolve, reject }] of claims.entries()) {
-        const key = found[i]
-        if (key === undefined)
-          reject(new Error(`the store of data keys has no answer for ${candidate.scope}`))
-        else resolve(key)
-      }
+      for (const [i, { resolve }] of claims.entries()) resolve(found[i])
     } catch (error) {
       for (const { reject } of claims) reject(error)
     }
@@ -178,6 +195,10 @@ export class StoredKeys {
       }
     }
   }
+}
+
+function unavailable(namespace: string): PerdureError {
+  return new PerdureError('KEYS_UNAVAILABLE', `keys of namespace ${namespace} are being destroyed`)
 }
 
 function boundTo(namespace: string, scope: string, id: string, wrappedBy: string): Buffer {
