@@ -87,6 +87,25 @@ describe('an engine behind a load balancer', () => {
     assert.match(await address({ localAddress: PROXY }), /^127\.0\.0\.2:\d+$/)
   })
 
+  test('a trusted proxy on this machine does not let a web page in whose name leads here', async () => {
+    const ask = (port: number, host: string, announced = ''): Promise<string> => {
+      const socket = from(PROXY, port)
+      const headers = `host: ${host}\r\nx-forwarded-for: 203.0.113.7\r\nconnection: close`
+      socket.write(`${announced}GET /v1/executions HTTP/1.1\r\n${headers}\r\n\r\n`)
+      return said(socket)
+    }
+    const trusting = { trustedProxies: [PROXY], http: { hosts: ['perdure.example.com'] } }
+    {
+      await using on = await listening(trusting)
+      // What a page can send, a proxy that only reads requests sends too.
+      assert.match(await ask(on.port, `rebound.example:${on.port}`), /^HTTP\/1.1 403 /)
+      assert.match(await ask(on.port, `127.0.0.1:${on.port}`), /^HTTP\/1.1 200 /)
+      assert.match(await ask(on.port, 'perdure.example.com'), /^HTTP\/1.1 200 /)
+    }
+    await using on = await listening({ ...trusting, proxyProtocol: true })
+    assert.match(await ask(on.port, 'any.example', HEADER_1), /^HTTP\/1.1 200 /)
+  })
+
   test('ip-hash goes by that address', async () => {
     await using on = await listening({ trustedProxies: [PROXY] })
     const ran: string[] = []

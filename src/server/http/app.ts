@@ -125,8 +125,8 @@ export class HttpApp {
       const { method, headers, raw } = request
       reply.header('x-request-id', request.id)
       reply.headers({ 'x-content-type-options': 'nosniff', ...this.#guard.headersFor(headers.origin) })
-      const { address, isThroughTrusted } = origins.originOf(raw)
-      this.#guard.check(method, headers, isThroughTrusted)
+      const { address, isAnnounced } = origins.originOf(raw)
+      this.#guard.check(method, headers, isAnnounced)
       const { url } = request.routeOptions
       if (url === undefined || isPublic.has(url)) return
       request.caller = await access.authenticate(credentialsOf(raw, address))

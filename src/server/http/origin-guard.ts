@@ -3,8 +3,9 @@
  *
  * 1. A page of another origin changes nothing: browsers send its requests with whatever the machine has (an open port of loopback, a
  *    client certificate), and say so with `Origin`.
- * 2. A door without TLS that asks for no credentials is asked for by a name of loopback, or by one that the settings name, or by a
- *    trusted proxy. A page whose own name leads to this machine (DNS rebinding) would be of the same origin as the engine.
+ * 2. A door without TLS that asks for no credentials is asked for by a name of loopback, or by one that the settings name. A page whose
+ *    own name leads to this machine (DNS rebinding) would be of the same origin as the engine. It calls from the address of a proxy on
+ *    this machine, and can send any header that such a proxy would: only the PROXY protocol tells them apart.
  * 3. A page may read answers only if its origin is in the settings (CORS). There is none by default.
  */
 import type { IncomingHttpHeaders } from 'node:http'
@@ -35,12 +36,12 @@ export class OriginGuard {
   }
 
   /**
-   * @param isThroughProxy it was asked by a proxy that is trusted: that sends what name it likes
+   * @param isAnnounced a trusted proxy has said by the PROXY protocol for whom it asks: it sends what name it likes
    * @throws RequestError `FORBIDDEN`
    */
-  check(method: string, headers: IncomingHttpHeaders, isThroughProxy: boolean): void {
+  check(method: string, headers: IncomingHttpHeaders, isAnnounced: boolean): void {
     const { host = '', origin } = headers
-    if (!isThroughProxy && !this.#isOurHost(host))
+    if (!isAnnounced && !this.#isOurHost(host))
       throw new RequestError(
         'FORBIDDEN',
         `the door is asked for as ${JSON.stringify(host)}: without TLS that must be a name of loopback, or one of http.hosts`,

@@ -112,6 +112,7 @@ describe('where a request comes from', () => {
       label: '10.0.0.1:40000',
       isForwarded: false,
       isThroughTrusted: true,
+      isAnnounced: false,
     })
     origins.announce(socket, { address: '203.0.113.7', port: 555 })
     assert.equal(of(socket).label, '203.0.113.7:555')

@@ -24,6 +24,8 @@ export interface Origin {
   readonly isForwarded: boolean
   /** The other end of the connection is a trusted proxy. */
   readonly isThroughTrusted: boolean
+  /** The proxy has said so below the request, by the PROXY protocol: no web page can, whatever it sends. */
+  readonly isAnnounced: boolean
 }
 
 /** A proxy that reads requests was on the way, or the client says so. */
@@ -84,7 +86,7 @@ export class ClientOrigins {
     const isUnsaid = announced !== undefined && announced.source === undefined
     const client = this.#clientOf(address, isUnsaid ? undefined : headers[this.#header])
     const label = client !== address || port === undefined ? client : addressWithPort(address, port)
-    return { address: client, label, isForwarded, isThroughTrusted }
+    return { address: client, label, isForwarded, isThroughTrusted, isAnnounced: announced !== undefined }
   }
 
   #clientOf(address: string, header: string | readonly string[] | undefined): string {
