@@ -9,6 +9,7 @@ import type { ChildOutcome, Message } from '../protocol/message.ts'
 import type { OutboxKey } from '../store/contract/rows.ts'
 import type { Inbox } from './cluster/inbox.ts'
 import type { Committer } from './committer.ts'
+import { executionFields } from './execution-fields.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
 import { NO_RUN } from './no-run.ts'
@@ -147,8 +148,7 @@ export class Delivery {
         const rejected = transitions.apply(receiver, { type: 'signal', name, payload, requestId })
         if (rejected !== undefined)
           logger.warn('a signal to a child was not accepted', {
-            namespace: message.to.namespace,
-            workflowId: message.to.workflowId,
+            ...executionFields(receiver.state),
             signal: name,
             reason: rejected.detail,
           })

@@ -2,6 +2,7 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Randomness } from '../platform/randomness.ts'
+import type { Tracing } from '../platform/tracing.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { WorkerPort } from '../protocol/worker-port.ts'
 import type { Store } from '../store/contract/store.ts'
@@ -28,6 +29,8 @@ export interface EngineOptions {
   readonly idleLimit: number
   /** Absent: nothing is observed. */
   readonly metrics?: EngineMetrics | undefined
+  /** Absent: there are no spans, and what comes with a trace context loses it. */
+  readonly tracing?: Tracing | undefined
   readonly timerLookaheadMs?: number
   readonly timerPageRows?: number
   /** Absent: no change is recorded. */

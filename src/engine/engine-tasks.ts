@@ -2,6 +2,7 @@
 import { queueShardOf, type RunId } from '../protocol/ids.ts'
 import type { Payload } from '../protocol/payload.ts'
 import type { TaskOptions, TaskOwner } from '../protocol/task-port.ts'
+import { traceField } from '../protocol/trace-context.ts'
 import type { TaskCommand, WorkflowCommand } from '../protocol/workflow-command.ts'
 import type { TaskSeq } from '../store/contract/task-rows.ts'
 import type { Ownership } from './cluster/ownership.ts'
@@ -34,10 +35,10 @@ export function scheduleTask(
   execution: LiveExecution,
   command: TaskCommand & { readonly task: TaskSeq },
 ): void {
-  const { key, runId, client } = execution.state
+  const { key, runId, client, trace } = execution.state
   const { queue: name, partition = 0 } = command
   const queue = { namespace: key.namespace, queue: name, partition }
-  const from = client === undefined ? { runId } : { runId, client }
+  const from = { runId, ...(client === undefined ? {} : { client }), ...traceField(trace) }
   if (ownership.ownsQueue(queue)) tasks.schedule(key, from, command)
   else mailbox.send(execution, { kind: 'schedule-task', to: key, ...from, queue, command })
 }

@@ -37,6 +37,7 @@ import type { EngineOptions } from './engine-options.ts'
 import { scheduleTask, withIds } from './engine-tasks.ts'
 import type { NewsKind, NewsListener } from './execution-news.ts'
 import { timersOf } from './execution-timers.ts'
+import { ExecutionTraces } from './execution-traces.ts'
 import { guardedBy } from './guarded.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { LiveTable, type LoadedExecution } from './live-table.ts'
@@ -148,6 +149,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       onCodeIdle: (execution) => this.codeIdle(execution),
       onWithdrawn: (execution) => this.reload(execution),
       metrics: options.metrics?.executions,
+      traces: options.tracing && new ExecutionTraces(options.tracing, this.committer),
     })
     const { committer, table, transitions, ownership } = this
     this.mailbox = new Mailbox({

@@ -1,6 +1,7 @@
 /** Logs that an execution comes near a limit, before it hits it: once per limit while it is in memory. */
 import type { Logger } from '../platform/logger.ts'
 import { LIMIT_WARNING_SHARE, type Limits } from '../protocol/limits.ts'
+import { executionFields } from './execution-fields.ts'
 import type { LiveExecution } from './live-execution.ts'
 
 type WatchedLimit = 'historyEvents' | 'pendingOperations' | 'queuedSignals' | 'childDepth'
@@ -34,8 +35,6 @@ export class LimitWarnings {
     if (count < limit * LIMIT_WARNING_SHARE || execution.limitsWarned?.has(name) === true) return
     execution.limitsWarned ??= new Set()
     execution.limitsWarned.add(name)
-    const { key, runId } = execution.state
-    const { namespace, workflowId } = key
-    this.#logger.warn(MESSAGES[name], { namespace, workflowId, runId, [name]: count, limit })
+    this.#logger.warn(MESSAGES[name], { ...executionFields(execution.state), [name]: count, limit })
   }
 }

@@ -11,6 +11,7 @@ import type { ExecutionStarted } from '../protocol/event.ts'
 import { isClosed } from '../protocol/execution-status.ts'
 import { keyText, type RunId } from '../protocol/ids.ts'
 import { repeatOf } from '../protocol/request-mark.ts'
+import { traceField } from '../protocol/trace-context.ts'
 import type { Engine } from './engine.ts'
 import { loadRun } from './execution-access.ts'
 import type { LiveExecution } from './live-execution.ts'
@@ -69,8 +70,9 @@ export class Starts {
     try {
       this.#engine.assertIntake()
       this.#engine.ownership.assertRunsOf(request.key)
-      const { clock, transitions, committer } = this.#engine
-      const { key, workflow, version, input, delayMs, timeoutMs, attributes, client, signal, mark } = request
+      const { clock, transitions, committer, options } = this.#engine
+      const { key, workflow, version, input, delayMs, timeoutMs, attributes, client, signal, mark, trace } =
+        request
       const now = clock.nowMs()
       const notBefore = delayMs === undefined ? undefined : now + delayMs
       let started: Omit<ExecutionStarted, 'at' | 'type'> = { key, workflow, version, input }
@@ -80,6 +82,7 @@ export class Starts {
       if (attributes !== undefined) started = { ...started, attributes }
       if (client !== undefined) started = { ...started, client }
       if (mark !== undefined) started = { ...started, mark }
+      if (options.tracing !== undefined) started = { ...started, ...traceField(trace) }
       const runId = request.runId ?? this.#engine.newRunId()
       const signals =
         signal === undefined

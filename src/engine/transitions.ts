@@ -27,7 +27,9 @@ import type { Limits } from '../protocol/limits.ts'
 import type { Message } from '../protocol/message.ts'
 import type { StepDispatch, WorkerPort } from '../protocol/worker-port.ts'
 import type { Committer } from './committer.ts'
+import { executionFields } from './execution-fields.ts'
 import type { NewsListener } from './execution-news.ts'
+import type { ExecutionTraces } from './execution-traces.ts'
 import { LimitWarnings } from './limit-warnings.ts'
 import { LiveExecution } from './live-execution.ts'
 import type { LiveTable } from './live-table.ts'
@@ -62,6 +64,7 @@ export interface TransitionsOptions {
   /** An operation was withdrawn: the code has to be replayed without it. */
   readonly onWithdrawn: (execution: LiveExecution) => void
   readonly metrics: ExecutionMetrics | undefined
+  readonly traces: ExecutionTraces | undefined
 }
 
 /** One object per step, dispatch and release in one: this is the hottest path. */
@@ -106,7 +109,7 @@ export class Transitions {
 
   /** Starts a run: the newest of its workflow id. */
   start(runId: RunId, started: Started, signals?: readonly QueuedSignal[]): LiveExecution {
-    const { table, clock, worker, metrics } = this.#options
+    const { table, clock, worker, metrics, traces } = this.#options
     const execution = new LiveExecution(emptyState(runId), table.shardOf(started.key), true)
     const { state } = execution
     execution.isStartUncounted = metrics !== undefined
@@ -118,7 +121,10 @@ export class Transitions {
       execution.run = worker.activate({ owner: execution, info, history: [] })
     }
     const build = execution.run?.build
-    const begun = build === undefined ? started : { ...started, buildId: build }
+    const span = traces?.begin(runId, started)
+    const trace = span?.context
+    let begun = build === undefined ? started : { ...started, buildId: build }
+    if (trace !== undefined) begun = { ...begun, trace }
     this.apply(
       execution,
       signals === undefined ? { type: 'start', started: begun } : { type: 'start', started: begun, signals },
@@ -144,6 +150,7 @@ export class Transitions {
     table.add(execution)
     if (started.continuedFrom === undefined) this.#options.onNews(execution, 'started')
     if (isDue && execution.run === undefined) this.#parkForCode(execution)
+    if (span !== undefined) traces?.begun(execution, span)
     this.finish(execution)
     return execution
   }
@@ -168,15 +175,14 @@ export class Transitions {
   }
 
   #parkForCode(execution: LiveExecution): void {
-    const { key, runId, workflow, version } = execution.state
-    const { namespace, workflowId } = key
+    const { workflow, version } = execution.state
     const failure = platformFailure(
       'EXECUTION_PARKED',
       `no code is registered for workflow ${workflow} version ${version}`,
     )
     this.apply(execution, { type: 'park', failure })
     this.#options.logger.warn('execution parked: its code is missing', {
-      ...{ namespace, workflowId, runId },
+      ...executionFields(execution.state),
       ...{ workflow, version },
     })
   }
@@ -255,7 +261,10 @@ export class Transitions {
     else if (event.type === 'child-withdrawn') {
       this.deactivate(execution)
       this.#options.onWithdrawn(execution)
-    } else if (isTerminal(event)) this.#options.onNews(execution, 'ended')
+    } else if (isTerminal(event)) {
+      this.#options.traces?.ended(execution)
+      this.#options.onNews(execution, 'ended')
+    }
   }
 
   #perform(execution: LiveExecution, effect: Effect): void {

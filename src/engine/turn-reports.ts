@@ -5,6 +5,7 @@ import type { Failure } from '../protocol/failure.ts'
 import type { TurnReport } from '../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../protocol/workflow-command.ts'
 import type { Committer } from './committer.ts'
+import { executionFields } from './execution-fields.ts'
 import type { LiveExecution } from './live-execution.ts'
 import type { Transitions } from './transitions.ts'
 import type { UpdateDesk } from './update-desk.ts'
@@ -40,11 +41,8 @@ export function takeReport(engine: ReportingEngine, report: TurnReport<LiveExecu
 }
 
 function park({ options, transitions }: ReportingEngine, execution: LiveExecution, failure: Failure): void {
-  const { namespace, workflowId } = execution.state.key
   options.logger.error('execution parked', {
-    namespace,
-    workflowId,
-    runId: execution.state.runId,
+    ...executionFields(execution.state),
     code: failure.code,
     reason: failure.message,
   })
@@ -59,11 +57,9 @@ function writeLogs(
   execution: LiveExecution,
   logs: NonNullable<TurnReport<LiveExecution>['logs']>,
 ): void {
-  const { namespace, workflowId } = execution.state.key
-  const { runId } = execution.state
+  const about = executionFields(execution.state)
   committer.release(execution, (dropped) => {
     if (dropped !== undefined) return
-    for (const { level, message, fields } of logs)
-      options.logger[level](message, { namespace, workflowId, runId, ...fields })
+    for (const { level, message, fields } of logs) options.logger[level](message, { ...about, ...fields })
   })
 }

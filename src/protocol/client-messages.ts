@@ -34,6 +34,7 @@ import {
 } from './shapes.ts'
 import { estimateShape, priorityShape, requirementsShape, retryShape, timeoutsShape } from './task-shapes.ts'
 import { TASK_STATUSES } from './task-status.ts'
+import { traceContextShape } from './trace-context.ts'
 
 export const CLIENT_PROTOCOL = 'perdure.client.v1'
 /** The same, and what an engine says without being asked: where the nodes of its cluster are, and that it is about to end. */
@@ -82,6 +83,7 @@ const taskRequest = object({
   timeouts: optional(timeoutsShape),
   dedupe: optional(object({ key: name, forMs: optional(duration) })),
   debounce: optional(object({ key: name, waitMs: duration, maxWaitMs: optional(duration) })),
+  trace: optional(traceContextShape),
 })
 const taskQuery = object({
   namespace: name,
@@ -159,6 +161,7 @@ export const CLIENT_METHODS = {
       timeoutMs: optional(duration),
       attributes: optional(attributes),
       signal: optional(object({ name, payload, requestId: optional(name) })),
+      trace: optional(traceContextShape),
     }),
   ),
   signal: args(target, name, payload, optional(name)),

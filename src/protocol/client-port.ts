@@ -12,6 +12,7 @@ import type { QueuePort } from './queue-port.ts'
 import type { RequestMark } from './request-mark.ts'
 import type { SchedulePort } from './schedule-port.ts'
 import type { TaskPort, WaitOptions } from './task-port.ts'
+import type { TraceContext } from './trace-context.ts'
 import type { WorkersPort } from './workers-port.ts'
 
 export type ConflictPolicy = 'use-existing' | 'fail' | 'terminate-existing'
@@ -31,6 +32,8 @@ export interface StartRequest {
   readonly client?: string
   /** Of a request with an idempotency key: a repeat gets the same answer, another one with the same key `IDEMPOTENCY_CONFLICT`. */
   readonly mark?: RequestMark
+  /** Of the caller: an engine without tracing leaves it out. */
+  readonly trace?: TraceContext
   /** Delivered with the start, in the same commit (`signalWithStart`). */
   readonly signal?: { readonly name: string; readonly payload: Payload; readonly requestId?: string }
 }

@@ -7,6 +7,7 @@ import type { HumanChange, HumanOutcome, HumanTaskSpec, SeatDecision } from './h
 import type { RunId, WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
 import type { RequestMark } from './request-mark.ts'
+import type { TraceContext } from './trace-context.ts'
 
 /** Number of an operation in its execution: 1, 2, … in call order. */
 export type Operation = number
@@ -46,6 +47,8 @@ export interface ExecutionStarted extends At {
   readonly client?: string
   /** Of the request that started it; of a run that goes on from another one, with the first run. */
   readonly mark?: StartMark
+  /** Where its spans belong, if there is tracing. In `start-child`, on its way: where its parent's do. */
+  readonly trace?: TraceContext
 }
 
 export interface StartMark extends RequestMark {

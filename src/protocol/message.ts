@@ -7,6 +7,7 @@ import type { Failure } from './failure.ts'
 import { type QueueAddress, queueShardOf, type RunId, shardOf, type WorkflowKey } from './ids.ts'
 import type { Payload } from './payload.ts'
 import type { TaskOptions } from './task-port.ts'
+import type { TraceContext } from './trace-context.ts'
 import type { TaskCommand } from './workflow-command.ts'
 
 export type ChildOutcome =
@@ -27,6 +28,13 @@ export type TaskEnd =
       readonly attempts: number
       readonly failure: Failure
     }
+
+/** Who asks for a task in a queue: the run, and where its client and its trace are. */
+export interface TaskSource {
+  readonly runId: RunId
+  readonly client?: string
+  readonly trace?: TraceContext
+}
 
 export type Message =
   | {
@@ -88,6 +96,7 @@ export type Message =
       readonly runId: RunId
       readonly queue: QueueAddress
       readonly client?: string
+      readonly trace?: TraceContext
       readonly command: TaskCommand & { readonly task: number }
     }
   /** To a queue: a task that no execution waits for, told of what has become of this one. */

@@ -9,6 +9,7 @@ import type { RequestMark } from './request-mark.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { TaskStatus } from './task-status.ts'
 import type { TaskProgress } from './task-worker-port.ts'
+import type { TraceContext } from './trace-context.ts'
 
 /** The execution, and its operation, that asked for a task. */
 export interface TaskOwner {
@@ -39,6 +40,8 @@ export interface TaskRequest extends TaskOptions {
   readonly client?: string
   /** With an id: a repeat is answered as the first one, another one with the same key gets `IDEMPOTENCY_CONFLICT`. */
   readonly mark?: RequestMark
+  /** Of the caller: an engine without tracing leaves it out. */
+  readonly trace?: TraceContext
   /** While a task of this name and key is open, and for `forMs` from its enqueueing on, that one is answered. */
   readonly dedupe?: { readonly key: string; readonly forMs?: number }
   /** Instead of `delayMs`: replaces the input of the task of this name and key that is still delayed, and delays it anew. */

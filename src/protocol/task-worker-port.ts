@@ -8,6 +8,7 @@
  */
 import type { Failure } from './failure.ts'
 import type { Payload } from './payload.ts'
+import type { TraceContext } from './trace-context.ts'
 
 export interface TaskDispatch<Owner> {
   readonly owner: Owner
@@ -22,6 +23,9 @@ export interface TaskDispatch<Owner> {
   readonly checkpoint: Payload | undefined
   /** The task is asked to yield after this much service, ms. */
   readonly quantumMs: number | undefined
+  /** Of what asked for the task: with tracing, then its queue is there too, for the span of the attempt. */
+  readonly trace?: TraceContext | undefined
+  readonly queue?: string | undefined
 }
 
 export interface TaskProgress {

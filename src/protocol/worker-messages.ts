@@ -29,6 +29,7 @@ import {
   text,
 } from './shapes.ts'
 import type { TaskRequirements } from './task-port.ts'
+import { type TraceContext, traceContextShape } from './trace-context.ts'
 import {
   type RunMessage,
   type RunReport,
@@ -118,6 +119,9 @@ export type EngineMessage =
       readonly idempotencyKey: string
       readonly checkpoint?: Payload
       readonly quantumMs?: number
+      /** With tracing: of what asked for the task, and the queue that it comes from. */
+      readonly trace?: TraceContext | undefined
+      readonly queue?: string
     }
   /** In a cluster, after `welcome` and whenever it changes: where all of its nodes are. To workers that follow them. */
   | { readonly type: 'nodes'; readonly urls: readonly string[] }
@@ -206,6 +210,8 @@ const engineMessages: {
     idempotencyKey: text(10_000),
     checkpoint: optional(payload),
     quantumMs: optional(number()),
+    trace: optional(traceContextShape),
+    queue: optional(name),
   }),
   abort: object({ token, reason: failure }),
   rejected: object({ token, reason: text(10_000) }),

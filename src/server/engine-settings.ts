@@ -53,6 +53,11 @@ export interface EngineSettings {
   readonly access?: AccessSettings
   /** What the engine observes of itself, for `metricsText()` and `GET /metrics`. Default: true. */
   readonly metrics?: boolean | MetricsSettings
+  /**
+   * Starts, executions, steps, tasks and calls have spans (OpenTelemetry), by the provider that this program registers with
+   * `@opentelemetry/api`; the trace context goes with executions and tasks, also to other processes. Default: false.
+   */
+  readonly tracing?: boolean
   /** Default `'default'`. */
   readonly namespace?: string
   /** Default: JSON lines on standard error, warnings and errors. */
@@ -123,6 +128,7 @@ const SETTINGS: Readonly<Record<keyof EngineSettings, true>> = {
   cluster: true,
   access: true,
   metrics: true,
+  tracing: true,
   namespace: true,
   logger: true,
   limits: true,

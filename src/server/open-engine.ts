@@ -10,7 +10,9 @@ import type { LiveTask } from '../engine/tasks/live-task.ts'
 import { WorkflowCrew } from '../engine/workers/workflow-crew.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger, withFields } from '../platform/logger.ts'
+import { openTracing } from '../platform/open-tracing.ts'
 import { type Randomness, systemRandomness } from '../platform/randomness.ts'
+import type { Tracing } from '../platform/tracing.ts'
 import type { Caller } from '../protocol/caller.ts'
 import { checkedName } from '../protocol/checked-text.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
@@ -25,6 +27,7 @@ import type { PayloadCodec } from '../sdk/encryption/payload-codec.ts'
 import { installDeterminismGuards } from '../sdk/runtime/determinism-guards.ts'
 import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import type { LocalTaskWorker, LocalWorker } from '../sdk/runtime/local-worker.ts'
+import { tracedPort } from '../sdk/tracing/traced-port.ts'
 import type { Store } from '../store/contract/store.ts'
 import { type CheckedAccessSettings, checkedAccessSettings } from './access/access-settings.ts'
 import { boundedPort } from './access/bounded-port.ts'
@@ -125,6 +128,7 @@ interface Base {
   readonly retentionMs: number | undefined
   readonly drainDelayMs: number | undefined
   readonly observed: CheckedMetricsSettings | undefined
+  readonly tracing: Tracing | undefined
 }
 
 /** What the engine is made of. */
@@ -164,7 +168,9 @@ interface Helpers {
 /** @throws PerdureError for settings that make no sense; what a store throws that cannot be opened */
 export async function openEngine(settings: EngineSettings, seams: EngineSeams): Promise<OpenedEngine> {
   checkSettings(settings)
-  const built = await buildEngine(settings, seams, checkedBase(settings, seams))
+  const base = checkedBase(settings, seams)
+  const tracing = await openTracing(settings.tracing, 'createEngine()', base)
+  const built = await buildEngine(settings, seams, { ...base, tracing })
   const { engine, portOf, local, worker, taskWorker, workflows, doors, own, namespace, room, logger } = built
   const member = await openParts(built, seams.network)
   const { encrypted, helpers } = await openRest(settings, seams, built)
@@ -178,7 +184,7 @@ export async function openEngine(settings: EngineSettings, seams: EngineSeams): 
   return {
     engine,
     calls: portOf(EMBEDDED),
-    port: encrypted(portOf(EMBEDDED)),
+    port: tracedPort(encrypted(portOf(EMBEDDED)), tracing),
     portOf,
     audit: built.recorded?.trail,
     access: built.late?.opened,
@@ -217,7 +223,7 @@ async function openRest(
   }
 }
 
-function checkedBase(settings: EngineSettings, seams: EngineSeams): Base {
+function checkedBase(settings: EngineSettings, seams: EngineSeams): Omit<Base, 'tracing'> {
   const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
   const logger = loggerOf(settings, clustering)
   const limits = checkedLimits(settings.limits)
@@ -267,6 +273,7 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: B
   const engine = new Engine({
     store,
     metrics: observation?.metrics,
+    tracing: base.tracing,
     worker: workflows,
     designs,
     clock: assembly?.clock ?? clock,
@@ -469,9 +476,15 @@ function connectWorkers(
 function workersOf(
   { workflows, tasks = [] }: EngineSettings,
   { enter, codeGraceMs }: EngineSeams,
-  { clock, logger, room: limits, codec }: Pick<Base, 'clock' | 'logger' | 'room' | 'codec'>,
+  {
+    clock,
+    logger,
+    room: limits,
+    codec,
+    tracing,
+  }: Pick<Base, 'clock' | 'logger' | 'room' | 'codec' | 'tracing'>,
 ): Workers {
-  const parts = { clock, logger, limits }
+  const parts = { clock, logger, limits, tracing }
   const worker = localWorker<LiveExecution>(
     { workflows: workflows ?? [], ...parts, ...(enter === undefined ? {} : { enter }) },
     codec,

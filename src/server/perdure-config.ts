@@ -49,6 +49,8 @@ export interface PerdureConfig extends ProxySettings {
   readonly access?: AccessSettings
   /** What it observes of itself, for `GET /metrics`. Default: true. */
   readonly metrics?: boolean | MetricsSettings
+  /** Spans, by the provider that is registered in this process (`node --import ./otel.mjs`). Default: false. */
+  readonly tracing?: boolean
   /** Processes, each a node of its own. Default 1. */
   readonly processes?: number
 }

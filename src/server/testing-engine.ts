@@ -5,6 +5,9 @@
  */
 import type { EngineCounters } from '../engine/engine-counters.ts'
 import { withoutWithdrawn } from '../engine/live-table.ts'
+import { silentLogger } from '../platform/logger.ts'
+import { openTracing } from '../platform/open-tracing.ts'
+import type { ClientPort } from '../protocol/client-port.ts'
 import { type Duration, durationMs } from '../protocol/duration.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { RunId } from '../protocol/ids.ts'
@@ -12,13 +15,24 @@ import type { Limits } from '../protocol/limits.ts'
 import { Client, type ClientSettings } from '../sdk/client.ts'
 import type { Workflow } from '../sdk/definition.ts'
 import { replayRun } from '../sdk/testing/replay-run.ts'
+import { tracedPort } from '../sdk/tracing/traced-port.ts'
 import { TestHost } from './testing-host.ts'
 import type { TestEngineOptions } from './testing-options.ts'
 import { historyOf } from './testing-parked.ts'
 
 export async function createTestEngine(options: TestEngineOptions): Promise<TestEngine> {
+  const { logger = silentLogger } = options
+  const about = { logger, codec: options.encryption }
+  const tracing = await openTracing(options.tracing, 'createTestEngine()', about)
   const host = await TestHost.open(options)
-  return new TestEngine(host, (await host.opened).client, options)
+  return new TestEngine(host, tracedPort(host.port, tracing), {
+    ...options,
+    client: (await host.opened).client,
+  })
+}
+
+interface OpenedTestOptions extends TestEngineOptions {
+  readonly client: ClientSettings
 }
 
 export class TestEngine extends Client implements AsyncDisposable {
@@ -28,14 +42,15 @@ export class TestEngine extends Client implements AsyncDisposable {
   #isClosed = false
 
   /** @internal */
-  constructor(host: TestHost, settings: ClientSettings, options: TestEngineOptions) {
-    super(host.port, {
-      ...settings,
+  constructor(host: TestHost, port: ClientPort, options: OpenedTestOptions) {
+    const { client } = options
+    super(port, {
+      ...client,
       knows: (workflow, version) => host.definitions.has(`${workflow}\0${version}`),
     })
     this.#host = host
     this.#options = options
-    this.#limits = settings.limits
+    this.#limits = client.limits
   }
 
   /** Time of the engine, ms since 1970. */

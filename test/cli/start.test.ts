@@ -69,6 +69,29 @@ describe('perdure start', () => {
     }
   })
 
+  test('--tracing, or a file, has executions keep the trace that they are started in', async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    const plain = join(directory, 'plain.mjs')
+    const traced = join(directory, 'traced.mjs')
+    writeFileSync(plain, `export default { store: 'memory', listen: '0' }`)
+    writeFileSync(traced, `export default { store: 'memory', listen: '0', tracing: true }`)
+    for (const [file, flags, isKept] of [
+      [plain, [], false],
+      [plain, ['--tracing'], true],
+      [traced, [], true],
+    ] as const) {
+      const engine = await started(['--config', file, '--workflows', DEFINITIONS, ...flags])
+      const executions = `${(engine.urls[0] ?? '').replace('ws', 'http')}/v1/executions`
+      const headers = { 'content-type': 'application/json', traceparent }
+      const body = JSON.stringify({ workflow: 'greet', input: 'ada', id: 'g-1' })
+      assert.equal((await fetch(executions, { method: 'POST', headers, body })).status, 201)
+      const history = await (await fetch(`${executions}/g-1/history`)).text()
+      const { events } = JSON.parse(history)
+      assert.deepEqual(events[0].event.trace, isKept ? { traceparent } : undefined)
+      assert.equal(await ended(engine), 0)
+    }
+  })
+
   test('a configuration file, and the environment over it', async () => {
     writeFileSync(
       join(directory, 'perdure.config.mjs'),

@@ -98,6 +98,11 @@ export function httpOf(value: unknown): HttpSettings {
   return http
 }
 
+export function flagOf(value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw new UsageError(`it is ${shown(value)}, not true or false`)
+}
+
 export function metricsOf(value: unknown): boolean | MetricsSettings {
   // The cast: what it has is looked at here.
   const metrics = value as boolean | MetricsSettings

@@ -57,6 +57,7 @@ export const startCommand: Command = {
     ...AUDIT_OPTIONS,
     ...ACCESS_OPTIONS,
     'no-metrics': { says: 'the engine does not observe itself, and /metrics answers 404' },
+    tracing: { says: 'spans, by the OpenTelemetry SDK that NODE_OPTIONS="--import FILE" loads' },
     config: {
       value: 'FILE',
       says: 'default perdure.config.ts, .mjs or .js in this directory, if there is one',
@@ -114,6 +115,7 @@ async function runStart(call: CommandCall): Promise<number> {
     ...optional('audit', settings.audit),
     ...optional('access', settings.access),
     ...optional('metrics', settings.metrics),
+    ...optional('tracing', settings.tracing),
   })
   let { url } = engine
   if (!isShared) {

@@ -19,6 +19,7 @@ import { UsageError } from '../usage-error.ts'
 import {
   addressOf,
   countOf,
+  flagOf,
   httpOf,
   listenOf,
   metricsOf,
@@ -57,6 +58,7 @@ export interface StartSettings {
   readonly audit: AuditSettings | undefined
   readonly access: AccessSettings | undefined
   readonly metrics: PerdureConfig['metrics']
+  readonly tracing: boolean | undefined
   readonly insecureListen: boolean
   readonly processes: number
   /** Absolute. */
@@ -89,6 +91,7 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   audit: true,
   access: true,
   metrics: true,
+  tracing: true,
   processes: true,
   trustedProxies: true,
   forwardedHeader: true,
@@ -138,6 +141,7 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     audit: startAudit(call, config.audit, { base, place: given.placeOf('audit') }),
     access: startAccess(call, { base, config }),
     metrics: call.options.flag('no-metrics') ? false : checked(given.ofFile('metrics'), metricsOf),
+    tracing: call.options.flag('tracing') ? true : checked(given.ofFile('tracing'), flagOf),
     insecureListen: call.options.flag('insecure-listen-without-authentication'),
     processes: checked(given.of('processes', 'processes', 'PERDURE_PROCESSES'), countOf) ?? 1,
     files: filesOf(call, given, base),

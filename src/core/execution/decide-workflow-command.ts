@@ -7,6 +7,7 @@
 import type { ExecutionStarted } from '../../protocol/event.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import type { Message } from '../../protocol/message.ts'
+import { traceField } from '../../protocol/trace-context.ts'
 import type {
   ChildCommand,
   HumanCommand,
@@ -176,6 +177,7 @@ function decideChild(
     depth,
     ...timeout,
     ...(state.client === undefined ? {} : { client: state.client }),
+    ...traceField(state.trace),
   }
   return decided(
     [
@@ -249,6 +251,7 @@ function decideContinue(state: ExecutionState, command: CommandOf<'continue'>, a
     ...(state.client === undefined ? {} : { client: state.client }),
     // A repeat of the start is told of the first run.
     ...(state.mark === undefined ? {} : { mark: { runId: state.runId, ...state.mark } }),
+    ...traceField(state.trace),
   }
   const byParent = state.isCancelledByParent === true ? { isCancelledByParent: true as const } : {}
   const cancel = cancelReason === undefined ? {} : { cancelReason, ...byParent }

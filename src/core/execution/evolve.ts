@@ -114,6 +114,7 @@ function evolveExecution(state: ExecutionState, event: Event): void {
       state.attributes = event.attributes ?? null
       state.client = event.client
       state.mark = event.mark
+      state.trace = event.trace
       return
     case 'signal-received':
       state.signals ??= new Map()

@@ -21,6 +21,7 @@ import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
 import { OperationMap } from '../../protocol/operation-map.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { RetryPolicy } from '../../protocol/retry-policy.ts'
+import type { TraceContext } from '../../protocol/trace-context.ts'
 import type { PendingHuman } from './human/human-state.ts'
 
 export interface PendingStep {
@@ -98,6 +99,8 @@ export interface ExecutionState {
   client: string | undefined
   /** Of the request that started it. */
   mark: StartMark | undefined
+  /** Where its spans belong. */
+  trace: TraceContext | undefined
   readonly ops: OperationMap<PendingOp>
   /** Steps in `ops` that run or wait to be run now (not in backoff). */
   runnableSteps: number
@@ -137,6 +140,7 @@ export function emptyState(runId: RunId): ExecutionState {
     attributes: null,
     client: undefined,
     mark: undefined,
+    trace: undefined,
     ops: new OperationMap(),
     runnableSteps: 0,
     signals: undefined,

@@ -13,6 +13,7 @@ import { DEFAULT_RETRY, type RetryPolicy } from '../../protocol/retry-policy.ts'
 import type { TaskOwner, TaskRequirements, TaskTimeouts } from '../../protocol/task-port.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
 import type { TaskProgress } from '../../protocol/task-worker-port.ts'
+import type { TraceContext } from '../../protocol/trace-context.ts'
 
 /** What never changes; stored as JSON. */
 export interface TaskSpec {
@@ -32,6 +33,8 @@ export interface TaskSpec {
   readonly client?: string
   /** Of the request that enqueued it. */
   readonly mark?: RequestMark
+  /** Where the spans of its attempts belong. */
+  readonly trace?: TraceContext
   /** No other task with this key is enqueued while it is open, nor in `forMs` from its enqueueing on. */
   readonly dedupe?: { readonly key: string; readonly forMs?: number }
   /** Another enqueue with this key replaces its input while its first delay lasts. */

@@ -24,6 +24,7 @@ import type { Failure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import { RESERVED_PREFIX } from '../../protocol/task-port.ts'
 import type { TaskProgress, TaskWorkerHost, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
+import { traceFields } from '../../protocol/trace-context.ts'
 import type { TaskSeq } from '../../store/contract/task-rows.ts'
 import type { AttemptEnd, TaskMetrics } from '../metrics/task-metrics.ts'
 import type { CrewMember, WorkerProfile } from '../workers/crew-member.ts'
@@ -119,7 +120,12 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
     if (record.status === 'waiting') again(task, record)
     else {
       const { namespace, queue, name } = task.head
-      logger.error('task kills workers', { namespace, queue, task: name, taskId: task.id, worker })
+      const { owner, trace } = task.spec
+      logger.error('task kills workers', {
+        ...{ namespace, queue, task: name, taskId: task.id, worker },
+        ...(owner && { workflowId: owner.workflowId, runId: owner.runId }),
+        ...traceFields(trace),
+      })
       change(task, record)
     }
   }

@@ -22,6 +22,7 @@ import {
   type WaitOptions,
 } from '../../protocol/task-port.ts'
 import type { TaskStatus } from '../../protocol/task-status.ts'
+import { traceField } from '../../protocol/trace-context.ts'
 import { shownReads } from '../../store/contract/shown-reads.ts'
 import {
   type HeldKey,
@@ -306,8 +307,8 @@ export class TaskCalls implements TaskPort {
 
   #addOne(request: TaskRequest): LiveTask {
     const { namespace, name, queue, id, key, priority, estimateMs, retry, timeouts, input } = request
-    const { dedupe, debounce, requires, affinity, client, mark } = request
-    const { tasks, clock } = this.#engine
+    const { dedupe, debounce, requires, affinity, client, mark, trace } = request
+    const { tasks, clock, options } = this.#engine
     const delayMs =
       debounce === undefined
         ? request.delayMs
@@ -323,6 +324,7 @@ export class TaskCalls implements TaskPort {
         ...(affinity === undefined ? {} : { affinity }),
         ...(client === undefined ? {} : { client }),
         ...(mark === undefined ? {} : { mark }),
+        ...(options.tracing === undefined ? {} : traceField(trace)),
         ...(delayMs === undefined ? {} : { startMs: clock.nowMs() + delayMs }),
         ...(retry === undefined ? {} : { retry }),
         ...(timeouts === undefined ? {} : { timeouts }),

@@ -21,9 +21,11 @@ import {
   type TaskSpec,
 } from '../../core/task/task-record.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
-import type { RunId, WorkflowKey } from '../../protocol/ids.ts'
+import type { WorkflowKey } from '../../protocol/ids.ts'
+import type { TaskSource } from '../../protocol/message.ts'
 import type { TaskExplanation, TaskOwner } from '../../protocol/task-port.ts'
 import { textHash } from '../../protocol/text-hash.ts'
+import { traceField } from '../../protocol/trace-context.ts'
 import type { TaskCommand } from '../../protocol/workflow-command.ts'
 import type { LaneCount, QueueKey, TaskSeq } from '../../store/contract/task-rows.ts'
 import { NO_RUN } from '../no-run.ts'
@@ -266,11 +268,11 @@ export class TaskDesk {
   /** The task of an execution, as one transition of it. */
   schedule(
     { namespace, workflowId }: WorkflowKey,
-    { runId, client }: { readonly runId: RunId; readonly client?: string },
+    { runId, client, trace }: TaskSource,
     command: TaskCommand & { readonly task: TaskSeq },
   ): void {
     const owner: TaskOwner = { workflowId, runId, op: command.op }
-    const from = client === undefined ? {} : { client }
+    const from = { ...(client === undefined ? {} : { client }), ...traceField(trace) }
     const { name, queue, input, options, task: seq } = command
     const { delayMs, ...rest } = options
     const startMs = delayMs === undefined ? {} : { startMs: this.#options.clock.nowMs() + delayMs }

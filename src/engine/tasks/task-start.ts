@@ -3,6 +3,7 @@ import { attemptsOf } from '../../core/task/task-record.ts'
 import { idempotencyKeyOf } from '../../protocol/ids.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { TaskDispatch } from '../../protocol/task-worker-port.ts'
+import type { TraceContext } from '../../protocol/trace-context.ts'
 import type { LiveTask } from './live-task.ts'
 
 export class TaskStart implements TaskDispatch<LiveTask> {
@@ -35,6 +36,14 @@ export class TaskStart implements TaskDispatch<LiveTask> {
     if (spec.owner === undefined) return `${head.namespace}/task/${this.id}`
     const { workflowId, runId, op } = spec.owner
     return idempotencyKeyOf({ namespace: head.namespace, workflowId }, runId, op)
+  }
+
+  get trace(): TraceContext | undefined {
+    return this.owner.spec.trace
+  }
+
+  get queue(): string {
+    return this.owner.head.queue
   }
 
   get checkpoint(): Payload | undefined {

@@ -47,7 +47,9 @@ export class RemoteTaskWorker<Owner> implements TaskWorkerPort<Owner> {
   }
 
   start(dispatch: TaskDispatch<Owner>): void {
-    const { owner, checkpoint, quantumMs } = dispatch
+    const { owner, checkpoint, quantumMs, trace } = dispatch
+    // What no worker needs is not sent.
+    const queue = trace === undefined ? undefined : dispatch.queue
     const token = this.#options.newToken()
     const known: Dispatched<Owner> = { owner, token, isAborted: false }
     this.#byToken.set(token, known)
@@ -62,6 +64,7 @@ export class RemoteTaskWorker<Owner> implements TaskWorkerPort<Owner> {
       idempotencyKey: dispatch.idempotencyKey,
       ...(checkpoint === undefined ? {} : { checkpoint }),
       ...(quantumMs === undefined ? {} : { quantumMs }),
+      ...(trace === undefined ? {} : { trace, ...(queue === undefined ? {} : { queue }) }),
     })
   }
 

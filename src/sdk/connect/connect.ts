@@ -3,9 +3,11 @@
 import { watchExpiry } from '../../platform/certificate-expiry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
+import { openTracing } from '../../platform/open-tracing.ts'
 import { checkedToken } from '../../platform/outgoing-socket.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import type { TokenSetting } from '../../platform/token-setting.ts'
+import type { Tracing } from '../../platform/tracing.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
@@ -15,6 +17,7 @@ import { checkedUrls } from '../checked-urls.ts'
 import { Client, type ClientSettings } from '../client.ts'
 import { checkedEncryption, type Encryption } from '../encryption/encryption.ts'
 import type { PayloadCodec } from '../encryption/payload-codec.ts'
+import { tracedPort } from '../tracing/traced-port.ts'
 import { RemotePort } from './remote-port.ts'
 
 export interface ConnectOptions {
@@ -31,6 +34,8 @@ export interface ConnectOptions {
   readonly token?: TokenSetting
   /** Of payloads: what `openEncryption` gave. Default: they are not encrypted. */
   readonly encryption?: Encryption
+  /** Its calls have spans, and carry their trace to the engine, as of `createEngine`. Default: false. */
+  readonly tracing?: boolean
 }
 
 const OPTIONS: OptionNames<ConnectOptions> = {
@@ -39,6 +44,7 @@ const OPTIONS: OptionNames<ConnectOptions> = {
   tls: true,
   token: true,
   encryption: true,
+  tracing: true,
 }
 
 /**
@@ -57,7 +63,9 @@ export async function connect(
   const { namespace = DEFAULT_NAMESPACE, logger, tls, token } = checked
   const urls = checkedUrls(url, 'connect()', tls !== undefined)
   const codec = checkedEncryption(checked.encryption, 'connect()')?.codec
-  const { warn } = logger === undefined ? jsonLogger() : safeLogger(logger)
+  const log = logger === undefined ? jsonLogger() : safeLogger(logger)
+  const { warn } = log
+  const tracing = await openTracing(checked.tracing, 'connect()', { logger: log, codec })
   const settings: ClientSettings = {
     namespace: checkedName(namespace, 'the namespace'),
     limits: codec === undefined ? DEFAULT_LIMITS : codec.roomIn(DEFAULT_LIMITS),
@@ -77,14 +85,18 @@ export async function connect(
     identity === undefined
       ? undefined
       : watchExpiry({ current: () => identity.current, clock: systemClock, warn })
-  return new RemoteClient(remote, await portOf(remote, codec), { settings, onClose: unwatch })
+  return new RemoteClient(remote, await portOf(remote, codec, tracing), { settings, onClose: unwatch })
 }
 
 /** What encrypts is loaded only where it is used. */
-async function portOf({ port }: RemotePort, codec: PayloadCodec | undefined): Promise<ClientPort> {
-  if (codec === undefined) return port
+async function portOf(
+  { port }: RemotePort,
+  codec: PayloadCodec | undefined,
+  tracing: Tracing | undefined,
+): Promise<ClientPort> {
+  if (codec === undefined) return tracedPort(port, tracing)
   const { encryptedPort } = await import('../encryption/encrypted-port.ts')
-  return encryptedPort(port, codec)
+  return tracedPort(encryptedPort(port, codec), tracing)
 }
 
 /** The client of an engine in another process. */

@@ -104,14 +104,14 @@ export class EncryptedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
 
   start(dispatch: TaskDispatch<Owner>): void {
     const { worker } = this.#options
-    const { owner, id, name, input, attempt, idempotencyKey, checkpoint, quantumMs } = dispatch
+    const { owner, input, checkpoint, id, name, attempt, idempotencyKey, quantumMs, trace, queue } = dispatch
     const places = placesOfDispatch(dispatch)
     const held: Dispatched<Owner> = {
       ...{ owner, places, order: new InOrder(() => {}) },
       ...{ isRunning: false, isGivenUp: false },
     }
     this.#held.set(owner, held)
-    const given = { owner: held, id, name, attempt, idempotencyKey, quantumMs }
+    const given = { owner: held, id, name, attempt, idempotencyKey, quantumMs, trace, queue }
     this.#inOrder(
       held,
       (coder) => ({

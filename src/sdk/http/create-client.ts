@@ -4,6 +4,7 @@ import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
+import { traceContextShape } from '../../protocol/trace-context.ts'
 import { checkedOptions, type OptionNames } from '../checked-arguments.ts'
 import { Client } from '../client.ts'
 import { HttpCalls } from './http-calls.ts'
@@ -23,6 +24,11 @@ export interface CreateClientOptions {
   readonly fetch?: typeof globalThis.fetch
   /** How long a request that is harmless to repeat is asked again, from its first failure on: no answer, or 503. Default `'15s'`. */
   readonly retryFor?: Duration
+  /**
+   * The trace that calls belong to (W3C Trace Context), asked for each request and sent as its headers; ill-formed, it is left out.
+   * Default: none. Where `fetch` is instrumented that does it.
+   */
+  readonly traceContext?: () => { readonly traceparent: string; readonly tracestate?: string } | undefined
 }
 
 const OPTIONS: OptionNames<CreateClientOptions> = {
@@ -31,6 +37,7 @@ const OPTIONS: OptionNames<CreateClientOptions> = {
   namespace: true,
   fetch: true,
   retryFor: true,
+  traceContext: true,
 }
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 /** What a header can hold (RFC 6750, 2.1, and a little more). */
@@ -44,7 +51,9 @@ const TOKEN = /^[\x21-\x7e]+$/
  */
 export function createClient(options: CreateClientOptions): Client {
   const checked = checkedOptions(options, 'createClient()', OPTIONS)
-  const { token, namespace = DEFAULT_NAMESPACE, retryFor = '15s' } = checked
+  const { token, namespace = DEFAULT_NAMESPACE, retryFor = '15s', traceContext } = checked
+  if (traceContext !== undefined && typeof traceContext !== 'function')
+    throw new PerdureError('ARGUMENT_INVALID', 'createClient({ traceContext }) is not a function')
   const url = checkedUrl(checked.url)
   const calls = new HttpCalls({
     url: url.href.replace(/\/+$/, ''),
@@ -52,6 +61,7 @@ export function createClient(options: CreateClientOptions): Client {
     // Looked up at each call: a program may put another one in its place. Browsers call theirs as a method of the page only.
     fetch: checked.fetch ?? ((...args) => globalThis.fetch(...args)),
     retryForMs: durationMs(retryFor, 'retryFor'),
+    trace: () => traceContextShape(traceContext?.()),
   })
   return new Client(new HttpPort(calls), {
     namespace: checkedName(namespace, 'the namespace'),

@@ -6,6 +6,7 @@
  */
 import { ERROR_CATALOGUE, type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 import { errorOf, type Failure } from '../../protocol/failure.ts'
+import type { TraceContext } from '../../protocol/trace-context.ts'
 
 export interface HttpCallsOptions {
   /** Without a `/` at its end. */
@@ -14,6 +15,8 @@ export interface HttpCallsOptions {
   readonly fetch: typeof globalThis.fetch
   /** How long a request is asked again, from its first failure on, ms. */
   readonly retryForMs: number
+  /** That a request belongs to, asked when it is made. */
+  readonly trace: () => TraceContext | undefined
 }
 
 type QueryValue = string | number | readonly string[] | undefined
@@ -55,10 +58,12 @@ export class HttpCalls {
   /** @throws PerdureError of the engine; `CONNECTION_LOST`: no answer; `CANCELLED`: aborted; `PROTOCOL_INVALID`: it is no engine */
   async ask<T>(request: HttpRequest): Promise<HttpAnswer<T>> {
     const url = this.#urlOf(request)
+    // Now, and not when it is asked again: that may be in another context.
+    const trace = this.#options.trace()
     let until: number | undefined
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#once<T>(url, request)
+        return await this.#once<T>(url, request, trace)
       } catch (error) {
         const isOver = !request.isRepeatable || !(error instanceof PerdureError) || error.httpStatus !== 503
         if (isOver) throw error
@@ -71,9 +76,9 @@ export class HttpCalls {
     }
   }
 
-  async #once<T>(url: string, request: HttpRequest): Promise<HttpAnswer<T>> {
+  async #once<T>(url: string, request: HttpRequest, trace: TraceContext | undefined): Promise<HttpAnswer<T>> {
     const { method, body, signal, answerMs = ANSWER_MS } = request
-    const headers = await this.#headersOf(request)
+    const headers = { ...trace, ...(await this.#headersOf(request)) }
     assertAwaited(signal)
     const cut = new AbortController()
     const abort = (): void => cut.abort()

@@ -8,6 +8,7 @@
 
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
+import type { Tracing } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
@@ -27,6 +28,7 @@ export interface EmbeddedWorkerOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly limits?: Limits
+  readonly tracing?: Tracing | undefined
   /** Enters workflow code. Default: with its run as the current one, see `current-run.ts`. */
   readonly enter?: <T>(run: WorkflowRun, call: () => T) => T
 }
@@ -39,6 +41,7 @@ export class EmbeddedWorker<Owner> implements LocalWorker<Owner>, LiveRunHost<Ow
   readonly enter: <T>(run: WorkflowRun, call: () => T) => T
   readonly clock: Clock
   readonly logger: Logger
+  readonly tracing: Tracing | undefined
   runningSteps = 0
   awaitedSteps = 0
   readonly #workflows = new Map<string, Workflow>()
@@ -52,6 +55,7 @@ export class EmbeddedWorker<Owner> implements LocalWorker<Owner>, LiveRunHost<Ow
     this.enter = options.enter ?? withRun
     this.clock = options.clock
     this.logger = options.logger
+    this.tracing = options.tracing
     for (const workflow of options.workflows) {
       const id = codeId(workflow.name, workflow.version)
       const known = this.#workflows.get(id)

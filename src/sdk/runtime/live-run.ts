@@ -1,10 +1,12 @@
 /** A run that is live in the embedded worker: its code, what the engine calls, and its steps that run. */
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
+import { runAttributes, type Tracing } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { DeliveredEvent, Operation } from '../../protocol/event.ts'
 import { type Failure, failureOf } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
+import type { TraceContext } from '../../protocol/trace-context.ts'
 import type { Activation, ActiveRun, CodeWait, StepDispatch } from '../../protocol/worker-port.ts'
 import type { Workflow } from '../definition.ts'
 import { withoutRun } from './current-run.ts'
@@ -15,6 +17,7 @@ import { type RunHost, WorkflowRun } from './workflow-run.ts'
 export interface LiveRunHost<Owner> extends RunHost {
   readonly clock: Clock
   readonly logger: Logger
+  readonly tracing: Tracing | undefined
   /** Steps whose functions have not settled. */
   runningSteps: number
   /** Those of them whose outcome still counts: not those that timed out or were dropped. */
@@ -30,11 +33,15 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
   /** It is in the worker's queue of this turn or the next. */
   isQueued = false
   readonly #host: LiveRunHost<Owner>
+  /** Where the spans of its execution belong; its first event says so. */
+  #trace: TraceContext | undefined
 
   constructor(definition: Workflow, activation: Activation<Owner>, host: LiveRunHost<Owner>) {
     super(definition, activation.info, activation.history, host)
     this.owner = activation.owner
     this.#host = host
+    const first = activation.history[0]?.event
+    if (first?.type === 'execution-started') this.#trace = first.trace
   }
 
   get runningSteps(): number {
@@ -45,6 +52,7 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
 
   deliver(seq: number, event: DeliveredEvent): void {
     if (this.isEnded) throw new Error(`invariant: an event for run ${this.info.runId}, which is not live`)
+    if (event.type === 'execution-started') this.#trace = event.trace
     this.push(seq, event)
     this.#host.enqueue(this)
   }
@@ -55,15 +63,20 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
     // The run was evicted, or its code dropped the step, after the dispatch was decided.
     if (this.isEnded || pending === undefined || call === undefined) return
     const host = this.#host
-    const attempt = new StepAttempt(step, pending.name, this.info, host)
+    const { name } = pending
+    const attempt = new StepAttempt(step, { name, info: this.info, trace: this.#trace }, host)
     pending.attempt = attempt
     host.runningSteps += 1
     host.awaitedSteps += 1
     if (pending.timeoutMs !== undefined) this.#limit(attempt, pending.timeoutMs)
+    if (host.tracing !== undefined && this.#trace !== undefined)
+      this.#span(attempt, host.tracing, this.#trace)
     let result: unknown
     let promise: Promise<unknown> | undefined
     try {
-      result = withoutRun(call, attempt)
+      const { span } = attempt
+      result =
+        span === undefined ? withoutRun(call, attempt) : withoutRun(() => span.run(() => call(attempt)))
       // A promise takes what a foreign `then` throws for its failure.
       promise = isThenable(result) ? Promise.resolve(result) : undefined
     } catch (error) {
@@ -102,13 +115,24 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
     withoutRun(() => this.#host.enqueue(this))
   }
 
+  #span(attempt: StepAttempt, tracing: Tracing, parent: TraceContext): void {
+    const attributes = {
+      ...runAttributes(this.info),
+      'perdure.step.name': attempt.name,
+      'perdure.attempt': attempt.attempt,
+    }
+    attempt.span = withoutRun(() =>
+      tracing.start(`step ${attempt.name}`, { kind: 'internal', parent, attributes }),
+    )
+  }
+
   #limit(attempt: StepAttempt, timeoutMs: number): void {
     attempt.cancelTimeout = this.#host.clock.after(timeoutMs, () => {
       const error = new PerdureError(
         'STEP_TIMEOUT',
         `step '${attempt.name}' took longer than ${timeoutMs} ms`,
       )
-      if (!attempt.settle()) return
+      if (!attempt.settle(error)) return
       attempt.abort(error)
       this.#host.onStepFailed(this.owner, attempt.dispatch, failureOf(error))
     })
@@ -128,7 +152,7 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
 
   #failed(attempt: StepAttempt, failure: Failure): void {
     this.#host.runningSteps -= 1
-    if (attempt.settle()) this.#host.onStepFailed(this.owner, attempt.dispatch, failure)
+    if (attempt.settle(failure)) this.#host.onStepFailed(this.owner, attempt.dispatch, failure)
   }
 }
 

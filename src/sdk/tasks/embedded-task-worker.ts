@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
+import type { Tracing } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf, type Failure, failureOf } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -15,12 +16,14 @@ import type { LocalTaskWorker } from '../runtime/local-worker.ts'
 import { validate } from '../standard-schema.ts'
 import type { Task } from './task.ts'
 import { TaskAttempt, type TaskAttemptHost, TaskYield } from './task-attempt.ts'
+import { taskSpan } from './task-span.ts'
 
 export interface EmbeddedTaskWorkerOptions {
   readonly tasks: readonly Task[]
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: Limits
+  readonly tracing?: Tracing | undefined
 }
 
 /** A task that cannot be read here is given back after so long: another worker may have its key. */
@@ -34,6 +37,7 @@ export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
   readonly #attemptHost: TaskAttemptHost
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #tracing: Tracing | undefined
   #toldMs = Number.NEGATIVE_INFINITY
   #host: TaskWorkerHost<Owner> | undefined
 
@@ -42,6 +46,7 @@ export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
     const warner = { warn: logger.warn }
     this.#clock = clock
     this.#logger = logger
+    this.#tracing = options.tracing
     for (const task of options.tasks) {
       const known = this.#tasks.get(task.name)
       if (known !== undefined && known !== task)
@@ -90,7 +95,9 @@ export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
     }
     let result: unknown
     try {
-      result = task.run(attempt, input)
+      attempt.span = this.#tracing && taskSpan(this.#tracing, dispatch)
+      const { span } = attempt
+      result = span === undefined ? task.run(attempt, input) : span.run(() => task.run(attempt, input))
     } catch (error) {
       // Not within the engine's call.
       queueMicrotask(() => this.#threw(attempt, error))
@@ -149,14 +156,22 @@ export class EmbeddedTaskWorker<Owner> implements LocalTaskWorker<Owner> {
       this.#threw(attempt, error)
       return
     }
-    if (this.#ends(attempt)) this.#host?.onTaskCompleted(attempt.dispatch.owner, result)
+    if (!this.#ends(attempt)) return
+    attempt.span?.end()
+    this.#host?.onTaskCompleted(attempt.dispatch.owner, result)
   }
 
   #threw(attempt: TaskAttempt<Owner>, error: unknown): void {
     if (!this.#ends(attempt)) return
     const { owner } = attempt.dispatch
-    if (error instanceof TaskYield) this.#host?.onTaskYielded(owner, error.checkpoint)
-    else this.#host?.onTaskFailed(owner, failureOf(error))
+    if (error instanceof TaskYield) {
+      attempt.span?.end()
+      this.#host?.onTaskYielded(owner, error.checkpoint)
+      return
+    }
+    const failure = failureOf(error)
+    attempt.span?.end(failure)
+    this.#host?.onTaskFailed(owner, failure)
   }
 
   /** Whether its end is waited for. */

@@ -1,8 +1,10 @@
 /** One running attempt (or slice) of a task, and what its function sees. */
 import { type Logger, withFields } from '../../platform/logger.ts'
+import type { Span } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { decodePayload, type Payload } from '../../protocol/payload.ts'
 import type { TaskDispatch, TaskProgress } from '../../protocol/task-worker-port.ts'
+import { traceFields } from '../../protocol/trace-context.ts'
 import { NOTE_CHARACTERS_MAX } from '../../protocol/worker-messages.ts'
 import type { TaskContext } from './task.ts'
 
@@ -31,6 +33,8 @@ export class TaskAttempt<Owner> implements TaskContext {
   readonly #startedMs: number
   /** Nobody waits for its end. */
   isGivenUp = false
+  /** With tracing. */
+  span: Span | undefined
   #controller: AbortController | undefined
   #abortReason: Error | undefined
   #log: Logger | undefined
@@ -71,8 +75,8 @@ export class TaskAttempt<Owner> implements TaskContext {
   }
 
   get log(): Logger {
-    const { name: task, id: taskId, attempt } = this.dispatch
-    this.#log ??= withFields(this.#host.logger, { task, taskId, attempt })
+    const { name: task, id: taskId, attempt, trace } = this.dispatch
+    this.#log ??= withFields(this.#host.logger, { task, taskId, attempt, ...traceFields(trace) })
     return this.#log
   }
 
@@ -104,6 +108,7 @@ export class TaskAttempt<Owner> implements TaskContext {
 
   giveUp(reason: Error): void {
     this.isGivenUp = true
+    this.span?.end(reason)
     this.#abortReason = reason
     this.#controller?.abort(reason)
   }

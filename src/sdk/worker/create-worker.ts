@@ -3,9 +3,11 @@
 import { watchExpiry } from '../../platform/certificate-expiry.ts'
 import { type Cancel, type Clock, systemClock } from '../../platform/clock.ts'
 import { type LoadProbe, loadProbe } from '../../platform/load-probe.ts'
+import { openTracing } from '../../platform/open-tracing.ts'
 import { openSocket } from '../../platform/outgoing-socket.ts'
 import { type Randomness, systemRandomness } from '../../platform/randomness.ts'
 import type { Socket } from '../../platform/socket.ts'
+import type { Tracing } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { platformFailure } from '../../protocol/failure.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../protocol/limits.ts'
@@ -30,11 +32,14 @@ export interface WorkerSeams {
   readonly random?: Randomness
   readonly probe?: LoadProbe
   readonly open?: (url: string) => Socket
+  readonly tracing?: Tracing | undefined
 }
 
 /** Connects to the engine, and resolves when it has; until then it tries again, with a warning in its log for each failure. */
 export async function createWorker(settings: WorkerSettings): Promise<Worker> {
-  const worker = new Worker(checkedWorkerSettings(settings))
+  const checked = checkedWorkerSettings(settings)
+  const tracing = await openTracing(checked.tracing, 'createWorker()', checked)
+  const worker = new Worker(checked, { tracing })
   await worker.connected()
   return worker
 }
@@ -66,7 +71,7 @@ export class Worker implements AsyncDisposable {
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
 
   constructor(settings: CheckedWorkerSettings, seams: WorkerSeams = {}) {
-    const { clock = systemClock, random = systemRandomness, probe = loadProbe() } = seams
+    const { clock = systemClock, random = systemRandomness, probe = loadProbe(), tracing } = seams
     const open =
       seams.open ??
       ((url) => openSocket(url, [WORKER_PROTOCOL], { tls: settings.tls, token: settings.token }))
@@ -76,7 +81,7 @@ export class Worker implements AsyncDisposable {
     const { tasks, workflows, logger, codec } = settings
     const hello = named(settings.hello, random)
     if (codec !== undefined) Object.assign(this.#limits, codec.roomIn(this.#limits))
-    this.#tasks = localTaskWorker<Held>({ tasks, clock, logger, limits: this.#limits }, codec)
+    this.#tasks = localTaskWorker<Held>({ tasks, clock, logger, tracing, limits: this.#limits }, codec)
     this.#tasks.connect(this.#host())
     if (workflows.length > 0) this.#releases.push(keepFloatingRejections())
     if (settings.determinismGuards) this.#releases.push(installDeterminismGuards())
@@ -86,7 +91,7 @@ export class Worker implements AsyncDisposable {
     this.#reportLater()
     const limits = this.#limits
     this.#parts = {
-      ...{ hello, tasks: this.#tasks, workflows, codec, limits, clock, random, logger, open },
+      ...{ hello, tasks: this.#tasks, workflows, codec, limits, clock, random, logger, tracing, open },
       free: () => this.#free,
       onWelcome: (connection, welcome) => this.#welcomed(connection, welcome),
       onTaken: () => this.#tellCreditsSoon(),

@@ -6,6 +6,7 @@ import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Randomness } from '../../platform/randomness.ts'
 import type { Socket } from '../../platform/socket.ts'
+import type { Tracing } from '../../platform/tracing.ts'
 import type { PerdureError } from '../../protocol/errors.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -29,6 +30,7 @@ export interface NodeConnectionParts {
   readonly clock: Clock
   readonly random: Randomness
   readonly logger: Logger
+  readonly tracing?: Tracing | undefined
   readonly open: (url: string) => Socket
   /** Tasks that the worker can take on beside those that it has. */
   readonly free: () => number
@@ -113,7 +115,8 @@ export class NodeConnection {
   }
 
   #connect(): void {
-    const { hello, tasks, workflows, codec, limits, clock, logger, open, onWelcome, onNodes } = this.#parts
+    const { hello, tasks, workflows, codec, limits, clock, logger, tracing, open, onWelcome, onNodes } =
+      this.#parts
     this.#creditsTold = this.#credits
     this.#session = new WorkerSession({
       socket: open(this.url),
@@ -124,6 +127,7 @@ export class NodeConnection {
       limits,
       clock,
       logger,
+      tracing,
       isFull: () => this.#parts.free() <= 0,
       onTaken: this.#parts.onTaken,
       onWelcome: (welcome) => {

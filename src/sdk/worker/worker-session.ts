@@ -11,6 +11,7 @@ import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
 import { connectionTrouble } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { Socket } from '../../platform/socket.ts'
+import type { Tracing } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -41,6 +42,7 @@ export interface WorkerSessionOptions {
   readonly limits: Limits
   readonly clock: Clock
   readonly logger: Logger
+  readonly tracing?: Tracing | undefined
   /** Another node has given it a task meanwhile: what comes beyond that is given back. */
   readonly isFull: () => boolean
   /** A place is taken. */
@@ -80,7 +82,7 @@ export class WorkerSession {
 
   constructor(options: WorkerSessionOptions) {
     this.#options = options
-    const { socket, hello, logger, workflows, codec, limits, clock } = options
+    const { socket, hello, logger, workflows, codec, limits, clock, tracing } = options
     this.#out = new OutgoingMessages(socket, clock)
     this.#code = new WorkflowSession({
       workflows,
@@ -88,6 +90,7 @@ export class WorkerSession {
       clock,
       logger,
       limits,
+      tracing,
       send: (report) => this.send(report),
     })
     // An engine, or a network, that goes away before `welcome` may do so without a word.

@@ -63,6 +63,8 @@ export interface WorkerSettings {
   readonly token?: TokenSetting
   /** Of payloads: what `openEncryption` gave. Default: they are not encrypted. */
   readonly encryption?: Encryption
+  /** Steps and tasks that run here have spans, as of `createEngine`. Default: false. */
+  readonly tracing?: boolean
 }
 
 export interface CheckedWorkerSettings {
@@ -76,6 +78,7 @@ export interface CheckedWorkerSettings {
   readonly tls: TlsIdentity | undefined
   readonly token: TokenSetting | undefined
   readonly codec?: PayloadCodec | undefined
+  readonly tracing?: boolean | undefined
 }
 
 const SETTINGS: OptionNames<WorkerSettings> = {
@@ -97,6 +100,7 @@ const SETTINGS: OptionNames<WorkerSettings> = {
   tls: true,
   token: true,
   encryption: true,
+  tracing: true,
 }
 const DEFAULT_CONCURRENCY = 64
 const MIB = 1024 * 1024
@@ -133,6 +137,7 @@ export function checkedWorkerSettings(given: WorkerSettings): CheckedWorkerSetti
     tasks,
     workflows,
     determinismGuards: settings.determinismGuards === true,
+    tracing: settings.tracing,
     graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
     logger,
     codec: checkedEncryption(settings.encryption, 'createWorker()')?.codec,

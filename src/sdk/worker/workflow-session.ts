@@ -2,9 +2,11 @@
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { redactedFields, redactedText } from '../../platform/redaction.ts'
+import type { Tracing } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { payloadBytes } from '../../protocol/payload.ts'
+import { type TraceContext, traceFields } from '../../protocol/trace-context.ts'
 import type { ActiveRun, LogRecord, TurnReport } from '../../protocol/worker-port.ts'
 import type { WorkflowCommand } from '../../protocol/workflow-command.ts'
 import type { RunLog, RunMessage, RunReport } from '../../protocol/workflow-messages.ts'
@@ -19,6 +21,7 @@ export interface WorkflowSessionOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: Limits
+  readonly tracing?: Tracing | undefined
   readonly send: (report: RunReport) => void
 }
 
@@ -33,6 +36,8 @@ interface HeldRun {
   readonly namespace: string
   readonly workflowId: string
   readonly runId: string
+  /** Where the spans of its execution belong. */
+  trace: TraceContext | undefined
   /** The last event that came. */
   seen: number
 }
@@ -74,6 +79,7 @@ export class WorkflowSession {
     switch (message.type) {
       case 'event':
         held.seen = message.seq
+        if (message.event.type === 'execution-started') held.trace = message.event.trace
         active.deliver(message.seq, message.event)
         return
       case 'step':
@@ -104,7 +110,9 @@ export class WorkflowSession {
         'PROTOCOL_INVALID',
         `activate: this worker has no code for workflow ${workflow} version ${version}`,
       )
-    const held: HeldRun = { run, namespace, workflowId, runId, seen: history.at(-1)?.seq ?? 0 }
+    const first = history[0]?.event
+    const trace = first?.type === 'execution-started' ? first.trace : undefined
+    const held: HeldRun = { run, namespace, workflowId, runId, trace, seen: history.at(-1)?.seq ?? 0 }
     const info = { key: { namespace, workflowId }, runId, workflow, version }
     this.#runs.set(run, { held, active: this.#worker.activate({ owner: held, info, history }) })
   }
@@ -135,13 +143,13 @@ export class WorkflowSession {
 
   /** With encryption the engine is not to see what code logs: it is written here, and at once. */
   #logsToSend(
-    { namespace, workflowId, runId }: HeldRun,
+    { namespace, workflowId, runId, trace }: HeldRun,
     records: readonly LogRecord[],
   ): readonly LogRecord[] {
     const { codec, logger } = this.#options
     if (codec === undefined) return records
     for (const { level, message, fields } of records)
-      logger[level](message, { namespace, workflowId, runId, ...fields })
+      logger[level](message, { namespace, workflowId, runId, ...traceFields(trace), ...fields })
     return []
   }
 

@@ -8,6 +8,7 @@ import type { Logger } from '../../platform/logger.ts'
 import { tokenSource } from '../../platform/tokens.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { TaskDispatch } from '../../protocol/task-worker-port.ts'
+import { traceField } from '../../protocol/trace-context.ts'
 import type {
   ClaimedTask,
   ClaimPort,
@@ -123,7 +124,7 @@ export class ClaimDesk implements ClaimPort {
 
   #claim(
     worker: ClaimWorker,
-    { owner, id, name, input, attempt, idempotencyKey, checkpoint }: TaskDispatch<LiveTask>,
+    { owner, id, name, input, attempt, idempotencyKey, checkpoint, trace }: TaskDispatch<LiveTask>,
     { caller, leaseMs, namespace }: OpenWait & { readonly namespace: string },
   ): Claim {
     const secret = this.#newSecret()
@@ -139,6 +140,7 @@ export class ClaimDesk implements ClaimPort {
         attempt,
         idempotencyKey,
         ...(checkpoint === undefined ? {} : { checkpoint }),
+        ...traceField(trace),
       },
       namespace,
       caller,

@@ -10,6 +10,7 @@ import type { Caller } from '../../protocol/caller.ts'
 import type { Failure } from '../../protocol/failure.ts'
 import type { Payload } from '../../protocol/payload.ts'
 import type { TaskProgress } from '../../protocol/task-worker-port.ts'
+import type { TraceContext } from '../../protocol/trace-context.ts'
 
 export interface ClaimRequest {
   readonly namespace: string
@@ -37,6 +38,8 @@ export interface ClaimedTask {
   readonly idempotencyKey: string
   /** What the last attempt left. */
   readonly checkpoint?: Payload
+  /** Of what asked for the task. */
+  readonly trace?: TraceContext
 }
 
 export type ClaimReport =

@@ -16,6 +16,7 @@ import { type RunId, runIdOf, runStartMs } from '../../protocol/ids.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { encodePayload } from '../../protocol/payload.ts'
 import { RESERVED_ID } from '../../protocol/task-port.ts'
+import { parsedTraceContext, traceField } from '../../protocol/trace-context.ts'
 import { checkedAttributes } from '../../sdk/checked-attributes.ts'
 import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
 import type { RegistryReads } from '../registry-reads.ts'
@@ -139,6 +140,8 @@ async function carryOut(
     runId: runIdFor(about),
     ...(attributes === undefined ? {} : { attributes: checkedAttributes(attributes as Attributes) }),
     ...(sent === undefined ? {} : { signal: sent }),
+    // Distributed Tracing extension of CloudEvents.
+    ...traceField(parsedTraceContext(about.event.traceparent, about.event.tracestate)),
   })
 }
 

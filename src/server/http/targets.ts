@@ -2,6 +2,7 @@
 import type { ExecutionDescription, ExecutionSummary, ExecutionTarget } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { isRunId, type RunId } from '../../protocol/ids.ts'
+import { parsedTraceContext, type TraceContext, traceField } from '../../protocol/trace-context.ts'
 import type { RouteRequest } from './route.ts'
 
 /** @throws PerdureError `ID_INVALID` */
@@ -23,6 +24,18 @@ export function executionTarget(
 export function clientOf({ caller: { address } }: RouteRequest): { readonly client?: string } {
   return address === undefined || address === '127.0.0.1' ? {} : { client: address }
 }
+
+/** Of the caller, by the headers of W3C Trace Context. */
+export function traceOf({ headers }: RouteRequest): { readonly trace?: TraceContext } {
+  return traceField(parsedTraceContext(headers.traceparent, headers.tracestate))
+}
+
+/** What the routes that start something say of these headers. */
+export const TRACE_HEADERS = {
+  traceparent:
+    'W3C Trace Context: with tracing, what comes of the request belongs to this trace. Ill-formed, it is ignored.',
+  tracestate: 'Goes with `traceparent`.',
+} as const
 
 export function shownExecution({ key, ...rest }: ExecutionSummary): object {
   return { namespace: key.namespace, id: key.workflowId, ...rest }

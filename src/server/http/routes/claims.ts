@@ -103,8 +103,9 @@ export const claimRoutes = [
       if (signal.aborted) giveBack(request, tokens)
       return {
         body: {
-          claims: found.map(({ input, checkpoint, ...rest }) => ({
+          claims: found.map(({ input, checkpoint, trace, ...rest }) => ({
             ...rest,
+            ...trace,
             ...payloads.field('input', input),
             ...payloads.field('checkpoint', checkpoint),
           })),

@@ -24,7 +24,15 @@ import {
   status,
 } from '../schemas/executions.ts'
 import { asked, count, historyWaitMs, list, name, optional, paging, waitMs } from '../schemas/values.ts'
-import { clientOf, executionTarget, shownDescription, shownExecution, within } from '../targets.ts'
+import {
+  clientOf,
+  executionTarget,
+  shownDescription,
+  shownExecution,
+  TRACE_HEADERS,
+  traceOf,
+  within,
+} from '../targets.ts'
 import { watchExecution } from './watch.ts'
 
 const TAG = 'Executions'
@@ -64,6 +72,7 @@ function startRequest(
     ...(attributes === undefined ? {} : { attributes: checkedAttributes(attributes) }),
     ...(mark === undefined ? {} : { mark }),
     ...clientOf(request),
+    ...traceOf(request),
   }
 }
 
@@ -109,6 +118,7 @@ export const executionRoutes = [
     operationId: 'startExecution',
     tag: TAG,
     summary: 'Start an execution',
+    headers: TRACE_HEADERS,
     body: asked({
       id: optional(name('Workflow id: unique in the namespace. Default: a new one.')),
       ...startFields,
@@ -129,6 +139,7 @@ export const executionRoutes = [
     tag: TAG,
     summary: 'Send a signal to an execution, and start it unless it is open',
     description: 'Both in one commit.',
+    headers: TRACE_HEADERS,
     params: idParam,
     body: asked({ ...startFields, signal: asked({ name: name('Of the signal.'), ...signalFields }) }),
     answers: STARTED,

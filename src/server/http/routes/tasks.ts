@@ -21,7 +21,7 @@ import {
   taskPage,
 } from '../schemas/tasks.ts'
 import { asked, list, nothing, paging, waitMs } from '../schemas/values.ts'
-import { clientOf, within } from '../targets.ts'
+import { clientOf, TRACE_HEADERS, traceOf, within } from '../targets.ts'
 
 const TAG = 'Tasks'
 const BATCH_MOST = 1000
@@ -30,7 +30,7 @@ const REPEATS =
   'Without a key an `id` makes a repeat harmless: the task that has it is the answer, with `enqueued: false`. With a key: the same request gets the same task and the same answer, as long as the task is kept; another request with the key, of the same `id`, gets `IDEMPOTENCY_CONFLICT`. Without an `id` the key makes one. With `dedupe` or `debounce` the key is not looked at, unless there is an `id`.'
 
 interface EnqueueBody
-  extends Omit<TaskRequest, 'namespace' | 'queue' | 'input' | 'retry' | 'seq' | 'client' | 'mark'> {
+  extends Omit<TaskRequest, 'namespace' | 'queue' | 'input' | 'retry' | 'seq' | 'client' | 'mark' | 'trace'> {
   readonly queue?: string
   readonly input?: unknown
   readonly retry?: Partial<RetryPolicy>
@@ -59,6 +59,7 @@ function taskRequest(request: RouteRequest, body: EnqueueBody, place?: number): 
     ...(mark === undefined ? {} : { mark }),
     ...(retry === undefined ? {} : { retry: { ...DEFAULT_RETRY, ...retry } }),
     ...clientOf(request),
+    ...traceOf(request),
   }
 }
 
@@ -69,6 +70,7 @@ export const taskRoutes = [
     operationId: 'enqueueTask',
     tag: TAG,
     summary: 'Put a task into its queue',
+    headers: TRACE_HEADERS,
     body: asked(enqueueFields),
     answers: {
       201: { description: 'It waits, and is durable.', body: enqueued },
@@ -88,6 +90,7 @@ export const taskRoutes = [
     operationId: 'enqueueTasks',
     tag: 'Bulk operations',
     summary: 'Put many tasks into their queues',
+    headers: TRACE_HEADERS,
     description:
       'Far faster than one by one. In a cluster those of one queue partition are added as a whole, or not at all.',
     body: asked({ tasks: list(asked(enqueueFields), `At most ${BATCH_MOST}.`, BATCH_MOST) }),

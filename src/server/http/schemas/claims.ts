@@ -42,6 +42,12 @@ const claim = answered('Claim', {
     description: 'The same for all attempts: give it to receivers that deduplicate.',
   }),
   checkpoint: optional(payload('What the last attempt left.')),
+  traceparent: optional(
+    Type.String({
+      description: 'W3C Trace Context of what asked for the task: the parent of the spans of the attempt.',
+    }),
+  ),
+  tracestate: optional(Type.String({ description: 'Goes with `traceparent`.' })),
 })
 export const claims = answered('Claims', { claims: list(claim, 'None: nothing came in this time.') })
 
