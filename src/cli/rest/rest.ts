@@ -60,6 +60,7 @@ export class Rest {
       token: token === undefined ? undefined : () => token,
       fetch: this.#fetch,
       retryForMs: 0,
+      trace: () => undefined,
     })
   }
 
