@@ -1,5 +1,4 @@
 /** Puts the parts of an engine together, opens them, and takes them apart again. */
-import { hostname } from 'node:os'
 import { ClientCalls } from '../engine/client-calls.ts'
 import type { ClusterNode } from '../engine/cluster/cluster-node.ts'
 import { Engine } from '../engine/engine.ts'
@@ -8,20 +7,10 @@ import type { LiveExecution } from '../engine/live-execution.ts'
 import { Retention } from '../engine/retention.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
 import { WorkflowCrew } from '../engine/workers/workflow-crew.ts'
-import { type Clock, systemClock } from '../platform/clock.ts'
-import { jsonLogger, type Logger, safeLogger, withFields } from '../platform/logger.ts'
 import { openTracing } from '../platform/open-tracing.ts'
-import { type Randomness, systemRandomness } from '../platform/randomness.ts'
-import type { Tracing } from '../platform/tracing.ts'
 import type { Caller } from '../protocol/caller.ts'
-import { checkedName } from '../protocol/checked-text.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
-import { durationMs, optionalMs } from '../protocol/duration.ts'
-import { PerdureError } from '../protocol/errors.ts'
-import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
-import type { Limits } from '../protocol/limits.ts'
 import type { ClientSettings } from '../sdk/client.ts'
-import { checkedEncryption } from '../sdk/encryption/encryption.ts'
 import { localTaskWorker, localWorker } from '../sdk/encryption/local-workers.ts'
 import type { PayloadCodec } from '../sdk/encryption/payload-codec.ts'
 import { installDeterminismGuards } from '../sdk/runtime/determinism-guards.ts'
@@ -29,7 +18,6 @@ import { keepFloatingRejections } from '../sdk/runtime/floating-rejections.ts'
 import type { LocalTaskWorker, LocalWorker } from '../sdk/runtime/local-worker.ts'
 import { tracedPort } from '../sdk/tracing/traced-port.ts'
 import type { Store } from '../store/contract/store.ts'
-import { type CheckedAccessSettings, checkedAccessSettings } from './access/access-settings.ts'
 import { boundedPort } from './access/bounded-port.ts'
 import { LateAccess } from './access/late-access.ts'
 import { OpenAccess } from './access/open-access.ts'
@@ -40,7 +28,6 @@ import {
   buildAudit,
   EMBEDDED,
   type OpenAudit,
-  openAudit,
   portsOf,
   REQUESTS,
 } from './audit/open-audit.ts'
@@ -49,10 +36,9 @@ import { Automation } from './automation.ts'
 import { ClaimDesk } from './claims/claim-desk.ts'
 import { recordedClaims } from './claims/recorded-claims.ts'
 import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
-import { type CheckedClusterSettings, checkedClusterSettings } from './cluster/cluster-settings.ts'
 import { codedPort, type Knows } from './coded-port.ts'
+import { checkedBase, type EngineBase, nameOfProcess } from './engine-base.ts'
 import {
-  checkedLimits,
   checkSettings,
   DEFAULT_IDLE_EXECUTIONS,
   DEFAULT_TASK_CONCURRENCY,
@@ -63,11 +49,7 @@ import { LEAVE_MS, leave } from './leaving.ts'
 import { ConnectionCounts } from './listen/connection-counts.ts'
 import { Doors } from './listen/doors.ts'
 import type { Listener, ListenOptions } from './listen/listen-options.ts'
-import {
-  type CheckedMetricsSettings,
-  checkedMetricsSettings,
-  EngineObservation,
-} from './metrics/engine-observation.ts'
+import { EngineObservation } from './metrics/engine-observation.ts'
 import { metricsPage } from './metrics/metrics-page.ts'
 import { openClusterStore, openStore } from './open-store.ts'
 import { OwnTasks } from './own-tasks.ts'
@@ -110,29 +92,8 @@ export interface OpenedEngine {
   close(): Promise<void>
 }
 
-/** What all parts need, and how long what may take: checked. */
-interface Base {
-  readonly codec: PayloadCodec | undefined
-  /** The limits for what is encrypted. */
-  readonly room: Limits
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly limits: Limits
-  readonly random: Randomness
-  readonly namespace: string
-  readonly clustering: CheckedClusterSettings | undefined
-  readonly audit: OpenAudit | undefined
-  /** Undefined: whoever reaches a door may do everything. */
-  readonly accessing: CheckedAccessSettings | undefined
-  readonly graceMs: number
-  readonly retentionMs: number | undefined
-  readonly drainDelayMs: number | undefined
-  readonly observed: CheckedMetricsSettings | undefined
-  readonly tracing: Tracing | undefined
-}
-
 /** What the engine is made of. */
-interface Built extends Base, Workers {
+interface Built extends EngineBase, Workers {
   readonly store: Store
   readonly assembly: ClusterAssembly | undefined
   readonly engine: Engine
@@ -223,47 +184,7 @@ async function openRest(
   }
 }
 
-function checkedBase(settings: EngineSettings, seams: EngineSeams): Omit<Base, 'tracing'> {
-  const clustering = settings.cluster === undefined ? undefined : checkedClusterSettings(settings.cluster)
-  const logger = loggerOf(settings, clustering)
-  const limits = checkedLimits(settings.limits)
-  const codec = checkedEncryption(settings.encryption, 'createEngine()')?.codec
-  return {
-    clock: seams.clock ?? systemClock,
-    logger,
-    limits,
-    codec,
-    room: codec === undefined ? limits : codec.roomIn(limits),
-    random: seams.random ?? systemRandomness,
-    namespace: checkedName(settings.namespace ?? DEFAULT_NAMESPACE, 'the namespace'),
-    clustering,
-    graceMs: durationMs(settings.shutdownGrace ?? '10s', 'shutdownGrace'),
-    retentionMs: optionalMs(settings.retention, 'retention'),
-    drainDelayMs: optionalMs(settings.drainDelay, 'drainDelay'),
-    audit: openAudit(settings.audit, logger),
-    accessing: accessOf(settings),
-    observed: checkedMetricsSettings(settings.metrics),
-  }
-}
-
-/** The logs of the nodes of a cluster are mostly read together. */
-function loggerOf({ logger }: EngineSettings, clustering: CheckedClusterSettings | undefined): Logger {
-  const own = logger === undefined ? jsonLogger() : safeLogger(logger)
-  return clustering === undefined ? own : withFields(own, { node: clustering.name ?? nameOfProcess() })
-}
-
-/** Nodes are told from others by their certificates. @throws PerdureError `ARGUMENT_INVALID` */
-function accessOf({ access, cluster }: EngineSettings): CheckedAccessSettings | undefined {
-  if (access === undefined) return undefined
-  if (cluster !== undefined && cluster.tls === undefined)
-    throw new PerdureError(
-      'ARGUMENT_INVALID',
-      'access in a cluster needs cluster.tls: without it whoever reaches the port could say that it is a node',
-    )
-  return checkedAccessSettings(access)
-}
-
-async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: Base): Promise<Built> {
+async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: EngineBase): Promise<Built> {
   const { clock, logger, limits, random, clustering, audit, observed } = base
   const workers = workersOf(settings, seams, base)
   const { workflows } = workers
@@ -434,7 +355,7 @@ async function openParts(
 async function openStores(
   settings: EngineSettings,
   { network, coordinator }: EngineSeams,
-  { clustering, clock, random, logger }: Base,
+  { clustering, clock, random, logger }: EngineBase,
 ): Promise<{
   readonly store: Store
   readonly shards: number
@@ -451,11 +372,6 @@ async function openStores(
   const around = { clock, random, logger, network, coordinator }
   const assembly = new ClusterAssembly({ store, settings: clustering, process: nameOfProcess(), ...around })
   return { store, shards: store.shards, assembly }
-}
-
-/** For people. */
-function nameOfProcess(): string {
-  return `${hostname()}:${process.pid}`
 }
 
 type Workers = Pick<OpenedEngine, 'worker' | 'taskWorker' | 'workflows'>
@@ -482,7 +398,7 @@ function workersOf(
     room: limits,
     codec,
     tracing,
-  }: Pick<Base, 'clock' | 'logger' | 'room' | 'codec' | 'tracing'>,
+  }: Pick<EngineBase, 'clock' | 'logger' | 'room' | 'codec' | 'tracing'>,
 ): Workers {
   const parts = { clock, logger, limits, tracing }
   const worker = localWorker<LiveExecution>(
