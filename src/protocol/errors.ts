@@ -119,7 +119,7 @@ export const ERROR_CATALOGUE = {
   NAMESPACE_NOT_FOUND: entry(
     404,
     false,
-    'Check the name of the namespace, or create it; see `GET /v1/namespaces`.',
+    'Name the namespace that the key or token is of (`namespace`, `--namespace`, PERDURE_NAMESPACE), or create it; see `GET /v1/namespaces`.',
   ),
   NONDETERMINISM: entry(
     422,

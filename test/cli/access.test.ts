@@ -5,8 +5,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { Authority, openssl } from '../workers/certificates.ts'
 import { openRest, type RestFixture } from './rest-fixture.ts'
 
+const found = openssl()
 let on: RestFixture
 before(async () => {
   on = await openRest()
@@ -121,6 +123,29 @@ describe('what is wrong is said with what to do', () => {
     await on.refused('access keys list --role x', 2, /--role is not for perdure access keys list/)
     await on.refused('access keys show', 2, /ID is missing/)
     await on.refused('access keys revoke x --watch', 2, /--watch does not repeat 'keys revoke'/)
+  })
+
+  test('over the protocol of clients nobody waits for what will not change', async () => {
+    for (const [token, says] of [
+      ['', /no API key or token was given: --token-file FILE, PERDURE_TOKEN/],
+      ['pdk_none', /does not take this API key or token/],
+    ] as const)
+      for (const line of ['workers', 'run fulfil-order --input null --wait'])
+        await on.refused(line, 1, new RegExp(`^(?!.*Waiting up to).*${says.source}`), {
+          env: { PERDURE_TOKEN: token },
+        })
+  })
+
+  test('a certificate that is not to be trusted', {
+    skip: 'missing' in found ? found.missing : false,
+  }, async () => {
+    const authority = new Authority(join(on.directory, 'tls'), 'authority')
+    const { cert, key } = authority.issue('engine', 'serverAuth,clientAuth')
+    const { url, close } = await on.engine.listen({ tls: { cert, key, ca: authority.ca } })
+    for (const line of [`workers --url ${url}`, `namespaces --url ${url}`])
+      await on.refused(line, line.startsWith('workers') ? 2 : 1, /certificate.*--tls-ca/)
+    assert.match(await on.said(`workers --url ${url} --tls-ca ${authority.ca}`), /local/)
+    await close()
   })
 
   test('what answers is no engine', async () => {

@@ -10,6 +10,7 @@ import { HttpCalls, type HttpRequest, problemError } from '../../sdk/http/http-c
 import type { CommandCall } from '../command.ts'
 import { type EngineChoice, engineOf } from '../engine-choice.ts'
 import { assertTlsFits, checkedRestUrl } from '../engine-url.ts'
+import { notKnown } from '../not-known.ts'
 import { restFetch } from './rest-fetch.ts'
 
 /** Of one request; what waits at the engine is asked for in several. */
@@ -137,12 +138,7 @@ export class Rest {
       return await answer
     } catch (error) {
       const isUnknown = error instanceof PerdureError && error.code === 'UNAUTHENTICATED'
-      if (!isUnknown) throw error
-      const what =
-        this.#token === undefined
-          ? 'this engine wants to know who calls, and no API key or token was given: --token-file FILE, PERDURE_TOKEN, or a profile'
-          : 'the engine does not take this API key or token: it is of another engine, was revoked, or has expired'
-      throw new PerdureError('UNAUTHENTICATED', what, { cause: error })
+      throw isUnknown ? notKnown(this.#token !== undefined, error) : error
     }
   }
 }

@@ -1,7 +1,7 @@
 /** One connection of a client to an engine, or to a node of a cluster. */
 import type { WebSocket } from 'ws'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
-import { connectionTrouble, openSocket } from '../../platform/outgoing-socket.ts'
+import { connectionTrouble, isUnauthenticated, openSocket } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import type { TokenSetting } from '../../platform/token-setting.ts'
@@ -53,8 +53,13 @@ export class ClientLink {
       host.onOpen(this)
     })
     socket.on('message', (data) => this.#onFrame(String(data), host))
-    socket.on('error', (error) =>
-      warn('no connection to the engine', { url, reason: connectionTrouble(url, error) }),
+    socket.on('error', (error: Error & { readonly code?: string }) =>
+      warn('no connection to the engine', {
+        url,
+        reason: connectionTrouble(url, error),
+        ...(isUnauthenticated(error) ? { isUnauthenticated: true } : {}),
+        ...(error.code === undefined ? {} : { code: error.code }),
+      }),
     )
     socket.on('close', (code) => {
       this.#stopPulse()
