@@ -1,6 +1,7 @@
 /** What a program says in `perdure.config.ts`, for `perdure start`. */
 import type { TlsSettings } from '../platform/tls.ts'
 import type { Duration } from '../protocol/duration.ts'
+import type { EncryptionSettings } from '../sdk/encryption/encryption.ts'
 import type { AccessSettings } from './access/access-settings.ts'
 import type { AuditSettings } from './audit/audit-settings.ts'
 import type { CoordinatorSettings } from './cluster/etcd/etcd-settings.ts'
@@ -39,8 +40,6 @@ export interface PerdureConfig extends ProxySettings {
   readonly queues?: readonly QueueSettings[]
   /** Closed executions are deleted this long after their end. Default: never. */
   readonly retention?: Duration
-  /** Origins of web pages that may call the REST API, and its limits. */
-  readonly http?: HttpSettings
   /** How long it serves on after `/readyz` says that it ends. Default `'3s'` with `trustedProxies`, else 0. */
   readonly drainDelay?: Duration
   /** Calls that change something are recorded. Paths are from the directory of the configuration. Default: they are not. */
@@ -51,6 +50,12 @@ export interface PerdureConfig extends ProxySettings {
   readonly metrics?: boolean | MetricsSettings
   /** Spans, by the provider that is registered in this process (`node --import ./otel.mjs`). Default: false. */
   readonly tracing?: boolean
+  /** Of the REST API: pages that may call it, and limits. Default: no page. */
+  readonly http?: HttpSettings
+  /** Payloads of the code that it runs are encrypted; paths of keys are from the directory of the configuration. Default: they are not. */
+  readonly encryption?: EncryptionSettings
+  /** `allowPrivate`: webhooks may call addresses of private networks and of this machine. Default: they may not. */
+  readonly webhooks?: { readonly allowPrivate?: boolean }
   /** Processes, each a node of its own. Default 1. */
   readonly processes?: number
 }

@@ -2,9 +2,11 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { jsonLogger } from '../../platform/logger.ts'
+import { present } from '../../server/http/present.ts'
 import type { Command, CommandCall } from '../command.ts'
 import { printable } from '../display-width.ts'
 import { listenOf } from '../start/checked-values.ts'
+import { HTTP_OPTIONS, startHttp, startWebhooks } from '../start/start-http.ts'
 import { UsageError } from '../usage-error.ts'
 import { DevProcess } from './dev-processes.ts'
 import type { DevReport } from './dev-worker.ts'
@@ -22,6 +24,7 @@ export const devCommand: Command = {
   options: {
     store: { value: 'STORE', says: `sqlite:PATH or memory; default sqlite:${DEFAULT_STORE}` },
     listen: { value: 'HOST:PORT', says: `on this machine; default ${DEFAULT_LISTEN}; port 0: a free one` },
+    ...HTTP_OPTIONS,
     help: { says: 'this help', short: 'h' },
   },
   examples: [
@@ -43,6 +46,8 @@ async function runDev(call: CommandCall): Promise<number> {
   const missing = files.find((file) => !existsSync(file))
   if (missing !== undefined) throw new UsageError(`there is no file ${printable(missing)}`)
   const store = storeOf(call)
+  const http = startHttp(call, undefined, '')
+  const webhooks = startWebhooks(call, undefined, '')
   // Not before: help works also where `node:sqlite` is missing.
   const { createEngine } = await import('../../server/embedded-engine.ts')
   const failed = Promise.withResolvers<number>()
@@ -50,9 +55,10 @@ async function runDev(call: CommandCall): Promise<number> {
     store,
     logger: jsonLogger('warn'),
     onFailed: () => failed.resolve(1),
+    ...present({ webhooks }),
   })
   try {
-    const { url } = await engine.listen({ host, port })
+    const { url } = await engine.listen({ host, port, ...present({ http }) })
     const end = Promise.race([failed.promise, signalled(call)])
     output.line(`perdure dev listens on ${url}`)
     output.line(`  REST API and its pages: ${url.replace(/^ws/, 'http')}/docs`)

@@ -3,13 +3,12 @@ import { silentLogger } from '../../platform/logger.ts'
 import { systemRandomness } from '../../platform/randomness.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
-import { DEFAULT_LIMITS } from '../../protocol/limits.ts'
-import { checkedHttpSettings, type HttpSettings } from '../../server/http/http-settings.ts'
 import { checkedMetricsSettings } from '../../server/metrics/engine-observation.ts'
 import type { MetricsSettings } from '../../server/metrics/metrics-settings.ts'
 import { checkedPostgresSettings, type PostgresSettings } from '../../server/postgres-settings.ts'
 import { type QueueSettings, queueDesigns } from '../../server/queue-settings.ts'
 import { isPostgresUrl, postgresTarget } from '../../store/postgres/postgres-url.ts'
+import type { CommandCall } from '../command.ts'
 import { UsageError } from '../usage-error.ts'
 
 const LISTEN_PARTS = /^(?:(\[[0-9a-f:]+\]|[^:[\]]+):)?(\d{1,5})$/i
@@ -91,16 +90,18 @@ export function pathsOf(value: unknown): readonly string[] {
   return paths as readonly string[]
 }
 
-export function httpOf(value: unknown): HttpSettings {
-  // The cast: what it has is looked at here.
-  const http = value as HttpSettings
-  checkedHttpSettings(http, DEFAULT_LIMITS.payloadBytes)
-  return http
-}
-
 export function flagOf(value: unknown): boolean {
   if (typeof value === 'boolean') return value
   throw new UsageError(`it is ${shown(value)}, not true or false`)
+}
+
+/** A variable that is on or off. */
+export function switchOf(env: CommandCall['env'], name: string): boolean | undefined {
+  const text = env[name] ?? ''
+  if (text === '') return undefined
+  if (text === '1' || text === 'true') return true
+  if (text === '0' || text === 'false') return false
+  throw new UsageError(`${name} is ${text}`, 'Such as 1, or 0.')
 }
 
 export function metricsOf(value: unknown): boolean | MetricsSettings {

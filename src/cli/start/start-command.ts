@@ -2,7 +2,10 @@
 import { expiringCertificates, expiryText } from '../../platform/certificate-expiry.ts'
 import { jsonLogger, type LogLevel } from '../../platform/logger.ts'
 import { TlsIdentity } from '../../platform/tls.ts'
+import type { Encryption } from '../../sdk/encryption/encryption.ts'
+import { openEncryption } from '../../sdk/encryption/load-encryption.ts'
 import type { EngineSettings } from '../../server/engine-settings.ts'
+import { present } from '../../server/http/present.ts'
 import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
 import type { Command, CommandCall } from '../command.ts'
 import { TLS_OPTIONS } from '../tls-options.ts'
@@ -10,7 +13,9 @@ import { UsageError } from '../usage-error.ts'
 import { runProcesses } from './process-group.ts'
 import { ACCESS_OPTIONS } from './start-access.ts'
 import { AUDIT_OPTIONS } from './start-audit.ts'
-import { definitionsOf, type StartSettings, startSettings } from './start-config.ts'
+import { type Definitions, definitionsOf, type StartSettings, startSettings } from './start-config.ts'
+import { ENCRYPTION_OPTIONS } from './start-encryption.ts'
+import { HTTP_OPTIONS } from './start-http.ts'
 import { PROXY_OPTIONS } from './start-proxies.ts'
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
@@ -56,6 +61,8 @@ export const startCommand: Command = {
     },
     ...AUDIT_OPTIONS,
     ...ACCESS_OPTIONS,
+    ...HTTP_OPTIONS,
+    ...ENCRYPTION_OPTIONS,
     'no-metrics': { says: 'the engine does not observe itself, and /metrics answers 404' },
     tracing: { says: 'spans, by the OpenTelemetry SDK that NODE_OPTIONS="--import FILE" loads' },
     config: {
@@ -88,48 +95,42 @@ async function runStart(call: CommandCall): Promise<number> {
   const level = levelOf(call)
   if (settings.processes > 1) return runGroup(call, settings)
   const definitions = await definitionsOf(settings.files)
-  const { host, port, store, tls, proxies, http, insecureListen } = settings
-  const isShared = isPostgresUrl(store)
-  if (!isShared && settings.coordinator !== undefined)
+  if (!isPostgresUrl(settings.store) && settings.coordinator !== undefined)
     throw new UsageError(
-      `a coordinator is for the nodes of a cluster, and ${store} has one engine`,
+      `a coordinator is for the nodes of a cluster, and ${settings.store} has one engine`,
       'Leave it out, or use PostgreSQL.',
     )
+  const encryption = settings.encryption === undefined ? undefined : await openEncryption(settings.encryption)
+  try {
+    return await runEngine(call, settings, { definitions, level, encryption })
+  } finally {
+    await encryption?.close()
+  }
+}
+
+interface Parts {
+  readonly definitions: Definitions
+  readonly level: LogLevel
+  readonly encryption: Encryption | undefined
+}
+
+async function runEngine(call: CommandCall, settings: StartSettings, parts: Parts): Promise<number> {
+  const { definitions } = parts
+  const { host, port, tls, proxies, insecureListen } = settings
+  const isShared = isPostgresUrl(settings.store)
   // Not before: help works also where `node:sqlite` is missing.
   const { createEngine } = await import('../../server/embedded-engine.ts')
   const failed = Promise.withResolvers<number>()
   const engine = await createEngine({
-    store,
-    // Without code of its own it waits for workers that have it.
-    ...(settings.files.length === 0 ? {} : { workflows: definitions.workflows, tasks: definitions.tasks }),
-    queues: [...settings.queues, ...definitions.queues],
-    logger: jsonLogger(level),
+    ...engineSettingsOf(settings, parts),
     onFailed: () => failed.resolve(1),
     ...(isShared ? { cluster: clusterOf(settings) } : {}),
-    ...optional('readStore', settings.readStore),
-    ...optional('postgres', settings.postgres),
-    ...optional('taskConcurrency', settings.taskConcurrency),
-    ...optional('namespace', settings.namespace),
-    ...optional('retention', settings.retentionMs),
-    ...optional('drainDelay', settings.drainDelayMs),
-    ...optional('audit', settings.audit),
-    ...optional('access', settings.access),
-    ...optional('metrics', settings.metrics),
-    ...optional('tracing', settings.tracing),
   })
   let { url } = engine
   if (!isShared) {
     try {
-      url = (
-        await engine.listen({
-          host,
-          port,
-          insecureListen,
-          ...proxies,
-          ...(tls === undefined ? {} : { tls }),
-          ...(http === undefined ? {} : { http }),
-        })
-      ).url
+      const options = present({ tls, http: settings.http })
+      url = (await engine.listen({ host, port, insecureListen, ...proxies, ...options })).url
     } catch (error) {
       // What it has open would keep the process alive.
       await engine.close()
@@ -150,13 +151,34 @@ async function runStart(call: CommandCall): Promise<number> {
   return ended
 }
 
-function optional<K extends keyof EngineSettings>(
-  name: K,
-  value: EngineSettings[K] | undefined,
-): { readonly [N in K]?: NonNullable<EngineSettings[K]> } {
-  return value === undefined
-    ? {}
-    : ({ [name]: value } as { readonly [N in K]?: NonNullable<EngineSettings[K]> })
+function engineSettingsOf(
+  settings: StartSettings,
+  { definitions, level, encryption }: Parts,
+): EngineSettings {
+  const { workflows, tasks, queues } = definitions
+  const { store, readStore, postgres, taskConcurrency, namespace, audit, access, metrics, webhooks } =
+    settings
+  return {
+    store,
+    // Without code of its own it waits for workers that have it.
+    ...(settings.files.length === 0 ? {} : { workflows, tasks }),
+    queues: [...settings.queues, ...queues],
+    logger: jsonLogger(level),
+    ...present({
+      readStore,
+      postgres,
+      taskConcurrency,
+      namespace,
+      retention: settings.retentionMs,
+      drainDelay: settings.drainDelayMs,
+      audit,
+      access,
+      metrics,
+      tracing: settings.tracing,
+      webhooks,
+      encryption,
+    }),
+  }
 }
 
 function clusterOf({
@@ -168,20 +190,15 @@ function clusterOf({
   weight,
   coordinator,
   proxies,
-  http,
   insecureListen,
+  http,
 }: StartSettings): NonNullable<EngineSettings['cluster']> {
   return {
     host,
     port,
     insecureListen,
     ...proxies,
-    ...(http === undefined ? {} : { http }),
-    ...(address === undefined ? {} : { address }),
-    ...(tls === undefined ? {} : { tls }),
-    ...(name === undefined ? {} : { name }),
-    ...(weight === undefined ? {} : { weight }),
-    ...(coordinator === undefined ? {} : { coordinator }),
+    ...present({ address, tls, name, weight, coordinator, http }),
   }
 }
 

@@ -9,7 +9,6 @@ import type { Task } from '../../sdk/tasks/task.ts'
 import type { AccessSettings } from '../../server/access/access-settings.ts'
 import type { AuditSettings } from '../../server/audit/audit-settings.ts'
 import type { CoordinatorSettings } from '../../server/cluster/etcd/etcd-settings.ts'
-import type { HttpSettings } from '../../server/http/http-settings.ts'
 import type { ProxySettings } from '../../server/listen/proxy-settings.ts'
 import type { PerdureConfig } from '../../server/perdure-config.ts'
 import type { QueueSettings } from '../../server/queue-settings.ts'
@@ -20,7 +19,6 @@ import {
   addressOf,
   countOf,
   flagOf,
-  httpOf,
   listenOf,
   metricsOf,
   nameOf,
@@ -36,6 +34,8 @@ import { at, type ConfigFile, checked, GivenSettings } from './given-settings.ts
 import { startAccess } from './start-access.ts'
 import { startAudit } from './start-audit.ts'
 import { startCoordinator } from './start-coordinator.ts'
+import { startEncryption } from './start-encryption.ts'
+import { startHttp, startWebhooks } from './start-http.ts'
 import { startProxies } from './start-proxies.ts'
 
 export interface StartSettings {
@@ -53,12 +53,14 @@ export interface StartSettings {
   readonly taskConcurrency: number | undefined
   readonly retentionMs: number | undefined
   readonly proxies: ProxySettings
-  readonly http: HttpSettings | undefined
   readonly drainDelayMs: number | undefined
   readonly audit: AuditSettings | undefined
   readonly access: AccessSettings | undefined
   readonly metrics: PerdureConfig['metrics']
   readonly tracing: boolean | undefined
+  readonly http: PerdureConfig['http']
+  readonly encryption: PerdureConfig['encryption']
+  readonly webhooks: PerdureConfig['webhooks']
   readonly insecureListen: boolean
   readonly processes: number
   /** Absolute. */
@@ -92,6 +94,8 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   access: true,
   metrics: true,
   tracing: true,
+  encryption: true,
+  webhooks: true,
   processes: true,
   trustedProxies: true,
   forwardedHeader: true,
@@ -136,12 +140,14 @@ export async function startSettings(call: CommandCall): Promise<StartSettings> {
     taskConcurrency: checked(given.of('taskConcurrency', 'concurrency', 'PERDURE_CONCURRENCY'), countOf),
     retentionMs: checked(given.of('retention', 'retention', 'PERDURE_RETENTION'), timeOf),
     proxies: startProxies(call, config),
-    http: checked(given.ofFile('http'), httpOf),
     drainDelayMs: checked(given.of('drainDelay', 'drain-delay', 'PERDURE_DRAIN_DELAY'), timeOf),
     audit: startAudit(call, config.audit, { base, place: given.placeOf('audit') }),
     access: startAccess(call, { base, config }),
     metrics: call.options.flag('no-metrics') ? false : checked(given.ofFile('metrics'), metricsOf),
     tracing: call.options.flag('tracing') ? true : checked(given.ofFile('tracing'), flagOf),
+    http: startHttp(call, config.http, given.placeOf('http')),
+    encryption: startEncryption(call, config.encryption, { base, place: given.placeOf('encryption') }),
+    webhooks: startWebhooks(call, config.webhooks, given.placeOf('webhooks')),
     insecureListen: call.options.flag('insecure-listen-without-authentication'),
     processes: checked(given.of('processes', 'processes', 'PERDURE_PROCESSES'), countOf) ?? 1,
     files: filesOf(call, given, base),

@@ -7,6 +7,7 @@ import type { ProxySettings } from '../../server/listen/proxy-settings.ts'
 import type { PerdureConfig } from '../../server/perdure-config.ts'
 import type { CommandCall, OptionSpec } from '../command.ts'
 import { UsageError } from '../usage-error.ts'
+import { switchOf } from './checked-values.ts'
 
 export const PROXY_OPTIONS = {
   'trusted-proxies': {
@@ -34,21 +35,13 @@ export function startProxies({ options, env }: Given, config: PerdureConfig): Pr
     options.text('forwarded-header') ?? variable('PERDURE_FORWARDED_HEADER') ?? config.forwardedHeader
   const proxyProtocol = options.flag('proxy-protocol')
     ? true
-    : (switchOf(variable('PERDURE_PROXY_PROTOCOL')) ?? config.proxyProtocol)
+    : (switchOf(env, 'PERDURE_PROXY_PROTOCOL') ?? config.proxyProtocol)
   const settings = {
     ...(trustedProxies === undefined ? {} : { trustedProxies }),
     ...(forwardedHeader === undefined ? {} : { forwardedHeader }),
     ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
   }
   return checked(settings)
-}
-
-/** Of the environment. */
-function switchOf(text: string | undefined): boolean | undefined {
-  if (text === undefined) return undefined
-  if (text === '1' || text === 'true') return true
-  if (text === '0' || text === 'false') return false
-  throw new UsageError(`PERDURE_PROXY_PROTOCOL is ${text}`, 'Such as 1, or 0.')
 }
 
 /** Here, and not only when it listens: what is wrong would be wrong each time that it is started again. */
