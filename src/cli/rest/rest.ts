@@ -32,9 +32,6 @@ export interface RestRequest extends Pick<HttpRequest, 'path' | 'query' | 'body'
   readonly waitMs?: number
 }
 
-/** More than the last of a list was not asked for. */
-export type Page<T> = readonly T[]
-
 export class Rest {
   readonly namespace: string
   readonly #calls: HttpCalls
@@ -95,13 +92,13 @@ export class Rest {
     { options, output }: CommandCall,
     request: RestRequest,
     field: string,
-  ): AsyncGenerator<Page<T>> {
+  ): AsyncGenerator<readonly T[]> {
     let left = options.count('limit', 1) ?? LIMIT
     for (let cursor = options.text('cursor'); ; ) {
       const query = { ...request.query, cursor, limit: Math.min(left, PAGE_MOST) }
       const answer = await this.ask<{ readonly cursor?: string }>({ ...request, query })
       // The cast: the route has this field.
-      const rows = (answer as unknown as Readonly<Record<string, Page<T>>>)[field] ?? []
+      const rows = (answer as unknown as Readonly<Record<string, readonly T[]>>)[field] ?? []
       if (rows.length > 0) yield rows
       left -= rows.length
       cursor = answer.cursor
@@ -118,11 +115,15 @@ export class Rest {
     const name = `GET /v1/${path.join('/')}`
     const lost = (error: unknown): PerdureError =>
       new PerdureError('CONNECTION_LOST', `${name}: ${error instanceof Error ? error.message : error}`)
-    const response = await this.#fetch(`${this.#url}/v1/${path.map(encodeURIComponent).join('/')}`, {
-      headers: token,
-    }).catch((error: unknown) => {
-      throw lost(error)
-    })
+    const cut = new AbortController()
+    const timer = setTimeout(() => cut.abort(), ANSWER_MS)
+    const url = `${this.#url}/v1/${path.map(encodeURIComponent).join('/')}`
+    const response = await this.#fetch(url, { headers: token, signal: cut.signal })
+      .catch((error: unknown) => {
+        throw lost(error)
+      })
+      // It has begun: the rest may take any time.
+      .finally(() => clearTimeout(timer))
     if (!response.ok) await this.#told(Promise.reject(problemError(response, await response.text(), name)))
     const decoder = new TextDecoder()
     try {
