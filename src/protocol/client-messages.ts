@@ -10,6 +10,7 @@ import { EXECUTION_STATUSES } from './execution-status.ts'
 import type { Failure } from './failure.ts'
 import { actorShape, humanActionShape, personShape } from './human-shapes.ts'
 import type { Json } from './json.ts'
+import { parsedFrame } from './json-frame.ts'
 import { QUEUE_SETTING_NAMES } from './queue-settings.ts'
 import { OVERLAP_POLICIES, type ScheduleTimes } from './schedule-port.ts'
 import {
@@ -278,12 +279,7 @@ export function engineRepliesOf(frame: string): readonly (EngineReply | EngineNe
 }
 
 function itemsOf(frame: string): readonly unknown[] {
-  let items: unknown
-  try {
-    items = JSON.parse(frame)
-  } catch (error) {
-    throw new PerdureError('PROTOCOL_INVALID', 'a frame is not JSON', { cause: error })
-  }
+  const items = parsedFrame(frame)
   if (!Array.isArray(items)) throw new PerdureError('PROTOCOL_INVALID', 'a frame is not a list of messages')
   return items
 }

@@ -11,6 +11,7 @@ import { type CallContext, callContextShape } from './call-context.ts'
 import { CLIENT_METHODS, type ClientMethod } from './client-messages.ts'
 import type { Failure } from './failure.ts'
 import type { Json } from './json.ts'
+import { parsedFrame } from './json-frame.ts'
 import {
   failure,
   flag,
@@ -114,13 +115,7 @@ export function nodeRepliesOf(frame: string): readonly NodeReply[] {
 }
 
 function messagesOf(frame: string): readonly unknown[] {
-  let value: unknown
-  try {
-    value = JSON.parse(frame)
-  } catch {
-    value = undefined
-  }
-  return shaped(list(json, Number.POSITIVE_INFINITY), value, 'a frame of a node')
+  return shaped(list(json, Number.POSITIVE_INFINITY), parsedFrame(frame), 'a frame of a node')
 }
 
 function has(value: unknown, name: string): boolean {

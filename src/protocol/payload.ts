@@ -68,10 +68,20 @@ function take(bytes: number): void {
   if (room < 0) throw new PerdureError('PAYLOAD_TOO_LARGE', 'the payload is larger than limits.payloadBytes')
 }
 
-/** Decodes a payload made by `encodePayload`. */
+/**
+ * Decodes a payload made by `encodePayload`.
+ *
+ * @throws PerdureError `PAYLOAD_UNREADABLE`: it was made by something else, or encrypted
+ */
 export function decodePayload(payload: Payload): unknown {
   assertDecodable(payload)
-  return decode(payload[3])
+  try {
+    return decode(payload[3])
+  } catch (error) {
+    if (error instanceof PerdureError) throw error
+    const detail = `the data of a payload are wrong: ${error instanceof Error ? error.message : error}`
+    throw new PerdureError('PAYLOAD_UNREADABLE', detail, { cause: error })
+  }
 }
 
 /** @throws PerdureError `PAYLOAD_UNREADABLE` */
@@ -266,11 +276,11 @@ function decodeTagged(plain: { readonly [key: string]: Json }): unknown {
     case 'undefined':
       return undefined
     case 'bigint':
-      return BigInt(v as string)
+      return BigInt(textOf(v))
     case 'Date':
-      return new Date(v as number)
+      return dateOf(v)
     case 'Uint8Array':
-      return base64ToBytes(v as string)
+      return base64ToBytes(textOf(v))
     case 'Map':
       return new Map(
         (v as readonly (readonly [Json, Json])[]).map(([key, item]) => [decode(key), decode(item)]),
@@ -282,6 +292,17 @@ function decodeTagged(plain: { readonly [key: string]: Json }): unknown {
     default:
       throw new PerdureError('PAYLOAD_UNREADABLE', `payload with unknown tag ${JSON.stringify(plain.$)}`)
   }
+}
+
+function textOf(v: Json): string {
+  if (typeof v !== 'string') throw new TypeError('what should be a text is none')
+  return v
+}
+
+function dateOf(ms: Json): Date {
+  const date = typeof ms === 'number' ? new Date(ms) : undefined
+  if (date === undefined || Number.isNaN(date.getTime())) throw new RangeError('a Date is not a time')
+  return date
 }
 
 function unsupported(path: string, what: string): PerdureError {

@@ -11,6 +11,7 @@
  */
 import { PerdureError } from './errors.ts'
 import type { Failure } from './failure.ts'
+import { parsedFrame } from './json-frame.ts'
 import type { Limits } from './limits.ts'
 import type { Payload } from './payload.ts'
 import {
@@ -232,12 +233,7 @@ function messagesOf<M extends { readonly type: string }>(
   frame: string,
   shapes: { readonly [T in M['type']]: Shape<unknown> },
 ): readonly M[] {
-  let messages: unknown
-  try {
-    messages = JSON.parse(frame)
-  } catch (error) {
-    throw new PerdureError('PROTOCOL_INVALID', 'a frame is not JSON', { cause: error })
-  }
+  const messages = parsedFrame(frame)
   if (!Array.isArray(messages))
     throw new PerdureError('PROTOCOL_INVALID', 'a frame is not a list of messages')
   return messages.map((message) => {

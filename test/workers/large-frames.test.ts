@@ -3,15 +3,18 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { WebSocketServer } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
 import type { SessionView } from '../../src/core/cluster/cluster-view.ts'
 import { RemoteMail } from '../../src/engine/cluster/remote-mail.ts'
-import { connect, createEngine, silentLogger, workflow } from '../../src/index.ts'
+import { connect, createEngine, createWorker, silentLogger, task, workflow } from '../../src/index.ts'
+import { CLIENT_PROTOCOL } from '../../src/protocol/client-messages.ts'
 import { PerdureError } from '../../src/protocol/errors.ts'
 import { NODE_PROTOCOL } from '../../src/protocol/node-messages.ts'
+import { WORKER_PROTOCOL } from '../../src/protocol/worker-messages.ts'
 import { NodeLinks } from '../../src/server/cluster/node-link.ts'
 import type { OutboxRow } from '../../src/store/contract/rows.ts'
 
+const echo = task({ name: 'echo', run: (_, value: unknown) => value })
 const length = workflow({ name: 'length', run: (_, text: string) => text.length })
 const other: SessionView = {
   id: 1,
@@ -90,4 +93,46 @@ test('messages that are too large together go in parts, each once and in order',
     taken,
     Array.from({ length: 50 }, (_, seq) => seq),
   )
+})
+
+test('what is nested deeper than can be written down ends the connection that it came by, and nothing else', async () => {
+  await using engine = await createEngine({
+    store: 'memory',
+    workflows: [length],
+    tasks: [],
+    logger: silentLogger,
+    shutdownGrace: 0,
+  })
+  const { url } = await engine.listen()
+  const deep = (levels: number): string => `[1,"json",null,${'['.repeat(levels)}${']'.repeat(levels)}]`
+  const task = await engine.enqueue(echo, 1, { id: 'task', queue: 'far' })
+  const worker = new WebSocket(url, [WORKER_PROTOCOL])
+  await once(worker, 'open')
+  const hello = { type: 'hello', namespace: 'default', tasks: ['echo'], queues: ['far'], credits: 1 }
+  worker.send(JSON.stringify([hello]))
+  const dispatched = new Promise<string>((resolve) => {
+    worker.on('message', (data) => {
+      for (const { type, token } of JSON.parse(String(data))) if (type === 'task') resolve(token)
+    })
+  })
+  worker.send(`[{"type":"completed","token":"${await dispatched}","result":${deep(5000)}}]`)
+  assert.equal((await once(worker, 'close'))[0], 1008)
+
+  const client = new WebSocket(url, [CLIENT_PROTOCOL])
+  await once(client, 'open')
+  const key = { namespace: 'default', workflowId: 'deep' }
+  const start = JSON.stringify({ key, workflow: 'length', version: '1', onConflict: 'fail', input: 'INPUT' })
+  client.send(`[{"id":1,"method":"start","args":[${start.replace('"INPUT"', deep(5000))}]}]`)
+  assert.equal((await once(client, 'close'))[0], 1008)
+
+  // It goes on, and the task waits for another worker.
+  assert.equal(await (await engine.start(length, 'abc', { id: 'next' })).result(), 3)
+  assert.equal((await task.describe()).status, 'waiting')
+  // As deep as any value that may be encoded.
+  let nested: unknown = 1
+  for (let i = 0; i < 190; i++) nested = new Map([[i, nested]])
+  await using far = await createWorker({ url, tasks: [echo], queues: ['far'], logger: silentLogger })
+  const answered = await engine.enqueue(echo, nested, { id: 'nested', queue: 'far' })
+  assert.deepEqual(await answered.result(), nested)
+  assert.ok(far.id !== '')
 })

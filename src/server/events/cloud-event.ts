@@ -5,6 +5,7 @@
  */
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Json } from '../../protocol/json.ts'
+import { isDeeper } from '../../protocol/json-frame.ts'
 
 export interface CloudEvent {
   readonly specversion: '1.0'
@@ -31,6 +32,8 @@ export const EVENT_TYPE = 'application/cloudevents+json'
 export const BATCH_TYPE = 'application/cloudevents-batch+json'
 
 const TEXT_CHARACTERS = 1024
+/** As of bodies that are JSON. */
+const DEPTH_MOST = 200
 const EXTENSIONS = 64
 const ATTRIBUTE_NAME = /^[a-z0-9]{1,64}$/
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
@@ -107,10 +110,15 @@ function dataOf(
     if (/^text\//i.test(type)) return { data: decodedText(body) }
     return { data_base64: Buffer.from(body).toString('base64') }
   }
+  const text = decodedText(body)
+  if (isDeeper(text, DEPTH_MOST))
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `the data of the event are nested deeper than ${DEPTH_MOST} levels`,
+    )
   try {
-    return { data: JSON.parse(decodedText(body)) as Json }
+    return { data: JSON.parse(text) as Json }
   } catch (error) {
-    if (error instanceof PerdureError) throw error
     throw new PerdureError('ARGUMENT_INVALID', 'the data of the event are not JSON', { cause: error })
   }
 }
