@@ -30,7 +30,7 @@ import { descriptionOf, summaryOf } from './description.ts'
 import type { Engine } from './engine.ts'
 import { ExecutionAccess, isSame, notFound, pinned } from './execution-access.ts'
 import { eventsAfter } from './journal-events.ts'
-import type { LiveExecution } from './live-execution.ts'
+import type { LiveExecution, UpdateRequest } from './live-execution.ts'
 import { outcomeFrom } from './outcome.ts'
 import { PeopleCalls } from './people/people-calls.ts'
 import { ScheduleCalls } from './schedules/schedule-calls.ts'
@@ -164,7 +164,13 @@ export class ClientCalls implements ClientPort {
     }
   }
 
-  async update(target: ExecutionTarget, name: string, payload: Payload, updateId: string): Promise<Payload> {
+  async update(
+    target: ExecutionTarget,
+    name: string,
+    payload: Payload,
+    updateId: string,
+    { signal }: WaitOptions = {},
+  ): Promise<Payload> {
     this.#engine.assertIntake()
     const call = this.#call()
     return this.#access.with(target, async (execution) => {
@@ -173,21 +179,30 @@ export class ClientCalls implements ClientPort {
         await this.#access.durable(execution)
         throw new PerdureError('EXECUTION_CLOSED', `execution ${key.workflowId} is ${status}`)
       }
-      const answer = await new Promise<Payload>((resolve, reject) => {
-        this.#engine.updates.submit(execution, {
-          updateId,
-          name,
-          payload,
-          call,
-          reply: (reply) => {
-            if ('result' in reply) resolve(reply.result)
-            else reject('failure' in reply ? errorOf(reply.failure) : reply.error)
-          },
-        })
+      assertAwaited(signal)
+      const { promise, resolve, reject } = Promise.withResolvers<Payload>()
+      const request: UpdateRequest = {
+        at: undefined,
+        updateId,
+        name,
+        payload,
+        call,
+        reply: (reply) => {
+          if ('result' in reply) resolve(reply.result)
+          else reject('failure' in reply ? errorOf(reply.failure) : reply.error)
+        },
+      }
+      const withdraw = (): void => this.#engine.updates.withdraw(request)
+      signal?.addEventListener('abort', withdraw)
+      try {
+        this.#engine.updates.submit(execution, request)
         this.#engine.transitions.finish(execution)
-      })
-      this.#engine.table.refresh(execution)
-      return answer
+        const answer = await promise
+        this.#engine.table.refresh(execution)
+        return answer
+      } finally {
+        signal?.removeEventListener('abort', withdraw)
+      }
     })
   }
 

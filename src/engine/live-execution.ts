@@ -12,6 +12,8 @@ import type { WorkflowSeries } from './metrics/execution-metrics.ts'
 import type { OpenBatch } from './open-batch.ts'
 
 export interface UpdateRequest {
+  /** Where it waits; undefined: it was answered. */
+  at: LiveExecution | undefined
   readonly updateId: string
   readonly name: string
   readonly payload: Payload

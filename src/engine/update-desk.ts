@@ -31,9 +31,24 @@ export class UpdateDesk {
       this.#join(execution, request)
       return
     }
+    request.at = execution
     execution.updateRequests ??= []
     execution.updateRequests.push(request)
     this.tryAll(execution)
+  }
+
+  /** Nobody waits for it any more: one that was accepted goes on, any other one is forgotten. */
+  withdraw(request: UpdateRequest): void {
+    const { at: execution, updateId, reply } = request
+    if (execution === undefined) return
+    request.at = undefined
+    const requests = execution.updateRequests?.filter((each) => each !== request)
+    execution.updateRequests = requests?.length === 0 ? undefined : requests
+    const waiters = execution.updateWaiters?.get(updateId)?.filter((each) => each !== request)
+    if (waiters?.length === 0) execution.updateWaiters?.delete(updateId)
+    else if (waiters !== undefined) execution.updateWaiters?.set(updateId, waiters)
+    if (execution.updateWaiters?.size === 0) execution.updateWaiters = undefined
+    reply({ error: new PerdureError('CANCELLED', 'nobody waits for the answer of this update any more') })
   }
 
   /**
@@ -110,17 +125,17 @@ export class UpdateDesk {
     execution.updateWaiters?.delete(updateId)
     if (execution.updateWaiters?.size === 0) execution.updateWaiters = undefined
     this.#options.committer.release(execution, (dropped) => {
-      for (const { reply } of waiters) {
-        if (dropped !== undefined) reply({ error: dropped })
+      for (const request of waiters) {
+        if (dropped !== undefined) answer(request, { error: dropped })
         else if (event.failure !== undefined)
-          reply({
+          answer(request, {
             failure: platformFailure(
               'UPDATE_FAILED',
               `the update failed: ${event.failure.message}`,
               event.failure,
             ),
           })
-        else if (event.result !== undefined) reply({ result: event.result })
+        else if (event.result !== undefined) answer(request, { result: event.result })
       }
     })
   }
@@ -141,6 +156,7 @@ export class UpdateDesk {
     // Some may wait for the new object already.
     const requests = [...(from.updateRequests ?? []), ...(to.updateRequests ?? [])]
     to.updateRequests = requests.length === 0 ? undefined : requests
+    for (const request of requests) request.at = to
     for (const request of [...(from.updateWaiters?.values() ?? [])].flat()) this.#await(to, request)
     from.updateRequests = undefined
     from.updateWaiters = undefined
@@ -155,15 +171,15 @@ export class UpdateDesk {
     ]
     execution.updateRequests = undefined
     execution.updateWaiters = undefined
-    for (const { reply } of requests) reply({ error })
+    for (const request of requests) answer(request, { error })
   }
 
   /** The verdict rests on what the code has seen, and leaves when that is durable. */
-  #reject(execution: LiveExecution, { name, reply }: UpdateRequest, verdict: Failure): void {
-    const text = `update '${name}' was rejected: ${verdict.message}`
+  #reject(execution: LiveExecution, request: UpdateRequest, verdict: Failure): void {
+    const text = `update '${request.name}' was rejected: ${verdict.message}`
     const failure = platformFailure('UPDATE_REJECTED', text, verdict)
     this.#options.committer.release(execution, (dropped) =>
-      reply(dropped === undefined ? { failure } : { error: dropped }),
+      answer(request, dropped === undefined ? { failure } : { error: dropped }),
     )
   }
 
@@ -174,9 +190,15 @@ export class UpdateDesk {
   }
 
   #await(execution: LiveExecution, request: UpdateRequest): void {
+    request.at = execution
     execution.updateWaiters ??= new Map()
     const waiters = execution.updateWaiters.get(request.updateId)
     if (waiters === undefined) execution.updateWaiters.set(request.updateId, [request])
     else waiters.push(request)
   }
+}
+
+function answer(request: UpdateRequest, reply: Parameters<UpdateRequest['reply']>[0]): void {
+  request.at = undefined
+  request.reply(reply)
 }

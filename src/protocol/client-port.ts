@@ -112,7 +112,14 @@ export interface ClientPort {
   start(request: StartRequest): Promise<StartReply>
   signal(target: ExecutionTarget, name: string, payload: Payload, requestId?: string): Promise<void>
   query(target: ExecutionTarget, name: string, payload: Payload): Promise<Payload>
-  update(target: ExecutionTarget, name: string, payload: Payload, updateId: string): Promise<Payload>
+  /** One that is not accepted yet when nobody waits for it any more is withdrawn. */
+  update(
+    target: ExecutionTarget,
+    name: string,
+    payload: Payload,
+    updateId: string,
+    options?: WaitOptions,
+  ): Promise<Payload>
   /** Waits for the end, follows continue-as-new. */
   outcome(target: ExecutionTarget, options?: WaitOptions): Promise<Outcome>
   cancel(target: ExecutionTarget, reason: string): Promise<void>

@@ -2,6 +2,9 @@
 import type { ClientPort } from '../protocol/client-port.ts'
 import type { NodeMethod } from '../protocol/node-messages.ts'
 
+/** Without its options. */
+const UPDATE_ARGUMENTS = 4
+
 /** The arguments for the port, with the signal where the call takes one. */
 export function withSignal(
   method: NodeMethod,
@@ -9,6 +12,7 @@ export function withSignal(
   signal: AbortSignal,
 ): readonly unknown[] {
   if (method === 'outcome' || method === 'tasks.outcome') return [args[0], { signal }]
+  if (method === 'update') return [...args.slice(0, UPDATE_ARGUMENTS), { signal }]
   if (method !== 'history') return args
   const [target, afterSeq, options] = args as Parameters<ClientPort['history']>
   return [target, afterSeq, { ...options, signal }]

@@ -1,6 +1,7 @@
 /** The client's port of a node in a cluster: each call goes to the node that owns what it is about. */
 import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
 import type { ExecutionExplanation } from '../../protocol/execution-explanation.ts'
+import type { Payload } from '../../protocol/payload.ts'
 import { Router, type RouterOptions } from './router.ts'
 import { peopleCalls, queueCalls, scheduleCalls, taskCalls, tasksExplained } from './spread-calls.ts'
 import { workerCalls } from './worker-calls.ts'
@@ -10,7 +11,7 @@ export function clusterCalls(options: RouterOptions): ClientPort {
   const router = new Router(options)
   const { local, engine } = options
   const ofRun =
-    <M extends 'query' | 'update' | 'cancel' | 'terminate' | 'retry' | 'describe' | 'delete'>(method: M) =>
+    <M extends 'query' | 'cancel' | 'terminate' | 'retry' | 'describe' | 'delete'>(method: M) =>
     (...args: Parameters<ClientPort[M]>): ReturnType<ClientPort[M]> =>
       router.ofRun(method, args[0], args) as ReturnType<ClientPort[M]>
   return {
@@ -20,7 +21,8 @@ export function clusterCalls(options: RouterOptions): ClientPort {
     signal: (target, name, payload, requestId = engine.newRunId()) =>
       router.ofRun('signal', target, [target, name, payload, requestId]) as Promise<void>,
     query: ofRun('query'),
-    update: ofRun('update'),
+    update: (target, name, payload, updateId, options) =>
+      router.ofRun('update', target, [target, name, payload, updateId], options?.signal) as Promise<Payload>,
     outcome: (target, options) =>
       router.ofRun('outcome', target, [target], options?.signal) as ReturnType<ClientPort['outcome']>,
     cancel: ofRun('cancel'),

@@ -63,25 +63,40 @@ export async function within<T>(
   }
 }
 
-/** The same for a call that goes on when nobody waits any more. */
+/** A call that has had its answer that it goes on is not asked for again for so long. */
+const GOES_ON_MS = 60_000
+
+/**
+ * The same for a call that goes on for a while when the time is over: whoever asks again finds it further on. When the caller has gone
+ * it is not awaited any longer.
+ */
 export async function answeredWithin<T>(
   waitMs: number,
   signal: AbortSignal,
-  call: () => Promise<T>,
+  call: (awaited: AbortSignal) => Promise<T>,
 ): Promise<{ readonly answer: T } | undefined> {
-  let stop = (): void => {}
-  const late = new Promise<undefined>((resolve) => {
-    stop = () => resolve(undefined)
-  })
-  const timer = setTimeout(stop, waitMs)
-  signal.addEventListener('abort', stop)
-  const answered = call().then((answer) => ({ answer }))
+  const { promise: late, resolve: stop } = Promise.withResolvers<undefined>()
+  const withdrawn = new AbortController()
+  const gone = (): void => {
+    withdrawn.abort()
+    stop(undefined)
+  }
+  const timer = setTimeout(() => stop(undefined), waitMs)
+  signal.addEventListener('abort', gone)
+  if (signal.aborted) gone()
+  const answered = call(withdrawn.signal).then((answer) => ({ answer }))
   // Nobody may be there to hear of it.
   answered.catch(() => {})
   try {
-    return await Promise.race([answered, late])
+    const found = await Promise.race([answered, late])
+    if (found === undefined) {
+      const last = setTimeout(() => withdrawn.abort(), GOES_ON_MS).unref()
+      const forget = (): void => clearTimeout(last)
+      answered.then(forget, forget)
+    }
+    return found
   } finally {
     clearTimeout(timer)
-    signal.removeEventListener('abort', stop)
+    signal.removeEventListener('abort', gone)
   }
 }

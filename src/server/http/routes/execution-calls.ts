@@ -84,7 +84,11 @@ export const executionCallRoutes = [
     }),
     answers: {
       200: { description: 'What the handler returned, durable.', body: result },
-      202: { description: 'It was not answered in this time, and may still be.', body: unanswered },
+      202: {
+        description:
+          'It was not answered in this time, and may still be: what no handler has taken after another minute is withdrawn.',
+        body: unanswered,
+      },
     },
     errors: ['EXECUTION_NOT_FOUND', 'EXECUTION_CLOSED', 'UPDATE_UNKNOWN', 'UPDATE_REJECTED', 'UPDATE_FAILED'],
     needs: ['update'],
@@ -95,8 +99,8 @@ export const executionCallRoutes = [
       const updateId = requestIdOf(idempotencyKey, body.updateId, 'updateId') ?? port.newRequestId()
       const target = executionTarget(request, params.id, query.runId)
       const payload = payloads.taken(body.payload, '/payload')
-      const found = await answeredWithin(query.waitMs ?? UPDATE_WAIT_MS, signal, () =>
-        port.update(target, params.update, payload, updateId),
+      const found = await answeredWithin(query.waitMs ?? UPDATE_WAIT_MS, signal, (awaited) =>
+        port.update(target, params.update, payload, updateId, { signal: awaited }),
       )
       if (found === undefined) return { status: 202, body: { status: 'open', updateId } }
       return { body: payloads.field('result', found.answer) }
