@@ -48,7 +48,7 @@ export interface EngineSettings {
   readonly cluster?: ClusterSettings
   /**
    * Whoever connects shows who it is, by an API key, a token or a certificate, and may do what policies permit
-   * (docs/security.md). `{}` for the defaults. In a cluster it needs `tls`. Default: whoever reaches the port may do everything.
+   * (docs/security-guide.md). `{}` for the defaults. In a cluster it needs `tls`. Default: whoever reaches the port may do everything.
    */
   readonly access?: AccessSettings
   /** What the engine observes of itself, for `metricsText()` and `GET /metrics`. Default: true. */

@@ -7,7 +7,7 @@ import type { CommandCall, OptionSpec } from '../command.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const ACCESS_OPTIONS = {
-  access: { says: 'whoever connects shows a key, a token or a certificate; see docs/security.md' },
+  access: { says: 'whoever connects shows a key, a token or a certificate; see docs/security-guide.md' },
   'admin-key-file': {
     value: 'FILE',
     says: 'holds the key that may do everything; made if it is not there. Implies --access',
