@@ -5,40 +5,17 @@
  * What this version does to the schema happens while nodes of the earlier one run.
  */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempDisposableSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempDisposableSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SCHEMA_VERSION } from '../../src/store/postgres/migrate.ts'
 import type { NodeProcessOptions } from '../postgres/cluster-nodes.ts'
+import { installEarlier } from './earlier-version.ts'
 import { FaultyCluster } from './faulty-cluster.ts'
 
-const ROOT = join(import.meta.dirname, '..', '..')
-const TESTS = join(ROOT, 'test', 'postgres')
 const NEW: NodeProcessOptions = {}
-
-/** Installs the packed version, with what it depends on from here, and beside it the program of a node. Answers that. */
-function installEarlier(folder: string): NodeProcessOptions {
-  const modules = join(folder, 'node_modules')
-  const home = join(modules, 'perdure')
-  mkdirSync(home, { recursive: true })
-  const packed = join(ROOT, 'test', 'fixtures', 'earlier-version.tgz')
-  execFileSync('tar', ['xzf', packed, '--strip-components=1', '-C', home])
-  const { dependencies } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'))
-  for (const name of Object.keys(dependencies)) {
-    mkdirSync(dirname(join(modules, name)), { recursive: true })
-    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
-  }
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-  for (const file of ['node-process.ts', 'cluster-workload.ts']) {
-    const text = readFileSync(join(TESTS, file), 'utf8')
-    assert.match(text, /'\.\.\/\.\.\/src\/index\.ts'/)
-    writeFileSync(join(folder, file), text.replaceAll("'../../src/index.ts'", "'perdure'"))
-  }
-  return { program: join(folder, 'node-process.ts'), execArgv: [] }
-}
 
 const schemaOf = async (cluster: FaultyCluster): Promise<number> => {
   const [row] = await cluster.query("select value::int from perdure.meta where key = 'schema_version'")
