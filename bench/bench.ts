@@ -7,6 +7,7 @@ import { runPeers } from './peers/peers.ts'
 import { tableOf } from './report.ts'
 import { type BenchResult, jsonLineOf } from './result.ts'
 import { killTasks } from './task-process.ts'
+import { access } from './workloads/access.ts'
 import { backlog } from './workloads/backlog.ts'
 import { balance } from './workloads/balance.ts'
 import { encryption } from './workloads/encryption.ts'
@@ -39,7 +40,7 @@ const WORKLOADS: readonly Workload[] = [
 ]
 
 /** Without store and engine: with rows and tables of their own. */
-const TABLES = [picks, balance, slices, failover, scaling, plans, metrics, encryption, rest] as const
+const TABLES = [access, picks, balance, slices, failover, scaling, plans, metrics, encryption, rest] as const
 
 const ROUND_MS = 6000
 const QUICK_ROUND_MS = 600

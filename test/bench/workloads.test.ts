@@ -218,6 +218,7 @@ describe('the benchmark', { concurrency: 3 }, () => {
       'workflow-tasks',
       'picks',
       'encryption',
+      'access',
       'rest',
       'balance',
       'plans',
