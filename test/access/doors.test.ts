@@ -274,6 +274,31 @@ describe('over TLS', { skip: 'missing' in found ? found.missing : false }, () =>
     assert.equal(await knock(on.url, CLIENT, { ...shown, ...bearer(key) }), 'open')
   })
 
+  test('the certificate of a trusted proxy is nobody, unless it passes those of clients through', async () => {
+    const node = authority.issue('node-1', 'serverAuth,clientAuth')
+    const proxy = authority.issue('proxy', 'clientAuth')
+    const { readFileSync } = await import('node:fs')
+    const pem = (path: string): string => readFileSync(path, 'utf8')
+    const shown = { ca: pem(node.ca), cert: pem(proxy.cert), key: pem(proxy.key) }
+    const trusting = { tls: node, trustedProxies: ['127.0.0.1'] }
+    {
+      await using on = await opened({}, trusting)
+      const { key } = await on.key('viewer')
+      // It encrypts anew, and writes no header.
+      assert.equal(await knock(on.url, CLIENT, shown), 401)
+      assert.equal(await knock(on.url, CLIENT, { ...shown, ...bearer(key) }), 'open')
+    }
+    {
+      await using on = await opened({}, { ...trusting, tlsPassThrough: true })
+      assert.equal(await knock(on.url, CLIENT, shown), 'open')
+      assert.equal(await knock(on.url, CLIENT, { ...shown, headers: { forwarded: 'for=192.0.2.1' } }), 401)
+    }
+    await assert.rejects(
+      opened({}, { tls: node, tlsPassThrough: true }),
+      /tlsPassThrough needs trustedProxies/,
+    )
+  })
+
   test('nobody is a node without a certificate of the authority', async () => {
     const { isNodeCertificate, httpDoor } = await import('../../src/server/listen/http-door.ts')
     const { readFileSync } = await import('node:fs')

@@ -100,6 +100,7 @@ const CONFIG_NAMES: Readonly<Record<keyof PerdureConfig, true>> = {
   trustedProxies: true,
   forwardedHeader: true,
   proxyProtocol: true,
+  tlsPassThrough: true,
   drainDelay: true,
   http: true,
 }

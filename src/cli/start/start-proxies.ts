@@ -19,6 +19,7 @@ export const PROXY_OPTIONS = {
     says: `in which they say it: ${FORWARDED_HEADERS.join(' or ')}; default the first`,
   },
   'proxy-protocol': { says: 'their connections begin with a header of the PROXY protocol' },
+  'tls-pass-through': { says: 'they pass TLS through: certificates are those of clients, not of theirs' },
   'drain-delay': {
     value: 'TIME',
     says: 'how long it serves on after /readyz says that it ends; default 3s with trusted proxies, else 0',
@@ -33,13 +34,15 @@ export function startProxies({ options, env }: Given, config: PerdureConfig): Pr
   const trustedProxies = listed?.split(',').map((each) => each.trim()) ?? config.trustedProxies
   const forwardedHeader =
     options.text('forwarded-header') ?? variable('PERDURE_FORWARDED_HEADER') ?? config.forwardedHeader
-  const proxyProtocol = options.flag('proxy-protocol')
-    ? true
-    : (switchOf(env, 'PERDURE_PROXY_PROTOCOL') ?? config.proxyProtocol)
+  const switched = (option: 'proxy-protocol' | 'tls-pass-through', name: string): boolean | undefined =>
+    options.flag(option) ? true : switchOf(env, name)
+  const proxyProtocol = switched('proxy-protocol', 'PERDURE_PROXY_PROTOCOL') ?? config.proxyProtocol
+  const tlsPassThrough = switched('tls-pass-through', 'PERDURE_TLS_PASS_THROUGH') ?? config.tlsPassThrough
   const settings = {
     ...(trustedProxies === undefined ? {} : { trustedProxies }),
     ...(forwardedHeader === undefined ? {} : { forwardedHeader }),
     ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    ...(tlsPassThrough === undefined ? {} : { tlsPassThrough }),
   }
   return checked(settings)
 }

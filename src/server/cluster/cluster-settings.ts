@@ -68,6 +68,7 @@ const OPTIONS: OptionNames<ClusterSettings> = {
   trustedProxies: true,
   forwardedHeader: true,
   proxyProtocol: true,
+  tlsPassThrough: true,
 }
 
 /** @throws PerdureError `ARGUMENT_INVALID`, `DURATION_INVALID` */

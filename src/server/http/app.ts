@@ -125,11 +125,11 @@ export class HttpApp {
       const { method, headers, raw } = request
       reply.header('x-request-id', request.id)
       reply.headers({ 'x-content-type-options': 'nosniff', ...this.#guard.headersFor(headers.origin) })
-      const { address, isAnnounced } = origins.originOf(raw)
-      this.#guard.check(method, headers, isAnnounced)
+      const origin = origins.originOf(raw)
+      this.#guard.check(method, headers, origin.isAnnounced)
       const { url } = request.routeOptions
       if (url === undefined || isPublic.has(url)) return
-      request.caller = await access.authenticate(credentialsOf(raw, address))
+      request.caller = await access.authenticate(credentialsOf(raw, origin))
       access.beginRequest(request.caller)
     })
   }

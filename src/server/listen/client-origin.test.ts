@@ -113,6 +113,7 @@ describe('where a request comes from', () => {
       isForwarded: false,
       isThroughTrusted: true,
       isAnnounced: false,
+      hasOwnCertificate: false,
     })
     origins.announce(socket, { address: '203.0.113.7', port: 555 })
     assert.equal(of(socket).label, '203.0.113.7:555')

@@ -4,7 +4,9 @@
  * 1. A proxy is believed only if its own address is trusted. The header of the PROXY protocol, which is of the connection,
  *    stands for the other end of it; then the header of the request is read from its end, up to the first hop that is not
  *    trusted: that is the client.
- * 2. Only the header that is named is looked at: a proxy that writes one of them lets the other one of the client through.
+ * 2. A proxy that encrypts anew shows a certificate of its own, whoever asks it: that is nobody's, unless it is set that trusted
+ *    proxies pass TLS through.
+ * 3. Only the header that is named is looked at: a proxy that writes one of them lets the other one of the client through.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -26,10 +28,12 @@ export interface Origin {
   readonly isThroughTrusted: boolean
   /** The proxy has said so below the request, by the PROXY protocol: no web page can, whatever it sends. */
   readonly isAnnounced: boolean
+  /** A certificate that is shown on the connection is that of the client. */
+  readonly hasOwnCertificate: boolean
 }
 
 /** A proxy that reads requests was on the way, or the client says so. */
-export function isThroughHttpProxy({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+function isThroughHttpProxy({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return FORWARDED_HEADERS.some((name) => headers[name] !== undefined)
 }
 
@@ -39,6 +43,7 @@ export class ClientOrigins {
   readonly trusted: TrustedProxies
   readonly hasProxyProtocol: boolean
   readonly #header: ForwardedHeader
+  readonly #isTlsPassedThrough: boolean
   /** What proxies have said of connections that are open: TLS hides the socket that it was said on, but not between whom it is. */
   readonly #announced = new Map<string, { readonly source: ProxySource | undefined }>()
 
@@ -47,6 +52,7 @@ export class ClientOrigins {
     trustedProxies = [],
     forwardedHeader = 'x-forwarded-for',
     proxyProtocol = false,
+    tlsPassThrough = false,
   }: ProxySettings) {
     const invalid = (why: string): PerdureError => new PerdureError('ARGUMENT_INVALID', why)
     this.trusted = new TrustedProxies(trustedProxies, 'trustedProxies')
@@ -56,9 +62,14 @@ export class ClientOrigins {
       )
     if (typeof proxyProtocol !== 'boolean')
       throw invalid(`proxyProtocol is ${proxyProtocol}, not true or false`)
+    if (typeof tlsPassThrough !== 'boolean')
+      throw invalid(`tlsPassThrough is ${tlsPassThrough}, not true or false`)
+    if (tlsPassThrough && this.trusted.isEmpty)
+      throw invalid('tlsPassThrough needs trustedProxies: the addresses of those that pass it through')
     if (proxyProtocol && this.trusted.isEmpty)
       throw invalid('proxyProtocol needs trustedProxies: the addresses of those that send its header')
     this.#header = forwardedHeader
+    this.#isTlsPassedThrough = tlsPassThrough
     this.hasProxyProtocol = proxyProtocol
   }
 
@@ -79,14 +90,17 @@ export class ClientOrigins {
   originOf({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): Origin {
     const peer = canonicalAddress(socket.remoteAddress ?? '') ?? ''
     const announced = this.#announced.get(endsOf(socket))
-    const isForwarded = announced !== undefined || isThroughHttpProxy({ headers })
+    const isThroughHttp = isThroughHttpProxy({ headers })
+    const isForwarded = announced !== undefined || isThroughHttp
     const isThroughTrusted = this.trusted.has(peer)
+    const hasOwnCertificate = !isThroughHttp && (!isThroughTrusted || this.#isTlsPassedThrough)
     const { address, port } = announced?.source ?? { address: peer, port: socket.remotePort }
     // A proxy that passes on what it does not look at, and does not say from whom, has not set the header either.
     const isUnsaid = announced !== undefined && announced.source === undefined
     const client = this.#clientOf(address, isUnsaid ? undefined : headers[this.#header])
     const label = client !== address || port === undefined ? client : addressWithPort(address, port)
-    return { address: client, label, isForwarded, isThroughTrusted, isAnnounced: announced !== undefined }
+    const isAnnounced = announced !== undefined
+    return { address: client, label, isForwarded, isThroughTrusted, isAnnounced, hasOwnCertificate }
   }
 
   #clientOf(address: string, header: string | readonly string[] | undefined): string {

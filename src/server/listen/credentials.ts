@@ -2,14 +2,14 @@
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { Credentials } from '../access/access.ts'
-import { isThroughHttpProxy } from './client-origin.ts'
+import type { Origin } from './client-origin.ts'
 
-/** @param address of the client, as its connection or a trusted proxy says */
-export function credentialsOf(request: IncomingMessage, address: string): Credentials {
-  const { headers, socket } = request
+export function credentialsOf(
+  { headers, socket }: IncomingMessage,
+  { address, hasOwnCertificate }: Pick<Origin, 'address' | 'hasOwnCertificate'>,
+): Credentials {
   const { authorization } = headers
-  // Behind a proxy that ends TLS it would be that of the proxy, whoever calls.
-  const isVerified = socket instanceof TLSSocket && socket.authorized && !isThroughHttpProxy(request)
+  const isVerified = socket instanceof TLSSocket && socket.authorized && hasOwnCertificate
   const certificate = isVerified ? socket.getPeerCertificate() : undefined
   return {
     address,

@@ -71,6 +71,7 @@ const OPTIONS: OptionNames<ListenOptions> = {
   trustedProxies: true,
   forwardedHeader: true,
   proxyProtocol: true,
+  tlsPassThrough: true,
   insecureListen: true,
 }
 const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL_2, CLIENT_PROTOCOL] as const
@@ -321,10 +322,10 @@ function refusalOf(
 async function callerOf(
   access: Access,
   request: IncomingMessage,
-  { address }: Origin,
+  origin: Origin,
 ): Promise<Caller | PerdureError> {
   try {
-    return await access.authenticate(credentialsOf(request, address))
+    return await access.authenticate(credentialsOf(request, origin))
   } catch (error) {
     if (error instanceof PerdureError) return error
     throw error

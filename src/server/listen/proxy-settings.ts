@@ -14,4 +14,9 @@ export interface ProxySettings {
    * one are refused. Others connect without it. Default: false.
    */
   readonly proxyProtocol?: boolean
+  /**
+   * `trustedProxies` pass TLS through to its end here, so that certificates that are shown on their connections are those of the clients.
+   * Default: false, and such a certificate says nothing of who calls: a proxy that encrypts anew would show its own.
+   */
+  readonly tlsPassThrough?: boolean
 }
