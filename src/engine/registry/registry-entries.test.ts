@@ -55,6 +55,21 @@ describe('administrative objects in memory', () => {
     ])
   })
 
+  test('what is asked of a namespace is not made anew by what others change', () => {
+    const entries = entriesOf(row('a', 1, { namespace: 'ours' }), row('b', 1, { namespace: 'ours' }))
+    const before = entries.list('role', 'ours')
+    for (let n = 0; n < 1000; n++) entries.merge(row(`t-${n}`, 1, { namespace: `theirs-${n % 10}` }))
+    assert.equal(entries.list('role', 'ours'), before)
+    assert.equal(entries.list('role').length, 1002)
+    entries.merge(row('a', 2, { namespace: 'ours', body: null }))
+    assert.deepEqual(
+      entries.list('role', 'ours').map(({ id }) => id),
+      ['b'],
+    )
+    entries.merge(row('b', 2, { namespace: 'ours', body: null }))
+    assert.deepEqual([entries.list('role', 'ours'), entries.get('role', 'ours', 'b')], [[], undefined])
+  })
+
   test('the mark is that of all rows, those of deleted objects included', () => {
     const entries = entriesOf(row('a', 1), row('b', 3), row('a', 4, { body: null }))
     assert.deepEqual(entries.mark, { count: 2, revisions: 7, changedMs: 40 })

@@ -19,12 +19,23 @@ export interface KnownRow extends RegistryKey {
   readonly isLiving: boolean
 }
 
+/** Lists are made when they are asked for, and kept until the next change. */
+interface NamespaceEntries {
+  readonly entries: Map<string, RegistryEntry>
+  list: readonly RegistryEntry[] | undefined
+}
+
+interface KindEntries {
+  readonly namespaces: Map<string, NamespaceEntries>
+  list: readonly RegistryEntry[] | undefined
+}
+
+const NONE: readonly RegistryEntry[] = []
+
 export class RegistryEntries {
   readonly #rows = new Map<string, KnownRow>()
-  /** Living objects by kind, and by namespace and id. */
-  readonly #kinds = new Map<string, Map<string, RegistryEntry>>()
-  /** Lists that were asked for, until the next change of their kind. */
-  readonly #lists = new Map<string, readonly RegistryEntry[]>()
+  /** Living objects by kind: what is asked of a namespace costs what it has, whatever the others have. */
+  readonly #kinds = new Map<string, KindEntries>()
   readonly #followers = new Map<string, Set<OnRegistryChange>>()
   readonly #onError: (error: unknown) => void
   #revisions = 0
@@ -63,16 +74,20 @@ export class RegistryEntries {
   }
 
   get(kind: string, namespace: string, id: string): RegistryEntry | undefined {
-    return this.#kinds.get(kind)?.get(entryText(namespace, id))
+    return this.#kinds.get(kind)?.namespaces.get(namespace)?.entries.get(id)
   }
 
   list(kind: string, namespace?: string): readonly RegistryEntry[] {
-    let all = this.#lists.get(kind)
-    if (all === undefined) {
-      all = [...(this.#kinds.get(kind)?.values() ?? [])].sort(inOrder)
-      this.#lists.set(kind, all)
+    const of = this.#kinds.get(kind)
+    if (of === undefined) return NONE
+    if (namespace !== undefined) {
+      const within = of.namespaces.get(namespace)
+      return within === undefined ? NONE : listOf(within)
     }
-    return namespace === undefined ? all : all.filter((entry) => entry.namespace === namespace)
+    of.list ??= [...of.namespaces]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([, within]) => listOf(within))
+    return of.list
   }
 
   follow(kind: string, onChange: OnRegistryChange): () => void {
@@ -145,12 +160,19 @@ export class RegistryEntries {
 
   #show(key: RegistryKey, entry: RegistryEntry | undefined): void {
     const { kind, namespace, id } = key
-    const entries = this.#kinds.get(kind) ?? new Map<string, RegistryEntry>()
-    this.#kinds.set(kind, entries)
-    const text = entryText(namespace, id)
-    if (entry !== undefined) entries.set(text, entry)
-    else if (!entries.delete(text)) return
-    this.#lists.delete(kind)
+    const of = this.#kinds.get(kind) ?? { namespaces: new Map<string, NamespaceEntries>(), list: undefined }
+    this.#kinds.set(kind, of)
+    const within = of.namespaces.get(namespace) ?? {
+      entries: new Map<string, RegistryEntry>(),
+      list: undefined,
+    }
+    if (entry !== undefined) {
+      within.entries.set(id, entry)
+      of.namespaces.set(namespace, within)
+    } else if (!within.entries.delete(id)) return
+    else if (within.entries.size === 0) of.namespaces.delete(namespace)
+    within.list = undefined
+    of.list = undefined
     for (const follower of [...(this.#followers.get(kind) ?? [])]) {
       try {
         follower(key, entry)
@@ -165,8 +187,9 @@ export function rowText({ kind, namespace, id }: RegistryKey): string {
   return `${kind}\0${namespace}\0${id}`
 }
 
-function entryText(namespace: string, id: string): string {
-  return `${namespace}\0${id}`
+function listOf(within: NamespaceEntries): readonly RegistryEntry[] {
+  within.list ??= [...within.entries.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  return within.list
 }
 
 function entryOf({ kind, namespace, id, revision, body, changedMs }: RegistryRow): RegistryEntry | undefined {
@@ -176,11 +199,6 @@ function entryOf({ kind, namespace, id, revision, body, changedMs }: RegistryRow
 
 function isSame(known: KnownRow, row: RegistryRow): boolean {
   return known.revision === row.revision && known.request === row.request
-}
-
-function inOrder(a: RegistryEntry, b: RegistryEntry): number {
-  if (a.namespace !== b.namespace) return a.namespace < b.namespace ? -1 : 1
-  return a.id < b.id ? -1 : 1
 }
 
 /** Everybody who asks gets the same object. */

@@ -54,11 +54,10 @@ export class CallQuotas implements CallLimits {
     if (waitMs !== undefined) throw tooOften(`${id} asks too often`, waitMs)
   }
 
-  /** Those that are gone have no rate any more. */
-  forget(): void {
-    for (const namespace of this.#rates.keys())
-      if (this.#parts.namespaces.quotasOf(namespace).requestsPerSecond === undefined)
-        this.#rates.delete(namespace)
+  /** The quotas of the namespace have changed: one without a rate needs no memory of it. */
+  forget(namespace: string): void {
+    if (this.#parts.namespaces.quotasOf(namespace).requestsPerSecond === undefined)
+      this.#rates.delete(namespace)
   }
 
   #takeOf(namespace: string, perSecond: number): void {

@@ -112,7 +112,7 @@ export class ClosedAccess implements Access {
       nowMs,
       isMaster: (caller) => this.#credentials.get(caller)?.kind === 'master',
     })
-    this.namespaces = new Namespaces(registry, settings.strictNamespaces, () => this.#quotas.forget())
+    this.namespaces = new Namespaces(registry, settings.strictNamespaces, (name) => this.#quotas.forget(name))
     this.#quotas = new CallQuotas({
       namespaces: this.namespaces,
       rateLimit: settings.rateLimit,

@@ -40,18 +40,18 @@ const shape = object({
 const NO_QUOTAS: Quotas = {}
 
 export class Namespaces {
-  readonly #registry: Registry
   readonly #isStrict: boolean
   readonly #unfollow: () => void
-  #quotas = new Map<string, Quotas>()
+  readonly #quotas: Map<string, Quotas>
 
-  constructor(registry: Registry, isStrict: boolean, onChange: () => void) {
-    this.#registry = registry
+  constructor(registry: Registry, isStrict: boolean, onChange: (namespace: string) => void) {
     this.#isStrict = isStrict
-    this.#read()
-    this.#unfollow = registry.follow(NAMESPACE_KIND, () => {
-      this.#read()
-      onChange()
+    this.#quotas = new Map(registry.list(NAMESPACE_KIND).map(({ id, body }) => [id, quotasIn(body)]))
+    // One change costs the same, however many namespaces there are.
+    this.#unfollow = registry.follow(NAMESPACE_KIND, ({ id }, entry) => {
+      if (entry === undefined) this.#quotas.delete(id)
+      else this.#quotas.set(id, quotasIn(entry.body))
+      onChange(id)
     })
   }
 
@@ -65,10 +65,6 @@ export class Namespaces {
 
   close(): void {
     this.#unfollow()
-  }
-
-  #read(): void {
-    this.#quotas = new Map(this.#registry.list(NAMESPACE_KIND).map(({ id, body }) => [id, quotasIn(body)]))
   }
 }
 

@@ -46,6 +46,8 @@ export class Policies {
   readonly #troubles = new Map<Source, string>()
   #current: PolicySet
   #cancelLook: Cancel = () => {}
+  #isReadSoon = false
+  #isClosed = false
   readonly #unfollow: () => void
 
   /** @throws PerdureError `ARGUMENT_INVALID` */
@@ -60,9 +62,7 @@ export class Policies {
     this.#texts = { files: this.#firstFiles(), registry: [SHUT] }
     this.#read('registry', () => this.#registryTexts())
     this.#current = this.#compiled()
-    this.#unfollow = parts.registry.follow(POLICY_KIND, () => {
-      if (this.#read('registry', () => this.#registryTexts())) this.#renew()
-    })
+    this.#unfollow = parts.registry.follow(POLICY_KIND, () => this.#readSoon())
     this.#look()
   }
 
@@ -81,6 +81,7 @@ export class Policies {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#cancelLook()
     this.#unfollow()
     this.#current.close()
@@ -114,6 +115,19 @@ export class Policies {
       })
       return false
     }
+  }
+
+  /**
+   * They are put together as a whole: of many changes that come in one turn, once. Whoever has made one goes on after that, so that
+   * what it has changed is in force then.
+   */
+  #readSoon(): void {
+    if (this.#isReadSoon) return
+    this.#isReadSoon = true
+    queueMicrotask(() => {
+      this.#isReadSoon = false
+      if (!this.#isClosed && this.#read('registry', () => this.#registryTexts())) this.#renew()
+    })
   }
 
   #renew(): void {

@@ -1,6 +1,6 @@
 /** Who has which role where: from bindings in the registry, and from what credentials bring along. */
 
-import type { Registry } from '../../engine/registry/registry-port.ts'
+import type { Registry, RegistryKey } from '../../engine/registry/registry-port.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { type Grant, grantOf, isRole, type Role } from './roles.ts'
@@ -24,17 +24,17 @@ export function bindingId({ principal, role }: RoleBinding): string {
 }
 
 export class RoleBindings {
-  readonly #registry: Registry
   readonly #unfollow: () => void
-  #byPrincipal: ReadonlyMap<string, readonly Grant[]> = new Map()
+  /** By the place of their bindings. */
+  readonly #byPrincipal = new Map<string, Map<string, Grant>>()
   /** Of a caller, as the bindings are now. */
   #known = new WeakMap<Caller, readonly Grant[]>()
 
   constructor(registry: Registry, onChange: () => void) {
-    this.#registry = registry
-    this.#read()
-    this.#unfollow = registry.follow(ROLE_BINDING_KIND, () => {
-      this.#read()
+    for (const entry of registry.list(ROLE_BINDING_KIND)) this.#bind(entry, true)
+    // One change costs the same, however many bindings there are.
+    this.#unfollow = registry.follow(ROLE_BINDING_KIND, (key, entry) => {
+      this.#bind(key, entry !== undefined)
       onChange()
     })
   }
@@ -45,9 +45,9 @@ export class RoleBindings {
     const own = (caller.roles ?? []).flatMap(
       (text) => grantOf(text, caller.namespace ?? DEFAULT_NAMESPACE) ?? [],
     )
-    const bound = [caller.id, ...caller.groups.map((group) => `group:${group}`)].flatMap(
-      (principal) => this.#byPrincipal.get(principal) ?? [],
-    )
+    const bound = [caller.id, ...caller.groups.map((group) => `group:${group}`)].flatMap((principal) => [
+      ...(this.#byPrincipal.get(principal)?.values() ?? []),
+    ])
     const grants = [...own, ...bound]
     this.#known.set(caller, grants)
     return grants
@@ -65,17 +65,16 @@ export class RoleBindings {
     this.#unfollow()
   }
 
-  #read(): void {
-    const byPrincipal = new Map<string, Grant[]>()
-    for (const { namespace, id } of this.#registry.list(ROLE_BINDING_KIND)) {
-      const space = id.indexOf(' ')
-      const [role, principal] = [id.slice(0, space), id.slice(space + 1)]
-      if (!isRole(role)) continue
-      const grants = byPrincipal.get(principal) ?? []
-      grants.push(namespace === '' ? { role } : { role, namespace })
-      byPrincipal.set(principal, grants)
-    }
-    this.#byPrincipal = byPrincipal
+  #bind({ namespace, id }: Pick<RegistryKey, 'namespace' | 'id'>, isBound: boolean): void {
+    const space = id.indexOf(' ')
+    const [role, principal] = [id.slice(0, space), id.slice(space + 1)]
+    if (!isRole(role)) return
+    const place = `${namespace} ${role}`
+    const grants = this.#byPrincipal.get(principal) ?? new Map<string, Grant>()
+    if (isBound) grants.set(place, namespace === '' ? { role } : { role, namespace })
+    else grants.delete(place)
+    if (grants.size === 0) this.#byPrincipal.delete(principal)
+    else this.#byPrincipal.set(principal, grants)
     this.#known = new WeakMap()
   }
 }
