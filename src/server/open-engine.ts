@@ -223,7 +223,10 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
   const late = accessing === undefined ? undefined : new LateAccess(accessing.clientCertificates)
   const bounded = late === undefined ? port : boundedPort(port, () => late.places())
   const access = late ?? new OpenAccess((caller) => codedPort(portOf(caller), knows))
-  const readiness = new ReadinessCheck({ engine, store, clock, node: assembly?.node })
+  const readiness = new ReadinessCheck({
+    ...{ engine, store, clock, node: assembly?.node },
+    access: () => late?.opened?.closed,
+  })
   const connections = new ConnectionCounts()
   const desk = new ClaimDesk({ engine, clock, logger })
   const allowPrivate = settings.webhooks?.allowPrivate === true

@@ -80,6 +80,24 @@ describe('readiness', () => {
     assert.equal(inCluster.isFailed, true)
   })
 
+  test('an engine that lets nobody in is not ready; one with old policies is, and says so', async () => {
+    const { state, clock } = parts()
+    const access = { isShut: false, trouble: undefined as string | undefined }
+    const engine = { ...session, isFailed: false, session, committer: state, assertOpen: () => {} }
+    const store = { hasCommitted: async () => false }
+    const check = new ReadinessCheck({ engine, store, clock, access: () => access })
+    assert.deepEqual(await check.look(), { isReady: true })
+    access.trouble = 'policies of the files: /etc/secret.cedar: line 1'
+    const old = await check.look()
+    assert.ok(old.isReady && /not in force/.test(old.warning ?? ''), JSON.stringify(old))
+    // It is asked by strangers.
+    assert.doesNotMatch(JSON.stringify(old), /secret/)
+    access.isShut = true
+    assert.equal(await reasonOf(check), 'access-shut')
+    state.isHalted = true
+    assert.equal(await reasonOf(check), 'recovering')
+  })
+
   test('an engine that is about to end is not ready from the first moment', async () => {
     const { state, alone } = parts()
     alone.beginDraining()

@@ -20,11 +20,14 @@ export type NotReadyReason =
   | 'fenced'
   /** The database does not answer. */
   | 'store-away'
+  /** Nobody is let in: nobody knows what policies forbid. */
+  | 'access-shut'
   /** It settles what became of a commit, or starts over from the database. */
   | 'recovering'
 
 export type Readiness =
-  | { readonly isReady: true }
+  /** `warning`: it takes calls, and something is not as it was configured. */
+  | { readonly isReady: true; readonly warning?: string }
   | { readonly isReady: false; readonly reason: NotReadyReason; readonly message: string }
 
 export interface ReadinessParts {
@@ -47,6 +50,8 @@ export interface ReadinessParts {
         readonly view: object | undefined
       }
     | undefined
+  /** With access: what is wrong with it, and whether anybody is let in. Not for strangers: the log has it. */
+  readonly access?: () => { readonly isShut: boolean; readonly trouble: string | undefined } | undefined
   /** How long the database may take for its answer. Default 1,000 ms. */
   readonly storeWithinMs?: number
 }
@@ -58,9 +63,14 @@ const MESSAGES: Readonly<Record<NotReadyReason, string>> = {
   starting: 'the engine is not open yet',
   fenced: 'the session of the node has ended: it joins the cluster anew',
   'store-away': 'the database does not answer',
+  'access-shut': 'the policies cannot be read, so that nobody is let in: the log says what is wrong',
   recovering: 'the engine settles a commit, or starts over from the database',
 }
 const READY: Readiness = { isReady: true }
+const OLD_POLICIES: Readiness = {
+  isReady: true,
+  warning: 'policies that were changed are not in force, those from before are: the log says what is wrong',
+}
 
 /** What doors ask. */
 export type EngineReadiness = Pick<ReadinessCheck, 'isDraining' | 'isFailed' | 'look'>
@@ -96,7 +106,10 @@ export class ReadinessCheck {
     if (!(await this.#storeAnswers())) return notReady(this.#reason() ?? 'store-away')
     // It may have been found out by what the database has said.
     const reason = this.#reason() ?? (this.#parts.engine.committer.isHalted ? 'recovering' : undefined)
-    return reason === undefined ? READY : notReady(reason)
+    if (reason !== undefined) return notReady(reason)
+    const access = this.#parts.access?.()
+    if (access?.isShut === true) return notReady('access-shut')
+    return access?.trouble === undefined ? READY : OLD_POLICIES
   }
 
   #reason(): NotReadyReason | undefined {

@@ -1,6 +1,6 @@
 // Access at the doors of an engine that is really there: sockets of clients and workers, TLS, revocation while connected.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -16,6 +16,7 @@ import { checkedHttpSettings } from '../../src/server/http/http-settings.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import type { ListenOptions } from '../../src/server/listen/listen-options.ts'
 import { recordedLog } from '../sdk/recorded-log.ts'
+import { until } from '../tasks/task-fixtures.ts'
 import { Authority, openssl } from '../workers/certificates.ts'
 
 const greet = workflow({ name: 'greet', run: (ctx, name: string) => ctx.step('say', () => `hello ${name}`) })
@@ -331,6 +332,17 @@ describe('over TLS', { skip: 'missing' in found ? found.missing : false }, () =>
     door.stop()
     door.http.closeAllConnections()
     await new Promise<void>((resolve) => void door.http.close(() => resolve()))
+  })
+
+  test('what is wrong with policies is said by /readyz, and no more of it than that', async () => {
+    const policies = join(directory, 'policies')
+    mkdirSync(policies)
+    await using on = await opened({ policies })
+    const ready = async (): Promise<string> => (await fetch(`${on.url.replace('ws', 'http')}/readyz`)).text()
+    assert.deepEqual(JSON.parse(await ready()), { status: 'ready' })
+    writeFileSync(join(policies, 'secret.cedar'), 'permit (principal, action resource);')
+    await until(async () => /not in force/.test(await ready()))
+    assert.doesNotMatch(await ready(), /secret/)
   })
 
   test('certificates can be asked of all', async () => {

@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Caller } from '../../src/protocol/caller.ts'
 import { PerdureError } from '../../src/protocol/errors.ts'
+import { explainAccess } from '../../src/server/access/access-explanation.ts'
 import { type Action, resourceTypeOf } from '../../src/server/access/actions.ts'
 import { loadCedar, PolicySet } from '../../src/server/access/policy-set.ts'
 import * as resources from '../../src/server/access/resources.ts'
@@ -258,6 +259,33 @@ describe('policies that are not good', () => {
     )
   })
 
+  test('are told apart, whatever they and their texts are called', async () => {
+    await using opened = await openAccess()
+    const permit = (name: string): string =>
+      `@id("${name}") permit (principal, action == Perdure::Action::"ReadExecution", resource);`
+    await opened.admin.putPolicy(rules, 'a', permit('b:c'))
+    await opened.admin.putPolicy(rules, 'a:b', permit('c'))
+    await opened.admin.putPolicy(rules, 'a%3Ab', permit('c'))
+    // The second of them has no name, and the number that is the name of the first.
+    const number = 'permit (principal, action == Perdure::Action::"ReadExecution", resource);'
+    await opened.admin.putPolicy(rules, 'n', `${permit('2')}\n${number}`)
+    assert.equal(opened.access.trouble, undefined)
+    const { policies } = await explainAccess(opened, rules, {
+      principal: 'token:https://issuer.test#bob',
+      action: 'ReadExecution',
+      namespace: 'default',
+      id: 'x',
+    })
+    assert.deepEqual(
+      policies.map(({ id }) => id),
+      ['api:a%253Ab:c', 'api:a%3Ab:c', 'api:a:b%3Ac', 'api:n:"2"', 'api:n:2'],
+    )
+    assert.deepEqual(
+      policies.map(({ text }) => text),
+      [permit('c'), permit('c'), permit('b:c'), permit('2'), number],
+    )
+  })
+
   test('in files keep those from before in force, and say so', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'perdure-policies-'))
     try {
@@ -322,12 +350,15 @@ describe('policies that are not good', () => {
       true,
     )
     assert.match(before.access.trouble ?? '', /registry/)
+    assert.equal(before.access.isShut, false)
     await using after = await openAccess({}, {}, before.registry)
     assert.equal(
       after.access.authorizer.decide(rules, 'ListNodes', resources.node(undefined)).isAllowed,
       false,
     )
+    assert.equal(after.access.isShut, true)
     await before.registry.put({ kind: 'policy', namespace: '', id: 'new' }, undefined)
+    assert.equal(after.access.isShut, false)
     assert.equal(
       after.access.authorizer.decide(rules, 'ListNodes', resources.node(undefined)).isAllowed,
       true,

@@ -219,6 +219,11 @@ export class ClosedAccess implements Access {
     return this.policies.trouble
   }
 
+  /** Nobody is let in but the key of the machine. */
+  get isShut(): boolean {
+    return this.policies.isShut
+  }
+
   close(): void {
     this.#watch.close()
     this.policies.close()

@@ -70,6 +70,11 @@ export class Policies {
     return this.#current
   }
 
+  /** Those of the registry could never be read: nothing is permitted. */
+  get isShut(): boolean {
+    return this.#texts.registry.includes(SHUT)
+  }
+
   /** What is wrong with policies that were changed, and are not in force. */
   get trouble(): string | undefined {
     return this.#troubles.size === 0 ? undefined : [...this.#troubles.values()].join('; ')
@@ -163,7 +168,7 @@ export class Policies {
   }
 
   #textsOf(id: string, text: string): readonly PolicyText[] {
-    return policiesOf(this.#cedar, text, `api:${id}`)
+    return policiesOf(this.#cedar, text, ['api', id])
   }
 }
 

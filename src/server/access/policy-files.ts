@@ -33,7 +33,7 @@ export class PolicyFiles {
       bytes += Buffer.byteLength(text)
       if (bytes > BYTES_MOST)
         throw new PolicyInvalidError(`the policies of ${this.#path} are larger than ${BYTES_MOST} bytes`)
-      return this.#file(path, () => policiesOf(this.#cedar, text, `file:${basename(path)}`))
+      return this.#file(path, () => policiesOf(this.#cedar, text, ['file', basename(path)]))
     })
   }
 

@@ -53,20 +53,36 @@ export function loadCedar(): Promise<Cedar> {
 }
 
 /**
- * The policies of a text, each with the id of its annotation `@id("…")`, or its number.
+ * The policies of a text, each with the id of its annotation `@id("…")`, or its number. No two have the same id, whatever they and
+ * their texts are called.
  *
- * @param source put before each id
+ * @param source what kind of text it is, and which
  * @throws PolicyInvalidError
  */
-export function policiesOf(cedar: Cedar, text: string, source: string): readonly PolicyText[] {
+export function policiesOf(
+  cedar: Cedar,
+  text: string,
+  source: readonly [kind: 'api' | 'file', name: string],
+): readonly PolicyText[] {
   const parts = cedar.policySetTextToParts(text)
   if (parts.type === 'failure') throw new PolicyInvalidError(messagesOf(parts.errors, { text, line: 1 }))
   if (parts.policy_templates.length > 0)
     throw new PolicyInvalidError('it has a template (?principal, ?resource): write policies without them')
   return placed(text, parts.policies).map(({ policy, line }, index) => {
     const named = jsonOf(cedar, policy).annotations?.id
-    return { id: `${source}:${named ?? index + 1}`, text: policy, line }
+    const parts = [...source.map(idPart), named === undefined ? `${index + 1}` : namedPart(named)]
+    return { id: parts.join(':'), text: policy, line }
   })
+}
+
+/** Parts of an id are apart, whatever is in them. */
+function idPart(text: string): string {
+  return text.replace(/[%:"]/g, (character) => encodeURIComponent(character))
+}
+
+/** A name is no number of a policy without one. */
+function namedPart(named: string): string {
+  return /^\d+$/.test(named) ? `"${named}"` : idPart(named)
 }
 
 /** Each is a piece of the text; Cedar gives them in an order of its own. */

@@ -17,7 +17,10 @@ export function healthAnswer({ isFailed }: Pick<EngineReadiness, 'isFailed'>): H
 /** Whether it should be sent calls. */
 export async function readinessAnswer(check: Pick<EngineReadiness, 'look'>): Promise<HealthAnswer> {
   const readiness = await check.look()
-  if (readiness.isReady) return { httpStatus: 200, body: { status: 'ready' } }
+  if (readiness.isReady) {
+    const { warning } = readiness
+    return { httpStatus: 200, body: { status: 'ready', ...(warning === undefined ? {} : { warning }) } }
+  }
   const { reason, message } = readiness
   return { httpStatus: 503, body: { status: 'not-ready', reason, message } }
 }
