@@ -5,13 +5,29 @@ import type { Socket } from './socket.ts'
 
 /** A frame ends when it has about so many characters. */
 const FRAME_CHARACTERS = 256 * 1024
+/** UTF-8 has at most so many bytes for one UTF-16 unit. */
+const BYTES_PER_CHARACTER = 3
+
+/** What the other side takes of one message; more would end the connection, and the next one again. */
+export interface MessageRoom<Message> {
+  /** Undefined: that is not known yet. */
+  mostBytes(): number | undefined
+  /** What is sent instead of one that is larger; undefined: nothing. */
+  instead(message: Message): Message | undefined
+}
 
 export class OutgoingMessages<Message> {
   readonly #socket: Socket
   readonly #clock: Pick<Clock, 'defer'>
+  readonly #room: MessageRoom<Message> | undefined
   #waiting: Message[] = []
 
-  constructor(socket: Socket, clock: Pick<Clock, 'defer'> = systemClock) {
+  constructor(
+    socket: Socket,
+    clock: Pick<Clock, 'defer'> = systemClock,
+    room: MessageRoom<Message> | undefined = undefined,
+  ) {
+    this.#room = room
     this.#socket = socket
     this.#clock = clock
   }
@@ -34,8 +50,18 @@ export class OutgoingMessages<Message> {
         this.#socket.send(`${frame}]`)
         frame = '['
       }
-      frame += frame.length > 1 ? `,${JSON.stringify(message)}` : JSON.stringify(message)
+      const text = this.#textOf(message)
+      if (text !== undefined) frame += frame.length > 1 ? `,${text}` : text
     }
-    this.#socket.send(`${frame}]`)
+    if (frame.length > 1) this.#socket.send(`${frame}]`)
+  }
+
+  #textOf(message: Message): string | undefined {
+    const text = JSON.stringify(message)
+    const most = this.#room?.mostBytes()
+    if (most === undefined || text.length * BYTES_PER_CHARACTER <= most || Buffer.byteLength(text) <= most)
+      return text
+    const instead = this.#room?.instead(message)
+    return instead === undefined ? undefined : JSON.stringify(instead)
   }
 }

@@ -13,6 +13,7 @@ import { NODE_PROTOCOL } from '../../src/protocol/node-messages.ts'
 import { WORKER_PROTOCOL } from '../../src/protocol/worker-messages.ts'
 import { NodeLinks } from '../../src/server/cluster/node-link.ts'
 import type { OutboxRow } from '../../src/store/contract/rows.ts'
+import { until } from '../tasks/task-fixtures.ts'
 
 const echo = task({ name: 'echo', run: (_, value: unknown) => value })
 const length = workflow({ name: 'length', run: (_, text: string) => text.length })
@@ -50,6 +51,59 @@ test('a call of a client is refused, and those beside it are answered', async ()
   } finally {
     await client.close()
   }
+})
+
+test('a report of a worker that is too large is a failure of its task, step or run, once', async () => {
+  // Each part of an error is bounded; all of them together are larger than a frame of this engine.
+  const enormous = (depth = 0): Error => {
+    const error = new Error('\u0001'.repeat(16_000), depth < 8 ? { cause: enormous(depth + 1) } : {})
+    error.stack = '\u0001'.repeat(16_000)
+    return error
+  }
+  let [tasks, steps] = [0, 0]
+  const failing = task({
+    name: 'failing',
+    run: () => {
+      tasks += 1
+      throw enormous()
+    },
+  })
+  const stepping = workflow({
+    name: 'stepping',
+    run: (ctx) =>
+      ctx.step('s', () => {
+        steps += 1
+        throw enormous()
+      }),
+  })
+  const throwing = workflow({
+    name: 'throwing',
+    run: () => {
+      throw enormous()
+    },
+  })
+  await using engine = await createEngine({
+    store: 'memory',
+    limits: { payloadBytes: 1000 },
+    logger: silentLogger,
+    shutdownGrace: 0,
+  })
+  const { url } = await engine.listen()
+  const workflows = [stepping, throwing]
+  await using worker = await createWorker({
+    url,
+    tasks: [failing],
+    workflows,
+    logger: silentLogger,
+    shutdownGrace: 0,
+  })
+  const tooLarge = (error: Error): boolean => (error.cause as PerdureError).code === 'PAYLOAD_TOO_LARGE'
+  await assert.rejects((await engine.enqueue(failing, undefined)).result(), tooLarge)
+  await assert.rejects((await engine.start(stepping, undefined)).result(), tooLarge)
+  const thrown = await engine.start(throwing, undefined)
+  await until(async () => (await thrown.describe()).status === 'parked')
+  assert.equal(((await thrown.describe()).error as PerdureError).code, 'PAYLOAD_TOO_LARGE')
+  assert.deepEqual([tasks, steps, worker.nodes], [1, 1, 1])
 })
 
 test('a call to another node is refused, and is not sent again', async () => {

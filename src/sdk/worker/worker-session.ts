@@ -14,6 +14,7 @@ import type { Socket } from '../../platform/socket.ts'
 import type { Tracing } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { type Failure, platformFailure } from '../../protocol/failure.ts'
+import { messageBytesFor } from '../../protocol/frame-bytes.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { TaskDispatch, TaskWorkerPort } from '../../protocol/task-worker-port.ts'
 import {
@@ -24,6 +25,7 @@ import {
 } from '../../protocol/worker-messages.ts'
 import type { Workflow } from '../definition.ts'
 import type { PayloadCodec } from '../encryption/payload-codec.ts'
+import { shortReport } from './short-report.ts'
 import { WorkflowSession } from './workflow-session.ts'
 
 /** One dispatch: what the code of a task is known by. */
@@ -77,13 +79,23 @@ export class WorkerSession {
   readonly #cancelWelcome: Cancel
   #stopPulse: (() => void) | undefined
   #refusal: PerdureError | undefined
+  /** Of one message. Undefined: the engine has not said it yet. */
+  #mostBytes: number | undefined
   #isDraining = false
   #isEnded = false
 
   constructor(options: WorkerSessionOptions) {
     this.#options = options
     const { socket, hello, logger, workflows, codec, limits, clock, tracing } = options
-    this.#out = new OutgoingMessages(socket, clock)
+    this.#out = new OutgoingMessages(socket, clock, {
+      mostBytes: () => this.#mostBytes,
+      instead: (message) => {
+        logger.error('a report is larger than the engine takes: it was told so instead', {
+          report: message.type,
+        })
+        return shortReport(message)
+      },
+    })
     this.#code = new WorkflowSession({
       workflows,
       codec,
@@ -182,6 +194,7 @@ export class WorkerSession {
         return
       case 'welcome':
         this.#cancelWelcome()
+        this.#mostBytes = messageBytesFor(message.payloadBytes)
         this.#stopPulse = watchPulse(socket, {
           heartbeatMs: message.heartbeatMs,
           clock,

@@ -20,6 +20,7 @@ import type { Caller } from '../../protocol/caller.ts'
 import { CLIENT_PROTOCOL, CLIENT_PROTOCOL_2 } from '../../protocol/client-messages.ts'
 import { durationMs } from '../../protocol/duration.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import { frameBytesFor } from '../../protocol/frame-bytes.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { NODE_PROTOCOL } from '../../protocol/node-messages.ts'
 import { WORKER_PROTOCOL } from '../../protocol/worker-messages.ts'
@@ -76,7 +77,6 @@ const OPTIONS: OptionNames<ListenOptions> = {
 }
 const PROTOCOLS = [WORKER_PROTOCOL, CLIENT_PROTOCOL_2, CLIENT_PROTOCOL] as const
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
-const FRAME_ROOM_BYTES = 1024 * 1024
 const NODE_HEARTBEAT_MS = 1000
 const HEARTBEAT_LEAST_MS = 10
 const GOING_AWAY = 1001
@@ -185,8 +185,7 @@ function accept(
   const protocols = door === undefined ? PROTOCOLS : [...PROTOCOLS, NODE_PROTOCOL]
   const sockets = new WebSocketServer({
     noServer: true,
-    // Text in JSON may take twice its bytes, and small messages share a frame.
-    maxPayload: 2 * payloadBytes + FRAME_ROOM_BYTES,
+    maxPayload: frameBytesFor(payloadBytes),
     perMessageDeflate: false,
     handleProtocols: (offered) => protocols.find((each) => offered.has(each)) ?? false,
   })
