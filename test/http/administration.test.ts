@@ -236,6 +236,28 @@ describe('over HTTP, with access', () => {
     await until(async () => (await asker.call('POST', '/v1/tasks', { body: task })).status === 201)
   })
 
+  test('what a rule starts waits for a place', async () => {
+    const body = { name: 'ruled', quotas: { openExecutions: 1 } }
+    await admin.ok(201, 'POST', '/v1/namespaces', { body })
+    const asker = await made({ name: 'u', namespace: 'ruled', roles: ['admin'] })
+    await asker.ok(201, 'POST', '/v1/event-rules', {
+      body: { id: 'start', match: { type: 'some' }, start: { workflow: 'waiting', id: 'by-{/id}' } },
+    })
+    await asker.ok(201, 'POST', '/v1/executions', { body: { workflow: 'waiting', id: 'full' } })
+    const event = { specversion: '1.0', id: '1', source: 'here', type: 'some' }
+    await asker.ok(202, 'POST', '/v1/events', { body: event })
+    let refused: unknown
+    await until(async () => {
+      const { tasks } = await asker.ok(200, 'GET', '/v1/tasks?queue=perdure.events')
+      refused = tasks[0]?.failure
+      return refused !== undefined
+    })
+    assert.match(JSON.stringify(refused), /has its 1 open executions/)
+    await asker.refused(404, 'EXECUTION_NOT_FOUND', 'GET', '/v1/executions/by-1')
+    await asker.ok(204, 'POST', '/v1/executions/full/terminate', { body: { reason: 'enough' } })
+    await until(async () => (await asker.call('GET', '/v1/executions/by-1')).status === 200)
+  })
+
   test('rates count at each door: no request is free', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'perdure-http-rate-'))
     const adminKeyFile = join(directory, 'admin.key')
