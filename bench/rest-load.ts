@@ -71,6 +71,12 @@ interface Asked {
   readonly request: () => string
 }
 
+/** When to end: at a time of `performance.now()`, or after so many answers. */
+export interface LoadEnd {
+  readonly untilMs?: number
+  readonly count?: number
+}
+
 /** One connection, with one request at a time. */
 class Asker {
   readonly #socket: Socket
@@ -79,7 +85,7 @@ class Asker {
   readonly #opened = Promise.withResolvers<void>()
   readonly #over = Promise.withResolvers<void>()
   readonly #latencies: LatencyHistogram
-  #untilMs = 0
+  #isOver: (nowMs: number) => boolean = () => true
   #sentMs = 0
 
   constructor({ port }: Target, asked: Asked, latencies: LatencyHistogram) {
@@ -109,8 +115,8 @@ class Asker {
     return this.#opened.promise
   }
 
-  until(ms: number): Promise<void> {
-    this.#untilMs = ms
+  until(isOver: (nowMs: number) => boolean): Promise<void> {
+    this.#isOver = isOver
     this.#ask()
     return this.#over.promise
   }
@@ -123,7 +129,7 @@ class Asker {
   #answered(status: number): void {
     const nowMs = performance.now()
     this.#latencies.record(nowMs - this.#sentMs)
-    if (status === this.#asked.status && nowMs < this.#untilMs) {
+    if (status === this.#asked.status && !this.#isOver(nowMs)) {
       this.#ask()
       return
     }
@@ -133,19 +139,20 @@ class Asker {
   }
 }
 
-/** So many connections, each with one request at a time, until the time is over. @throws Error for another status */
+/** So many connections, each with one request at a time, until the end. @throws Error for another status */
 export async function load(
   target: Target,
   connections: number,
-  untilMs: number,
+  { untilMs = Number.POSITIVE_INFINITY, count = Number.POSITIVE_INFINITY }: LoadEnd,
   asked: Asked,
 ): Promise<LoadMeasures> {
   const latencies = new LatencyHistogram()
   const askers = Array.from({ length: connections }, () => new Asker(target, asked, latencies))
   await Promise.all(askers.map(({ opened }) => opened))
+  const isOver = (nowMs: number): boolean => nowMs >= untilMs || latencies.count >= count
   const beganMs = performance.now()
   const began = performance.eventLoopUtilization()
-  await Promise.all(askers.map((asker) => asker.until(untilMs)))
+  await Promise.all(askers.map((asker) => asker.until(isOver)))
   const seconds = (performance.now() - beganMs) / 1000
   return {
     count: latencies.count,

@@ -25,12 +25,12 @@ interface RestRow {
   readonly target: string
 }
 
-interface StartsMeasures extends LoadMeasures {
-  /** Of the server, for one request. */
-  readonly cpuUs: number
-}
+/** With the CPU time of the server, for one request. */
+type StartsMeasures = LoadMeasures & RestServerCpu
 
 const CONNECTIONS = 256
+/** Requests before those that are measured: code is compiled after some thousands. */
+const WARM = 20_000
 const CONNECTED = 1000
 const BAD = 10_000
 /** Of those, at a time. */
@@ -80,11 +80,10 @@ class Server implements AsyncDisposable {
     return new Server(child, ready)
   }
 
-  /** That all its threads have taken. */
-  async cpuUs(): Promise<number> {
+  async cpu(): Promise<RestServerCpu> {
     this.#child.send('cpu')
-    const [{ cpuUs }] = (await once(this.#child, 'message')) as [RestServerCpu]
-    return cpuUs
+    const [cpu] = (await once(this.#child, 'message')) as [RestServerCpu]
+    return cpu
   }
 
   async memoryMiB(): Promise<number> {
@@ -121,7 +120,9 @@ async function starts(options: TableOptions): Promise<RestRow> {
       'bare, requests/s': Math.round(of('bare', 'perSecond')),
       'bare, p99, ms': of('bare', 'p99Ms'),
       'CPU of a start, microseconds': of('engine', 'cpuUs'),
+      'of it, the thread that answers': of('engine', 'threadUs'),
       'bare, CPU, microseconds': of('bare', 'cpuUs'),
+      'bare, of it, the thread that answers': of('bare', 'threadUs'),
       'load busy, share of the time': of('engine', 'busy'),
       'bare, load busy, share of the time': of('bare', 'busy'),
       ratio: rounded(median(ratios)),
@@ -138,11 +139,19 @@ function startsOf(options: TableOptions, kind: 'engine' | 'bare'): Promise<Start
     const connections = options.inFlight ?? CONNECTIONS
     const text = requestText(target, 'POST', '/v1/executions', '{"workflow":"nothing"}')
     const asked = { status: 201, request: () => text }
-    await load(target, connections, performance.now() + options.roundMs / 2, asked)
-    const before = await server.cpuUs()
+    // By number, not by time: a slow server has to be as warm as a fast one.
+    const warm = options.isQuick ? WARM / 20 : WARM
+    await load(target, connections, { count: warm }, asked)
+    const before = await server.cpu()
     // Not before it is over is the server closed.
-    const measures = await load(target, connections, performance.now() + options.roundMs, asked)
-    return { ...measures, cpuUs: ((await server.cpuUs()) - before) / measures.count }
+    const measures = await load(target, connections, { untilMs: performance.now() + options.roundMs }, asked)
+    const { cpuUs, threadUs } = await server.cpu()
+    const { count } = measures
+    return {
+      ...measures,
+      cpuUs: (cpuUs - before.cpuUs) / count,
+      threadUs: (threadUs - before.threadUs) / count,
+    }
   })
 }
 
@@ -172,7 +181,7 @@ async function connected(options: TableOptions, server: Server): Promise<RestRow
     requestText(target, 'POST', '/v1/executions', `{"workflow":"waiting","id":"${id}"}`)
   let number = 0
   const untilMs = performance.now() + options.roundMs / 10
-  await load(target, 1, untilMs, { status: 201, request: () => once1(`w-${number++}`) })
+  await load(target, 1, { untilMs }, { status: 201, request: () => once1(`w-${number++}`) })
   options.progress(`rest, ${count} watchers and ${count} workers`)
   const idle = await server.memoryMiB()
   const open: { destroy(): void }[] = []
@@ -202,14 +211,15 @@ async function illWill(options: TableOptions, server: Server): Promise<RestRow> 
   const text = requestText(target, 'GET', '/v1/executions/w-0')
   const asked = { status: 200, request: () => text }
   options.progress('rest, others alone')
-  await load(target, OTHERS, performance.now() + options.roundMs / 4, asked)
-  const alone = await load(target, OTHERS, performance.now() + options.roundMs, asked)
+  await load(target, OTHERS, { untilMs: performance.now() + options.roundMs / 4 }, asked)
+  const alone = await load(target, OTHERS, { untilMs: performance.now() + options.roundMs }, asked)
   const before = await server.memoryMiB()
   options.progress(`rest, ${count} bad requests`)
   let isOver = false
   const rounds: LoadMeasures[] = []
   const others = (async () => {
-    while (!isOver) rounds.push(await load(target, OTHERS, performance.now() + options.roundMs / 6, asked))
+    while (!isOver)
+      rounds.push(await load(target, OTHERS, { untilMs: performance.now() + options.roundMs / 6 }, asked))
   })()
   await inTurns(count, (index) => badRequest(target, index), BAD_AT_ONCE)
   isOver = true

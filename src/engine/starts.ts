@@ -42,7 +42,7 @@ export class Starts {
       const call = this.#engine.audit === undefined ? undefined : currentCall()
       this.#pending.push({ request, text: keyText(request.key), call, resolve, reject })
       if (this.#pending.length > 1) return
-      queueMicrotask(() => {
+      this.#soon(() => {
         const starts = this.#pending
         this.#pending = []
         this.#startAll(starts).catch((error) => {
@@ -50,6 +50,13 @@ export class Starts {
         })
       })
     })
+  }
+
+  /** While a batch commits, those of one turn of the loop come together: nothing of them could be committed sooner anyway. */
+  #soon(begin: () => void): void {
+    const { committer, clock } = this.#engine
+    if (committer.isCommitting) clock.defer(begin)
+    else queueMicrotask(begin)
   }
 
   async #startAll(starts: readonly PendingStart[]): Promise<void> {

@@ -1,8 +1,9 @@
 /**
  * Who an API key is of.
  *
- * That a key is good is not kept: a look into the registry, which is in memory, and one SHA-256 take some microseconds, and so a key that was
- * revoked is refused as soon as this node knows.
+ * 1. A key that was changed, such as one that was revoked, is looked at anew as soon as this node knows: what was found of it
+ *    counts only for the very entry of the registry that it was found with.
+ * 2. A secret that was good is not computed again for 60 seconds, and never after it has ended.
  */
 
 import type { Registry, RegistryEntry } from '../../engine/registry/registry-port.ts'
@@ -19,10 +20,20 @@ import {
 
 /** How exactly it is known when a key was used last. */
 const USE_WRITTEN_EVERY_MS = 3_600_000
+const VERIFIED_MS = 60_000
+const VERIFIED_MOST = 2000
 /** Uses that are about to be written. */
 const USES_MOST = 1000
 
+interface Verified {
+  readonly entry: RegistryEntry
+  readonly found: FoundKey
+  readonly fromMs: number
+  readonly untilMs: number
+}
+
 export interface FoundKey {
+  readonly id: string
   readonly caller: Omit<Caller, 'address'>
   /** Of the secret that was shown. */
   readonly hash: string
@@ -43,6 +54,8 @@ export interface ApiKeysParts {
 export class ApiKeys {
   readonly #parts: ApiKeysParts
   readonly #writing = new Set<string>()
+  /** By their text; the one that was verified last is the last. */
+  readonly #verified = new Map<string, Verified>()
   /** Of each entry, so that decisions about a key are kept by its caller. */
   readonly #callers = new WeakMap<RegistryEntry, Omit<Caller, 'address'>>()
 
@@ -50,8 +63,30 @@ export class ApiKeys {
     this.#parts = parts
   }
 
-  /** Why not is not said to the caller: only that it is none. */
-  find(given: ApiKeyText): FoundKey | string {
+  /** Keys whose text is in memory. */
+  get verified(): number {
+    return this.#verified.size
+  }
+
+  /** What the text was found to be a short while ago, if nothing has changed since. */
+  known(text: string): FoundKey | undefined {
+    const known = this.#verified.get(text)
+    if (known === undefined) return undefined
+    const { entry, found, fromMs, untilMs } = known
+    const nowMs = this.#parts.nowMs()
+    const isSame = this.#parts.registry.get(API_KEY_KIND, '', found.id) === entry
+    // A clock that was set back keeps nothing for longer.
+    if (isSame && nowMs >= fromMs && nowMs < untilMs) return found
+    this.#verified.delete(text)
+    return undefined
+  }
+
+  /**
+   * Why not is not said to the caller: only that it is none.
+   *
+   * @param text all of the key
+   */
+  find(given: ApiKeyText, text: string): FoundKey | string {
     const entry = this.#parts.registry.get(API_KEY_KIND, '', given.id)
     const record = apiKeyRecordOf(entry)
     const hash = hashOfSecret(given.secret)
@@ -60,7 +95,20 @@ export class ApiKeys {
     if (end === 'unknown') return 'there is no such API key'
     if (end !== undefined && end.atMs <= this.#parts.nowMs()) return `the API key ${given.id} ${end.why}`
     this.#used(given.id)
-    return { caller: this.#callerOf(entry, record), hash }
+    const found = { id: given.id, caller: this.#callerOf(entry, record), hash }
+    this.#remember(text, { entry, found }, end)
+    return found
+  }
+
+  #remember(text: string, good: Pick<Verified, 'entry' | 'found'>, end: End | undefined): void {
+    const fromMs = this.#parts.nowMs()
+    const untilMs = Math.min(fromMs + VERIFIED_MS, end?.atMs ?? Number.POSITIVE_INFINITY)
+    // Those that were verified first are the first: no secret stays for long after its time.
+    for (const [other, { untilMs: otherMs }] of this.#verified) {
+      if (otherMs > fromMs && this.#verified.size < VERIFIED_MOST) break
+      this.#verified.delete(other)
+    }
+    this.#verified.set(text, { ...good, fromMs, untilMs })
   }
 
   /** As it is now; `'unknown'`: it is not there, or is another one. */

@@ -36,7 +36,9 @@ export class Authorizer {
   readonly counts: AuthorizerCounts = { decided: 0, cached: 0 }
   readonly #parts: AuthorizerParts
   readonly #decisions = new Map<string, Decision>()
-  #identities = new WeakMap<Caller, string>()
+  /** Of callers, and of what is behind them: all that are the same to policies have one number. */
+  #identities = new WeakMap<Caller, number>()
+  readonly #numbers = new Map<string, number>()
 
   constructor(parts: AuthorizerParts) {
     this.#parts = parts
@@ -76,6 +78,7 @@ export class Authorizer {
   /** Policies or role bindings have changed. */
   forget(): void {
     this.#decisions.clear()
+    this.#numbers.clear()
     this.#identities = new WeakMap()
   }
 
@@ -87,14 +90,17 @@ export class Authorizer {
     return JSON.stringify([this.#identityOf(caller), action, needs.address ? caller.address : 0, about])
   }
 
-  /** All of a caller that policies can look at. */
-  #identityOf(caller: Caller): string {
+  /** The number of all of a caller that policies can look at. */
+  #identityOf(caller: Caller): number {
     const known = this.#identities.get(caller)
     if (known !== undefined) return known
+    if (this.#numbers.size >= CACHED_MOST) this.forget()
     const { id, kind, user, groups } = caller
     const identity = JSON.stringify([id, kind, user, groups, this.#parts.bindings.grantsOf(caller)])
-    this.#identities.set(caller, identity)
-    return identity
+    const number = this.#numbers.get(identity) ?? this.#numbers.size
+    this.#numbers.set(identity, number)
+    this.#identities.set(caller, number)
+    return number
   }
 
   #keep(key: string, decision: Decision): void {

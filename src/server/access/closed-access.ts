@@ -21,7 +21,7 @@ import { isAction, RESOURCE_TYPES } from './actions.ts'
 import { type AdminKey, adminKeyOf } from './admin-key-file.ts'
 import { apiKeyOf, hashOfSecret, isApiKey, isSameHash } from './api-key.ts'
 import { API_KEY_KIND } from './api-key-records.ts'
-import { ApiKeys } from './api-keys.ts'
+import { ApiKeys, type FoundKey } from './api-keys.ts'
 import { Authorizer } from './authorizer.ts'
 import { CallQuotas } from './call-quotas.ts'
 import type { Check } from './client-actions.ts'
@@ -238,16 +238,22 @@ export class ClosedAccess implements Access {
   }
 
   #byKey(text: string, address: string): Caller {
+    const known = this.#keys.known(text)
+    if (known !== undefined) return this.#byFoundKey(known, address)
     const given = apiKeyOf(text)
     if (given !== undefined && given.id === this.#admin?.id) {
       if (!isSameHash(hashOfSecret(given.secret), this.#admin.hash))
         throw this.#failed(address, 'there is no such API key')
       return this.#known(this.#admin.identity, address, { kind: 'master' })
     }
-    const found = given === undefined ? 'it is no API key: it was not copied whole' : this.#keys.find(given)
+    const found =
+      given === undefined ? 'it is no API key: it was not copied whole' : this.#keys.find(given, text)
     if (typeof found === 'string') throw this.#failed(address, found)
-    const { caller, hash } = found
-    return this.#known(caller, address, { kind: 'api-key', id: given?.id ?? '', hash })
+    return this.#byFoundKey(found, address)
+  }
+
+  #byFoundKey({ id, caller, hash }: FoundKey, address: string): Caller {
+    return this.#known(caller, address, { kind: 'api-key', id, hash })
   }
 
   async #byToken(token: string, address: string): Promise<Caller> {

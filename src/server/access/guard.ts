@@ -63,8 +63,12 @@ export class Guard {
    * @returns ids of the policies that permit it
    */
   async admit(caller: Caller, checks: readonly Check[], missing: Missing): Promise<readonly string[]> {
-    const policies = new Set<string>()
-    for (const check of checks) for (const id of await this.#admit(caller, check, missing)) policies.add(id)
+    const [first, ...others] = checks
+    if (first === undefined) return []
+    const found = await this.#admit(caller, first, missing)
+    if (others.length === 0) return found
+    const policies = new Set(found)
+    for (const check of others) for (const id of await this.#admit(caller, check, missing)) policies.add(id)
     return [...policies]
   }
 
@@ -97,7 +101,7 @@ export class Guard {
   async #admit(caller: Caller, check: Check, missing: Missing): Promise<readonly string[]> {
     const { authorizer, exists } = this.#parts
     const { actions, orElse } = check
-    const found = await this.#found(check)
+    const found = this.#isRead(check) ? await this.#read(check) : check.resource
     if (found === undefined && orElse === 'allowed') return []
     const resource = found ?? (orElse === 'allowed' ? undefined : orElse)
     for (const action of resource === undefined ? [] : actions) {
@@ -111,12 +115,14 @@ export class Guard {
     throw this.#refusal(caller, check, resource) ?? missing() ?? this.#forbidden(caller, check)
   }
 
-  /** As much of it as policies look at; undefined: it is not there. */
-  async #found({ actions, resource, target }: Check): Promise<ResourceFacts | undefined> {
-    const { authorizer, port } = this.#parts
-    if (target === undefined) return resource
-    const isLookedAt = actions.some((action) => authorizer.needsDetails(action, resource.type))
-    return isLookedAt ? await detailed(port, target) : resource
+  /** Policies look at more of it than the call says. */
+  #isRead(check: Check): boolean {
+    return check.target !== undefined && this.#looksAtTarget(check)
+  }
+
+  /** Undefined: it is not there. */
+  async #read({ resource, target }: Check): Promise<ResourceFacts | undefined> {
+    return target === undefined ? resource : await detailed(this.#parts.port, target)
   }
 
   /** Undefined: it is to look as if it were not there. */

@@ -5,7 +5,7 @@ import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Attributes } from '../../protocol/event.ts'
 import type { ScheduledStart } from '../../protocol/schedule-port.ts'
-import { type ArgsOf, CLIENT_ACTIONS, type ClientAction } from './client-actions.ts'
+import { type ArgsOf, type Check, CLIENT_ACTIONS, type ClientAction } from './client-actions.ts'
 import type { Guard } from './guard.ts'
 import { OWNER_ATTRIBUTE } from './resource.ts'
 import * as resources from './resources.ts'
@@ -51,12 +51,13 @@ const ATTRIBUTES_MOST = 63
 
 /** What all callers have in common is made once: a port is made for each that comes. */
 export class GuardedPorts {
-  readonly #port: ClientPort
+  readonly #newRequestId: () => string
   readonly #methods: readonly PortMethod[]
   readonly #groups: readonly string[]
 
   constructor(parts: GuardedPortsParts) {
-    this.#port = parts.port
+    const { newRequestId } = parts.port
+    this.#newRequestId = () => newRequestId.call(parts.port)
     this.#methods = (Object.keys(CLIENT_METHODS) as ClientMethod[]).map((method) => {
       const [group, name] = splitName(method)
       return { group, name, call: guarded(parts, method) }
@@ -73,7 +74,7 @@ export class GuardedPorts {
     }
     const { '': own, ...others } = Object.fromEntries(groups)
     // The one cast: the table of methods is that of the port.
-    return { ...own, ...others, newRequestId: () => this.#port.newRequestId() } as unknown as ClientPort
+    return { ...own, ...others, newRequestId: this.#newRequestId } as unknown as ClientPort
   }
 }
 
@@ -85,11 +86,17 @@ function guarded({ guard, port, limits, record }: GuardedPortsParts, method: Cli
     const given = args as unknown as ArgsOf<'start'>
     const asked = checks(given, caller)
     const policies = await guard.admit(caller, asked, () => missing(given))
-    await limits.admit(new Set(asked.flatMap(({ resource }) => resource.namespace ?? [])), args)
+    await limits.admit(namespacesOf(asked), args)
     const changed = inNameOf(caller, method, args)
     const answer = await record(caller, { method, args: changed, policies }, () => call(...changed))
     return readableOnly(guard, caller, method, { args, answer })
   }
+}
+
+function namespacesOf(checks: readonly Check[]): ReadonlySet<string> {
+  const namespaces = new Set<string>()
+  for (const { resource } of checks) if (resource.namespace !== undefined) namespaces.add(resource.namespace)
+  return namespaces
 }
 
 function callOf(port: ClientPort, method: ClientMethod): Call {
@@ -136,6 +143,14 @@ function owned({ id }: Caller, attributes: Attributes = {}): Attributes {
   return { ...attributes, [OWNER_ATTRIBUTE]: id }
 }
 
+const LISTS: ReadonlySet<ClientMethod> = new Set([
+  'list',
+  'tasks.list',
+  'schedules.list',
+  'people.inbox',
+  'queues.list',
+])
+
 /** Lists have only what the caller could also read one by one. */
 function readableOnly(
   guard: Guard,
@@ -143,6 +158,7 @@ function readableOnly(
   method: ClientMethod,
   { args, answer }: { readonly args: readonly unknown[]; readonly answer: unknown },
 ): unknown {
+  if (!LISTS.has(method)) return answer
   const [query] = args
   const namespace = typeof query === 'string' ? query : String(Reflect.get(Object(query), 'namespace'))
   switch (method) {

@@ -46,9 +46,11 @@ export class LateAccess implements Access {
     return places
   }
 
-  async authenticate(credentials: Credentials): Promise<Caller> {
-    const { closed } = await this.#opening.promise
-    return await closed.authenticate(credentials)
+  authenticate(credentials: Credentials): Promise<Caller> {
+    return (
+      this.#access?.authenticate(credentials) ??
+      this.#opening.promise.then(({ closed }) => closed.authenticate(credentials))
+    )
   }
 
   beginRequest(caller: Caller): void {

@@ -16,7 +16,7 @@ import type { Access } from '../access/access.ts'
 import { BATCH_TYPE, EVENT_TYPE, isBinaryMode } from '../events/cloud-event.ts'
 import type { ClientOrigins } from '../listen/client-origin.ts'
 import { credentialsOf } from '../listen/credentials.ts'
-import { compressed, encodingFor } from './compression.ts'
+import { compressed, type Encoding, encodingFor } from './compression.ts'
 import type { CheckedHttpSettings } from './http-settings.ts'
 import { IDEMPOTENCY_HEADER, idempotencyKeyOf, markOf } from './idempotency.ts'
 import { jsonBody } from './json-body.ts'
@@ -149,22 +149,37 @@ export class HttpApp {
         const asked = checkQuery(request.query) as { readonly namespace?: string }
         const { namespace, ...others } = asked
         const body = checkBody(request.body)
-        const base = this.#requestOf(request, reply, namespace)
         const own = route.isInNamespace === false ? asked : others
-        const answer = await route.run(Object.assign(base, { params, query: own, body }))
-        return this.#send(request, reply, { answer, isSecret: route.isSecret === true })
+        const answer = await route.run(
+          this.#requestOf(request, reply, { namespace, params, query: own, body }),
+        )
+        await this.#send(request, reply, { answer, isSecret: route.isSecret === true })
+        return reply
       },
     })
   }
 
-  #requestOf(request: FastifyRequest, reply: FastifyReply, namespace: string | undefined): RouteRequest {
+  #requestOf<P, Q, B>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    asked: {
+      readonly namespace: string | undefined
+      readonly params: P
+      readonly query: Q
+      readonly body: B
+    },
+  ): RouteRequest & { readonly params: P; readonly query: Q; readonly body: B } {
     const { services, access } = this.#options
     const { headers, caller } = request
     if (caller === undefined) throw new Error('invariant: a route is asked by a caller')
     const key = idempotencyKeyOf(headers[IDEMPOTENCY_HEADER])
-    const within = namespace ?? caller.namespace ?? DEFAULT_NAMESPACE
+    const { params, query, body } = asked
+    const within = asked.namespace ?? caller.namespace ?? DEFAULT_NAMESPACE
     let gone: AbortSignal | undefined
     return {
+      params,
+      query,
+      body,
       headers,
       namespace: within,
       caller,
@@ -180,11 +195,12 @@ export class HttpApp {
     }
   }
 
-  async #send(
+  /** A promise only if something is still to be done: a reply is a promise too, and each that resolves with it costs a turn. */
+  #send(
     request: FastifyRequest,
     reply: FastifyReply,
     { answer, isSecret }: { readonly answer: Answer; readonly isSecret: boolean },
-  ): Promise<FastifyReply> {
+  ): Promise<void> | undefined {
     const { status = 200, headers = {}, body, stream, onUndelivered } = answer
     reply.code(status).headers(headers)
     if (onUndelivered !== undefined)
@@ -197,9 +213,12 @@ export class HttpApp {
         if (value !== undefined) reply.raw.setHeader(name, value)
       reply.raw.writeHead(status)
       this.#stream(request, reply.raw, stream)
-      return reply
+      return undefined
     }
-    if (body === undefined) return reply.send()
+    if (body === undefined) {
+      reply.send()
+      return undefined
+    }
     if (isSecret) reply.header('cache-control', 'no-store')
     return this.#sendText(request, reply, { text: JSON.stringify(body), type: 'application/json', isSecret })
   }
@@ -212,24 +231,30 @@ export class HttpApp {
     })
   }
 
-  async #sendText(
+  #sendText(
     request: FastifyRequest,
     reply: FastifyReply,
     { text, type, isSecret }: { readonly text: string; readonly type: string; readonly isSecret: boolean },
-  ): Promise<FastifyReply> {
-    this.#limitTime(reply.raw)
+  ): Promise<void> | undefined {
     reply.header('content-type', type.includes(';') ? type : `${type}; charset=utf-8`)
     const encoding = isSecret ? undefined : encodingFor(request.headers['accept-encoding'], text.length)
     if (!isSecret) reply.headers(joinedVary(reply, { vary: 'accept-encoding' }))
-    if (encoding === undefined) return reply.send(text)
-    return reply.header('content-encoding', encoding).send(await compressed(text, encoding))
+    if (encoding !== undefined) return this.#sendCompressed(reply, text, encoding)
+    reply.send(text)
+    this.#limitTime(reply.raw)
+    return undefined
   }
 
-  /** Whoever does not take the answer is cut. */
+  async #sendCompressed(reply: FastifyReply, text: string, encoding: Encoding): Promise<void> {
+    reply.header('content-encoding', encoding).send(await compressed(text, encoding))
+    this.#limitTime(reply.raw)
+  }
+
+  /** Whoever does not take the answer, which was just sent, is cut. */
   #limitTime(response: ServerResponse): void {
     const { socket } = response
-    // Who has gone already is not waited for.
-    if (socket === null || response.closed) return
+    // Who has gone already is not waited for, nor who has taken it: a timer for each would cost more than to say what to answer.
+    if (socket === null || response.closed || (response.writableEnded && socket.writableLength === 0)) return
     const { answerMs } = this.#options.settings.limits
     const timer = setTimeout(() => socket.destroy(), answerMs)
     response.once('close', () => clearTimeout(timer))
@@ -248,7 +273,8 @@ export class HttpApp {
         accept: request.headers.accept,
       })
       reply.code(status).headers({ ...headers, ...joinedVary(reply, headers) })
-      return this.#sendText(request, reply, { text: body, type, isSecret: false })
+      await this.#sendText(request, reply, { text: body, type, isSecret: false })
+      return reply
     })
   }
 

@@ -49,6 +49,7 @@ export function serveHttp(parts: ServeHttpParts, door: ServeHttpDoor): ServedHtt
   const { limits: http } = door.settings
   const streams = new EventStreams({ most: http.streams, answerMs: http.answerMs, commentMs: http.commentMs })
   let app: Promise<HttpApp> | undefined
+  let loaded: HttpApp | undefined
   const load = async (): Promise<HttpApp> => {
     const { appOf } = await import('./app-parts.ts')
     const { access, administration, limits, claims, automation, trail } = parts
@@ -68,11 +69,15 @@ export function serveHttp(parts: ServeHttpParts, door: ServeHttpDoor): ServedHtt
   }
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     app ??= load()
-    const loaded = await app
+    loaded = await app
     loaded.handle(request, response)
   }
   return {
     listener: (request, response) => {
+      if (loaded !== undefined) {
+        loaded.handle(request, response)
+        return
+      }
       answer(request, response).catch((error: unknown) => {
         parts.logger.error('the HTTP side of a door could not be loaded', { error })
         response.destroy()

@@ -89,7 +89,7 @@ export class ClientOrigins {
 
   originOf({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): Origin {
     const peer = canonicalAddress(socket.remoteAddress ?? '') ?? ''
-    const announced = this.#announced.get(endsOf(socket))
+    const announced = this.#announced.size === 0 ? undefined : this.#announced.get(endsOf(socket))
     const isThroughHttp = isThroughHttpProxy({ headers })
     const isForwarded = announced !== undefined || isThroughHttp
     const isThroughTrusted = this.trusted.has(peer)

@@ -31,8 +31,8 @@ export function answersHealth(
   request: IncomingMessage,
   response: ServerResponse,
 ): boolean {
-  const [path] = (request.url ?? '').split('?')
   if (request.method !== 'GET' && request.method !== 'HEAD') return false
+  const [path] = (request.url ?? '').split('?')
   if (path !== '/healthz' && path !== '/readyz') return false
   const send = ({ httpStatus, body }: HealthAnswer): void => {
     const text = `${JSON.stringify(body)}\n`
