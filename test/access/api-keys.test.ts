@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { silentLogger } from '../../src/platform/logger.ts'
 import type { Caller } from '../../src/protocol/caller.ts'
 import { PerdureError } from '../../src/protocol/errors.ts'
 import { apiKeyOf, hashOfSecret, newApiKey } from '../../src/server/access/api-key.ts'
+import { ApiKeys } from '../../src/server/access/api-keys.ts'
+import { KnownCallers } from '../../src/server/access/known-callers.ts'
 import { recordedLog } from '../sdk/recorded-log.ts'
 import { type OpenedAccess, openAccess, START_MS } from './access-fixtures.ts'
 import { MemoryRegistry } from './memory-registry.ts'
@@ -209,6 +212,130 @@ describe('a key', () => {
     await new Promise((resolve) => setImmediate(resolve))
     assert.equal((await opened.admin.listKeys(rules))[0]?.lastUsedMs, START_MS + 3_600_000)
   })
+})
+
+describe('what is kept of a caller', () => {
+  test('is one object, for each address and each secret of its own', async () => {
+    await using opened = await openAccess()
+    const { key, id } = await opened.admin.createKey(rules, { name: 'a', roles: ['viewer'] })
+    const caller = await enter(opened, key)
+    assert.equal(await enter(opened, key), caller)
+    assert.equal(opened.access.portOf(await enter(opened, key)), opened.access.portOf(caller))
+    const far = await enter(opened, key, '198.51.100.7')
+    assert.deepEqual([caller.address, far.address], [ADDRESS, '198.51.100.7'])
+    const { key: next } = await opened.admin.rotateKey(rules, id, 10_000)
+    const [before, after] = [await enter(opened, key), await enter(opened, next)]
+    const told: string[] = []
+    opened.access.follow(before, () => told.push('before'))
+    opened.access.follow(after, () => told.push('after'))
+    opened.pass(10_000)
+    assert.deepEqual(told, ['before'])
+    assert.equal(opened.access.showsSecret(after, hashOfSecret(apiKeyOf(next)?.secret ?? '')), true)
+  })
+
+  test('is gone with the next change of the key, and so is what it may do', async () => {
+    await using opened = await openAccess({}, LISTS)
+    const { key, id } = await opened.admin.createKey(rules, { name: 'a', roles: ['viewer'] })
+    const list = async (): Promise<string> =>
+      codeOf(opened.access.portOf(await enter(opened, key)).list({ namespace: 'default' }))
+    assert.equal(await list(), 'done')
+    const before = await enter(opened, key)
+    const place = { kind: 'api-key', namespace: '', id }
+    const { body } = opened.registry.get('api-key', '', id) ?? {}
+    const put = (change: object): Promise<unknown> =>
+      opened.registry.put(place, { ...(body as object), ...change })
+    await put({ roles: [], groups: ['staff'] })
+    assert.equal(await list(), 'NAMESPACE_NOT_FOUND')
+    const after = await enter(opened, key)
+    assert.notEqual(after, before)
+    assert.deepEqual([after.roles, after.groups], [[], ['staff']])
+    await opened.admin.bindRole(rules, { principal: 'group:staff', role: 'viewer', namespace: 'default' })
+    assert.equal(await list(), 'done')
+    assert.equal(await enter(opened, key), after)
+    await opened.admin.putPolicy(
+      rules,
+      'shut',
+      'forbid (principal in Perdure::Group::"staff", action, resource);',
+    )
+    assert.equal(await list(), 'NAMESPACE_NOT_FOUND')
+    await opened.admin.deletePolicy(rules, 'shut')
+    const near =
+      'permit (principal, action, resource) when { context has address && context.address.isInRange(ip("192.0.2.0/24")) };'
+    await put({ roles: [], groups: [] })
+    assert.equal(await list(), 'NAMESPACE_NOT_FOUND')
+    await opened.admin.putPolicy(rules, 'near', near)
+    assert.equal(await list(), 'done')
+    const from = opened.access.portOf(await enter(opened, key, '198.51.100.7'))
+    assert.equal(await codeOf(from.list({ namespace: 'default' })), 'NAMESPACE_NOT_FOUND')
+    await put({ revokedMs: START_MS })
+    assert.equal(await codeOf(enter(opened, key)), 'UNAUTHENTICATED')
+  })
+})
+
+describe('keys that were good', () => {
+  const kept = (): { readonly keys: ApiKeys; readonly registry: MemoryRegistry; go(ms: number): void } => {
+    const registry = new MemoryRegistry()
+    let nowMs = START_MS
+    const keys = new ApiKeys({ registry, logger: silentLogger, nowMs: () => nowMs })
+    const go = (ms: number): void => {
+      nowMs += ms
+    }
+    return { keys, registry, go }
+  }
+  const add = async (registry: MemoryRegistry): Promise<string> => {
+    const { id, text, hash } = newApiKey()
+    const body = { name: 'a', groups: [], roles: [], hash, createdMs: START_MS, createdBy: 'rules' }
+    await registry.put({ kind: 'api-key', namespace: '', id }, body)
+    return text
+  }
+  const find = (keys: ApiKeys, text: string): unknown => {
+    const given = apiKeyOf(text)
+    return given === undefined ? undefined : keys.find(given, text)
+  }
+
+  test('are known for 60 seconds, also by a clock that is set back, and no longer', async () => {
+    const { keys, registry, go } = kept()
+    const text = await add(registry)
+    assert.equal(keys.known(text), undefined)
+    const found = find(keys, text)
+    assert.equal(keys.known(text), found)
+    go(59_999)
+    assert.equal(keys.known(text), found)
+    go(1)
+    assert.equal(keys.known(text), undefined)
+    find(keys, text)
+    go(-1)
+    assert.equal(keys.known(text), undefined)
+  })
+
+  test('are not known by another text, nor when their entry is another one, and are of a bounded number', async () => {
+    const { keys, registry, go } = kept()
+    const text = await add(registry)
+    find(keys, text)
+    assert.equal(keys.known(`${text} `), undefined)
+    const id = apiKeyOf(text)?.id ?? ''
+    await registry.put({ kind: 'api-key', namespace: '', id }, registry.get('api-key', '', id)?.body)
+    assert.equal(keys.known(text), undefined)
+    for (let i = 0; i < 2100; i++) find(keys, await add(registry))
+    assert.equal(keys.verified, 2000)
+    go(60_000)
+    find(keys, await add(registry))
+    assert.equal(keys.verified, 1)
+  })
+})
+
+test('callers that are known are of a bounded number', () => {
+  const known = new KnownCallers(3)
+  const identity = { id: 'certificate:a', kind: 'certificate', groups: [] } as const
+  const made: Caller[] = []
+  const of = (address: string): Caller =>
+    known.of(identity, address, { kind: 'lasting' }, (caller) => made.push(caller))
+  for (const address of ['a', 'b', 'c', 'a', 'd', 'd', 'a']) of(address)
+  assert.deepEqual(
+    made.map(({ address }) => address),
+    ['a', 'b', 'c', 'd', 'a'],
+  )
+  assert.equal(known.size, 3)
 })
 
 describe('who fails again and again', () => {
