@@ -8,6 +8,7 @@ import { FANOUT_STEPS, fanOut, noop, threeSteps, threeTasks } from './bench-work
 import { costPerStep, type DatabaseCost, databaseCost } from './database-cost.ts'
 import { fsyncsOf } from './fsync-count.ts'
 import { type Extent, type LoopMeasures, Meter } from './meter.ts'
+import { registerSdk, type TracingKind } from './tracing-sdk.ts'
 
 export type StoreName = 'sqlite' | 'memory' | 'postgres'
 
@@ -21,6 +22,8 @@ export interface LanesOrder {
   readonly extent: Extent
   /** The engine observes itself. Default: true. */
   readonly metrics?: boolean
+  /** Default: off. */
+  readonly tracing?: TracingKind
 }
 
 /** Not those of a new server: a checkpoint every few seconds would be most of what is measured. */
@@ -77,6 +80,7 @@ async function emptyStore(order: Omit<EngineLanesOrder, 'workflow'>): Promise<La
 export async function runEngineLanes(order: EngineLanesOrder): Promise<LoopMeasures> {
   const { inFlight } = order
   const { workflow, steps } = ENGINE_WORKFLOWS[order.workflow]
+  if (order.tracing !== undefined) registerSdk(order.tracing)
   await using store = await emptyStore(order)
   await using engine = await createEngine({
     store: store.url,
@@ -84,6 +88,7 @@ export async function runEngineLanes(order: EngineLanesOrder): Promise<LoopMeasu
     tasks: [noop],
     taskConcurrency: inFlight,
     metrics: order.metrics ?? true,
+    tracing: order.tracing !== undefined,
   })
   const { counters } = engine
   const meter = new Meter({ ...order, stepsPerExecution: steps }, () => ({

@@ -1,7 +1,8 @@
 /**
- * What it costs that the engine observes itself: the three no-op steps of `steps`, on an engine that does not and on one that
- * does. Rounds of both alternate, and each pair begins with the other one: a machine that becomes slower is slower for both.
+ * What it costs that the engine observes itself, by metrics and by traces: the three no-op steps of `steps`, on an engine that does
+ * not and on ones that do. Rounds of all alternate, and each pair begins with the other one: a machine that becomes slower is slower for both.
  */
+import type { EngineLanesOrder } from '../lanes.ts'
 import type { LoopMeasures } from '../meter.ts'
 import { median, rounded } from '../result.ts'
 import { markdownTable, numberText, type TableOptions, type TableWorkload } from './table-workload.ts'
@@ -11,6 +12,9 @@ const IN_FLIGHT = [64, 1000]
 const STORES = ['sqlite', 'memory'] as const
 /** More than other workloads have: a few percent are looked for. */
 const PAIRS_PER_ROUND = 3
+
+/** What of the engine is observed. */
+type Observed = Pick<EngineLanesOrder, 'metrics' | 'tracing'>
 
 interface Row {
   readonly workload: 'metrics'
@@ -25,12 +29,20 @@ interface Row {
   readonly cpuRatio: number
 }
 
-const VARIANTS = { metrics: { metrics: true } } as const
+const VARIANTS = {
+  none: { metrics: false },
+  metrics: { metrics: true },
+  'traces, no SDK': { metrics: false, tracing: 'api' },
+  'traces, 1 % sampled': { metrics: false, tracing: 'sampled' },
+  'traces, all': { metrics: false, tracing: 'recorded' },
+  'metrics, traces 1 %': { metrics: true, tracing: 'sampled' },
+} as const satisfies Record<string, Observed>
 type Variant = keyof typeof VARIANTS
+const NAMES = Object.keys(VARIANTS) as Variant[]
 
 export const metrics: TableWorkload<Row> = {
   name: 'metrics',
-  about: 'steps on engines that observe themselves, against one that does not',
+  about: 'steps on engines that observe themselves, by metrics and traces, against one that does not',
   rows: async function* (options) {
     for (const store of STORES)
       for (const inFlight of options.inFlight === undefined ? IN_FLIGHT : [options.inFlight])
@@ -56,22 +68,22 @@ async function* measure(
   store: Row['store'],
   inFlight: number,
 ): AsyncGenerator<Row, void, undefined> {
-  const measures: Record<Variant | 'none', LoopMeasures[]> = { none: [], metrics: [] }
+  const measures = new Map<Variant, LoopMeasures[]>(NAMES.map((name) => [name, []]))
   const pairs = options.isQuick ? 1 : options.rounds * PAIRS_PER_ROUND
   for (let pair = 0; pair < pairs; pair++) {
-    const names = Object.keys(measures) as (keyof typeof measures)[]
-    for (const name of pair % 2 === 0 ? names : names.toReversed()) {
+    for (const name of pair % 2 === 0 ? NAMES : NAMES.toReversed()) {
       const about = `metrics, ${store}, ${inFlight} in flight, pair ${pair + 1} of ${pairs}: ${name}`
       options.progress(about)
-      measures[name].push(await runOnce(options, { store, inFlight, ...variantOf(name) }))
+      measures.get(name)?.push(await runOnce(options, { store, inFlight, ...VARIANTS[name] }))
     }
   }
-  const speeds = (name: keyof typeof measures): number[] => measures[name].map((each) => each.stepsPerSecond)
-  const costs = (name: keyof typeof measures): number[] =>
-    measures[name].map(({ cpuMicrosPerStep = Number.NaN }) => cpuMicrosPerStep)
+  const of = (name: Variant): readonly LoopMeasures[] => measures.get(name) ?? []
+  const speeds = (name: Variant): number[] => of(name).map((each) => each.stepsPerSecond)
+  const costs = (name: Variant): number[] =>
+    of(name).map(({ cpuMicrosPerStep = Number.NaN }) => cpuMicrosPerStep)
   const ratios = (values: readonly number[], over: readonly number[]): number[] =>
     values.map((value, i) => rounded(value / (over[i] ?? Number.NaN)))
-  for (const name of Object.keys(measures) as (keyof typeof measures)[]) {
+  for (const name of NAMES) {
     const pairRatios = ratios(speeds(name), speeds('none'))
     yield {
       workload: 'metrics',
@@ -86,13 +98,9 @@ async function* measure(
   }
 }
 
-function variantOf(name: Variant | 'none'): { readonly metrics: boolean } {
-  return name === 'none' ? { metrics: false } : VARIANTS[name]
-}
-
 function runOnce(
   { directory, nodeFlags, executions, roundMs }: TableOptions,
-  order: { readonly store: Row['store']; readonly inFlight: number; readonly metrics: boolean },
+  order: Observed & { readonly store: Row['store']; readonly inFlight: number },
 ): Promise<LoopMeasures> {
   const extent = executions === undefined ? { durationMs: roundMs } : { executions }
   return inDirectory(directory, (files) =>
