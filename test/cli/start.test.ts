@@ -75,10 +75,9 @@ describe('perdure start', () => {
     const traced = join(directory, 'traced.mjs')
     writeFileSync(plain, `export default { store: 'memory', listen: '0' }`)
     writeFileSync(traced, `export default { store: 'memory', listen: '0', tracing: true }`)
-    for (const [file, flags, isKept] of [
-      [plain, [], false],
-      [plain, ['--tracing'], true],
-      [traced, [], true],
+    for (const [file, flags] of [
+      [plain, ['--tracing']],
+      [traced, []],
     ] as const) {
       const engine = await started(['--config', file, '--workflows', DEFINITIONS, ...flags])
       const executions = `${(engine.urls[0] ?? '').replace('ws', 'http')}/v1/executions`
@@ -87,7 +86,7 @@ describe('perdure start', () => {
       assert.equal((await fetch(executions, { method: 'POST', headers, body })).status, 201)
       const history = await (await fetch(`${executions}/g-1/history`)).text()
       const { events } = JSON.parse(history)
-      assert.deepEqual(events[0].event.trace, isKept ? { traceparent } : undefined)
+      assert.deepEqual(events[0].event.trace, { traceparent })
       assert.equal(await ended(engine), 0)
     }
   })
