@@ -350,7 +350,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
         const leftMs = Math.max(MIN_COMMIT_WAIT_MS, endMs - this.clock.nowMs())
         await new Promise<void>((resolve) => {
           const cancel = clock.after(leftMs, resolve)
-          void this.committer.whenIdle().then(() => {
+          const flushed = this.committer.whenIdle().then(() => this.audit?.onLastFlush?.())
+          void flushed.then(() => {
             cancel()
             resolve()
           })

@@ -97,6 +97,34 @@ describe('the signer', () => {
     )
   })
 
+  test('names the last rows of calls that were denied or failed, when the engine closes at once', async () => {
+    using folder = temporaryFolder()
+    const settings = { audit: { signingKeyFile: keyIn(folder.path) } }
+    const store = Object.assign(Object.create(createMemoryStore()), { close: async () => {} })
+    {
+      await using engine = await auditedEngine({ store, settings })
+      await start(engine, 'one')
+      await engine.opened.audit?.sign()
+      engine.opened.engine.audit?.denied({
+        caller: { id: 'key:eve', kind: 'api-key' },
+        action: 'CancelExecution',
+        namespace: NAMESPACE,
+        resource: { type: 'Execution', id: 'one' },
+      })
+      await assert.rejects(
+        engine.opened.calls.terminate({ key: { namespace: NAMESPACE, workflowId: 'none' } }, 'no more'),
+      )
+    }
+    const { rows, heads, report } = await trailOf(store, keyIn(folder.path))
+    assert.deepEqual(report.findings, [])
+    assert.deepEqual(
+      rows.map((row) => entryOf(row).result),
+      ['changed', 'changed', 'denied', 'failed'],
+    )
+    assert.equal(report.unsigned, 0, 'all of them are named by a head')
+    assert.equal(heads.length, 2)
+  })
+
   test('drops what was kept long enough, and only what is signed; the rest still verifies', async () => {
     using folder = temporaryFolder()
     const store = createMemoryStore()

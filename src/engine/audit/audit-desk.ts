@@ -45,6 +45,8 @@ export class AuditDesk {
   #isStopped = false
   /** Calls that were denied, since the start. */
   denials = 0
+  /** Waited for when the engine closes and its last rows are committed: it may commit. Does not throw. */
+  onLastFlush: (() => Promise<void>) | undefined
 
   constructor(options: AuditDeskOptions) {
     this.#options = options

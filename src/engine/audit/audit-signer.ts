@@ -4,6 +4,7 @@
  * 1. One node does so: the owner of a fixed shard. Who owned it before writes nothing any more when the next one reads.
  * 2. A chain is named up to what is committed. What comes late, or was not seen, the next head names.
  * 3. Rows are dropped in the commit of a head that says so, and only those that a head has named.
+ * 4. An engine that closes signs twice: before it gives up its shards, and when the rows that were held back are committed.
  */
 import { headHash, NO_HEAD } from '../../platform/audit/audit-hash.ts'
 import { type AuditSigner as Key, signedHead } from '../../platform/audit/signed-head.ts'
@@ -43,6 +44,7 @@ export class AuditSigner {
   #cancel: (() => void) | undefined
   #lastAsked: Promise<void> = Promise.resolve()
   #isStopped = false
+  #isFinishing = false
   #dropAtMs = 0
 
   constructor(options: AuditSignerOptions) {
@@ -54,11 +56,18 @@ export class AuditSigner {
     this.#next(0)
   }
 
-  /** Signs a last time, if this node does so at all. */
+  /** Signs no more each minute, but at once, if this node does so at all. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancel?.()
     await this.#tried()
+  }
+
+  /** Signs what came after `stop`, while the engine closes: its last rows are committed. */
+  async finish(): Promise<void> {
+    this.#isFinishing = true
+    await this.#tried()
+    this.#isFinishing = false
   }
 
   /** Resolves when what is committed now is named by a durable head; at once if that is for another node to do. */
@@ -109,7 +118,8 @@ export class AuditSigner {
 
   #isOwner(): boolean {
     const { engine } = this.#options
-    return engine.isRunning && (engine.ownership.isWhole || engine.ownership.ownsRunsOf(SIGNED_AT))
+    const isCommitting = engine.isRunning || this.#isFinishing
+    return isCommitting && (engine.ownership.isWhole || engine.ownership.ownsRunsOf(SIGNED_AT))
   }
 
   /** Writes a head if there is something to say. True: there are more chains to name. */

@@ -36,7 +36,7 @@ export interface BuiltAudit {
   readonly trail: EngineAudit
   /** When it is open. */
   start(): void
-  /** Signs a last time. */
+  /** Before the engine closes. */
   stop(): Promise<void>
 }
 
@@ -44,6 +44,7 @@ export function buildAudit(engine: Engine, audit: OpenAudit | undefined): BuiltA
   if (audit === undefined) return undefined
   const { key, retentionMs } = audit
   const signer = new AuditSigner({ engine, key, retentionMs })
+  if (engine.audit !== undefined) engine.audit.onLastFlush = () => signer.finish()
   return {
     trail: new EngineAudit(engine, signer, EMBEDDED),
     start: () => signer.start(),
