@@ -1,5 +1,6 @@
 /** Access with everything but an engine: what reaches its port is written down. */
 import { type Logger, silentLogger } from '../../src/platform/logger.ts'
+import type { MetricsRegistry } from '../../src/platform/metrics.ts'
 import { VirtualClock } from '../../src/platform/virtual-clock.ts'
 import type { Caller } from '../../src/protocol/caller.ts'
 import { CLIENT_METHODS } from '../../src/protocol/client-messages.ts'
@@ -52,6 +53,7 @@ export async function openAccess(
   answers: Answers = {},
   registry = new MemoryRegistry(),
   logger: Logger = silentLogger,
+  metrics?: MetricsRegistry,
 ): Promise<OpenedAccess> {
   const clock = new VirtualClock(START_MS)
   const { port, calls } = recordingPort(answers)
@@ -63,6 +65,7 @@ export async function openAccess(
     logger,
     clock,
     onRefused: (refusal) => refusals.push(refusal),
+    metrics,
   })
   return {
     access,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ClusterNode } from '../../src/engine/cluster/cluster-node.ts'
 import type { Metric } from '../../src/platform/metrics.ts'
+import { failedLoginsCounter } from '../../src/server/access/failed-logins.ts'
 import { clusterMetrics } from '../../src/server/metrics/cluster-metrics.ts'
 import { storeMetrics } from '../../src/server/metrics/store-metrics.ts'
 import { openEngine } from '../../src/server/open-engine.ts'
@@ -22,6 +23,8 @@ test('each metric is in the table of docs/operations.md, and nothing else is', a
   try {
     const registry = opened.engine.options.metrics?.registry
     assert.ok(registry)
+    // What only an engine with access has.
+    failedLoginsCounter(registry)
     // What only a node of a cluster on PostgreSQL has; nothing is read of them here.
     clusterMetrics(registry, {} as ClusterNode)
     storeMetrics(registry, { shownCounts: {}, connections: [] } as unknown as PostgresStore)

@@ -9,6 +9,7 @@ import type { PeerCertificate } from 'node:tls'
 import type { Registry } from '../../engine/registry/registry-port.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
+import type { MetricsRegistry } from '../../platform/metrics.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
@@ -27,6 +28,7 @@ import { CallQuotas } from './call-quotas.ts'
 import type { Check } from './client-actions.ts'
 import type { Credential, CredentialWatch } from './credential-watch.ts'
 import { watchCredentials } from './credential-watch.ts'
+import { type FailedLogin, FailedLogins } from './failed-logins.ts'
 import { Guard, type Refusal } from './guard.ts'
 import { GuardedPorts, type RecordCall } from './guarded-port.ts'
 import { KeysUnavailableError } from './issuer-keys.ts'
@@ -46,6 +48,8 @@ export interface ClosedAccessParts {
   readonly port: ClientPort
   readonly logger: Logger
   readonly clock: Clock
+  /** Default: nothing is counted. */
+  readonly metrics?: MetricsRegistry | undefined
   readonly onRefused?: (refusal: Refusal) => void
   /** Default: nothing is recorded. */
   readonly record?: RecordCall
@@ -55,6 +59,7 @@ export interface ClosedAccessParts {
 const FAILURES = { perSecond: 1 / 6, burst: 10 }
 const ADDRESSES_MOST = 10_000
 const AUTHORIZATION = /^bearer +([\x21-\x7e]+) *$/i
+const MALFORMED: FailedLogin = { credential: 'unknown', reason: 'malformed' }
 const ADMIN = { kind: 'api-key', name: 'key of this machine', groups: [], roles: ['admin@*'] } as const
 
 export class ClosedAccess implements Access {
@@ -70,6 +75,7 @@ export class ClosedAccess implements Access {
   readonly #admin: (AdminKey & { readonly identity: Identity }) | undefined
   readonly #quotas: CallQuotas
   readonly #failures: RateLimiter
+  readonly #failedLogins: FailedLogins
   readonly #watch: CredentialWatch
   readonly #credentials = new WeakMap<Caller, Credential>()
   readonly #guarded: GuardedPorts
@@ -129,6 +135,7 @@ export class ClosedAccess implements Access {
     this.#keys = new ApiKeys({ registry, logger, nowMs })
     this.#tokens = new TokenVerifier({ issuers: settings.tokens, logger, nowMs })
     this.#failures = new RateLimiter(FAILURES, ADDRESSES_MOST, tickMs)
+    this.#failedLogins = new FailedLogins({ logger, clock, metrics: parts.metrics })
     this.#watch = watchCredentials({ registry, keys: this.#keys, clock })
   }
 
@@ -136,11 +143,17 @@ export class ClosedAccess implements Access {
     if (authorization !== undefined) {
       const [, given] = AUTHORIZATION.exec(authorization) ?? []
       if (given === undefined)
-        throw this.#failed(address, 'the header authorization is not of the form Bearer <key or token>')
+        throw this.#failed(
+          address,
+          MALFORMED,
+          'the header authorization is not of the form Bearer <key or token>',
+        )
       return isApiKey(given) ? this.#byKey(given, address) : await this.#byToken(given, address)
     }
     if (certificate !== undefined) return this.#byCertificate(certificate, address)
-    throw new PerdureError('UNAUTHENTICATED', 'no API key, token or certificate was given')
+    const why = 'no API key, token or certificate was given'
+    this.#failedLogins.add(address, { credential: 'none', reason: 'missing' }, why)
+    throw new PerdureError('UNAUTHENTICATED', why)
   }
 
   beginRequest(caller: Caller): void {
@@ -226,6 +239,7 @@ export class ClosedAccess implements Access {
 
   close(): void {
     this.#watch.close()
+    this.#failedLogins.close()
     this.policies.close()
     this.bindings.close()
     this.namespaces.close()
@@ -243,12 +257,15 @@ export class ClosedAccess implements Access {
     const given = apiKeyOf(text)
     if (given !== undefined && given.id === this.#admin?.id) {
       if (!isSameHash(hashOfSecret(given.secret), this.#admin.hash))
-        throw this.#failed(address, 'there is no such API key')
+        throw this.#failed(address, refused('api-key'), 'there is no such API key')
       return this.#known(this.#admin.identity, address, { kind: 'master' })
     }
-    const found =
-      given === undefined ? 'it is no API key: it was not copied whole' : this.#keys.find(given, text)
-    if (typeof found === 'string') throw this.#failed(address, found)
+    if (given === undefined) {
+      const cut = { credential: 'api-key', reason: 'malformed' } as const
+      throw this.#failed(address, cut, 'it is no API key: it was not copied whole')
+    }
+    const found = this.#keys.find(given, text)
+    if (typeof found === 'string') throw this.#failed(address, refused('api-key'), found)
     return this.#byFoundKey(found, address)
   }
 
@@ -259,15 +276,21 @@ export class ClosedAccess implements Access {
   async #byToken(token: string, address: string): Promise<Caller> {
     const known = this.#tokens.known(token)
     const waitMs = known === undefined ? this.#failures.wait(address) : undefined
-    if (waitMs !== undefined) throw tooOften(address, waitMs)
+    if (waitMs !== undefined) {
+      const error = tooOften(address, waitMs)
+      this.#failedLogins.add(address, { credential: 'token', reason: 'too-often' }, error.message)
+      throw error
+    }
     try {
       const { caller, expiresMs } = known ?? (await this.#tokens.verify(token))
       return this.#known(caller, address, { kind: 'token', expiresMs })
     } catch (error) {
-      if (error instanceof TokenRefusedError) throw this.#failed(address, error.message)
+      if (error instanceof TokenRefusedError) throw this.#failed(address, refused('token'), error.message)
       // It is not the caller's fault.
-      if (error instanceof KeysUnavailableError)
+      if (error instanceof KeysUnavailableError) {
+        this.#failedLogins.add(address, { credential: 'token', reason: 'unavailable' }, error.message)
         throw new PerdureError('UNAUTHENTICATED', error.message, { cause: error })
+      }
       throw error
     }
   }
@@ -275,7 +298,11 @@ export class ClosedAccess implements Access {
   #byCertificate({ subject }: PeerCertificate, address: string): Caller {
     const name: unknown = subject?.CN
     if (typeof name !== 'string')
-      throw this.#failed(address, 'the certificate has no common name (CN), or several')
+      throw this.#failed(
+        address,
+        refused('certificate'),
+        'the certificate has no common name (CN), or several',
+      )
     const user = checkedName(name, 'the common name of the certificate')
     const caller = { id: `certificate:${user}`, kind: 'certificate', user, groups: [] } as const
     return this.#known(caller, address, { kind: 'lasting' })
@@ -288,10 +315,15 @@ export class ClosedAccess implements Access {
     })
   }
 
-  #failed(address: string, why: string): PerdureError {
+  #failed(address: string, how: FailedLogin, why: string): PerdureError {
+    this.#failedLogins.add(address, how, why)
     const waitMs = this.#failures.take(address)
     return waitMs === undefined ? new PerdureError('UNAUTHENTICATED', why) : tooOften(address, waitMs)
   }
+}
+
+function refused(credential: FailedLogin['credential']): FailedLogin {
+  return { credential, reason: 'refused' }
 }
 
 function checkOf(action: string, { type, id, namespace }: Resource): Check {

@@ -73,6 +73,7 @@ export async function openClosedAccess(given: EngineAccessParts): Promise<Engine
   const closed = await ClosedAccess.open({
     ...parts,
     registry: engine.registry,
+    metrics: engine.options.metrics?.registry,
     record: (caller, call, run) =>
       auditedCall({ audit, caller, newRequestId: () => engine.newRunId() }, call, run),
     onRefused: (refusal) => audit?.denied(deniedCallOf(refusal)),
