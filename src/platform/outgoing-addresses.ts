@@ -58,13 +58,19 @@ const publicRanges = blockList(PUBLIC)
 
 /** @param allowPrivate also addresses of private networks and of this machine; never link-local ones */
 export function mayCall(address: string, allowPrivate: boolean): boolean {
+  return addressRefusal(address, allowPrivate) === undefined
+}
+
+/** Why it may not be called. `private`: it may be if that is allowed; `never`: whatever is allowed. */
+export function addressRefusal(address: string, allowPrivate: boolean): 'private' | 'never' | undefined {
   // With a zone it is link-local, whatever it looks like.
   const family = address.includes('%') ? 0 : isIP(address)
-  if (family === 0) return false
+  if (family === 0) return 'never'
   // Addresses of IPv4 that are written as IPv6 are looked at as what they are.
   const type = family === 4 ? 'ipv4' : 'ipv6'
-  if (neverRanges.check(address, type)) return false
-  return privateRanges.check(address, type) ? allowPrivate : publicRanges.check(address, type)
+  if (neverRanges.check(address, type)) return 'never'
+  if (privateRanges.check(address, type)) return allowPrivate ? undefined : 'private'
+  return publicRanges.check(address, type) ? undefined : 'never'
 }
 
 function blockList(ranges: readonly Range[]): BlockList {

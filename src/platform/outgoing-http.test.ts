@@ -124,6 +124,12 @@ describe('a call', () => {
     )
   })
 
+  test('of an address that is never called says so, whatever is allowed', async () => {
+    for (const allowPrivate of [false, true])
+      await assert.rejects(callOut({ url: 'http://169.254.169.254/', allowPrivate }), /it is never called$/)
+    await assert.rejects(callOut({ url: 'http://10.1.2.3/' }), /it is not called unless that is allowed$/)
+  })
+
   test('of a name that has an address of this machine among others is refused', async () => {
     const { lookup, asked } = lookupOf(['1.1.1.1', '10.0.0.1'])
     assert.equal(await troubleOf({ url: 'http://hooks.test/' }, lookup), 'address-refused')

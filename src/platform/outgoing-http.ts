@@ -9,7 +9,7 @@ import { lookup as systemLookup } from 'node:dns'
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
-import { mayCall } from './outgoing-addresses.ts'
+import { addressRefusal, mayCall } from './outgoing-addresses.ts'
 
 export interface OutgoingCall {
   /** `http:` or `https:`. */
@@ -113,10 +113,11 @@ function checkedLookup(lookup: AddressLookup, allowPrivate: boolean): LookupFunc
 
 function refused(host: string, address: string): OutgoingError {
   const where = host === address ? address : `${host} (${address})`
-  return new OutgoingError(
-    'address-refused',
-    `${where} is an address of a private network, of this machine, or of nobody: it is not called unless that is allowed`,
-  )
+  const why =
+    addressRefusal(address, false) === 'private'
+      ? 'an address of a private network or of this machine: it is not called unless that is allowed'
+      : 'a link-local address, one where clouds keep secrets, or of nobody: it is never called'
+  return new OutgoingError('address-refused', `${where} is ${why}`)
 }
 
 function exchange(

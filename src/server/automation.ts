@@ -24,6 +24,8 @@ export interface AutomationOptions {
   readonly access: Pick<Access, 'assertMay' | 'assertMayAct' | 'useUp'>
   /** Past any guard: what is asked of it was decided here. */
   readonly port: ClientPort
+  /** Webhooks may call addresses of private networks and of this machine. */
+  readonly allowPrivate: boolean
 }
 
 /** Whose call it is, and about which namespace. */
@@ -43,7 +45,7 @@ export class Automation {
   constructor(options: AutomationOptions) {
     this.#options = options
     this.#rules = eventRuleRecords(options.engine.registry)
-    this.#webhooks = new WebhookAdmin(options.engine.registry)
+    this.#webhooks = new WebhookAdmin(options.engine.registry, options.allowPrivate)
   }
 
   /** Resolves when all are recorded. @throws PerdureError `FORBIDDEN`, `PAYLOAD_TOO_LARGE`, `ARGUMENT_INVALID` */

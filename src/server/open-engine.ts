@@ -238,7 +238,7 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
     access,
     claims: recordedClaims(assembly?.claimsOf(engine, desk) ?? desk, engine),
     administration: () => late?.opened,
-    automation: new Automation({ engine, access, port: bounded }),
+    automation: new Automation({ engine, access, port: bounded, allowPrivate }),
     trail: recorded && new TrailDesk({ access, trail: recorded.trail }),
     readiness,
     connections,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { task, workflow } from '../../src/index.ts'
+import { type Logger, silentLogger, task, workflow } from '../../src/index.ts'
 import { automationRoutes } from '../../src/server/http/routes/automation.ts'
 import { isWebhookGenuine, type WebhookHeaders } from '../../src/server/webhooks/webhook-signature.ts'
 import { HttpFixture, waiting } from './http-fixture.ts'
@@ -329,17 +329,65 @@ describe('webhooks', () => {
     for (const each of on.asked) asked.add(each)
   })
 
-  test('do not call this machine unless that is allowed', async () => {
-    await using on = await HttpFixture.open()
-    await using receiver = await Receiver.open()
-    await on.ok(201, 'POST', '/v1/webhooks', { body: { id: 'hook', url: receiver.url } })
-    await start(on, 'one')
-    const failed = await until(async () => {
-      const { tasks } = await on.ok(200, 'GET', '/v1/tasks?queue=perdure.webhooks&status=failed')
-      return tasks[0]
-    })
-    assert.match(failed.failure.message, /is not called unless that is allowed/)
-    assert.equal(receiver.received.length, 0)
+  test('do not call this machine unless that is allowed, and the log says what was given up', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'perdure-webhooks-'))
+    const file = join(folder, 'store.db')
+    try {
+      await using receiver = await Receiver.open()
+      {
+        await using on = await open(file)
+        await on.ok(201, 'POST', '/v1/webhooks', { body: { id: 'hook', url: receiver.url } })
+      }
+      const warnings: Record<string, unknown>[] = []
+      const logger: Logger = {
+        ...silentLogger,
+        warn: (msg, fields) => void warnings.push({ msg, ...fields }),
+      }
+      await using on = await HttpFixture.open({ logger }, {}, file)
+      await start(on, 'one')
+      const failed = await until(async () => {
+        const { tasks } = await on.ok(200, 'GET', '/v1/tasks?queue=perdure.webhooks&status=failed')
+        return tasks.length === 2 ? tasks : undefined
+      })
+      for (const { failure } of failed) assert.match(failure.message, /is not called unless that is allowed/)
+      assert.equal(receiver.received.length, 0)
+      // Its start and its end: one record, for a minute.
+      assert.equal(warnings.length, 1)
+      assert.partialDeepStrictEqual(warnings[0], {
+        msg: 'a delivery of a webhook was given up',
+        namespace: 'default',
+        webhook: 'hook',
+        deliveries: 1,
+      })
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('that would never be called are refused when they are made or changed', async () => {
+    const of = { private: /unless the engine has webhooks\.allowPrivate/, never: /webhooks call it never/ }
+    const urls: [url: string, refusal: keyof typeof of][] = [
+      ['http://127.0.0.1:8080/', 'private'],
+      ['http://0x7f.1/', 'private'],
+      ['http://10.1.2.3/', 'private'],
+      ['https://[::1]/', 'private'],
+      ['https://localhost/', 'private'],
+      ['https://api.localhost./', 'private'],
+      ['https://169.254.169.254/', 'never'],
+      ['https://[::ffff:169.254.169.254]/', 'never'],
+    ]
+    for (const allowPrivate of [false, true]) {
+      await using on = await HttpFixture.open({ webhooks: { allowPrivate } })
+      await on.ok(201, 'POST', '/v1/webhooks', { body: { id: 'good', url: 'https://example.com/' } })
+      for (const [i, [url, refusal]] of urls.entries()) {
+        const isRefused = refusal === 'never' || !allowPrivate
+        const made = await on.call('POST', '/v1/webhooks', { body: { id: `hook-${i}`, url } })
+        assert.equal(made.status, isRefused ? 400 : 201, url)
+        const changed = await on.call('PUT', '/v1/webhooks/good', { body: { url } })
+        assert.equal(changed.status, isRefused ? 400 : 200, url)
+        if (isRefused) for (const { body } of [made, changed]) assert.match(body.detail, of[refusal])
+      }
+    }
   })
 })
 

@@ -89,7 +89,7 @@ export class InjectFixture implements AsyncDisposable {
         limits: DEFAULT_LIMITS,
         http: http.limits,
         claims: desk,
-        automation: new Automation({ engine, access: closed, port: opened.calls }),
+        automation: new Automation({ engine, access: closed, port: opened.calls, allowPrivate: false }),
         streams,
         trail: new TrailDesk({ access: closed, trail }),
       },

@@ -3,6 +3,7 @@ import { Records, type StoredRecord } from '../records.ts'
 import type { RegistryWrites } from '../registry-reads.ts'
 import { checkedWebhook, type Webhook } from './webhook.ts'
 import { newWebhookSecret } from './webhook-signature.ts'
+import { assertTarget } from './webhook-target.ts'
 import { WEBHOOK_KIND } from './webhook-task.ts'
 
 export type WebhookSettings = Omit<Webhook, 'secrets'>
@@ -23,8 +24,11 @@ const WEBHOOKS_MOST = 100
 
 export class WebhookAdmin {
   readonly #records: Records<Webhook>
+  readonly #allowPrivate: boolean
 
-  constructor(registry: RegistryWrites) {
+  /** @param allowPrivate they may call addresses of private networks and of this machine */
+  constructor(registry: RegistryWrites, allowPrivate: boolean) {
+    this.#allowPrivate = allowPrivate
     this.#records = new Records(registry, {
       kind: WEBHOOK_KIND,
       name: 'webhook',
@@ -42,6 +46,7 @@ export class WebhookAdmin {
   }
 
   async create(namespace: string, id: string, settings: WebhookSettings): Promise<NewWebhookSecret> {
+    assertTarget(settings.url, this.#allowPrivate)
     const secret = newWebhookSecret()
     const made = await this.#records.create(namespace, id, { ...settings, secrets: [secret] })
     return { ...detailsOf(made), secret }
@@ -53,6 +58,7 @@ export class WebhookAdmin {
     settings: WebhookSettings,
     ifRevision?: number,
   ): Promise<WebhookDetails> {
+    assertTarget(settings.url, this.#allowPrivate)
     const change = ({ secrets }: Webhook): unknown => ({ ...settings, secrets })
     return detailsOf(await this.#records.replace(namespace, id, change, ifRevision))
   }

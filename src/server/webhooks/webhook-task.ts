@@ -10,8 +10,9 @@ import type { Clock } from '../../platform/clock.ts'
 import { callOut, OutgoingError } from '../../platform/outgoing-http.ts'
 import { NonRetryableError } from '../../protocol/failure.ts'
 import type { Json } from '../../protocol/json.ts'
-import { type Task, task } from '../../sdk/tasks/task.ts'
+import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
 import type { RegistryReads } from '../registry-reads.ts'
+import { GivenUpLog } from './given-up-log.ts'
 import type { Webhook } from './webhook.ts'
 import { webhookHeaders } from './webhook-signature.ts'
 
@@ -46,34 +47,51 @@ export interface WebhookTaskOptions {
   readonly call?: typeof callOut
 }
 
-export function webhookTask({ registry, clock, allowPrivate, call = callOut }: WebhookTaskOptions): Task {
+export function webhookTask(options: WebhookTaskOptions): Task {
+  const givenUp = new GivenUpLog(options.clock)
   return task({
     name: WEBHOOK_TASK,
     queue: WEBHOOK_QUEUE,
     timeouts: { startToClose: 2 * TIMEOUT_MS },
-    run: async (context, { namespace, webhook: id, event }: Delivery) => {
-      const webhook = registry.get(WEBHOOK_KIND, namespace, id)?.body as unknown as Webhook | undefined
-      if (webhook === undefined) return { outcome: 'there is no such webhook any more' }
-      if (webhook.paused === true) throw new Error(`webhook ${id} is paused`)
-      const body = JSON.stringify(event)
-      const headers = webhookHeaders({ id: event.id, atMs: clock.nowMs(), body }, webhook.secrets)
-      const status = await statusOf(() =>
-        call({
-          url: webhook.url,
-          method: 'POST',
-          headers: { 'content-type': 'application/cloudevents+json', 'user-agent': 'perdure', ...headers },
-          body,
-          timeoutMs: TIMEOUT_MS,
-          allowPrivate,
-        }),
-      )
-      context.log.debug('a webhook was called', { webhook: id, status, event: event.type })
-      if (status >= 200 && status < 300) return { status }
-      // The receiver says that it wants no more (Standard Webhooks: 410).
-      if (status === GONE) throw new NonRetryableError(`webhook ${id}: ${webhook.url} has answered 410 Gone`)
-      throw new Error(`webhook ${id}: ${webhook.url} has answered ${status}`)
+    run: async (context, delivery: Delivery) => {
+      try {
+        return await deliver(options, context, delivery)
+      } catch (error) {
+        const { namespace, webhook, event } = delivery
+        const isLast = error instanceof NonRetryableError || context.attempt >= WEBHOOK_RETRY.maxAttempts
+        if (isLast) givenUp.add(context.log, { namespace, webhook, event: event.id, error })
+        else context.log.debug('a delivery of a webhook has failed', { webhook, event: event.id, error })
+        throw error
+      }
     },
   }) as Task
+}
+
+async function deliver(
+  { registry, clock, allowPrivate, call = callOut }: WebhookTaskOptions,
+  { log }: Pick<TaskContext, 'log'>,
+  { namespace, webhook: id, event }: Delivery,
+): Promise<{ readonly outcome: string } | { readonly status: number }> {
+  const webhook = registry.get(WEBHOOK_KIND, namespace, id)?.body as unknown as Webhook | undefined
+  if (webhook === undefined) return { outcome: 'there is no such webhook any more' }
+  if (webhook.paused === true) throw new Error(`webhook ${id} is paused`)
+  const body = JSON.stringify(event)
+  const headers = webhookHeaders({ id: event.id, atMs: clock.nowMs(), body }, webhook.secrets)
+  const status = await statusOf(() =>
+    call({
+      url: webhook.url,
+      method: 'POST',
+      headers: { 'content-type': 'application/cloudevents+json', 'user-agent': 'perdure', ...headers },
+      body,
+      timeoutMs: TIMEOUT_MS,
+      allowPrivate,
+    }),
+  )
+  log.debug('a webhook was called', { webhook: id, status, event: event.type })
+  if (status >= 200 && status < 300) return { status }
+  // The receiver says that it wants no more (Standard Webhooks: 410).
+  if (status === GONE) throw new NonRetryableError(`webhook ${id}: ${webhook.url} has answered 410 Gone`)
+  throw new Error(`webhook ${id}: ${webhook.url} has answered ${status}`)
 }
 
 async function statusOf(call: () => ReturnType<typeof callOut>): Promise<number> {
