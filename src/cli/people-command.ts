@@ -51,7 +51,7 @@ export const peopleCommand: Command = {
     ...ENGINE_OPTIONS,
     namespace: { value: 'NAME', says: 'default `default`' },
     as: { value: 'USER', says: 'who acts, or whose inbox it is' },
-    group: { value: 'NAME', says: 'a group of this user; may be given several times', multiple: true },
+    group: { value: 'NAME', says: 'a group of this user', multiple: true },
     admin: { says: 'act with the rights of a manager' },
     execution: { value: 'ID', says: 'list: only those of this execution' },
     to: { value: 'USER', says: 'delegate, transfer, reassign, send-back: to whom' },

@@ -46,7 +46,7 @@ export const queuesCommand: Command = {
     'key-concurrency': { value: 'N', says: 'set: tasks of a key that run at once, or none' },
     rate: { value: 'RATE', says: 'set: starts per second, 5 or with a burst 5/20, or none' },
     'key-rate': { value: 'RATE', says: 'set: the same per key, or none' },
-    setting: { value: 'NAME', says: 'reset: this one only; may be given several times', multiple: true },
+    setting: { value: 'NAME', says: 'reset: this one only', multiple: true },
     'if-revision': { value: 'N', says: 'change it only if this is its revision' },
     ...WATCH_OPTION,
     ...COMMON_OPTIONS,

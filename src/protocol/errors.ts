@@ -258,13 +258,19 @@ export class PerdureError extends Error {
   constructor(
     code: ErrorCode,
     detail: string,
-    options?: { readonly cause?: unknown; readonly retryAfterMs?: number },
+    options?: {
+      readonly cause?: unknown
+      readonly retryAfterMs?: number
+      /** Where what the catalogue says is of no help. */
+      readonly hint?: string
+    },
   ) {
     const known = ERROR_CATALOGUE[code]
-    super(`${detail} (${code}). ${known.hint}`, options)
+    const hint = options?.hint ?? known.hint
+    super(`${detail} (${code}). ${hint}`, options)
     this.code = code
     this.retryable = known.retryable
-    this.hint = known.hint
+    this.hint = hint
     if (options?.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs
   }
 

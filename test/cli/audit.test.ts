@@ -74,7 +74,7 @@ describe('perdure audit', () => {
         /row 1\/2: its personal part is not that/,
       ],
       [`update audit set personal = null where seq = 2`, /row 1\/2: its personal part is gone/],
-      [`delete from audit where seq = 3`, /rows 3 to 3 of its chain are missing/],
+      [`delete from audit where seq = 3`, /row 3 of its chain is missing before it/],
       [`delete from audit where seq = 5`, /head \d names it, and it is not there/],
       [`update audit set at = at + 1 where seq = 2`, /row 1\/2: its time or its namespace/],
       [
@@ -89,8 +89,17 @@ describe('perdure audit', () => {
       const found = await perdure(args, { columns: 160 })
       assert.equal(found.code, 1, sql)
       assert.match(found.stdout, says)
-      assert.match(found.stdout, /The trail was changed/)
+      assert.match(found.stdout, /The trail was changed: (1 finding|\d+ findings) in (1 row|\d+ rows)\./)
     }
+    const emptied = copyOf(file, 'emptied')
+    damage(emptied, 'delete from audit; delete from audit_head')
+    const nothing = await perdure(['audit', 'verify', '--public-key', key, '--store', emptied], {
+      columns: 160,
+    })
+    assert.equal(nothing.code, 1)
+    assert.match(nothing.stdout, /^no head is signed: .* rows and heads were deleted$/m)
+    assert.match(nothing.stdout, /^Nothing shows that the trail is whole: 0 rows in 0 chains\.$/m)
+    assert.equal((await perdure(['audit', 'verify', '--unsigned', '--store', emptied])).code, 0)
     writeFileSync(lines, readFileSync(lines, 'utf8').slice(0, -20))
     const cut = await perdure(['audit', 'verify', lines, '--public-key', key], { columns: 160 })
     assert.equal(cut.code, 1)

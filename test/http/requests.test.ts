@@ -205,6 +205,8 @@ describe('requests', () => {
       raw('POST', '/v1/executions', { ...json, ...headers }, body)
     const evil = await post({ origin: 'https://evil.example' })
     assert.deepEqual([evil.status, evil.headers['access-control-allow-origin']], [403, undefined])
+    assert.match(problem(evil).hint, /http\.origins/)
+    assert.doesNotMatch(problem(evil).hint, /role|policy/)
     assert.equal((await post({ origin: 'null' })).status, 403)
     assert.equal((await post({ origin: on.base })).status, 201)
     const own = await post({ origin: 'https://app.example.com' })
@@ -227,6 +229,9 @@ describe('requests', () => {
   test('the door is asked for by a name of loopback, or one that is named', async () => {
     const get = async (host: string) => (await raw('GET', '/v1/executions', { host })).status
     assert.equal(await get('rebound.example:80'), 403)
+    const { hint } = problem(await raw('GET', '/v1/executions', { host: 'rebound.example' }))
+    assert.match(hint, /http\.hosts.*--trusted-proxies/)
+    assert.doesNotMatch(hint, /role|policy/)
     assert.equal(await get('127.0.0.1.evil.example'), 403)
     assert.deepEqual(
       [await get('localhost:1'), await get('[::1]'), await get('proxy.internal:8080')],

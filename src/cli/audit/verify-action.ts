@@ -8,6 +8,7 @@ import { type AuditReport, AuditVerification } from '../../server/audit/audit-ve
 import { publicKeys } from '../../server/audit/signing-key.ts'
 import type { Action } from '../action-command.ts'
 import { type CommandCall, STORE_OPTIONS } from '../command.ts'
+import { counted } from '../counted.ts'
 import { printable } from '../display-width.ts'
 import { isoTime } from '../time-text.ts'
 import { UsageError } from '../usage-error.ts'
@@ -76,17 +77,20 @@ function tell({ output }: CommandCall, report: AuditReport, isSigned: boolean): 
     output.line(printable(`${where}${detail}`))
   }
   if (found > findings.length) output.line(`and ${found - findings.length} more`)
+  // Then nothing else was found: it may be new, or all of it may have been deleted.
+  const isUnproven = isSigned && newest === undefined && found === 1
   output.line(
     report.isWhole
-      ? `The trail is whole: ${rows} rows in ${chains} ${chains === 1 ? 'chain' : 'chains'}.`
-      : `The trail was changed: ${found} findings in ${rows} rows.`,
+      ? `The trail is whole: ${counted(rows, 'row')} in ${counted(chains, 'chain')}.`
+      : isUnproven
+        ? `Nothing shows that the trail is whole: ${counted(rows, 'row')} in ${counted(chains, 'chain')}.`
+        : `The trail was changed: ${counted(found, 'finding')} in ${counted(rows, 'row')}.`,
   )
-  if (newest === undefined)
-    output.line('No head is signed: nothing shows whether rows at the end were cut off.')
-  else
+  if (newest !== undefined)
     output.line(
-      `Head ${newest.number}, of ${isoTime(newest.atMs)}, is the newest. ${unsigned} rows came after.`,
+      `Head ${newest.number}, of ${isoTime(newest.atMs)}, is the newest. ${counted(unsigned, 'row')} came after.`,
     )
-  if (erased > 0) output.line(`Of ${erased} rows it was erased who called.`)
+  else if (!isSigned) output.line('No head is signed: nothing shows whether rows at the end were cut off.')
+  if (erased > 0) output.line(`Of ${counted(erased, 'row')} it was erased who called.`)
   if (!isSigned) output.note('Signatures were not looked at.')
 }

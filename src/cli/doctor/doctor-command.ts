@@ -2,6 +2,7 @@
 import { relative, resolve } from 'node:path'
 import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from '../command.ts'
+import { counted } from '../counted.ts'
 import { type Style, wrap } from '../display-width.ts'
 import { namedStore, storeFileOf } from '../store-option.ts'
 import { TLS_OPTIONS } from '../tls-options.ts'
@@ -309,8 +310,4 @@ function jsonOf(diagnosis: Diagnosis): Record<string, unknown> {
       advice: FINDING_ADVICE[finding.code],
     })),
   }
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
 }

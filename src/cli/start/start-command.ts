@@ -8,6 +8,7 @@ import type { EngineSettings } from '../../server/engine-settings.ts'
 import { present } from '../../server/http/present.ts'
 import { isPostgresUrl } from '../../store/postgres/postgres-url.ts'
 import type { Command, CommandCall } from '../command.ts'
+import { counted } from '../counted.ts'
 import { TLS_OPTIONS } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
 import { runProcesses } from './process-group.ts'
@@ -27,7 +28,7 @@ export const startCommand: Command = {
   options: {
     workflows: {
       value: 'FILE',
-      says: 'exports workflows and tasks to run; may be given several times',
+      says: 'exports workflows and tasks to run',
       multiple: true,
     },
     store: { value: 'STORE', says: 'postgres://…, sqlite:PATH or memory; default $PERDURE_STORE' },
@@ -137,7 +138,7 @@ async function runEngine(call: CommandCall, settings: StartSettings, parts: Part
       throw error
     }
   }
-  const code = `${definitions.workflows.length} workflows, ${definitions.tasks.length} tasks`
+  const code = `${counted(definitions.workflows.length, 'workflow')}, ${counted(definitions.tasks.length, 'task')}`
   const reached =
     !isShared || settings.address === undefined ? '' : `, others reach it at ${settings.address}`
   // Before the line: whoever waits for it may end the process at once.

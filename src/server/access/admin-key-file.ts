@@ -97,5 +97,5 @@ function codeOf(error: unknown): unknown {
 }
 
 function invalid(path: string, why: string): PerdureError {
-  return new PerdureError('ARGUMENT_INVALID', `access.adminKeyFile ${path} ${why}`)
+  return new PerdureError('ARGUMENT_INVALID', `access.adminKeyFile (--admin-key-file) ${path} ${why}`)
 }

@@ -8,7 +8,8 @@
  * 2. Each row that a signed head names is there, with that hash. So all before it are as they were.
  * 3. Each head names the one before. That the newest ones, and the rows that only they name, were cut off shows against a
  *    head that was exported; what no head names yet is not protected against whoever can write the database.
- * 4. A personal part is that of the commitment, or it is gone and a row of the trail says so.
+ * 4. A trail that is held against keys has a head: the engine signs one within a minute of the first row, and deletes none.
+ * 5. A personal part is that of the commitment, or it is gone and a row of the trail says so.
  */
 import { entryHash, genesisHash, isHash } from '../../platform/audit/audit-hash.ts'
 import { openedPersonal } from '../../platform/audit/personal-part.ts'
@@ -74,7 +75,10 @@ export class AuditVerification {
   readonly #short: HeadPlace[] = []
   readonly #seen = new Set<number>()
 
+  readonly #isSigned: boolean
+
   constructor({ keys }: VerificationOptions) {
+    this.#isSigned = keys !== undefined
     const find = (finding: AuditFinding): void => this.find(finding)
     this.#heads = new HeadVerification(keys, find)
     this.#erasures = new ErasureCheck(find)
@@ -121,6 +125,8 @@ export class AuditVerification {
       if ((this.#heads.droppedTo(session)?.seq ?? 0) < seq)
         this.find({ session, seq, head, detail: `head ${head} names it, and it is not there` })
     this.#erasures.finish()
+    if (this.#isSigned && this.#heads.count === 0)
+      this.find({ detail: 'no head is signed: it is less than a minute old, or rows and heads were deleted' })
     if (exported !== undefined) this.#heads.compare(exported)
     return {
       isWhole: this.#found === 0,
@@ -170,7 +176,9 @@ export class AuditVerification {
     else {
       const first = afterSeq + 1
       const last = row.seq - 1
-      const detail = `rows ${first} to ${last} of its chain are missing before it`
+      const which =
+        first === last ? `row ${first} of its chain is` : `rows ${first} to ${last} of its chain are`
+      const detail = `${which} missing before it`
       this.find({ session, seq: row.seq, detail })
     }
   }

@@ -26,6 +26,10 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 const ASKED_HEADERS =
   'authorization, content-type, idempotency-key, if-match, last-event-id, perdure-payloads, x-request-id, traceparent, tracestate'
 const SHOWN_HEADERS = 'etag, location, retry-after, x-request-id'
+const HOST_HINT =
+  'Ask for it as localhost. If the name is yours, add it to http.hosts; if a proxy sends it, add its address to trustedProxies (--trusted-proxies).'
+const ORIGIN_HINT =
+  'If the page is yours, add its origin to http.origins. Of a page behind a proxy that sends a name of its own, the proxy has to send the Host that it was asked for.'
 const PREFLIGHT_S = '600'
 
 export class OriginGuard {
@@ -45,10 +49,13 @@ export class OriginGuard {
       throw new RequestError(
         'FORBIDDEN',
         `the door is asked for as ${JSON.stringify(host)}: without TLS that must be a name of loopback, or one of http.hosts`,
+        { hint: HOST_HINT },
       )
     if (origin === undefined || READS.has(method) || this.#options.origins.has(origin)) return
     if (hostOf(origin) !== host.toLowerCase())
-      throw new RequestError('FORBIDDEN', `web pages of ${JSON.stringify(origin)} may change nothing here`)
+      throw new RequestError('FORBIDDEN', `web pages of ${JSON.stringify(origin)} may change nothing here`, {
+        hint: ORIGIN_HINT,
+      })
   }
 
   /** For the answer, if the page may read it. */

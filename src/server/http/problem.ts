@@ -40,9 +40,10 @@ export class RequestError extends PerdureError {
       readonly faults?: readonly Fault[]
       readonly status?: number
       readonly headers?: Readonly<Record<string, string>>
+      readonly hint?: string
     } = {},
   ) {
-    super(code, detail)
+    super(code, detail, options.hint === undefined ? {} : { hint: options.hint })
     this.faults = options.faults
     this.status = options.status
     this.headers = options.headers ?? {}

@@ -155,7 +155,7 @@ function checkedListenOptions(
   if (typeof host !== 'string' || host === '' || (!isSecure && !LOOPBACK.test(host)))
     throw new PerdureError(
       'ARGUMENT_INVALID',
-      `host is ${JSON.stringify(host)}: without tls the engine listens on loopback addresses only (insecureListen: true if whoever reaches it may do everything)`,
+      `host is ${JSON.stringify(host)}: without tls the engine listens on loopback addresses only. If whoever reaches the port may do everything, or read along: insecureListen: true (perdure start: --insecure-listen-without-authentication)`,
     )
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new PerdureError('ARGUMENT_INVALID', `port is ${port}, not a whole number from 0 to 65535`)
