@@ -1,13 +1,20 @@
 /** `--decrypt`: shows encrypted payloads, to whoever has the private key. */
 import { isUnreadable } from '../protocol/encrypted-payload.ts'
+import type { PerdureError } from '../protocol/errors.ts'
 import type { SequencedEvent } from '../protocol/event.ts'
+import { failureOf } from '../protocol/failure.ts'
 import type { WorkflowKey } from '../protocol/ids.ts'
 import { mapEvent } from '../protocol/payload-places.ts'
 import type { Encryption } from '../sdk/encryption/encryption.ts'
 import { ExecutionPlaces } from '../sdk/encryption/execution-places.ts'
 import { openEncryption } from '../sdk/encryption/load-encryption.ts'
 import type { CommandCall, OptionSpec } from './command.ts'
+import { printable } from './display-width.ts'
+import type { Output } from './output.ts'
 import { UsageError } from './usage-error.ts'
+
+/** Data keys differ from day to day, or from execution to execution. */
+const REASONS_MOST = 20
 
 export const DECRYPT_OPTIONS = {
   decrypt: {
@@ -22,7 +29,7 @@ export const DECRYPT_OPTIONS = {
 } as const satisfies Record<string, OptionSpec>
 
 /** What `--decrypt` gives; undefined: it is not given. */
-export async function decryptionOf({ options, env }: CommandCall): Promise<Decryption | undefined> {
+export async function decryptionOf({ options, env, output }: CommandCall): Promise<Decryption | undefined> {
   const privateKeys = options.texts('decrypt')
   const dataKeys = options.text('data-keys')
   if (privateKeys.length === 0) {
@@ -39,14 +46,20 @@ export async function decryptionOf({ options, env }: CommandCall): Promise<Decry
       plaintext: 'accept',
       ...(store === undefined ? {} : { dataKeys: store }),
     }),
+    output,
   )
 }
 
 export class Decryption {
   readonly #encryption: Encryption
+  readonly #output: Pick<Output, 'note'>
+  /** Why payloads stay encrypted, each once. */
+  readonly #reasons = new Set<string>()
+  #hasMore = false
 
-  constructor(encryption: Encryption) {
+  constructor(encryption: Encryption, output: Pick<Output, 'note'>) {
     this.#encryption = encryption
+    this.#output = output
   }
 
   /** Reads the events of one execution, page by page, from the first one on. */
@@ -60,7 +73,10 @@ export class Decryption {
     }
   }
 
+  /** Says on standard error what was not read, and why: after what is shown, not in the midst of it. */
   async close(): Promise<void> {
+    for (const reason of this.#reasons) this.#output.note(printable(`not decrypted: ${reason}`))
+    if (this.#hasMore) this.#output.note('not decrypted: more, for other reasons')
     await this.#encryption.close()
   }
 
@@ -73,8 +89,15 @@ export class Decryption {
         event: mapEvent(event, places.reading(coder)),
       }))
     } catch (error) {
-      if (isUnreadable(error)) return { seq, event }
-      throw error
+      if (!isUnreadable(error)) throw error
+      this.#remember(error)
+      return { seq, event }
     }
+  }
+
+  #remember(error: PerdureError): void {
+    const reason = failureOf(error).message.replace('(encryption.dataKeys)', '(--data-keys)')
+    if (this.#reasons.size < REASONS_MOST) this.#reasons.add(reason)
+    else this.#hasMore ||= !this.#reasons.has(reason)
   }
 }

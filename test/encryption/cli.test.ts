@@ -85,6 +85,42 @@ describe('perdure show and history', () => {
     assert.match(both, /Input\n {2}\{ customer: 'Ada' \}/)
   })
 
+  it('say once for each key why something stays encrypted', async () => {
+    const reasons = async (id: string, ...args: string[]): Promise<string[]> => {
+      const shown = await perdure(['show', id, '--namespace', id, ...args, '--store', file.path])
+      assert.equal(shown.code, 0, shown.stderr)
+      assert.match(shown.stdout, /Input\n {2}<encrypted, key/)
+      const all = await perdure(['history', id, '--namespace', id, ...args, '--store', file.path])
+      const lines = all.stderr.split('\n').filter((line) => line !== '')
+      assert.equal(new Set(lines).size, lines.length, 'each once')
+      for (const line of shown.stderr.split('\n')) assert.ok(line === '' || lines.includes(line), line)
+      assert.doesNotMatch(all.stderr, /Ada/)
+      return lines
+    }
+    const other = await reasons('carried', '--decrypt', pem('second'))
+    assert.match(other.join(), /not decrypted: .*rsa-\w+/)
+    assert.equal(other.length, 1)
+    const noStore = await reasons('stored', '--decrypt', pem('first'))
+    for (const line of noStore)
+      assert.match(line, /^not decrypted: data key \w+ is in a store of data keys, .*\(--data-keys\)$/)
+    // The execution's, and its child's.
+    assert.equal(noStore.length, 2)
+    const elsewhere = `sqlite:${join(folder, 'other-keys.db')}`
+    const wrongStore = await reasons('stored', '--decrypt', pem('first'), '--data-keys', elsewhere)
+    for (const line of wrongStore) assert.match(line, /is not in the store of data keys .*\(--data-keys\)$/)
+    await using encryption = await openEncryption({
+      keys: { privateKeys: [pem('first')] },
+      dataKeys: `sqlite:${stored}`,
+    })
+    assert.equal(await encryption.shred({ workflowId: 'stored', namespace: 'stored' }), 1)
+    const shredded = await reasons('stored', ...keys('stored'))
+    assert.equal(shredded.length, 1)
+    assert.match(
+      shredded.join(),
+      /not decrypted: data key \w+ was destroyed at 20\d\d-\d\d-\d\dT.*gone for good$/,
+    )
+  })
+
   it('say what is wrong with the keys', async () => {
     const show = ['show', 'carried', '--namespace', 'carried', '--store', file.path]
     const missing = await perdure([...show, '--decrypt', 'none.pem'])
