@@ -63,7 +63,7 @@ test('what an execution is named in is counted, and erased with --yes; who may n
   assert.deepEqual(await on.json('audit --resource order-2'), [])
   assert.match(
     await on.said('audit verify --public-key audit-key.pem.pub'),
-    /is whole[\s\S]*Of 1 rows it was erased/,
+    /is whole[\s\S]*Of 1 row it was erased/,
   )
   const [viewer] = await on.json('access keys create looker --role viewer')
   const env = { PERDURE_TOKEN: String(viewer?.key) }
