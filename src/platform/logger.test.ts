@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { jsonLogger, silentLogger } from './logger.ts'
+import { isLogged, jsonLogger, safeLogger, silentLogger, withFields } from './logger.ts'
 
 const written = (
   level: Parameters<typeof jsonLogger>[0],
@@ -55,4 +55,20 @@ test('fields that JSON cannot hold never throw: a log line must not stop an engi
     const [line] = written('info', (logger) => logger.info('odd', { field }))
     assert.equal(line?.msg, 'odd')
   }
+})
+
+test('whether a level is written is known of loggers of our own, also behind others', () => {
+  const warn = jsonLogger('warn')
+  for (const logger of [
+    warn,
+    safeLogger(warn),
+    withFields(warn, { node: 'a' }),
+    withFields(safeLogger(warn), {}),
+  ])
+    assert.deepEqual([isLogged(logger, 'debug'), isLogged(logger, 'warn')], [false, true])
+  assert.equal(isLogged(safeLogger(jsonLogger('debug')), 'debug'), true)
+  assert.equal(isLogged(silentLogger, 'error'), false)
+  assert.equal(isLogged(jsonLogger('silent'), 'error'), false)
+  // Of a logger of a user nothing is known.
+  assert.equal(isLogged(safeLogger({ ...silentLogger }), 'debug'), true)
 })

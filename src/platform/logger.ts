@@ -22,6 +22,14 @@ export type LogLevel = Level | 'silent'
 /** Of loggers of our own: the same one, with more fields in each record. */
 const relatives = new WeakMap<Logger, (fields: LogFields) => Logger>()
 
+/** The lowest level that is written, of loggers that say so. */
+const lowestLevels = new WeakMap<Logger, number>()
+
+/** Whether it may write records of the level; false: what makes one can be left out. Of loggers of users that is not known. */
+export function isLogged(logger: Logger, level: Level): boolean {
+  return LEVELS[level] >= (lowestLevels.get(logger) ?? 0)
+}
+
 /** Writes records at or above `level` to standard error. Secrets in messages and fields are replaced by `[redacted]`. */
 export function jsonLogger(
   level: LogLevel = 'warn',
@@ -42,6 +50,7 @@ function boundLogger(bound: LogFields, sink: Sink): Logger {
     const record = { level: name, time: new Date().toISOString(), msg: redactedText(message) }
     write(`${JSON.stringify({ ...record, ...redactedFields({ ...bound, ...fields }) })}\n`)
   })
+  lowestLevels.set(logger, lowest)
   relatives.set(logger, (more) => boundLogger({ ...bound, ...more }, sink))
   return logger
 }
@@ -55,6 +64,7 @@ export function safeLogger(logger: Logger): Logger {
       fallback.error('the logger threw', { record: message, error })
     }
   })
+  lowestLevels.set(safe, lowestLevels.get(logger) ?? 0)
   relatives.set(safe, (fields) => safeLogger(withFields(logger, fields)))
   return safe
 }
@@ -78,4 +88,5 @@ function loggerOf(log: (name: Level, message: string, fields: LogFields | undefi
 const fallback = jsonLogger()
 
 export const silentLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+lowestLevels.set(silentLogger, Number.POSITIVE_INFINITY)
 relatives.set(silentLogger, () => silentLogger)

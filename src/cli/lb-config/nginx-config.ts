@@ -91,7 +91,7 @@ function http(settings: BalancerSettings): Line {
     ]),
   ]
   return block('http', [
-    '# Nodes log and audit what they are asked.',
+    '# Nodes log each request at the level debug, and audit what changes something if they have an audit trail.',
     'access_log off;',
     'server_tokens off;',
     'keepalive_timeout 75s;',

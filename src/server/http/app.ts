@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { TProperties } from 'typebox'
-import type { Logger } from '../../platform/logger.ts'
+import { isLogged, type Logger } from '../../platform/logger.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
@@ -74,7 +74,11 @@ export class HttpApp {
       bodyLimit: settings.limits.bodyBytes,
       genReqId: ({ headers }) => requestIdOf(headers['x-request-id']),
       routerOptions: { maxParamLength: PARAM_CHARACTERS, caseSensitive: true, ignoreTrailingSlash: false },
-      frameworkErrors: (error, request, reply) => void this.#fail(error, request, reply),
+      frameworkErrors: (error, request, reply) => {
+        // No hook is called for these.
+        if (isLogged(options.logger, 'debug')) reply.raw.once('close', () => this.#logAnswer(request, reply))
+        void this.#fail(error, request, reply)
+      },
     })
     this.#app = app
     app.decorateRequest('caller', undefined)
@@ -101,6 +105,7 @@ export class HttpApp {
     app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply))
     app.setNotFoundHandler((request, reply) => this.#missing(request, reply))
     this.#addHooks(app)
+    this.#logRequests(app)
     for (const route of routes) this.#addRoute(app, route)
     for (const page of pages) this.#addPage(app, page)
   }
@@ -131,6 +136,28 @@ export class HttpApp {
       if (url === undefined || isPublic.has(url)) return
       request.caller = await access.authenticate(credentialsOf(raw, origin))
       access.beginRequest(request.caller)
+    })
+  }
+
+  /** There is no hook, and no cost, where it would write nothing. */
+  #logRequests(app: FastifyInstance): void {
+    if (!isLogged(this.#options.logger, 'debug')) return
+    app.addHook('onResponse', (request, reply, done) => {
+      this.#logAnswer(request, reply)
+      done()
+    })
+  }
+
+  /** Without the query: it may hold what is nobody's business. */
+  #logAnswer({ id: requestId, method, routeOptions, caller }: FastifyRequest, reply: FastifyReply): void {
+    const asked = { requestId, method, route: routeOptions?.url, caller: caller?.id }
+    const ms = Math.round(reply.elapsedTime * 10) / 10
+    const cut = reply.raw.writableFinished ? {} : { cut: true }
+    this.#options.logger.debug('a request was answered', {
+      ...asked,
+      status: reply.raw.statusCode,
+      ms,
+      ...cut,
     })
   }
 
