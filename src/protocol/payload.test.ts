@@ -250,6 +250,7 @@ describe('the size of a payload', () => {
         encodeSized(value, 50_000, 40_000, (bytes) => sizes.push(bytes))
       } catch (error) {
         assert.equal((error as { code?: unknown }).code, 'PAYLOAD_TOO_LARGE')
+        assert.match(String(error), /larger than limits\.payloadBytes, 50000 bytes/)
         return
       }
       assert.ok((sizes[0] ?? 0) > 50_000, String(sizes))

@@ -23,6 +23,8 @@ export const EMPTY_PAYLOAD: Payload = [1, 'json', null, { $: 'undefined' }]
 
 /** What the value that is being encoded may still take: a lower bound of its bytes is counted on the way. */
 let room = Number.POSITIVE_INFINITY
+/** What `room` was at the beginning. */
+let limit = Number.MAX_SAFE_INTEGER
 /** A counted byte stands for at most so many: a number in an array counts as one, and so does its entry in a Map. */
 const BYTES_PER_COUNTED = 80
 
@@ -47,8 +49,9 @@ export function encodeSized(
 ): Payload {
   if (value === undefined) return EMPTY_PAYLOAD
   // A getter of the value may encode another one.
-  const outer = room
+  const outer = { room, limit }
   room = limitBytes
+  limit = limitBytes
   try {
     const payload: Payload = [1, 'json', null, encode(value, '', [])]
     if ((limitBytes - room + 1) * BYTES_PER_COUNTED > fromBytes) onSize(payloadBytes(payload, limitBytes))
@@ -58,14 +61,19 @@ export function encodeSized(
     const detail = `the value cannot be read: ${error instanceof Error ? error.message : error}`
     throw new PerdureError('PAYLOAD_UNSUPPORTED', detail, { cause: error })
   } finally {
-    room = outer
+    room = outer.room
+    limit = outer.limit
   }
 }
 
 /** Throws as soon as the parts of a value are more than may be in all. */
 function take(bytes: number): void {
   room -= bytes
-  if (room < 0) throw new PerdureError('PAYLOAD_TOO_LARGE', 'the payload is larger than limits.payloadBytes')
+  if (room < 0)
+    throw new PerdureError(
+      'PAYLOAD_TOO_LARGE',
+      `the payload is larger than limits.payloadBytes, ${limit} bytes`,
+    )
 }
 
 /**

@@ -48,9 +48,10 @@ export class Records<T> {
   /** @throws PerdureError `RECORD_EXISTS`, `QUOTA_EXCEEDED`, and what is wrong with the value */
   async create(namespace: string, id: string, value: unknown): Promise<StoredRecord<T>> {
     const { kind, name, most } = this.#kind
-    checkedName(id, `the id of a ${name}`)
+    const one = `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`
+    checkedName(id, `the id of ${one}`)
     const checked = this.#kind.checked(value)
-    const exists = new PerdureError('RECORD_EXISTS', `there is a ${name} ${id} in namespace ${namespace}`)
+    const exists = new PerdureError('RECORD_EXISTS', `there is ${one} ${id} in namespace ${namespace}`)
     if (this.#registry.get(kind, namespace, id) !== undefined) throw exists
     if (this.#registry.list(kind, namespace).length >= most)
       throw new PerdureError('QUOTA_EXCEEDED', `namespace ${namespace} has ${most} of its kind: ${name}`)

@@ -1,6 +1,6 @@
 // Events from outside that start and signal executions, and webhooks that are told of what becomes of them.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -223,6 +223,18 @@ describe('events from outside', () => {
     assert.match((await other.ok(400, 'POST', '/v1/tasks', { body: taken })).detail, /engine's own/)
   })
 
+  test('an id is of one rule', async () => {
+    const body = {
+      id: 'twice',
+      match: { type: 'shop.*' },
+      start: { workflow: 'quick', id: 'x', input: 1 },
+    }
+    await on.ok(201, 'POST', '/v1/event-rules', { body })
+    const { detail } = await on.ok(409, 'POST', '/v1/event-rules', { body })
+    assert.equal(detail, 'there is an event rule twice in namespace default')
+    await on.ok(204, 'DELETE', '/v1/event-rules/twice')
+  })
+
   test('tasks of the engine are enqueued and run by nobody else', async () => {
     const body = { name: 'perdure.deliver-webhook', queue: 'perdure.webhooks', input: {} }
     const { detail } = await on.ok(400, 'POST', '/v1/tasks', { body })
@@ -266,6 +278,16 @@ describe('webhooks', () => {
     }
     const failed = both.find(({ subject }) => subject === 'two')
     assert.deepEqual(failed.data.failure, { name: 'RangeError', message: 'out of range' })
+    // The example of the docs has the same fields.
+    const page = readFileSync(join(import.meta.dirname, '../../docs/events.md'), 'utf8')
+    const example = JSON.parse(/^```json\n(.*?)^```/ms.exec(page)?.[1] ?? '')
+    for (const [told, shown] of [
+      [failed, example],
+      [failed.data, example.data],
+    ])
+      assert.deepEqual(Object.keys(told), Object.keys(shown))
+    assert.equal(example.source, failed.source.replace('/two', '/order-7'))
+    assert.equal(example.type, failed.type)
     // Only that it has ended: what was in it stays behind the API.
     assert.ok(!first?.body.includes('"result"'))
     for (const each of on.asked) asked.add(each)

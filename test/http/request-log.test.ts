@@ -79,7 +79,7 @@ describe('the log of requests', () => {
     const response = await fetch(`${on.base}/v1/executions/a/watch`, { headers })
     await response.text()
     assert.partialDeepStrictEqual(await lineOf('stream'), {
-      route: '/v1/executions/:id/history',
+      route: '/v1/executions/:id/watch',
       status: 200,
     })
     assert.match(response.headers.get('content-type') ?? '', /event-stream/)

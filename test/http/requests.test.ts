@@ -67,6 +67,17 @@ describe('requests', () => {
     assert.equal((await raw('GET', '/v1/executions/%E0%A4%A')).status, 400)
   })
 
+  test('a browser that looks at the port comes to the pages, others are told what it is', async () => {
+    const browser = await raw('GET', '/', { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' })
+    assert.deepEqual([browser.status, browser.headers.location], [302, '/docs'])
+    const folder = await raw('GET', '/docs/')
+    assert.deepEqual([folder.status, folder.headers.location], [302, '/docs'])
+    for (const headers of [{}, { accept: '*/*' }]) {
+      const other = await raw('GET', '/', headers)
+      assert.deepEqual([other.status, other.headers.upgrade], [426, 'websocket'])
+    }
+  })
+
   test('a body is JSON in UTF-8, not too large and not too deep', async () => {
     const post = (body: string | Buffer, headers: Record<string, string> = json) =>
       raw('POST', '/v1/executions', headers, body)
@@ -85,6 +96,11 @@ describe('requests', () => {
     assert.equal((await post(`{"workflow":"quick","input":"${'[{\\"'.repeat(1000)}"}`)).status, 201)
     const large = await post(`{"workflow":"quick","input":"${'a'.repeat(20_000)}"}`)
     assert.deepEqual([large.status, problem(large).code], [413, 'PAYLOAD_TOO_LARGE'])
+    assert.match(problem(large).detail, /^the payload is larger than limits\.payloadBytes, 10000 bytes$/)
+    const whole = await post(`{"workflow":"quick","input":"${'a'.repeat(60_000)}"}`)
+    assert.deepEqual([whole.status, problem(whole).code], [413, 'PAYLOAD_TOO_LARGE'])
+    assert.match(problem(whole).detail, /^the body is larger than http\.limits\.bodyBytes, 50000 bytes$/)
+    assert.match(problem(whole).hint, /raise http\.limits\.bodyBytes/)
     // With or without a body where none is needed.
     await post('{"workflow":"waiting","id":"bodies"}')
     assert.equal((await raw('POST', '/v1/executions/bodies/retry', json, '')).status, 409)

@@ -91,7 +91,7 @@ describe('whoever connects shows who it is', () => {
     for (const role of ['developer@*', 'worker@*', 'participant@*', 'viewer@default', 'admin@default']) {
       const [status, code, detail] = await problemOf(await on.get(bearer(await on.key(role))))
       assert.deepEqual([status, code], [403, 'FORBIDDEN'], role)
-      assert.match(detail, /ReadMetrics/)
+      assert.match(detail, /ReadMetrics, which belongs to no namespace: .* viewer@\*/)
     }
   })
 

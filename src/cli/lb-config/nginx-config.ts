@@ -71,7 +71,7 @@ function http(settings: BalancerSettings): Line {
   const server: Line[] = [
     ...listens(settings).map((listen) => `listen ${listen}${ssl};`),
     ...shown(settings),
-    '# Twice what a node takes by default: it says more exactly what is too large.',
+    '# More than a node takes by default (9 MiB): its answer says what is too large, and how much may be sent.',
     'client_max_body_size 16m;',
     '# Nodes talk to each other without a balancer.',
     'if ($http_sec_websocket_protocol ~ perdure\\.node) { return 403; }',

@@ -148,7 +148,10 @@ export class Guard {
   }
 
   #forbidden({ id }: Caller, { actions: [action], resource: { namespace } }: Check): PerdureError {
-    const where = namespace === undefined ? '' : ` in namespace ${namespace}`
+    const where =
+      namespace === undefined
+        ? ', which belongs to no namespace: only a role that is given everywhere counts, such as viewer@*'
+        : ` in namespace ${namespace}`
     return new PerdureError('FORBIDDEN', `${id} has no permission for ${action}${where}`)
   }
 }

@@ -4,7 +4,7 @@ import { HttpApp, type HttpAppOptions } from './app.ts'
 import { docsPages } from './docs-page.ts'
 import { openApiOf } from './open-api.ts'
 import type { OpenApiDocument } from './open-api-document.ts'
-import type { Page, Route } from './route.ts'
+import type { Page, PageAnswer, Route } from './route.ts'
 import { ROUTES } from './route-table.ts'
 
 export interface AppParts extends Omit<HttpAppOptions, 'routes' | 'pages'> {
@@ -12,16 +12,24 @@ export interface AppParts extends Omit<HttpAppOptions, 'routes' | 'pages'> {
   readonly pages?: readonly Page[]
 }
 
-/** Whoever looks at the port is told what it is. */
+/** Whoever looks at the port is told what it is; browsers go to the pages. */
 const SOCKETS: Page = {
   path: '/',
   isPublic: true,
-  answer: async () => ({
-    status: 426,
-    type: 'text/plain',
-    headers: { upgrade: 'websocket' },
-    body: 'This port speaks WebSocket to workers, clients and nodes, and HTTP: see /docs, /healthz and /readyz.\n',
-  }),
+  answer: async ({ accept = '' }) =>
+    /\btext\/html\b/i.test(accept)
+      ? toDocs({ vary: 'accept' })
+      : {
+          status: 426,
+          type: 'text/plain',
+          headers: { upgrade: 'websocket', vary: 'accept' },
+          body: 'This port speaks WebSocket to workers, clients and nodes, and HTTP: see /docs, /healthz and /readyz.\n',
+        },
+}
+const DOCS_FOLDER: Page = { path: '/docs/', isPublic: true, answer: async () => toDocs() }
+
+function toDocs(headers: Readonly<Record<string, string>> = {}): PageAnswer {
+  return { status: 302, type: 'text/plain', headers: { ...headers, location: '/docs' }, body: 'See /docs.\n' }
 }
 
 export async function appOf({ routes = [], pages = [], ...options }: AppParts): Promise<HttpApp> {
@@ -32,7 +40,7 @@ export async function appOf({ routes = [], pages = [], ...options }: AppParts): 
   const app = new HttpApp({
     ...options,
     routes: all,
-    pages: [SOCKETS, ...docsPages(document, text), ...pages],
+    pages: [SOCKETS, DOCS_FOLDER, ...docsPages(document, text), ...pages],
   })
   await app.ready()
   return app

@@ -322,7 +322,7 @@ export class HttpApp {
   }
 
   async #fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const error = ofFramework(thrown) ?? thrown
+    const error = ofFramework(thrown, this.#options.settings.limits.bodyBytes) ?? thrown
     const { problem, headers } = problemOf(error, request.id)
     if (problem.status >= 500) this.#log(thrown, request)
     return reply
@@ -374,14 +374,21 @@ const UNSUPPORTED_TYPE = [
 /** What Fastify refuses before a route is asked. */
 const REFUSALS: Readonly<Record<string, readonly [code: ErrorCode, detail: string]>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: UNSUPPORTED_TYPE,
-  FST_ERR_CTP_BODY_TOO_LARGE: ['PAYLOAD_TOO_LARGE', 'the body is larger than http.limits.bodyBytes'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['ARGUMENT_INVALID', 'the body is not as long as Content-Length says'],
   FST_ERR_BAD_URL: ['ARGUMENT_INVALID', 'the path is not percent-encoded UTF-8'],
   FST_ERR_MAX_PARAM_LENGTH: ['ARGUMENT_INVALID', 'a part of the path is too long'],
 }
 
-function ofFramework(error: unknown): RequestError | undefined {
+function ofFramework(error: unknown, bodyBytes: number): RequestError | undefined {
   const code = (error as { readonly code?: unknown } | undefined)?.code
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new RequestError(
+      'PAYLOAD_TOO_LARGE',
+      `the body is larger than http.limits.bodyBytes, ${bodyBytes} bytes`,
+      {
+        hint: 'Send less at once, store large data elsewhere and pass a reference, or raise http.limits.bodyBytes.',
+      },
+    )
   const refusal = typeof code === 'string' ? REFUSALS[code] : undefined
   return refusal === undefined ? undefined : new RequestError(...refusal)
 }
