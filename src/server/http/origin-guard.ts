@@ -27,9 +27,9 @@ const ASKED_HEADERS =
   'authorization, content-type, idempotency-key, if-match, last-event-id, perdure-payloads, x-request-id, traceparent, tracestate'
 const SHOWN_HEADERS = 'etag, location, retry-after, x-request-id'
 const HOST_HINT =
-  'Ask for it as localhost. If the name is yours, add it to http.hosts; if a proxy sends it, add its address to trustedProxies (--trusted-proxies).'
+  'Ask for it as localhost. If the name is yours, add it to http.hosts (--http-host); if a proxy sends it, add its address to trustedProxies (--trusted-proxies).'
 const ORIGIN_HINT =
-  'If the page is yours, add its origin to http.origins. Of a page behind a proxy that sends a name of its own, the proxy has to send the Host that it was asked for.'
+  'If the page is yours, add its origin to http.origins (--http-origin). Of a page behind a proxy that sends a name of its own, the proxy has to send the Host that it was asked for.'
 const PREFLIGHT_S = '600'
 
 export class OriginGuard {

@@ -27,7 +27,7 @@ export function assertTarget(url: unknown, allowPrivate: boolean): void {
     throw refused(`${host} is a link-local address, one where clouds keep secrets, or of nobody`, 'never')
 }
 
-const UNLESS_ALLOWED = 'not, unless the engine has webhooks.allowPrivate'
+const UNLESS_ALLOWED = 'not, unless the engine has webhooks.allowPrivate (--webhooks-allow-private)'
 
 function refused(what: string, when: string): PerdureError {
   return new PerdureError('ARGUMENT_INVALID', `url: ${what}: webhooks call it ${when}`)
