@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { type ContextManager, context, type Span as OtelSpan, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import {
+  type Context,
+  type ContextManager,
+  context,
+  type Span as OtelSpan,
+  ROOT_CONTEXT,
+  trace,
+} from '@opentelemetry/api'
 import type { Logger } from './logger.ts'
 import { openTracing } from './open-tracing.ts'
 import { type SpanStart, type Tracing, withSpan } from './tracing.ts'
@@ -42,6 +49,41 @@ describe('tracing', () => {
       tracing.start('x', root).run(() => 7),
       7,
     )
+  })
+})
+
+describe('a trace that is not recorded', () => {
+  it('has no spans below it, is passed on as it is, and is active where the work is done', async () => {
+    let spans = 0
+    register({}, () => {
+      spans += 1
+      return span
+    })
+    const active: unknown[] = []
+    context.setGlobalContextManager(
+      managerOf((given, call) => {
+        active.push(trace.getSpanContext(given)?.traceFlags)
+        return call()
+      }),
+    )
+    const tracing = await opened(countingLogger())
+    for (const [flags, made] of [
+      ['00', 0],
+      ['02', 0],
+      ['01', 1],
+      ['03', 2],
+    ] as const) {
+      const of = { ...parent, traceparent: `${parent.traceparent.slice(0, 53)}${flags}` }
+      const each = tracing.start('x', { ...root, parent: of })
+      assert.equal(
+        each.run(() => 7),
+        7,
+      )
+      each.end()
+      if (made === 0) assert.deepEqual(each.context, of)
+      assert.equal(spans, made, flags)
+    }
+    assert.deepEqual(active, [0, 2, 1, 1])
   })
 })
 
@@ -88,17 +130,21 @@ const broken: readonly [string, () => void][] = [
   ],
 ]
 
-function manage(around: (call: () => unknown) => unknown): void {
-  register({})
+function managerOf(around: (given: Context, call: () => unknown) => unknown): ContextManager {
   const manager: ContextManager = {
     active: () => ROOT_CONTEXT,
-    // The one cast: the type says more than a manager that fails can.
-    with: ((_: unknown, call: () => unknown) => around(call)) as ContextManager['with'],
+    // The one cast: the type says more than is needed here.
+    with: ((given: Context, call: () => unknown) => around(given, call)) as ContextManager['with'],
     bind: (_, target) => target,
     enable: () => manager,
     disable: () => manager,
   }
-  context.setGlobalContextManager(manager)
+  return manager
+}
+
+function manage(around: (call: () => unknown) => unknown): void {
+  register({})
+  context.setGlobalContextManager(managerOf((_, call) => around(call)))
 }
 
 describe('what fails in the tracing of a program', () => {

@@ -33,7 +33,7 @@ export class OpenTelemetry implements Tracing {
   readonly #tracer: Tracer
   readonly #guard: Guard
   /** All steps of a run have one parent, which is the same object. */
-  readonly #parents = new WeakMap<TraceContext, Context>()
+  readonly #parents = new WeakMap<TraceContext, Parent>()
 
   constructor(logger: Logger) {
     let isTold = false
@@ -54,7 +54,9 @@ export class OpenTelemetry implements Tracing {
 
   start(name: string, { kind, parent, attributes, startMs }: SpanStart): Span {
     const span = this.#guard(() => {
-      const above = this.#contextOf(parent)
+      const known = parent === 'active' || parent === undefined ? undefined : this.#parentOf(parent)
+      if (known?.unsampled !== undefined) return known.unsampled
+      const above = known?.context ?? (parent === 'active' ? contexts.active() : ROOT_CONTEXT)
       const startTime = startMs === undefined ? {} : { startTime: new Date(startMs) }
       const started = this.#tracer.startSpan(name, { kind: KINDS[kind], attributes, ...startTime }, above)
       return new GuardedSpan(started, parent === 'active' ? above : ROOT_CONTEXT, this.#guard)
@@ -62,16 +64,57 @@ export class OpenTelemetry implements Tracing {
     return span ?? NO_SPAN
   }
 
-  #contextOf(parent: SpanStart['parent']): Context {
-    if (parent === 'active') return contexts.active()
-    if (parent === undefined) return ROOT_CONTEXT
+  #parentOf(parent: TraceContext): Parent {
     let known = this.#parents.get(parent)
     if (known === undefined) {
-      known = traces.setSpanContext(ROOT_CONTEXT, spanContextOf(parent))
+      const context = traces.setSpanContext(ROOT_CONTEXT, spanContextOf(parent))
+      const unsampled = isSampled(parent) ? undefined : new UnsampledSpan(parent, context, this.#guard)
+      known = { context, unsampled }
       this.#parents.set(parent, known)
     }
     return known
   }
+}
+
+interface Parent {
+  readonly context: Context
+  /** What all are that would be below it, if whoever began the trace has decided that it is not recorded. */
+  readonly unsampled: Span | undefined
+}
+
+/** Calls it once with this context active, also where the context manager throws, before the call or after it. */
+function calledIn<T>(context: Context, call: () => T, guard: Guard): T {
+  let outcome: { readonly value: T } | { readonly error: unknown } | undefined
+  const kept = (): void => {
+    try {
+      outcome = { value: call() }
+    } catch (error) {
+      outcome = { error }
+    }
+  }
+  guard(() => contexts.with(context, kept))
+  if (outcome === undefined) return call()
+  if ('error' in outcome) throw outcome.error
+  return outcome.value
+}
+
+/** Of a trace that is not recorded: it has no id of its own, and what other libraries make in it is not recorded either. */
+class UnsampledSpan implements Span {
+  readonly context: TraceContext
+  readonly #active: Context
+  readonly #guard: Guard
+
+  constructor(context: TraceContext, active: Context, guard: Guard) {
+    this.context = context
+    this.#active = active
+    this.#guard = guard
+  }
+
+  run<T>(call: () => T): T {
+    return calledIn(this.#active, call, this.#guard)
+  }
+
+  end(): void {}
 }
 
 class GuardedSpan implements Span {
@@ -91,19 +134,7 @@ class GuardedSpan implements Span {
   }
 
   run<T>(call: () => T): T {
-    // A context manager may throw before or after the call, which is made once, and whose own error is its own.
-    let outcome: { readonly value: T } | { readonly error: unknown } | undefined
-    const kept = (): void => {
-      try {
-        outcome = { value: call() }
-      } catch (error) {
-        outcome = { error }
-      }
-    }
-    this.#guard(() => contexts.with(traces.setSpan(this.#base, this.#span), kept))
-    if (outcome === undefined) return call()
-    if ('error' in outcome) throw outcome.error
-    return outcome.value
+    return calledIn(traces.setSpan(this.#base, this.#span), call, this.#guard)
   }
 
   end(failure?: SpanFailure, endMs?: number): void {
@@ -122,6 +153,11 @@ class GuardedSpan implements Span {
       else this.#span.end(new Date(endMs))
     })
   }
+}
+
+/** The lowest bit of the flags. */
+function isSampled({ traceparent }: TraceContext): boolean {
+  return (Number.parseInt(traceparent.slice(53), 16) & 1) === 1
 }
 
 function spanContextOf({ traceparent, tracestate }: TraceContext): SpanContext {
