@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
+import { picks } from '../../bench/workloads/picks.ts'
 import { BALANCER_NAMES, POLICY_NAMES } from '../../src/protocol/queue-settings.ts'
 
 const program = join(import.meta.dirname, '..', '..', 'bench', 'bench.ts')
@@ -74,7 +75,16 @@ describe('the benchmark', { concurrency: 3 }, () => {
     const rows = await results('metrics', '--executions', '40', '--in-flight', '4')
     assert.deepEqual(
       rows.map(({ store, observes }) => `${store} ${observes}`),
-      ['sqlite none', 'sqlite metrics', 'memory none', 'memory metrics'],
+      ['sqlite', 'memory'].flatMap((store) =>
+        [
+          'none',
+          'metrics',
+          'traces, no SDK',
+          'traces, 1 % sampled',
+          'traces, all',
+          'metrics, traces 1 %',
+        ].map((observes) => `${store} ${observes}`),
+      ),
     )
     for (const row of rows) assertFigures(row, ['stepsPerSecond', 'ratio', 'cpuRatio'])
   })
@@ -144,6 +154,11 @@ describe('the benchmark', { concurrency: 3 }, () => {
         ),
       )
     }
+    // The cast: these are its rows.
+    const table = picks.tableOf(all as unknown as Parameters<typeof picks.tableOf>[0])
+    assert.match(table, /^\| balancer, ns \| pick, 4 \|/)
+    assert.match(table, /^\| policy, ns \| turn, 10 \|/m)
+    assert.equal(table.split('\n').length, BALANCER_NAMES.length + POLICY_NAMES.length + 5)
   })
 
   test('encryption: payloads of each size, keys, and steps with it and without', async () => {
@@ -169,14 +184,6 @@ describe('the benchmark', { concurrency: 3 }, () => {
       bad ?? {},
       ['p99 of others alone, ms', 'times as long'].map((name) => `figures.${name}`),
     )
-  })
-
-  test('picks as a table for the docs', async () => {
-    const { code, output } = await bench('picks', '--quick')
-    assert.equal(code, 0)
-    assert.match(output, /^\| balancer, ns \| pick, 4 \|/)
-    assert.match(output, /^\| policy, ns \| turn, 10 \|/m)
-    assert.equal(output.trimEnd().split('\n').length, BALANCER_NAMES.length + POLICY_NAMES.length + 5)
   })
 
   test('plans: every read and the batches, and a day that is dropped', async () => {

@@ -104,7 +104,7 @@ describe('what is wrong is said with what to do', () => {
     await on.refused(
       'access keys create more',
       1,
-      /has no permission for CreateApiKey \(FORBIDDEN\)\. Ask for a role/,
+      /has no permission for CreateApiKey, which belongs to no namespace: .* \(FORBIDDEN\)\. Ask for a role/,
       {
         env: { PERDURE_TOKEN: String(viewer?.key) },
       },

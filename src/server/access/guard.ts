@@ -150,7 +150,7 @@ export class Guard {
   #forbidden({ id }: Caller, { actions: [action], resource: { namespace } }: Check): PerdureError {
     const where =
       namespace === undefined
-        ? ', which belongs to no namespace: only a role that is given everywhere counts, such as viewer@*'
+        ? ', which belongs to no namespace: only a role that is given everywhere counts, such as viewer@* or admin@*'
         : ` in namespace ${namespace}`
     return new PerdureError('FORBIDDEN', `${id} has no permission for ${action}${where}`)
   }
