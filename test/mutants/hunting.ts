@@ -57,7 +57,8 @@ export async function huntAll(
   return hunted.map(({ name, what }) => caught.get(name) ?? { name, what, seeds: 0, violation: null })
 }
 
-async function hunt({ name, patch = name, what, seeds, kind = 'executions', suite }: Mutant): Promise<Catch> {
+async function hunt(mutant: Mutant): Promise<Catch> {
+  const { name, patch = name, what, seeds, kind = 'executions', suite } = mutant
   const copy = mkdtempSync(join(tmpdir(), `perdure-mutant-${name}-`))
   try {
     for (const path of suite === undefined ? COPIED : COPIED_FOR_SUITES) {
@@ -77,7 +78,7 @@ async function hunt({ name, patch = name, what, seeds, kind = 'executions', suit
         cause: error,
       })
     }
-    const found = suite === undefined ? simulateSeeds(copy, seeds, kind) : runSuite(copy, suite)
+    const found = suite === undefined ? simulateSeeds(copy, seeds, kind) : runSuite(copy, suite, mutant.test)
     return { name, what, ...(await found) }
   } finally {
     rmSync(copy, { recursive: true, force: true, maxRetries: 3 })
@@ -95,12 +96,14 @@ export function plant(name: string, copy: string): void {
 type Finding = Pick<Catch, 'seeds' | 'violation'>
 
 /** The first test of the file that fails. */
-async function runSuite(copy: string, suite: string): Promise<Finding> {
+async function runSuite(copy: string, suite: string, only: string | undefined): Promise<Finding> {
+  const pattern =
+    only === undefined ? [] : [`--test-name-pattern=${only.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}`]
   const child = spawn(
     process.execPath,
-    ['--test', '--test-reporter=tap', `--test-timeout=${TEST_LIMIT_MS}`, join(copy, suite)],
+    ['--test', '--test-reporter=tap', `--test-timeout=${TEST_LIMIT_MS}`, ...pattern, join(copy, suite)],
     // A group of its own: what a bug has hung must not outlive its hunt.
-    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], detached: true, env: suiteEnvironment() },
+    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], detached: true, env: environmentOfCopy() },
   )
   const end = (): void => {
     try {
@@ -129,9 +132,9 @@ async function runSuite(copy: string, suite: string): Promise<Finding> {
   return { seeds: 0, violation: failed === undefined ? null : `test "${failed}" fails` }
 }
 
-/** Without that of the test that runs this. */
-function suiteEnvironment(): NodeJS.ProcessEnv {
-  const { NODE_TEST_CONTEXT: _, ...rest } = process.env
+/** Without that of the test that runs this; what is compiled of a copy is of no use to anybody else. */
+function environmentOfCopy(): NodeJS.ProcessEnv {
+  const { NODE_TEST_CONTEXT: _, NODE_COMPILE_CACHE: __, ...rest } = process.env
   return rest
 }
 
@@ -140,7 +143,7 @@ async function simulateSeeds(copy: string, count: number, kind: SimulationKind):
   const child = spawn(
     process.execPath,
     [join(copy, 'test/mutants/hunt.ts'), String(FIRST_SEED), String(count), kind],
-    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'] },
+    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], env: environmentOfCopy() },
   )
   const closed = once(child, 'close')
   let seed = FIRST_SEED

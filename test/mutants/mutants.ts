@@ -13,6 +13,8 @@ export interface Mutant {
   readonly kind?: SimulationKind
   /** It shows itself in this test file, not in the simulation. */
   readonly suite?: string
+  /** It is this test of the file that fails; no other one is run. Default: the first that fails. */
+  readonly test?: string
 }
 
 export const mutants: readonly Mutant[] = [
@@ -260,66 +262,77 @@ export const mutants: readonly Mutant[] = [
     what: 'a batch whose guard finds nothing does not abort: it is taken for committed',
     seeds: 0,
     suite: 'test/contract/postgres-store.test.ts',
+    test: 'registering gives rising ids and fences the sessions before',
   },
   {
     name: 'take-a-warning-for-an-answer',
     what: 'a commit that was answered with a warning, as when the wait for a standby was cancelled, is taken for durable',
     seeds: 0,
     suite: 'test/postgres/unknown-commits.test.ts',
+    test: 'a wait that was cancelled is answered with a warning: unknown, whatever the answer says',
   },
   {
     name: 'take-a-cancelled-batch-for-a-refused-one',
     what: 'a statement that an administrator has cancelled is taken for one that the store refuses each time',
     seeds: 0,
     suite: 'test/postgres/unknown-commits.test.ts',
+    test: 'a statement that was cancelled is settled, not taken for an answer',
   },
   {
     name: 'fence-and-settle-in-one-statement',
     what: 'a session is fenced, and its last batch looked up, in one statement: what the fence has waited for is missed',
     seeds: 0,
     suite: 'test/postgres/unknown-commits.test.ts',
+    test: 'a fence that has waited for the commit: what is read after it has all of it',
   },
   {
     name: 'fence-and-take-over-in-one-statement',
     what: 'whoever takes over fences, and reads what was committed, in one statement: what the fence has waited for is missed',
     seeds: 0,
     suite: 'test/postgres/unknown-commits.test.ts',
+    test: 'a take-over that has waited for the last commit of the one before knows all of it',
   },
   {
     name: 'ask-a-primary-that-was-replaced',
     what: 'connections to the old primary stay when the new one is known',
     seeds: 0,
     suite: 'test/postgres/failover.test.ts',
+    test: 'an old primary that lives on is not asked any more, once the new one is known',
   },
   {
     name: 'write-on-top-of-what-is-lost',
     what: 'what was built on the old primary is written to the one that has taken over',
     seeds: 0,
     suite: 'test/postgres/failover.test.ts',
+    test: 'an old primary that lives on is not asked any more, once the new one is known',
   },
   {
     name: 'read-a-standby-for-a-decision',
     what: 'what an engine decides from is read from the standby that is there for lists',
     seeds: 0,
     suite: 'test/postgres/read-store.test.ts',
+    test: 'while the replay stands still, a writer sees its own writes, and one line says so',
   },
   {
     name: 'take-a-shard-from-the-living',
     what: 'a shard is taken from a session that is not fenced',
     seeds: 0,
     suite: 'test/postgres/cluster-store.test.ts',
+    test: 'nothing is taken from a session that lives, nor given to one that is fenced',
   },
   {
     name: 'lead-without-comparing',
     what: 'a candidate takes the lead from whoever has it by now',
     seeds: 0,
     suite: 'test/postgres/cluster-store.test.ts',
+    test: 'one leads; another only when that one is fenced, and with the next term',
   },
   {
     name: 'give-a-shard-to-the-fenced',
     what: 'a shard is taken for a session that was fenced meanwhile',
     seeds: 0,
     suite: 'test/postgres/cluster-store.test.ts',
+    test: 'nothing is taken from a session that lives, nor given to one that is fenced',
   },
   {
     name: 'judge-after-a-gap',
