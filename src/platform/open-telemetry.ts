@@ -33,7 +33,7 @@ export class OpenTelemetry implements Tracing {
   readonly #tracer: Tracer
   readonly #guard: Guard
   /** All steps of a run have one parent, which is the same object. */
-  readonly #parents = new WeakMap<TraceContext, Parent>()
+  readonly #parents = new WeakMap<TraceContext, Context>()
 
   constructor(logger: Logger) {
     let isTold = false
@@ -54,9 +54,8 @@ export class OpenTelemetry implements Tracing {
 
   start(name: string, { kind, parent, attributes, startMs }: SpanStart): Span {
     const span = this.#guard(() => {
-      const known = parent === 'active' || parent === undefined ? undefined : this.#parentOf(parent)
-      if (known?.unsampled !== undefined) return known.unsampled
-      const above = known?.context ?? (parent === 'active' ? contexts.active() : ROOT_CONTEXT)
+      if (typeof parent === 'object' && !isSampled(parent)) return new UnsampledSpan(parent, this.#guard)
+      const above = this.#contextOf(parent)
       const startTime = startMs === undefined ? {} : { startTime: new Date(startMs) }
       const started = this.#tracer.startSpan(name, { kind: KINDS[kind], attributes, ...startTime }, above)
       return new GuardedSpan(started, parent === 'active' ? above : ROOT_CONTEXT, this.#guard)
@@ -64,22 +63,16 @@ export class OpenTelemetry implements Tracing {
     return span ?? NO_SPAN
   }
 
-  #parentOf(parent: TraceContext): Parent {
+  #contextOf(parent: SpanStart['parent']): Context {
+    if (parent === 'active') return contexts.active()
+    if (parent === undefined) return ROOT_CONTEXT
     let known = this.#parents.get(parent)
     if (known === undefined) {
-      const context = traces.setSpanContext(ROOT_CONTEXT, spanContextOf(parent))
-      const unsampled = isSampled(parent) ? undefined : new UnsampledSpan(parent, context, this.#guard)
-      known = { context, unsampled }
+      known = traces.setSpanContext(ROOT_CONTEXT, spanContextOf(parent))
       this.#parents.set(parent, known)
     }
     return known
   }
-}
-
-interface Parent {
-  readonly context: Context
-  /** What all are that would be below it, if whoever began the trace has decided that it is not recorded. */
-  readonly unsampled: Span | undefined
 }
 
 /** Calls it once with this context active, also where the context manager throws, before the call or after it. */
@@ -98,23 +91,42 @@ function calledIn<T>(context: Context, call: () => T, guard: Guard): T {
   return outcome.value
 }
 
-/** Of a trace that is not recorded: it has no id of its own, and what other libraries make in it is not recorded either. */
-class UnsampledSpan implements Span {
+/**
+ * Of a trace that is not recorded: it has no id of its own, and what other libraries make in it is not recorded either. Most steps
+ * ask for no context, so this is made only when somebody does.
+ */
+class UnsampledSpan implements Span, Context {
   readonly context: TraceContext
-  readonly #active: Context
   readonly #guard: Guard
+  #made: Context | undefined
 
-  constructor(context: TraceContext, active: Context, guard: Guard) {
+  constructor(context: TraceContext, guard: Guard) {
     this.context = context
-    this.#active = active
     this.#guard = guard
   }
 
   run<T>(call: () => T): T {
-    return calledIn(this.#active, call, this.#guard)
+    return calledIn(this, call, this.#guard)
   }
 
   end(): void {}
+
+  getValue(key: symbol): unknown {
+    return this.#context.getValue(key)
+  }
+
+  setValue(key: symbol, value: unknown): Context {
+    return this.#context.setValue(key, value)
+  }
+
+  deleteValue(key: symbol): Context {
+    return this.#context.deleteValue(key)
+  }
+
+  get #context(): Context {
+    this.#made ??= traces.setSpanContext(ROOT_CONTEXT, spanContextOf(this.context))
+    return this.#made
+  }
 }
 
 class GuardedSpan implements Span {
@@ -157,7 +169,7 @@ class GuardedSpan implements Span {
 
 /** The lowest bit of the flags. */
 function isSampled({ traceparent }: TraceContext): boolean {
-  return (Number.parseInt(traceparent.slice(53), 16) & 1) === 1
+  return (Number.parseInt(traceparent.slice(54), 16) & 1) === 1
 }
 
 function spanContextOf({ traceparent, tracestate }: TraceContext): SpanContext {
