@@ -26,6 +26,12 @@ export const ENGINE_OPTIONS = {
   ...TLS_OPTIONS,
 } as const satisfies Record<string, OptionSpec>
 
+/** Of commands that list what a store or an engine has. */
+export const NAMESPACE_TO_LIST = {
+  value: 'NAME',
+  says: 'only this namespace; default: all of a store, $PERDURE_NAMESPACE or `default` of an engine',
+} as const satisfies OptionSpec
+
 export interface EngineChoice {
   readonly url: string
   readonly namespace: string

@@ -11,7 +11,7 @@ import {
   STORE_OPTIONS,
 } from './command.ts'
 import { printable } from './display-width.ts'
-import { ENGINE_OPTIONS } from './engine-choice.ts'
+import { ENGINE_OPTIONS, NAMESPACE_TO_LIST } from './engine-choice.ts'
 import {
   type ExecutionSource,
   type ListedExecution,
@@ -40,10 +40,7 @@ export const listCommand: Command = {
       multiple: true,
     },
     workflow: { value: 'NAME', says: 'only this workflow' },
-    namespace: {
-      value: 'NAME',
-      says: 'only this namespace; default: all of a store, $PERDURE_NAMESPACE or `default` of an engine',
-    },
+    namespace: NAMESPACE_TO_LIST,
     since: {
       value: 'TIME',
       says: 'started at or after TIME: 2h or 30d ago, 2026-08-02, 2026-08-02T10:15:00Z',

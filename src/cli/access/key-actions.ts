@@ -7,6 +7,7 @@ import type { CommandCall } from '../command.ts'
 import { printable } from '../display-width.ts'
 import { durationOf, wordsOf } from '../given-values.ts'
 import { type Field, printDone, printPages, printThing, timeCell } from '../printed-rows.ts'
+import { deletion } from '../rest/deletion.ts'
 import { overRest } from '../rest/rest.ts'
 import { timeText } from '../time-text.ts'
 
@@ -116,14 +117,11 @@ export const keyActions: Actions = {
       return 0
     }),
   },
-  'keys delete': {
-    operands: ['ID'],
+  'keys delete': deletion({
     says: 'forgets one that was revoked, or has expired',
-    run: overRest(async (call, rest) => {
-      const [id = ''] = call.operands
-      await rest.ask({ method: 'DELETE', path: ['api-keys', id], isEverywhere: true })
-      printDone(call, { id }, `key ${id} is forgotten`)
-      return 0
-    }),
-  },
+    path: 'api-keys',
+    thing: 'key',
+    done: 'is forgotten',
+    isEverywhere: true,
+  }),
 }

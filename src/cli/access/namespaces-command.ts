@@ -6,6 +6,7 @@ import type { GivenOptions } from '../command.ts'
 import { ENGINE_OPTIONS } from '../engine-choice.ts'
 import { IF_REVISION, pairsOf } from '../given-values.ts'
 import { printDone, printPages, printThing } from '../printed-rows.ts'
+import { deletion } from '../rest/deletion.ts'
 import { overRest } from '../rest/rest.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -122,16 +123,13 @@ export const namespacesCommand = actionCommand({
         return 0
       }),
     },
-    delete: {
-      operands: ['NAME'],
+    delete: deletion({
       says: 'deletes one that is empty',
-      run: overRest(async (call, rest) => {
-        const [name = ''] = call.operands
-        await rest.ask({ method: 'DELETE', path: ['namespaces', name], isEverywhere: true })
-        printDone(call, { name }, `namespace ${name} is deleted`)
-        return 0
-      }),
-    },
+      path: 'namespaces',
+      thing: 'namespace',
+      operand: 'NAME',
+      isEverywhere: true,
+    }),
   },
   examples: [
     { line: 'perdure namespaces create billing --quota requestsPerSecond=50', says: 'with a quota' },

@@ -13,6 +13,7 @@ import { printable } from '../display-width.ts'
 import { attributesOf, fileText, IF_REVISION, pairsOf, wordsOf } from '../given-values.ts'
 import { knownWord } from '../nearest-word.ts'
 import { printDone, printPages } from '../printed-rows.ts'
+import { deletion } from '../rest/deletion.ts'
 import { overRest } from '../rest/rest.ts'
 import { timeText } from '../time-text.ts'
 import { UsageError } from '../usage-error.ts'
@@ -67,16 +68,7 @@ export const policyActions: Actions = {
       return 0
     }),
   },
-  'policies delete': {
-    operands: ['ID'],
-    says: 'deletes one',
-    run: overRest(async (call, rest) => {
-      const [id = ''] = call.operands
-      await rest.ask({ method: 'DELETE', path: ['policies', id], isEverywhere: true })
-      printDone(call, { id }, `policy ${id} is deleted`)
-      return 0
-    }),
-  },
+  'policies delete': deletion({ says: 'deletes one', path: 'policies', thing: 'policy', isEverywhere: true }),
   'policies check': {
     operands: ['FILE'],
     says: 'whether it is Cedar that fits the schema, or all *.cedar of a directory; asks no engine',

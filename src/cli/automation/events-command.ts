@@ -11,6 +11,7 @@ import { ENGINE_OPTIONS } from '../engine-choice.ts'
 import { fileJson, fileObject, IF_REVISION, neededText } from '../given-values.ts'
 import { INPUT_OPTION, inputOf } from '../input-value.ts'
 import { type Field, printDone, printPages, printThing, rowsPrinter } from '../printed-rows.ts'
+import { deletion } from '../rest/deletion.ts'
 import { overRest, type Rest } from '../rest/rest.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -165,18 +166,7 @@ const actions: Actions = {
   },
   'rules pause': pauseAction(true, 'it does nothing until it is resumed'),
   'rules resume': pauseAction(false, 'lets it count again'),
-  'rules delete': {
-    operands: ['ID'],
-    says: 'deletes one',
-    options: IF_REVISION,
-    run: overRest(async (call, rest) => {
-      const [id = ''] = call.operands
-      const ifRevision = call.options.count('if-revision', 0)
-      await rest.ask({ method: 'DELETE', path: ['event-rules', id], ifRevision })
-      printDone(call, { id }, `rule ${id} is deleted`)
-      return 0
-    }),
-  },
+  'rules delete': deletion({ says: 'deletes one', path: 'event-rules', thing: 'rule', isOfRevision: true }),
 }
 
 export const eventsCommand = actionCommand({

@@ -12,6 +12,7 @@ import { ENGINE_OPTIONS } from '../engine-choice.ts'
 import { IF_REVISION, LIST_OPTIONS, wordsOf } from '../given-values.ts'
 import { type Field, printDone, printPages, printThing } from '../printed-rows.ts'
 import { allOf } from '../rest/counted.ts'
+import { deletion } from '../rest/deletion.ts'
 import { overRest, type Rest } from '../rest/rest.ts'
 import { statusCell } from '../status-style.ts'
 import { timeText } from '../time-text.ts'
@@ -174,18 +175,12 @@ const actions: Actions = {
       return 0
     }),
   },
-  delete: {
-    operands: ['ID'],
+  delete: deletion({
     says: 'deletes one; what was to be told to it is dropped',
-    options: IF_REVISION,
-    run: overRest(async (call, rest) => {
-      const [id = ''] = call.operands
-      const ifRevision = call.options.count('if-revision', 0)
-      await rest.ask({ method: 'DELETE', path: ['webhooks', id], ifRevision })
-      printDone(call, { id }, `webhook ${id} is deleted`)
-      return 0
-    }),
-  },
+    path: 'webhooks',
+    thing: 'webhook',
+    isOfRevision: true,
+  }),
   deliveries,
   redeliver: {
     operands: ['[DELIVERY]'],

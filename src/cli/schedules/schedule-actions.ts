@@ -9,6 +9,7 @@ import { attributesOf, durationOf, neededText } from '../given-values.ts'
 import { INPUT_OPTION, inputOf } from '../input-value.ts'
 import { knownWord } from '../nearest-word.ts'
 import { printDone, printThing } from '../printed-rows.ts'
+import { deletion } from '../rest/deletion.ts'
 import { overRest } from '../rest/rest.ts'
 import { parsedTime } from '../time-text.ts'
 import { UsageError } from '../usage-error.ts'
@@ -201,14 +202,5 @@ export const scheduleActions: Actions = {
       })
     },
   ),
-  delete: {
-    operands: ['ID'],
-    says: 'deletes one; its runs stay',
-    run: overRest(async (call, rest) => {
-      const [id = ''] = call.operands
-      await rest.ask({ method: 'DELETE', path: ['schedules', id] })
-      printDone(call, { id }, `schedule ${id} is deleted`)
-      return 0
-    }),
-  },
+  delete: deletion({ says: 'deletes one; its runs stay', path: 'schedules', thing: 'schedule' }),
 }

@@ -1,7 +1,7 @@
 /** `perdure schedules`: of a store or of an engine that runs; what changes one asks an engine. */
 import { actionCommand } from '../action-command.ts'
 import { STORE_OPTIONS } from '../command.ts'
-import { ENGINE_OPTIONS } from '../engine-choice.ts'
+import { ENGINE_OPTIONS, NAMESPACE_TO_LIST } from '../engine-choice.ts'
 import { LIST_OPTIONS } from '../given-values.ts'
 import { scheduleActions } from './schedule-actions.ts'
 import { listSchedules } from './schedule-list.ts'
@@ -13,10 +13,7 @@ export const schedulesCommand = actionCommand({
   usual: 'list',
   shared: {
     ...ENGINE_OPTIONS,
-    namespace: {
-      value: 'NAME',
-      says: 'only this namespace; default: all of a store, $PERDURE_NAMESPACE or `default` of an engine',
-    },
+    namespace: NAMESPACE_TO_LIST,
   },
   actions: {
     list: {

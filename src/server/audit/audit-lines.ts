@@ -11,18 +11,18 @@ import type { AuditVerification } from './audit-verification.ts'
 
 export const EXPORT_HEADER = canonicalJson({ kind: 'audit', version: 1 })
 
-const any = text(Number.POSITIVE_INFINITY)
+const anyText = text(Number.POSITIVE_INFINITY)
 const whole = integer(0)
-const anyOrNone: Shape<string | null> = (value) => (value === null ? null : any(value))
-const headShape = object({ number: whole, atMs: whole, body: any, signature: any, keyId: any })
+const anyTextOrNone: Shape<string | null> = (value) => (value === null ? null : anyText(value))
+const headShape = object({ number: whole, atMs: whole, body: anyText, signature: anyText, keyId: anyText })
 const rowShape = object({
   session: whole,
   seq: whole,
   atMs: whole,
-  namespace: any,
-  entry: any,
-  hash: any,
-  personal: anyOrNone,
+  namespace: anyText,
+  entry: anyText,
+  hash: anyText,
+  personal: anyTextOrNone,
 })
 const kindShape = object({ kind: oneOf('head', 'row', 'late-head') })
 
