@@ -97,8 +97,13 @@ export class Rest {
     for (let cursor = options.text('cursor'); ; ) {
       const query = { ...request.query, cursor, limit: Math.min(left, PAGE_MOST) }
       const answer = await this.ask<{ readonly cursor?: string }>({ ...request, query })
-      // The cast: the route has this field.
-      const rows = (answer as unknown as Readonly<Record<string, readonly T[]>>)[field] ?? []
+      // The cast: the route has this field, or it is that of another version.
+      const rows = (answer as unknown as Readonly<Record<string, readonly T[] | undefined>>)[field]
+      if (rows === undefined)
+        throw new PerdureError(
+          'PROTOCOL_INVALID',
+          `the answer to GET /v1/${request.path.join('/')} has no ${field}`,
+        )
       if (rows.length > 0) yield rows
       left -= rows.length
       cursor = answer.cursor
