@@ -57,6 +57,16 @@ export function text(most = 1024): Shape<string> {
   }
 }
 
+/** One that is the same after it has been bytes: lone surrogates are not. */
+export function wellFormedText(most = 1024): Shape<string> {
+  const any = text(most)
+  return (value) => {
+    const found = any(value)
+    if (!found.isWellFormed()) throw new Mismatch('not well-formed Unicode')
+    return found
+  }
+}
+
 /** An id or a name: not empty, of so many bytes at most, and no control characters that a store may not hold. */
 export function identifier(most = 4096): Shape<string> {
   const any = text(most)

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { SessionChain } from '../../src/engine/audit/session-chain.ts'
+import { entryHash } from '../../src/platform/audit/audit-hash.ts'
 import { trustedKeys } from '../../src/platform/audit/signed-head.ts'
 import { seededRandomness } from '../../src/platform/randomness.ts'
-import type { SignedHead } from '../../src/protocol/audit.ts'
-import { LinesReader, lineOf } from '../../src/server/audit/audit-lines.ts'
+import type { AuditRecord, SignedHead } from '../../src/protocol/audit.ts'
+import { itemOf, LinesReader, lineOf } from '../../src/server/audit/audit-lines.ts'
 import { type AuditReport, AuditVerification } from '../../src/server/audit/audit-verification.ts'
 import { draftOf, headOf, KEYS, linesOf, madeTrail } from './made-trail.ts'
 import { MUTATIONS } from './mutations.ts'
@@ -69,6 +70,33 @@ test(`${RUNS} mutations without the key are all found`, () => {
     'a line is missing',
     'the newest heads are cut off, and what only they name is made anew',
   ])
+})
+
+test('a salt is its digits and nothing else', () => {
+  const trail = madeTrail()
+  const at = trail.rows.findIndex(({ personal }) => personal !== null)
+  const { personal } = trail.rows[at] ?? {}
+  assert.ok(personal)
+  const salt = /[0-9a-f]{32}(?="}$)/
+  const others = ['$&0', '$&x', '$&é', '$& ', '$&\\n', '$&00']
+  for (const other of others) {
+    const row = { ...trail.rows[at], personal: personal.replace(salt, other) } as AuditRecord
+    assert.notEqual(row.personal, personal)
+    const report = verified(textOf(linesOf({ ...trail, rows: trail.rows.with(at, row) })))
+    assert.equal(report.findings.length, 1, other)
+  }
+})
+
+test('a lone surrogate is not the character whose bytes it has', () => {
+  const trail = madeTrail()
+  const last = trail.rows.at(-1)
+  assert.ok(last)
+  const written = draftOf({ action: '\ufffd' }, 1).entry
+  const forged = written.replace('\ufffd', '\ud800')
+  assert.equal(entryHash(last.hash, forged), entryHash(last.hash, written))
+  const lineWith = (entry: string): string => lineOf({ kind: 'row', row: { ...last, entry } })
+  assert.ok(itemOf(lineWith(written)))
+  assert.equal(itemOf(lineWith(forged)), undefined)
 })
 
 test('what no head names yet is not protected, and is counted', () => {

@@ -6,6 +6,8 @@ import type { Json } from '../../protocol/json.ts'
 import { commitmentOf } from './audit-hash.ts'
 
 const SALT_BYTES = 16
+/** Decoding digits stops silently at what is none, so a salt with more behind it would have the same hash. */
+const SALT = new RegExp(`^[0-9a-f]{${2 * SALT_BYTES}}$`)
 /** Drawn at once: each look at the source of randomness costs more than a salt. */
 const POOLED_SALTS = 256
 let pool = ''
@@ -49,8 +51,8 @@ export function openedPersonal(
   if (typeof value !== 'object' || value === null || !('salt' in value) || !('personal' in value))
     return undefined
   const { salt, personal } = value
-  if (typeof salt !== 'string' || personal === undefined || canonicalJson({ personal, salt }) !== text)
-    return undefined
+  if (typeof salt !== 'string' || !SALT.test(salt) || personal === undefined) return undefined
+  if (canonicalJson({ personal, salt }) !== text) return undefined
   const commitment = commitmentOf(salt, canonicalJson(personal))
   return { personal: personal as unknown as AuditPersonal, commitment }
 }

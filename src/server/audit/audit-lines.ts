@@ -5,13 +5,14 @@
 import type { SignedHead } from '../../protocol/audit.ts'
 import { canonicalJson } from '../../protocol/canonical-json.ts'
 import type { Json } from '../../protocol/json.ts'
-import { integer, object, oneOf, type Shape, shaped, text } from '../../protocol/shapes.ts'
+import { integer, object, oneOf, type Shape, shaped, wellFormedText } from '../../protocol/shapes.ts'
 import type { AuditItem } from './audit-item.ts'
 import type { AuditVerification } from './audit-verification.ts'
 
 export const EXPORT_HEADER = canonicalJson({ kind: 'audit', version: 1 })
 
-const anyText = text(Number.POSITIVE_INFINITY)
+// Not with lone surrogates, which have the bytes of U+FFFD and so its hash: what is written has none.
+const anyText = wellFormedText(Number.POSITIVE_INFINITY)
 const whole = integer(0)
 const anyTextOrNone: Shape<string | null> = (value) => (value === null ? null : anyText(value))
 const headShape = object({ number: whole, atMs: whole, body: anyText, signature: anyText, keyId: anyText })
