@@ -35,7 +35,7 @@ describe('simulation of a cluster under seeded faults', () => {
     })
     const shown = failed.map(
       ({ seed, violations }) =>
-        `seed ${seed}: ${violations.join('\n  ')}\n  repeat it with: npm run sim -- --cluster --seed ${seed} --trace`,
+        `seed ${seed}: ${violations.join('\n  ')}\n  repeat it with: npm run sim -- cluster --seed ${seed} --trace`,
     )
     assert.equal(shown.join('\n'), '')
     for (const [name, count] of Object.entries(totals.counters))

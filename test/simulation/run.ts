@@ -2,8 +2,8 @@
 //
 //   npm run sim -- --seeds 1000 --seed 1                  seeds 1 to 1000
 //   npm run sim -- --seed 17 --trace                      one seed, with everything that happens in it
-//   npm run sim -- --cluster --seeds 200                  a cluster of nodes on one database
-//   npm run sim -- --dispatch --messages 10000000         workers over a network, until so many messages were sent
+//   npm run sim -- cluster --seeds 200                    a cluster of nodes on one database
+//   npm run sim -- dispatch --messages 10000000           workers over a network, until so many messages were sent
 
 import { parseArgs } from 'node:util'
 import { addClusterReport, noClusterTotals } from './cluster/cluster-totals.ts'
@@ -16,37 +16,40 @@ import { addReport, noTotals } from './totals.ts'
 
 const HELP = `Simulates engine and store under seeded faults, and checks every seed.
 
-usage: npm run sim -- [options]
+usage: npm run sim -- [what] [options]
+
+  executions     clients start executions on one engine (default)
+  tasks          clients enqueue tasks
+  cluster        several nodes on one database, over a network with faults
+  dispatch       tasks run on workers in other processes, over a network with faults
 
   --seeds N      how many seeds (default 100; 1 with --trace)
   --seed S       the first seed (default 1)
   --threads N    threads (default: one per core)
-  --tasks        clients enqueue tasks, instead of starting executions
-  --cluster      several nodes on one database, over a network with faults
-  --dispatch     tasks run on workers in other processes, over a network with faults
-  --messages N   with --dispatch: as many seeds as it takes for N messages
+  --messages N   of dispatch: as many seeds as it takes for N messages
   --trace        print what happens, seed by seed, on this thread
   --json         print one JSON line per seed, and one for all of them
   --help         this text
 
 A seed has at least ${EVENTS_PER_SEED} journal events and faults, or ${MESSAGES_PER_SEED} messages. Exit code 1: a seed broke a promise.`
 
-const { values } = parseArgs({
+const KINDS: readonly SimulationKind[] = ['executions', 'tasks', 'cluster', 'dispatch']
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seeds: { type: 'string' },
     seed: { type: 'string', default: '1' },
     threads: { type: 'string' },
-    tasks: { type: 'boolean', default: false },
-    cluster: { type: 'boolean', default: false },
-    dispatch: { type: 'boolean', default: false },
     messages: { type: 'string' },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
-const kinds = (['cluster', 'dispatch', 'tasks'] as const).filter((each) => values[each])
-const kind: SimulationKind = kinds[0] ?? 'executions'
+const [what = 'executions', ...more] = positionals
+const kind = KINDS.find((each) => each === what) ?? usage(`'${what}' is not one of ${KINDS.join(', ')}`)
+if (more.length > 0) usage(`one of ${KINDS.join(', ')} at a time`)
 
 type Row = readonly [name: string, value: string | number]
 
@@ -76,8 +79,8 @@ function show(report: SimulationReports[SimulationKind]): void {
   clearProgress()
   console.log(`seed ${report.seed} FAILED, trace ${report.hash}:`)
   for (const violation of report.violations) console.log(`  ${violation}`)
-  const option = kind === 'executions' ? '' : ` --${kind}`
-  console.log(`  repeat it with: npm run sim --${option} --seed ${report.seed} --trace`)
+  const named = kind === 'executions' ? '' : `${kind} `
+  console.log(`  repeat it with: npm run sim -- ${named}--seed ${report.seed} --trace`)
 }
 
 function showProgress(seeds: number, count: number, failed: number): void {
@@ -184,8 +187,7 @@ async function main(): Promise<void> {
     console.log(HELP)
     return
   }
-  if (kinds.length > 1) usage(`--${kinds.join(' and --')} exclude each other`)
-  if (values.messages !== undefined && kind !== 'dispatch') usage('--messages goes with --dispatch')
+  if (values.messages !== undefined && kind !== 'dispatch') usage('--messages goes with dispatch')
   const print = (line: string): void => console.log(line)
   if (kind === 'dispatch')
     await simulateAll(kind, sumsOfMessages(), (seed) => simulateDispatch(seed, { print }))

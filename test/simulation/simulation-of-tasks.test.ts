@@ -23,7 +23,7 @@ describe('simulation of tasks under seeded faults', () => {
     })
     const shown = failed.map(
       ({ seed, violations }) =>
-        `seed ${seed}: ${violations.join('\n  ')}\n  repeat it with: npm run sim -- --tasks --seed ${seed} --trace`,
+        `seed ${seed}: ${violations.join('\n  ')}\n  repeat it with: npm run sim -- tasks --seed ${seed} --trace`,
     )
     assert.equal(shown.join('\n'), '')
     for (const name of ['crashesInFlight', 'fences', 'lostAcks', 'stalls', 'lostCommits'] as const)

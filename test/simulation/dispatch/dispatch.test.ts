@@ -22,7 +22,7 @@ describe('simulation of dispatch', () => {
     })
     const shown = failed.map(
       ({ seed, violations }) =>
-        `seed ${seed}: ${violations.join('\n  ')}\n  repeat it with: npm run sim -- --dispatch --seed ${seed} --trace`,
+        `seed ${seed}: ${violations.join('\n  ')}\n  repeat it with: npm run sim -- dispatch --seed ${seed} --trace`,
     )
     assert.equal(shown.join('\n'), '')
     assert.ok(totals.counters.messages >= MESSAGES)
