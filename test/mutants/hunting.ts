@@ -47,8 +47,9 @@ export async function huntAll(
   const caught = new Map<string, Catch>()
   const waiting = [...hunted]
   const lane = async (): Promise<void> => {
+    using copies = new Copies()
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const found = await hunt(mutant)
+      const found = await hunt(mutant, copies.for(mutant))
       caught.set(mutant.name, found)
       onCaught?.(found)
     }
@@ -57,40 +58,72 @@ export async function huntAll(
   return hunted.map(({ name, what }) => caught.get(name) ?? { name, what, seeds: 0, violation: null })
 }
 
-async function hunt(mutant: Mutant): Promise<Catch> {
-  const { name, patch = name, what, seeds, kind = 'executions', suite } = mutant
-  const copy = mkdtempSync(join(tmpdir(), `perdure-mutant-${name}-`))
-  try {
-    for (const path of suite === undefined ? COPIED : COPIED_FOR_SUITES) {
-      mkdirSync(dirname(join(copy, path)), { recursive: true })
-      cpSync(join(root, path), join(copy, path), {
-        recursive: true,
-        filter: (from) => basename(from) !== 'node_modules',
-      })
-    }
-    for (const path of INSTALLED)
-      if (existsSync(join(root, path)) && existsSync(dirname(join(copy, path))))
-        symlinkSync(join(root, path), join(copy, path), 'junction')
-    try {
-      plant(patch, copy)
-    } catch (error) {
-      throw new Error(`the bug ${name} cannot be planted: make its patch fit the code again`, {
-        cause: error,
-      })
-    }
-    const found = suite === undefined ? simulateSeeds(copy, seeds, kind) : runSuite(copy, suite, mutant.test)
-    return { name, what, ...(await found) }
-  } finally {
-    rmSync(copy, { recursive: true, force: true, maxRetries: 3 })
+/** Of the repository, for one bug after the other: what has not changed between them is compiled once. */
+class Copies implements Disposable {
+  readonly #copies = new Map<readonly string[], string>()
+
+  for({ suite }: Mutant): string {
+    const paths = suite === undefined ? COPIED : COPIED_FOR_SUITES
+    const copy = this.#copies.get(paths) ?? copyOf(paths)
+    this.#copies.set(paths, copy)
+    return copy
+  }
+
+  [Symbol.dispose](): void {
+    for (const copy of this.#copies.values()) rmSync(copy, { recursive: true, force: true, maxRetries: 3 })
   }
 }
 
-/** Throws if the patch does not apply. */
-export function plant(name: string, copy: string): void {
+function copyOf(paths: readonly string[]): string {
+  const copy = mkdtempSync(join(tmpdir(), 'perdure-mutants-'))
+  for (const path of paths) {
+    mkdirSync(dirname(join(copy, path)), { recursive: true })
+    cpSync(join(root, path), join(copy, path), {
+      recursive: true,
+      filter: (from) => basename(from) !== 'node_modules',
+    })
+  }
+  for (const path of INSTALLED)
+    if (existsSync(join(root, path)) && existsSync(dirname(join(copy, path))))
+      symlinkSync(join(root, path), join(copy, path), 'junction')
+  return copy
+}
+
+async function hunt(mutant: Mutant, copy: string): Promise<Catch> {
+  const { name, patch = name, what, seeds, kind = 'executions', suite } = mutant
+  let takeOut: () => void
+  try {
+    takeOut = plant(patch, copy)
+  } catch (error) {
+    throw new Error(`the bug ${name} cannot be planted: make its patch fit the code again`, { cause: error })
+  }
+  try {
+    const found = suite === undefined ? simulateSeeds(copy, seeds, kind) : runSuite(copy, suite, mutant.test)
+    return { name, what, ...(await found) }
+  } finally {
+    takeOut()
+  }
+}
+
+/**
+ * Throws if the patch does not apply: then nothing is planted.
+ *
+ * @returns what takes the bug out again
+ */
+export function plant(name: string, copy: string): () => void {
+  const before = new Map<string, string>()
+  const planted = new Map<string, string>()
   for (const patch of parsePatch(readFileSync(join(import.meta.dirname, `${name}.patch`), 'utf8'))) {
     const path = join(copy, patch.path)
-    writeFileSync(path, applyPatch(readFileSync(path, 'utf8'), patch))
+    const text = planted.get(path) ?? readFileSync(path, 'utf8')
+    if (!before.has(path)) before.set(path, text)
+    planted.set(path, applyPatch(text, patch))
   }
+  const write = (texts: ReadonlyMap<string, string>): void => {
+    for (const [path, text] of texts) writeFileSync(path, text)
+  }
+  write(planted)
+  return () => write(before)
 }
 
 type Finding = Pick<Catch, 'seeds' | 'violation'>
@@ -103,7 +136,7 @@ async function runSuite(copy: string, suite: string, only: string | undefined): 
     process.execPath,
     ['--test', '--test-reporter=tap', `--test-timeout=${TEST_LIMIT_MS}`, ...pattern, join(copy, suite)],
     // A group of its own: what a bug has hung must not outlive its hunt.
-    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], detached: true, env: environmentOfCopy() },
+    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], detached: true, env: environmentOf(copy) },
   )
   const end = (): void => {
     try {
@@ -132,10 +165,10 @@ async function runSuite(copy: string, suite: string, only: string | undefined): 
   return { seeds: 0, violation: failed === undefined ? null : `test "${failed}" fails` }
 }
 
-/** Without that of the test that runs this; what is compiled of a copy is of no use to anybody else. */
-function environmentOfCopy(): NodeJS.ProcessEnv {
-  const { NODE_TEST_CONTEXT: _, NODE_COMPILE_CACHE: __, ...rest } = process.env
-  return rest
+/** Without that of the test that runs this; what is compiled of a copy is of use to the bugs after it alone. */
+function environmentOf(copy: string): NodeJS.ProcessEnv {
+  const { NODE_TEST_CONTEXT: _, ...rest } = process.env
+  return { ...rest, NODE_COMPILE_CACHE: join(copy, 'compiled') }
 }
 
 /** `hunt.ts` says which seed it begins, a line each, and last what it found. */
@@ -143,7 +176,7 @@ async function simulateSeeds(copy: string, count: number, kind: SimulationKind):
   const child = spawn(
     process.execPath,
     [join(copy, 'test/mutants/hunt.ts'), String(FIRST_SEED), String(count), kind],
-    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], env: environmentOfCopy() },
+    { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], env: environmentOf(copy) },
   )
   const closed = once(child, 'close')
   let seed = FIRST_SEED
