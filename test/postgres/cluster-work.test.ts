@@ -10,6 +10,7 @@ import {
   type Execution,
   query,
   silentLogger,
+  type TaskStatus,
   task,
   update,
   workflow,
@@ -18,6 +19,7 @@ import { addOne, expectedOf, go, parentOf, squareTask, WORKFLOWS } from './clust
 import { PostgresServer } from './server.ts'
 
 type Node = Awaited<ReturnType<typeof createEngine>>
+type Listed = Awaited<ReturnType<Node['listTasks']>>['tasks'][number]
 
 const note = update<number, string>('note')
 const notesOf = query<string[]>('notes')
@@ -146,6 +148,61 @@ describe('nodes on one database', () => {
       await two.queues.resume('later')
       assert.equal(await (await two.enqueue(squareTask, 6, { queue: 'later' })).result(), 36)
     }))
+
+  test('tasks that run are listed as running by each node, page by page', async () => {
+    const gate = Promise.withResolvers<void>()
+    const held = task({ name: 'held', run: async () => gate.promise })
+    await nodes(3, { tasks: [held] }, async (open) => {
+      const [one] = open
+      assert.ok(one !== undefined)
+      await one.queues.pause('later', 'not yet')
+      const some = Array.from({ length: 24 }, (_, i) => i)
+      // Every other one has an id of its caller.
+      const running = await Promise.all(
+        some.map((i) =>
+          one.enqueue(held, undefined, { queue: `q-${i}`, ...(i % 2 === 0 ? { id: `held-${i}` } : {}) }),
+        ),
+      )
+      const waiting = await one.enqueueMany(held, [undefined, undefined, undefined], { queue: 'later' })
+      const ids = (all: readonly { readonly id: string }[]): string[] => all.map(({ id }) => id).toSorted()
+      try {
+        for (const node of open) {
+          const paged = async (status?: readonly TaskStatus[]): Promise<Listed[]> => {
+            const found: Listed[] = []
+            let cursor: string | undefined
+            do {
+              const page = await node.listTasks({
+                limit: 5,
+                ...(status === undefined ? {} : { status }),
+                ...(cursor === undefined ? {} : { cursor }),
+              })
+              found.push(...page.tasks)
+              cursor = page.cursor
+            } while (cursor !== undefined)
+            return found
+          }
+          for (let i = 0; i < 500 && (await paged(['running'])).length < running.length; i++) await sleep(20)
+          const found = await paged(['running'])
+          assert.deepEqual(ids(found), ids(running))
+          assert.ok(found.every(({ status }) => status === 'running'))
+          assert.deepEqual(ids(await paged(['waiting'])), ids(waiting))
+          assert.deepEqual(ids(await paged(['waiting', 'running'])), ids([...running, ...waiting]))
+          const all = await paged()
+          assert.deepEqual(ids(all), ids([...running, ...waiting]))
+          assert.deepEqual(ids(all.filter(({ status }) => status === 'running')), ids(running))
+          assert.deepEqual(
+            (await paged(['waiting', 'running'])).map(({ id }) => id),
+            all.map(({ id }) => id),
+          )
+          assert.deepEqual(await paged(['completed', 'delayed']), [])
+        }
+      } finally {
+        gate.resolve()
+      }
+      await Promise.all(running.map((each) => each.result()))
+      for (const node of open) assert.deepEqual((await node.listTasks({ status: ['running'] })).tasks, [])
+    })
+  })
 
   test('an execution says why its tasks wait, wherever their queues are', () =>
     nodes(3, { workflows: [asking], tasks: [squareTask] }, async (open) => {

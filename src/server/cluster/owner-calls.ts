@@ -18,6 +18,8 @@ const READS_OF_MEMORY: ReadonlySet<NodeMethod> = new Set([
   'tasks.describe',
   'tasks.explain',
   'tasks.explainQueue',
+  // To other nodes: what runs here.
+  'tasks.list',
   'schedules.describe',
   'queues.get',
   'queues.list',

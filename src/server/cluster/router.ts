@@ -37,6 +37,11 @@ export interface RoutedCall {
   readonly localArgs?: readonly unknown[]
 }
 
+export interface NodeAnswer {
+  readonly node: string
+  readonly answer: unknown
+}
+
 const FIRST_PAUSE_MS = 10
 const LONGEST_PAUSE_MS = 500
 /** A shard that nobody owns for so long is somebody's trouble: the caller is told. */
@@ -107,26 +112,32 @@ export class Router {
   }
 
   /** The same with the names of the nodes, this one first. */
-  async ofEach(
-    method: NodeMethod,
-    args: readonly unknown[],
-  ): Promise<{ readonly node: string; readonly answer: unknown }[]> {
-    const { nodes, owner, links, engine } = this.options
-    const asked = nodes.others().map(async (node) => {
-      try {
-        return { node: node.node, answer: await links.call(node, method, args) }
-      } catch (error) {
-        // It is about to be gone, and what it had is somebody else's.
-        if (isAskedAgain(error)) return undefined
-        throw error
-      }
-    })
+  async ofEach(method: NodeMethod, args: readonly unknown[]): Promise<NodeAnswer[]> {
+    const { owner, engine } = this.options
     const own = owner.call(method, args).then((answer) => ({ node: engine.options.node, answer }))
-    const answers = await Promise.all([own, ...asked])
-    return answers.filter((each) => each !== undefined && each.answer !== undefined) as {
-      readonly node: string
-      readonly answer: unknown
-    }[]
+    const [here, others] = await Promise.all([own, this.#ofEachOther(method, args)])
+    return here.answer === undefined ? others : [here, ...others]
+  }
+
+  /** Of all nodes but this one: answers of those that answer. */
+  async ofOthers(method: NodeMethod, args: readonly unknown[]): Promise<unknown[]> {
+    return (await this.#ofEachOther(method, args)).map(({ answer }) => answer)
+  }
+
+  async #ofEachOther(method: NodeMethod, args: readonly unknown[]): Promise<NodeAnswer[]> {
+    const { nodes, links } = this.options
+    const answers = await Promise.all(
+      nodes.others().map(async (node): Promise<NodeAnswer | undefined> => {
+        try {
+          return { node: node.node, answer: await links.call(node, method, args) }
+        } catch (error) {
+          // It is about to be gone, and what it had is somebody else's.
+          if (isAskedAgain(error)) return undefined
+          throw error
+        }
+      }),
+    )
+    return answers.filter((each) => each !== undefined && each.answer !== undefined) as NodeAnswer[]
   }
 
   ofRun(

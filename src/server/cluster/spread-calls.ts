@@ -21,6 +21,7 @@ import type {
   TaskTarget,
 } from '../../protocol/task-port.ts'
 import type { Router } from './router.ts'
+import { listTasks } from './spread-task-list.ts'
 
 /** Tasks that one call to their owner adds, all or none of them. */
 const ENQUEUE_TASKS = 1000
@@ -28,13 +29,12 @@ const ENQUEUE_TASKS = 1000
 const RETRIED_TASKS = 500
 
 export function taskCalls(router: Router): TaskPort {
-  const { local } = router.options
   const ofTask =
     <M extends 'describe' | 'explain' | 'cancel' | 'retry' | 'reprioritise' | 'delete'>(method: M) =>
     (...args: Parameters<TaskPort[M]>): ReturnType<TaskPort[M]> =>
       callOfTask(router, `tasks.${method}`, args) as ReturnType<TaskPort[M]>
   return {
-    list: (query) => local.tasks.list(query),
+    list: (query) => listTasks(router, query),
     enqueue: (requests) => enqueue(router, requests),
     outcome: (target, options) =>
       callOfTask(router, 'tasks.outcome', [target], options?.signal) as ReturnType<TaskPort['outcome']>,
