@@ -1,9 +1,14 @@
 import type { TlsSettings } from '../platform/tls.ts'
 import { UsageError } from './usage-error.ts'
 
-/** @throws UsageError if it is not a URL that a command can connect to; the message shows no password */
+/**
+ * `http:` and `https:` are the same port.
+ *
+ * @returns that of its WebSockets
+ * @throws UsageError if it is not a URL that a command can connect to; the message shows no password
+ */
 export function checkedEngineUrl(url: string): string {
-  return checkedUrl(url, /^wss?:$/, 'a URL like ws://127.0.0.1:7233')
+  return checkedUrl(url).replace(/^http/i, 'ws')
 }
 
 /**
@@ -12,7 +17,7 @@ export function checkedEngineUrl(url: string): string {
  * @returns its URL without a `/` at its end, and that of its WebSockets
  */
 export function checkedRestUrl(given: string): { readonly http: string; readonly socket: string } {
-  const url = new URL(checkedUrl(given, /^(wss?|https?):$/, 'a URL like ws://127.0.0.1:7233, or http://…'))
+  const url = new URL(checkedUrl(given))
   if (url.search !== '' || url.hash !== '')
     throw new UsageError(`--url ${given} has more than a host, a port and a path`)
   const http = url.href.replace(/^ws/, 'http').replace(/\/+$/, '')
@@ -28,14 +33,14 @@ export function assertTlsFits(url: string, tls: TlsSettings | undefined): void {
   )
 }
 
-function checkedUrl(url: string, protocols: RegExp, like: string): string {
+function checkedUrl(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed !== undefined && (parsed.username !== '' || parsed.password !== ''))
     throw new UsageError(
       'the URL of the engine holds a user or a password',
       'Credentials are an API key or token: --token-file, PERDURE_TOKEN, or a profile.',
     )
-  if (parsed === undefined || !protocols.test(parsed.protocol))
-    throw new UsageError(`--url ${url} is not ${like}`)
+  if (parsed === undefined || !/^(wss?|https?):$/.test(parsed.protocol))
+    throw new UsageError(`--url ${url} is not a URL like ws://127.0.0.1:7233, or http://…`)
   return url
 }

@@ -22,7 +22,9 @@ export function checkedUrls(given: unknown, call: string, isSecure: boolean): re
 
 function checkedUrl(url: unknown): string {
   const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol === 'ws:' || parsed?.protocol === 'wss:') return parsed.href
+  // The REST API is on the same port.
+  if (parsed !== undefined && /^(wss?|https?):$/.test(parsed.protocol))
+    return parsed.href.replace(/^http/, 'ws')
   throw new PerdureError(
     'ARGUMENT_INVALID',
     `url is ${JSON.stringify(url)}, not a URL like ws://127.0.0.1:7233`,

@@ -126,12 +126,17 @@ describe('perdure profile', () => {
       [['profile', 'set', 'q'], /profile q is new: --url is missing/],
       [['profile', 'set', 'a b', '--url', 'ws://h'], /'a b' is no name of a profile/],
       [['profile', 'set', '__proto__', '--url', 'ws://h'], /is no name of a profile/],
-      [['profile', 'set', 'q', '--url', 'https://h'], /is not a URL like ws:/],
+      [['profile', 'set', 'q', '--url', 'ftp://h'], /is not a URL like ws:/],
       [['profile', 'set', 'q', '--url', 'wss://u:secret@h'], /holds a user or a password/],
       [
         ['profile', 'set', 'q', '--url', 'ws://h.example', '--token-env', 'K'],
         /is not sent to ws:\/\/h\.example/,
       ],
+      [
+        ['profile', 'set', 'q', '--url', 'http://h.example', '--token-env', 'K'],
+        /is not sent to ws:\/\/h\.example/,
+      ],
+      [['profile', 'set', 'q', '--url', 'http://h', '--tls-ca', 'a.crt'], /is without TLS/],
       [['profile', 'set', 'q', '--url', 'ws://h', '--token-env', 'NONE'], /the variable NONE holds no token/],
       [['profile', 'set', 'q', '--url', 'ws://h', '--token-file', 'none.txt'], /none\.txt cannot be read/],
       [['profile', 'set', 'q', '--url', 'ws://h', '--tls-ca', 'a.crt'], /is without TLS/],

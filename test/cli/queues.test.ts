@@ -136,7 +136,7 @@ describe('perdure queues, of an engine that runs', () => {
     ['set mail --concurrency 0', /--concurrency 0 is not a whole number of 1 or more/],
     ['set mail --policy {', /\{ is no JSON/],
     ['reset mail --setting zones', /there is no setting 'zones'/],
-    ['pause mail --url http://127.0.0.1', /is not a URL like ws:/],
+    ['pause mail --url ftp://127.0.0.1', /is not a URL like ws:/],
   ] as const)
     test(`${line} is refused with exit code 2`, async () => {
       const { code, stderr } = await perdure(['queues', ...line.split(' ')])

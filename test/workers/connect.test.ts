@@ -75,6 +75,16 @@ test('a client starts, signals, queries, updates, awaits and lists as the embedd
   )
 })
 
+test('the URL of the REST API is as good, another one is refused', async () => {
+  await using on = await started()
+  await using client = await connect(on.url.replace('ws:', 'http:'), { logger: silentLogger })
+  assert.deepEqual((await client.list()).executions, [])
+  await assert.rejects(connect('ftp://127.0.0.1'), {
+    code: 'ARGUMENT_INVALID',
+    message: /"ftp:\/\/127\.0\.0\.1", not a URL like ws:/,
+  })
+})
+
 test('errors come back as they are', async () => {
   await using on = await started()
   const failed = await on.client.start(failing)

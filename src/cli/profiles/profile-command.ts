@@ -74,9 +74,9 @@ async function set(call: CommandCall, before: Profiles, name: string): Promise<v
       'Letters, digits, dots, dashes and underscores, at most 64 of them.',
     )
   const old = before.profiles[name]
-  const url = call.options.text('url') ?? old?.url
-  if (url === undefined) throw new UsageError(`profile ${name} is new: --url is missing`)
-  checkedEngineUrl(url)
+  const given = call.options.text('url') ?? old?.url
+  if (given === undefined) throw new UsageError(`profile ${name} is new: --url is missing`)
+  const url = checkedEngineUrl(given)
   const namespace = call.options.text('namespace') ?? old?.namespace
   if (namespace !== undefined) at('--namespace', () => checkedName(namespace, 'the namespace'))
   const token = await tokenFor(call, old, url)

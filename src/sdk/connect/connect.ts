@@ -53,7 +53,7 @@ const OPTIONS: OptionNames<ConnectOptions> = {
  *
  * Of a cluster any node will do: when it is lost, the client goes on with another one.
  *
- * @param url such as `ws://127.0.0.1:7233`; of a cluster also several of its nodes, so that one of them may be down
+ * @param url such as `ws://127.0.0.1:7233`, `wss://…`, or `http://` and `https://`, which stand for them; of a cluster also several of its nodes, so that one of them may be down
  */
 export async function connect(
   url: string | readonly string[],
