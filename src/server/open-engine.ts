@@ -35,7 +35,7 @@ import { TrailDesk } from './audit/trail-desk.ts'
 import { Automation } from './automation.ts'
 import { ClaimDesk } from './claims/claim-desk.ts'
 import { recordedClaims } from './claims/recorded-claims.ts'
-import { ClusterAssembly, type NodeNetwork } from './cluster/cluster-assembly.ts'
+import type { ClusterAssembly, NodeNetwork } from './cluster/cluster-assembly.ts'
 import { codedPort, type Knows } from './coded-port.ts'
 import { checkedBase, type EngineBase, nameOfProcess } from './engine-base.ts'
 import {
@@ -373,6 +373,7 @@ async function openStores(
     }
   const store = await openClusterStore(settings.store, logger, connections)
   const around = { clock, random, logger, network, coordinator }
+  const { ClusterAssembly } = await import('./cluster/cluster-assembly.ts')
   const assembly = new ClusterAssembly({ store, settings: clustering, process: nameOfProcess(), ...around })
   return { store, shards: store.shards, assembly }
 }

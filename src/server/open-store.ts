@@ -3,11 +3,7 @@ import type { Logger } from '../platform/logger.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import type { Store } from '../store/contract/store.ts'
 import { createMemoryStore } from '../store/memory/memory-store.ts'
-import {
-  createPostgresStore,
-  type PostgresStore,
-  type PostgresStoreOptions,
-} from '../store/postgres/postgres-store.ts'
+import type { PostgresStore, PostgresStoreOptions } from '../store/postgres/postgres-store.ts'
 import { isPostgresUrl } from '../store/postgres/postgres-url.ts'
 
 /** For a node of a cluster: a database that nodes share. */
@@ -16,8 +12,7 @@ export async function openClusterStore(
   logger: Logger,
   options: PostgresStoreOptions = {},
 ): Promise<PostgresStore> {
-  if (typeof store === 'string' && isPostgresUrl(store))
-    return createPostgresStore(store, { ...options, logger })
+  if (typeof store === 'string' && isPostgresUrl(store)) return postgresStore(store, { ...options, logger })
   if (typeof store === 'object' && store !== null && 'cluster' in store) return store as PostgresStore
   throw new PerdureError(
     'STORE_INVALID',
@@ -38,12 +33,18 @@ export async function openStore(
   if (store.startsWith('sqlite:') && store.length > 'sqlite:'.length)
     return sqliteStore(store.slice('sqlite:'.length))
   if (isPostgresUrl(store))
-    return createPostgresStore(store, {
+    return postgresStore(store, {
       ...options,
       exclusive: true,
       ...(logger === undefined ? {} : { logger }),
     })
   throw new PerdureError('STORE_INVALID', `'${store}' names no store`)
+}
+
+/** Its driver is loaded only where a database is used. */
+async function postgresStore(url: string, options: PostgresStoreOptions): Promise<PostgresStore> {
+  const { createPostgresStore } = await import('../store/postgres/postgres-store.ts')
+  return createPostgresStore(url, options)
 }
 
 /** `node:sqlite` is loaded only here: a program on a Node without it is told so, instead of failing at its first import. */

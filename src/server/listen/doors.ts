@@ -1,6 +1,6 @@
 /** All that an engine listens on. */
 import type { Listener, ListenOptions } from './listen-options.ts'
-import { listen, type OwnListener, type ProtocolServerParts } from './protocol-server.ts'
+import type { OwnListener, ProtocolServerParts } from './protocol-server.ts'
 
 export class Doors {
   readonly #parts: ProtocolServerParts
@@ -11,6 +11,8 @@ export class Doors {
   }
 
   async open(options?: ListenOptions): Promise<Listener> {
+    // Most programs that run an engine listen on nothing.
+    const { listen } = await import('./protocol-server.ts')
     const listener = await listen(this.#parts, options)
     this.#listeners.add(listener)
     return listener
