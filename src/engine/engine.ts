@@ -167,6 +167,7 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
       committer,
       transitions,
       audit: () => this.audit,
+      refresh: (execution) => table.refresh(execution),
       guarded: (call) => this.guarded(call),
     })
     this.tasks = taskDeskOf(this, ownClock)

@@ -13,6 +13,8 @@ export interface UpdateDeskOptions {
   readonly transitions: Transitions
   /** Asked each time: it is made last. */
   readonly audit: () => AuditDesk | undefined
+  /** It may have become idle, or busy. */
+  readonly refresh: (execution: LiveExecution) => void
   /** A failure of what is called stops the engine. */
   readonly guarded: <A extends unknown[]>(call: (...args: A) => void) => (...args: A) => void
 }
@@ -48,6 +50,8 @@ export class UpdateDesk {
     if (waiters?.length === 0) execution.updateWaiters?.delete(updateId)
     else if (waiters !== undefined) execution.updateWaiters?.set(updateId, waiters)
     if (execution.updateWaiters?.size === 0) execution.updateWaiters = undefined
+    // Nothing else may happen to it for long: it can leave memory now.
+    this.#options.refresh(execution)
     reply({ error: new PerdureError('CANCELLED', 'nobody waits for the answer of this update any more') })
   }
 

@@ -55,6 +55,7 @@ test('those that no handler takes go with their callers', async () => {
     code: 'CANCELLED',
   })
   assert.equal(on.kept(), 0)
+  assert.equal(on.engine.engine.table.busy, 0, 'the execution can leave memory')
   // And one that comes later is taken as ever.
   assert.deepEqual(await on.port.update(target, 'add', ONE, 'last'), ONE)
 })
