@@ -148,6 +148,15 @@ function manage(around: (call: () => unknown) => unknown): void {
 }
 
 describe('what fails in the tracing of a program', () => {
+  for (const place of ['setStatus', 'recordException'] as const)
+    it(`${place}: the span is ended all the same`, async () => {
+      const ends: unknown[] = []
+      register({ [place]: throwing, end: (at) => void ends.push(at) })
+      const tracing = await opened(countingLogger())
+      tracing.start('x', root).end({ name: 'Error', message: 'of the work' })
+      assert.deepEqual(ends, [undefined])
+    })
+
   for (const [place, break_] of broken)
     it(`${place}: the work goes on, once, and it is logged once`, async () => {
       break_()

@@ -30,6 +30,7 @@ const NO_SPAN: Span = { context: undefined, run: (call) => call(), end: () => {}
 type Guard = <T>(call: () => T) => T | undefined
 
 export class OpenTelemetry implements Tracing {
+  readonly untraced: Span
   readonly #tracer: Tracer
   readonly #guard: Guard
   /** All steps of a run have one parent, which is the same object. */
@@ -47,6 +48,11 @@ export class OpenTelemetry implements Tracing {
         }
         return undefined
       }
+    }
+    this.untraced = {
+      context: undefined,
+      run: (call) => calledIn(ROOT_CONTEXT, call, this.#guard),
+      end: () => {},
     }
     // One that asks whatever provider is registered, also later.
     this.#tracer = traces.getTracer('perdure')
@@ -152,18 +158,20 @@ class GuardedSpan implements Span {
   end(failure?: SpanFailure, endMs?: number): void {
     if (this.#isEnded) return
     this.#isEnded = true
+    // A failure that cannot be told of must not keep the span open.
+    if (failure !== undefined) this.#guard(() => this.#tell(failure))
     this.#guard(() => {
-      if (failure !== undefined) {
-        const message = redactedText(failure.message)
-        const { name, stack } = failure
-        this.#span.setStatus({ code: SpanStatusCode.ERROR, message })
-        this.#span.recordException(
-          stack === undefined ? { name, message } : { name, message, stack: redactedText(stack) },
-        )
-      }
       if (endMs === undefined) this.#span.end()
       else this.#span.end(new Date(endMs))
     })
+  }
+
+  #tell({ name, message: text, stack }: SpanFailure): void {
+    const message = redactedText(text)
+    this.#span.setStatus({ code: SpanStatusCode.ERROR, message })
+    this.#span.recordException(
+      stack === undefined ? { name, message } : { name, message, stack: redactedText(stack) },
+    )
   }
 }
 

@@ -33,6 +33,7 @@ export async function openTracing(
 /** Messages of errors may repeat payloads. */
 function withoutMessages(tracing: Tracing): Tracing {
   return {
+    untraced: tracing.untraced,
     start: (name, start) => {
       const span = tracing.start(name, start)
       return {

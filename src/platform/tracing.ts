@@ -34,6 +34,8 @@ export interface Span {
 
 export interface Tracing {
   start(name: string, start: SpanStart): Span
+  /** Of all that is in no trace: no span is active in it, whatever has woken this process. */
+  readonly untraced: Span
 }
 
 /** Ends the span with the call. */

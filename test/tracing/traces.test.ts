@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline/promises'
 import { beforeEach, describe, test } from 'node:test'
 import { connect, createEngine, query, signal, silentLogger, task, workflow } from '../../src/index.ts'
 import { recordedLog } from '../sdk/recorded-log.ts'
+import { temporaryFile } from '../sdk/temporary-file.ts'
 import { named, ORDER_TREE, onlyTraceOf, started } from './span-checks.ts'
 import { inSpan, type RecordedSpan, recordSpans, takeSpans, treeOf } from './span-recorder.ts'
 import { spansWith } from './span-wait.ts'
@@ -149,6 +150,29 @@ describe('off, and half on', () => {
       ['ink', 'http', 'start order'].sort(),
       'those of the client and of what user code makes itself',
     )
+  })
+
+  test('what an execution without a trace does is in none of those of the calls that wake it', async () => {
+    using file = temporaryFile('x.db')
+    const go = signal<void>('go')
+    const waits = workflow({
+      name: 'waits',
+      run: async (ctx) => {
+        await ctx.waitFor(go)
+        await ctx.step('pay', () => inSpan('http', async () => {}))
+        await ctx.task(print, undefined)
+      },
+    })
+    const settings = { store: `sqlite:${file.path}`, workflows: [waits], tasks, ...quiet }
+    {
+      await using engine = await createEngine(settings)
+      await engine.start(waits, undefined, { id: 'w-1' })
+    }
+    await using engine = await createEngine({ ...settings, tracing: true })
+    const handle = engine.execution(waits, 'w-1')
+    await inSpan('request', () => handle.signal(go))
+    await handle.result()
+    assert.deepEqual(treeOf(takeSpans()), ['http', 'ink', 'request', 'signal go < request'])
   })
 
   test('a start without a context is the root of a trace', async () => {

@@ -1,7 +1,7 @@
 /** A run that is live in the embedded worker: its code, what the engine calls, and its steps that run. */
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { runAttributes, type Tracing } from '../../platform/tracing.ts'
+import { runAttributes, type Span, type Tracing } from '../../platform/tracing.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import type { DeliveredEvent, Operation } from '../../protocol/event.ts'
 import { type Failure, failureOf } from '../../protocol/failure.ts'
@@ -69,8 +69,7 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
     host.runningSteps += 1
     host.awaitedSteps += 1
     if (pending.timeoutMs !== undefined) this.#limit(attempt, pending.timeoutMs)
-    if (host.tracing !== undefined && this.#trace !== undefined)
-      this.#span(attempt, host.tracing, this.#trace)
+    if (host.tracing !== undefined) attempt.span = this.#spanOf(attempt, host.tracing)
     let result: unknown
     let promise: Promise<unknown> | undefined
     try {
@@ -115,15 +114,15 @@ export class LiveRun<Owner> extends WorkflowRun implements ActiveRun {
     withoutRun(() => this.#host.enqueue(this))
   }
 
-  #span(attempt: StepAttempt, tracing: Tracing, parent: TraceContext): void {
+  #spanOf({ name, attempt }: StepAttempt, tracing: Tracing): Span {
+    const parent = this.#trace
+    if (parent === undefined) return tracing.untraced
     const attributes = {
       ...runAttributes(this.info),
-      'perdure.step.name': attempt.name,
-      'perdure.attempt': attempt.attempt,
+      'perdure.step.name': name,
+      'perdure.attempt': attempt,
     }
-    attempt.span = withoutRun(() =>
-      tracing.start(`step ${attempt.name}`, { kind: 'internal', parent, attributes }),
-    )
+    return withoutRun(() => tracing.start(`step ${name}`, { kind: 'internal', parent, attributes }))
   }
 
   #limit(attempt: StepAttempt, timeoutMs: number): void {

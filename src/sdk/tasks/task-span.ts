@@ -3,10 +3,10 @@ import type { Span, Tracing } from '../../platform/tracing.ts'
 import { isRunId } from '../../protocol/ids.ts'
 import type { TaskDispatch } from '../../protocol/task-worker-port.ts'
 
-/** Undefined: what asked for it is in no trace. */
-export function taskSpan(tracing: Tracing, dispatch: TaskDispatch<unknown>): Span | undefined {
+export function taskSpan(tracing: Tracing, dispatch: TaskDispatch<unknown>): Span {
   const { name, id, attempt, queue, trace: parent } = dispatch
-  if (parent === undefined) return undefined
+  // What asked for it is in none.
+  if (parent === undefined) return tracing.untraced
   return tracing.start(`task ${name}`, {
     kind: 'consumer',
     parent,
