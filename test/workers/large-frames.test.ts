@@ -106,6 +106,39 @@ test('a report of a worker that is too large is a failure of its task, step or r
   assert.deepEqual([tasks, steps, worker.nodes], [1, 1, 1])
 })
 
+test('many things that code asks for at once go in parts, each far smaller than a frame', async () => {
+  const many = 20
+  const asking = workflow({
+    name: 'asking',
+    run: async (ctx) => {
+      const data = 'x'.repeat(50_000)
+      const ask = (i: number) =>
+        ctx.humanTask({ name: `h-${i}`, title: `${i}`, candidateUsers: ['ada'], data })
+      await Promise.all(Array.from({ length: many }, (_, i) => ask(i)))
+    },
+  })
+  await using engine = await createEngine({
+    store: 'memory',
+    limits: { payloadBytes: 100_000 },
+    logger: silentLogger,
+    shutdownGrace: 0,
+  })
+  const { url } = await engine.listen()
+  await using worker = await createWorker({
+    url,
+    workflows: [asking],
+    logger: silentLogger,
+    shutdownGrace: 0,
+  })
+  const handle = await engine.start(asking, undefined)
+  await until(async () => {
+    const { status, pending } = await handle.describe()
+    return status === 'parked' || pending.length === many
+  })
+  assert.equal((await handle.describe()).status, 'running')
+  assert.equal(worker.nodes, 1)
+})
+
 test('a call to another node is refused, and is not sent again', async () => {
   const server = new WebSocketServer({
     port: 0,

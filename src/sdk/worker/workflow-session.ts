@@ -189,9 +189,13 @@ function sizeOf(value: unknown): number {
   return JSON.stringify(value)?.length ?? 0
 }
 
-/** About: what is not a payload is short. */
+/** About: the rest is short. */
 function commandSize(command: WorkflowCommand): number {
   let bytes = COMMAND_BYTES
+  // What people are asked, with its data and form.
+  if ('spec' in command) bytes += sizeOf(command.spec)
+  if ('values' in command) bytes += sizeOf(command.values)
+  if ('failure' in command && command.failure !== undefined) bytes += sizeOf(command.failure)
   if ('input' in command) bytes += payloadBytes(command.input)
   if ('payload' in command) bytes += payloadBytes(command.payload)
   if ('result' in command && command.result !== undefined) bytes += payloadBytes(command.result)
