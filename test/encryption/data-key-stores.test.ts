@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import {
   createEngine,
   openEncryption,
-  type PerdureError,
+  PerdureError,
   signal,
   silentLogger,
   task,
@@ -315,6 +315,31 @@ describe('a SQLite file of data keys', () => {
     })
     assert.throws(() => new SqliteDataKeys(join(dirname(own.path), 'none/x.db')), { code: 'STORE_INVALID' })
   })
+})
+
+it('nothing more is written with a key that was destroyed, also if the rest of shredding has failed', async () => {
+  using own = temporaryFile('keys.db')
+  const failed = { code: 'KEYS_UNAVAILABLE' }
+  // As where another program holds the log of the file.
+  class Held extends SqliteDataKeys {
+    override async destroy(...given: Parameters<DataKeyStore['destroy']>): Promise<number> {
+      await super.destroy(...given)
+      throw new PerdureError('KEYS_UNAVAILABLE', 'the log still has the former ones')
+    }
+  }
+  await using encryption = await openEncryption({
+    ...{ keys: { privateKeys: [rsaKeys().privateKey] }, dataKeys: new Held(own.path) },
+  })
+  const { codec } = encryption
+  const place = { namespace: 'default', owner: 'w', purpose: 'result' } as const
+  const seals = () => codec.code('default', (coder) => coder.seal(encodePayload('new'), place))
+  const old = await seals()
+  await assert.rejects(encryption.shred({ workflowId: 'w' }), failed)
+  const next = await seals()
+  assert.notEqual(next[2], old[2])
+  assert.equal((await codec.code('default', (coder) => coder.open(next, place)))[3], 'new')
+  await assert.rejects(encryption.shred({ wholeNamespace: true }), failed)
+  assert.notEqual((await seals())[2], next[2])
 })
 
 it('without a store of data keys nothing can be shredded', async () => {

@@ -62,13 +62,14 @@ class OpenedEncryption implements Encryption {
 
   async shred(target: ShredTarget): Promise<number> {
     const { namespace, scope } = selectionOf(target)
-    const destroyed = await this.#storeFor('shred').destroy(
-      scope === undefined ? { namespace } : { namespace, scope },
-      Date.now(),
-    )
-    this.#ring.forget(namespace)
-    this.#stored?.forget(namespace)
-    return destroyed
+    const store = this.#storeFor('shred')
+    try {
+      return await store.destroy(scope === undefined ? { namespace } : { namespace, scope }, Date.now())
+    } finally {
+      // Where it has failed they may be destroyed all the same: what is written with them is lost.
+      this.#ring.forget(namespace)
+      this.#stored?.forget(namespace)
+    }
   }
 
   async rewrap(): Promise<number> {
