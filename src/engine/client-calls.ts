@@ -192,7 +192,7 @@ export class ClientCalls implements ClientPort {
           else reject('failure' in reply ? errorOf(reply.failure) : reply.error)
         },
       }
-      const withdraw = (): void => this.#engine.updates.withdraw(request)
+      const withdraw = this.#engine.guarded(() => this.#engine.updates.withdraw(request))
       signal?.addEventListener('abort', withdraw)
       try {
         this.#engine.updates.submit(execution, request)

@@ -3,10 +3,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
-import { silentLogger, update, workflow } from '../../src/index.ts'
+import { openEncryption, silentLogger, update, workflow } from '../../src/index.ts'
 import { CLIENT_PROTOCOL } from '../../src/protocol/client-messages.ts'
 import type { Payload } from '../../src/protocol/payload.ts'
+import { RemotePort } from '../../src/sdk/connect/remote-port.ts'
 import { openEngine } from '../../src/server/open-engine.ts'
+import { rsaKeys } from '../encryption/rsa-keys.ts'
 import { go, waiting } from '../http/http-fixture.ts'
 import { until } from '../tasks/task-fixtures.ts'
 
@@ -75,6 +77,22 @@ test('one that was accepted goes on, and its result is there for whoever asks ag
   assert.equal(on.kept(), 0)
 })
 
+test('one whose payload is encrypted goes with its caller too', async () => {
+  await using encryption = await openEncryption({ keys: { privateKeys: [rsaKeys().privateKey] } })
+  const settings = { encryption, logger: silentLogger, shutdownGrace: 0 }
+  const { port, engine, close } = await openEngine({ store: 'memory', workflows: [waiting], ...settings }, {})
+  try {
+    await port.start({ ...target, workflow: 'waiting', version: '1', input: ONE, onConflict: 'fail' })
+    const stop = new AbortController()
+    const asked = port.update(target, 'never', ONE, 'u', { signal: stop.signal })
+    await until(() => engine.table.current(target.key)?.updateRequests?.length === 1)
+    stop.abort()
+    await assert.rejects(asked, { code: 'CANCELLED' })
+  } finally {
+    await close()
+  }
+})
+
 test('those of a connection go with it, and those of a request with the request', async () => {
   await using on = await opened('waiting')
   const { url } = await on.engine.listen()
@@ -103,6 +121,26 @@ test('those of a connection go with it, and those of a request with the request'
   stop.abort()
   await assert.rejects(asked)
   await until(() => on.kept() === 0)
+})
+
+test('over a connection, whoever waits for an update or a result can stop waiting', async () => {
+  await using on = await opened('waiting')
+  const { url } = await on.engine.listen()
+  const remote = new RemotePort({ url, warn: () => {} })
+  const { port } = remote
+  try {
+    const stop = new AbortController()
+    const asked = port.update(target, 'never', ONE, 'u', { signal: stop.signal })
+    const awaited = port.outcome(target, { signal: stop.signal })
+    await until(() => on.kept() === 1)
+    stop.abort()
+    await assert.rejects(asked, { code: 'CANCELLED' })
+    await assert.rejects(awaited, { code: 'CANCELLED' })
+    assert.equal(on.kept(), 0)
+    assert.deepEqual(await port.update(target, 'add', ONE, 'last', undefined), ONE)
+  } finally {
+    remote.close()
+  }
 })
 
 test('those of an execution go with it', async () => {

@@ -16,11 +16,11 @@ import {
   type ClientMethod,
   type EngineReply,
 } from '../../protocol/client-messages.ts'
-import type { ClientPort, StartRequest } from '../../protocol/client-port.ts'
+import type { ClientPort, ExecutionTarget, StartRequest } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
 import type { QueueChangeOptions } from '../../protocol/queue-port.ts'
-import type { TaskReply, TaskRequest } from '../../protocol/task-port.ts'
+import type { TaskReply, TaskRequest, TaskTarget, WaitOptions } from '../../protocol/task-port.ts'
 import { ClientLink } from './client-link.ts'
 
 export interface RemotePortOptions {
@@ -132,8 +132,17 @@ export class RemotePort {
     const own = {
       history: (...[target, afterSeq, { signal, ...rest }]: Parameters<ClientPort['history']>) =>
         this.#call('history', [target, afterSeq, rest], signal),
+      update: (...[target, name, payload, updateId, options]: Parameters<ClientPort['update']>) =>
+        this.#call('update', [target, name, payload, updateId], options?.signal),
+      outcome: (target: ExecutionTarget, options?: WaitOptions) =>
+        this.#call('outcome', [target], options?.signal),
       newRequestId: () => randomUUID(),
-      tasks: { ...groups.tasks, enqueue: (requests: readonly TaskRequest[]) => this.#enqueue(requests) },
+      tasks: {
+        ...groups.tasks,
+        enqueue: (requests: readonly TaskRequest[]) => this.#enqueue(requests),
+        outcome: (target: TaskTarget, options?: WaitOptions) =>
+          this.#call('tasks.outcome', [target], options?.signal),
+      },
     }
     // The one cast: the table of methods is that of the port.
     return { ...methods, ...groups, ...own } as unknown as ClientPort

@@ -74,10 +74,10 @@ function encryptedExecutions(port: ClientPort, codec: PayloadCodec): ExecutionCa
       const answer = await failing(target, () => port.query(target, name, sealed))
       return code(key, (coder) => coder.open(answer, placeOf(key, 'query-result')))
     },
-    update: async (target, name, payload, updateId) => {
+    update: async (target, name, payload, updateId, options) => {
       const { key } = target
       const sealed = await code(key, (coder) => coder.seal(payload, placeOf(key, 'update')))
-      const answer = await failing(target, () => port.update(target, name, sealed, updateId))
+      const answer = await failing(target, () => port.update(target, name, sealed, updateId, options))
       return code(key, (coder) => coder.open(answer, placeOf(key, 'update-result')))
     },
     outcome: async (...given) => {
