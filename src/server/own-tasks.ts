@@ -6,7 +6,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
 import { failureOf, NonRetryableError } from '../protocol/failure.ts'
-import { decodePayload } from '../protocol/payload.ts'
+import { decodePayload, type Payload } from '../protocol/payload.ts'
 import { RESERVED_PREFIX } from '../protocol/task-port.ts'
 import type { TaskDispatch, TaskWorkerHost } from '../protocol/task-worker-port.ts'
 import { EmbeddedTaskWorker, type EmbeddedTaskWorkerOptions } from '../sdk/tasks/embedded-task-worker.ts'
@@ -42,14 +42,23 @@ class OwnWorker extends EmbeddedTaskWorker<LiveTask> {
 
   override start(dispatch: TaskDispatch<LiveTask>): void {
     const { owner: task } = dispatch
-    const { namespace } = decodePayload(dispatch.input) as { readonly namespace?: unknown }
-    if (task.spec.owner === undefined && namespace === task.head.namespace) {
+    if (task.spec.owner === undefined && namespaceIn(dispatch.input) === task.head.namespace) {
       super.start(dispatch)
       return
     }
     const failure = failureOf(new NonRetryableError(`${task.head.name} is a task of the engine's own`))
     // Not within the engine's call.
     queueMicrotask(() => this.#host.onTaskFailed(task, failure))
+  }
+}
+
+/** What others have made may be anything, also encrypted: it must not stop the engine, which calls this. */
+function namespaceIn(input: Payload): unknown {
+  try {
+    const value = decodePayload(input)
+    return typeof value === 'object' && value !== null && 'namespace' in value ? value.namespace : undefined
+  } catch {
+    return undefined
   }
 }
 
