@@ -43,8 +43,8 @@ export const keyActions: Actions = {
     looks: true,
     run: overRest(async (call, rest) => {
       const query = { namespace: call.options.text('namespace') }
-      const { keys } = await rest.ask<{ keys: ApiKey[] }>({ path: ['api-keys'], query, isEverywhere: true })
-      await printPages(call, [keys], { fields: FIELDS, none: 'No keys.' })
+      const { rows } = await rest.page<ApiKey>({ path: ['api-keys'], query, isEverywhere: true }, 'keys')
+      await printPages(call, [rows], { fields: FIELDS, none: 'No keys.' })
       return 0
     }),
   },

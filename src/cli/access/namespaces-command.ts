@@ -63,8 +63,8 @@ export const namespacesCommand = actionCommand({
       looks: true,
       run: overRest(async (call, rest) => {
         const request = { path: ['namespaces'], isEverywhere: true } as const
-        const { namespaces } = await rest.ask<{ namespaces: Namespace[] }>(request)
-        await printPages(call, [namespaces], {
+        const { rows } = await rest.page<Namespace>(request, 'namespaces')
+        await printPages(call, [rows], {
           fields: [
             { title: 'NAMESPACE', leastWidth: 8, of: ({ name }) => name },
             { title: 'REVISION', align: 'right', of: ({ revision }) => revision },

@@ -26,8 +26,8 @@ export const policyActions: Actions = {
     says: 'those of the registry; those of roles and of files are not among them',
     looks: true,
     run: overRest(async (call, rest) => {
-      const { policies } = await rest.ask<{ policies: Policy[] }>({ path: ['policies'], isEverywhere: true })
-      await printPages(call, [policies], {
+      const { rows } = await rest.page<Policy>({ path: ['policies'], isEverywhere: true }, 'policies')
+      await printPages(call, [rows], {
         fields: [
           { title: 'ID', leastWidth: 10, of: ({ id }) => id },
           { title: 'REVISION', align: 'right', of: ({ revision }) => revision },

@@ -27,8 +27,8 @@ export const roleActions: Actions = {
     run: overRest(async (call, rest) => {
       const query = { namespace: call.options.text('namespace') }
       const found = { path: ['role-bindings'], query, isEverywhere: true } as const
-      const { bindings } = await rest.ask<{ bindings: Binding[] }>(found)
-      await printPages(call, [bindings], {
+      const { rows } = await rest.page<Binding>(found, 'bindings')
+      await printPages(call, [rows], {
         fields: [
           { title: 'PRINCIPAL', leastWidth: 12, of: ({ principal }) => principal },
           { title: 'ROLE', of: ({ role }) => role },

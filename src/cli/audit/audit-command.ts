@@ -12,7 +12,7 @@ import { isMeant, MANY_OPTIONS } from '../rest/counted.ts'
 import { overRest, type Rest } from '../rest/rest.ts'
 import { timeText } from '../time-text.ts'
 import { UsageError } from '../usage-error.ts'
-import { trailOf, withReader } from './audit-source.ts'
+import { EXPORT, trailOf, withReader } from './audit-source.ts'
 import { listAction } from './list-action.ts'
 import { verifyAction } from './verify-action.ts'
 
@@ -74,7 +74,7 @@ async function exportAll(call: CommandCall): Promise<number> {
   const rest = trailOf(call)
   if (rest !== undefined) {
     let left = ''
-    for await (const piece of rest.text(['audit', 'export'])) {
+    for await (const piece of rest.text(...EXPORT)) {
       const lines = (left + piece).split('\n')
       left = lines.pop() ?? ''
       for (const line of lines) output.line(line)

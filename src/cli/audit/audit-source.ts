@@ -5,6 +5,9 @@ import { engineInsteadOfStore } from '../engine-choice.ts'
 import { Rest } from '../rest/rest.ts'
 import { openStoreReader, requireRows } from '../store-option.ts'
 
+/** The trail as an engine exports it: its path, and what it is. */
+export const EXPORT = [['audit', 'export'], 'application/x-ndjson'] as const
+
 /** Of an engine; undefined: a store is named, or is in the directory. */
 export function trailOf(call: CommandCall): Rest | undefined {
   const engine = engineInsteadOfStore(call, { overEnvironment: false })

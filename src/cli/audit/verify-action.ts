@@ -12,7 +12,7 @@ import { counted } from '../counted.ts'
 import { printable } from '../display-width.ts'
 import { isoTime } from '../time-text.ts'
 import { UsageError } from '../usage-error.ts'
-import { trailOf, withReader } from './audit-source.ts'
+import { EXPORT, trailOf, withReader } from './audit-source.ts'
 
 const KEY_REMEDY =
   'The engine writes it beside the key that signs, as FILE.pub. --unsigned goes without: then heads may be anybody’s.'
@@ -41,7 +41,7 @@ async function verify(call: CommandCall): Promise<number> {
   const verification = new AuditVerification({ keys })
   const rest = file === undefined ? trailOf(call) : undefined
   if (file !== undefined) await readLines(createReadStream(resolve(directory, file), 'utf8'), verification)
-  else if (rest !== undefined) await readLines(rest.text(['audit', 'export']), verification)
+  else if (rest !== undefined) await readLines(rest.text(...EXPORT), verification)
   else
     await withReader(call, async (reader) => {
       for await (const item of auditItems(reader)) verification.take(item)

@@ -136,8 +136,8 @@ const actions: Actions = {
     says: 'which events start or signal which executions',
     looks: true,
     run: overRest(async (call, rest) => {
-      const { rules } = await rest.ask<{ rules: Rule[] }>({ path: ['event-rules'] })
-      await printPages(call, [rules], { fields: RULE_FIELDS, none: 'No rules.' })
+      const { rows } = await rest.page<Rule>({ path: ['event-rules'] }, 'rules')
+      await printPages(call, [rows], { fields: RULE_FIELDS, none: 'No rules.' })
       return 0
     }),
   },

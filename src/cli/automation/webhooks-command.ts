@@ -113,8 +113,8 @@ const actions: Actions = {
     says: 'all, without their secrets',
     looks: true,
     run: overRest(async (call, rest) => {
-      const { webhooks } = await rest.ask<{ webhooks: Webhook[] }>({ path: ['webhooks'] })
-      await printPages(call, [webhooks], { fields: FIELDS, none: 'No webhooks.' })
+      const { rows } = await rest.page<Webhook>({ path: ['webhooks'] }, 'webhooks')
+      await printPages(call, [rows], { fields: FIELDS, none: 'No webhooks.' })
       return 0
     }),
   },

@@ -46,10 +46,9 @@ async function countOf(rest: Rest, request: RestRequest, field: string): Promise
   let count = 0
   for (let cursor: string | undefined; ; ) {
     const query = { ...request.query, cursor, limit: PAGE_MOST }
-    const answer = await rest.ask<Readonly<Record<string, unknown>>>({ ...request, query })
-    count += (answer[field] as readonly unknown[]).length
-    // The cast: lists answer with a text, or with none.
-    cursor = answer.cursor as string | undefined
+    const page = await rest.page({ ...request, query }, field)
+    count += page.rows.length
+    cursor = page.cursor
     if (cursor === undefined || count >= COUNT_MOST) return count
   }
 }

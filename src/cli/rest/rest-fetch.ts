@@ -32,7 +32,13 @@ export function restFetch(tls: TlsMaterial | undefined): typeof globalThis.fetch
           if (!hasBody) answer.resume()
           // The cast: they are the same streams.
           const stream = hasBody ? (Readable.toWeb(answer) as ReadableStream<Uint8Array>) : null
-          resolve(new Response(stream, { status: statusCode, headers: shown }))
+          try {
+            resolve(new Response(stream, { status: statusCode, headers: shown }))
+          } catch (error) {
+            // It has a status that there is not.
+            call.destroy()
+            reject(error)
+          }
         },
       )
       call.on('error', (error: Error & { readonly code?: string }) =>

@@ -20,7 +20,7 @@ export const WAIT_MOST_MS = 60_000
 export const PAGE_MOST = 1000
 const LIMIT = 100
 
-export interface RestRequest extends Pick<HttpRequest, 'path' | 'query' | 'body'> {
+export interface RestRequest extends Pick<HttpRequest, 'path' | 'shownPath' | 'query' | 'body'> {
   /** Default GET. */
   readonly method?: HttpRequest['method']
   /** It is about no namespace, or `query` says which. */
@@ -64,11 +64,12 @@ export class Rest {
 
   /** The body of the answer; of one without a body, undefined. @throws PerdureError */
   async ask<T = unknown>({ method = 'GET', path, query, body, ...how }: RestRequest): Promise<T> {
-    const { isEverywhere, ifRevision, contentType, waitMs = 0 } = how
+    const { isEverywhere, ifRevision, contentType, waitMs = 0, shownPath = path } = how
     const asked = await this.#told(
       this.#calls.ask<T>({
         method,
         path,
+        shownPath,
         query: { ...(isEverywhere === true ? {} : { namespace: this.namespace }), ...query },
         ...(body === undefined ? {} : { body }),
         headers: {
@@ -81,6 +82,22 @@ export class Rest {
       }),
     )
     return asked.body
+  }
+
+  /** What one request gets of a list; of one that has no pages, all of it. @param field of the answer that has the rows */
+  async page<T>(
+    request: RestRequest,
+    field: string,
+  ): Promise<{ readonly rows: readonly T[]; readonly cursor: string | undefined }> {
+    const answer = await this.ask<{ readonly cursor?: string }>(request)
+    // The cast: the route has this field, or it is that of another version.
+    const rows = (answer as unknown as Readonly<Record<string, readonly T[] | undefined>>)[field]
+    if (!Array.isArray(rows))
+      throw new PerdureError(
+        'PROTOCOL_INVALID',
+        `the answer to GET /v1/${request.path.join('/')} has no ${field}`,
+      )
+    return { rows, cursor: answer.cursor }
   }
 
   /**
@@ -96,17 +113,11 @@ export class Rest {
     let left = options.count('limit', 1) ?? LIMIT
     for (let cursor = options.text('cursor'); ; ) {
       const query = { ...request.query, cursor, limit: Math.min(left, PAGE_MOST) }
-      const answer = await this.ask<{ readonly cursor?: string }>({ ...request, query })
-      // The cast: the route has this field, or it is that of another version.
-      const rows = (answer as unknown as Readonly<Record<string, readonly T[] | undefined>>)[field]
-      if (rows === undefined)
-        throw new PerdureError(
-          'PROTOCOL_INVALID',
-          `the answer to GET /v1/${request.path.join('/')} has no ${field}`,
-        )
+      const page = await this.page<T>({ ...request, query }, field)
+      const { rows } = page
       if (rows.length > 0) yield rows
       left -= rows.length
-      cursor = answer.cursor
+      cursor = page.cursor
       if (cursor === undefined) return
       if (left > 0) continue
       output.note(`There are more: go on with --cursor ${cursor}`)
@@ -114,8 +125,13 @@ export class Rest {
     }
   }
 
-  /** Text as it comes, whole lines or not. @throws PerdureError; `CONNECTION_LOST`: it was cut off */
-  async *text(path: readonly string[]): AsyncGenerator<string> {
+  /**
+   * Text as it comes, whole lines or not.
+   *
+   * @param mediaType that it must have
+   * @throws PerdureError; `CONNECTION_LOST`: it was cut off
+   */
+  async *text(path: readonly string[], mediaType: string): AsyncGenerator<string> {
     const token = this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
     const name = `GET /v1/${path.join('/')}`
     const lost = (error: unknown): PerdureError =>
@@ -130,6 +146,13 @@ export class Rest {
       // It has begun: the rest may take any time.
       .finally(() => clearTimeout(timer))
     if (!response.ok) await this.#told(Promise.reject(problemError(response, await response.text(), name)))
+    if (response.headers.get('content-type')?.startsWith(mediaType) !== true) {
+      await response.body?.cancel()
+      throw new PerdureError(
+        'PROTOCOL_INVALID',
+        `what answered ${name} is no engine: it sent no ${mediaType}`,
+      )
+    }
     const decoder = new TextDecoder()
     try {
       for await (const piece of response.body ?? []) yield decoder.decode(piece, { stream: true })

@@ -52,9 +52,11 @@ function told(
     run: overRest(async (call, rest) => {
       const body = await bodyOf(call)
       const path = ['claims', await tokenOf(call), kind]
+      const shownPath = ['claims', '…', kind]
       const answer = await rest.ask<Static<typeof lease> | undefined>({
         method: 'POST',
         path,
+        shownPath,
         ...present({ body }),
       })
       printDone(call, answer ?? { told: kind }, `told: ${kind}`)

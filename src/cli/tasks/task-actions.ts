@@ -1,6 +1,7 @@
 /** Tasks of an engine: enqueued, looked at, and changed. */
 import type { Static } from 'typebox'
-import { isTaskClosed, type TaskStatus } from '../../protocol/task-status.ts'
+import { PerdureError } from '../../protocol/errors.ts'
+import { isTaskClosed, TASK_STATUSES, type TaskStatus } from '../../protocol/task-status.ts'
 import { present } from '../../server/http/present.ts'
 import type { enqueued, task, taskExplanation, taskOutcome } from '../../server/http/schemas/tasks.ts'
 import type { Actions } from '../action-command.ts'
@@ -50,6 +51,9 @@ async function result(call: CommandCall, rest: Rest): Promise<number> {
   do {
     const query = { waitMs: WAIT_MOST_MS }
     outcome = await rest.ask<Outcome>({ path, query, waitMs: WAIT_MOST_MS })
+    // Whatever else answered, it would be asked for ever.
+    if (!TASK_STATUSES.includes(outcome.status))
+      throw new PerdureError('PROTOCOL_INVALID', `the answer to GET /v1/${path.join('/')} has no status`)
   } while (!isTaskClosed(outcome.status))
   const isFine = outcome.status === 'completed'
   if (options.flag('json')) output.line(JSON.stringify({ id, ...outcome }))

@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Parts of the path below `/v1`, as they are. */
   readonly path: readonly string[]
+  /** The path in messages, where a part of it is secret. Default: as it is. */
+  readonly shownPath?: readonly string[]
   readonly query?: Readonly<Record<string, QueryValue>>
   readonly body?: object
   readonly headers?: Readonly<Record<string, string>>
@@ -44,6 +46,8 @@ const ANSWER_MS = 60_000
 const RETRY_FIRST_MS = 50
 const RETRY_MOST_MS = 5000
 const ATTEMPTS_OF_MOST = 16
+/** Nothing else that an engine answers is without a body. */
+const NO_CONTENT = 204
 const PROBLEM_TYPE = 'application/problem+json'
 /** Of proxies whose engine is gone, or did not answer. */
 const LOST_STATUSES: ReadonlySet<number> = new Set([502, 503, 504])
@@ -134,8 +138,8 @@ function partOf(name: string): string {
   return encodeURIComponent(name)
 }
 
-function nameOf({ method, path }: HttpRequest): string {
-  return `${method} /v1/${path.join('/')}`
+function nameOf({ method, path, shownPath = path }: HttpRequest): string {
+  return `${method} /v1/${shownPath.join('/')}`
 }
 
 /** @throws PerdureError `CANCELLED` */
@@ -146,7 +150,7 @@ function assertAwaited(signal: AbortSignal | undefined): void {
 
 function answerOf<T>(response: Response, text: string, request: HttpRequest): HttpAnswer<T> {
   if (!response.ok) throw problemError(response, text, nameOf(request))
-  if (text === '') return { status: response.status, body: undefined as T }
+  if (text === '' && response.status === NO_CONTENT) return { status: response.status, body: undefined as T }
   const body = jsonOf(text)
   if (typeof body !== 'object' || body === null)
     throw new PerdureError(
