@@ -39,7 +39,8 @@ export async function decryptionOf({ options, env, output }: CommandCall): Promi
       'Name the private key: --decrypt keys/2026.pem',
     )
   }
-  const store = dataKeys ?? env.PERDURE_DATA_KEYS
+  const variable = env.PERDURE_DATA_KEYS === '' ? undefined : env.PERDURE_DATA_KEYS
+  const store = dataKeys ?? variable
   return new Decryption(
     await openEncryption({
       keys: { privateKeys },

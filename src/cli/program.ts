@@ -112,11 +112,12 @@ export async function runProgram(args: readonly string[], host: ProgramHost): Pr
 
 /** Whatever the command does with it. */
 function refusePasswords(options: GivenOptions, operands: readonly string[]): void {
-  const urls = [...options.texts('store'), ...options.texts('read-store'), ...operands]
+  const named = ['store', 'read-store', 'data-keys'].flatMap((name) => options.texts(name))
+  const urls = [...named, ...operands]
   if (urls.some((url) => isPostgresUrl(url) && hasPassword(url)))
     throw new UsageError(
       'a password on the command line is seen by everybody on the machine',
-      'Put it into PGPASSWORD, into a file named by PGPASSFILE (or --password-file of perdure start), or the whole URL into PERDURE_STORE (PERDURE_READ_STORE).',
+      'Put it into PGPASSWORD, into a file named by PGPASSFILE (or --password-file of perdure start), or the whole URL into PERDURE_STORE (PERDURE_READ_STORE, PERDURE_DATA_KEYS).',
     )
 }
 

@@ -270,6 +270,8 @@ describe('perdure start', () => {
       ['list', '--store', 'postgres://a@127.0.0.1:1/d?password=secret'],
       ['start', '--store', 'postgres://a@127.0.0.1:1/d', '--read-store', url],
       ['doctor', url],
+      ['show', 'order-1', '--store', 'o.db', '--decrypt', 'key.pem', '--data-keys', url],
+      ['start', '--store', 'memory', '--encryption-private-key', 'key.pem', '--data-keys', url],
     ]
     for (const line of lines) {
       const { stderr, code } = await perdure(line)
