@@ -16,7 +16,7 @@ export const WATCH_OPTION = {
 } as const satisfies Record<string, OptionSpec>
 
 /** Actions of commands that have some; all others change something. */
-const LOOKING = ['list', 'show', 'inbox']
+const LOOKING = ['list', 'show', 'inbox', 'explain']
 const EVERY_MS = 2000
 const HOME_AND_CLEAR = '\u001b[H\u001b[J'
 

@@ -53,6 +53,12 @@ test('heads, an export and the engine itself are verified', async () => {
       await on.said(`audit verify ${source} --public-key audit-key.pem.pub --head head.json`),
       /^The trail is whole: /,
     )
+  // Exit code 1 is for a trail that was changed.
+  for (const [line, says] of [
+    ['none.jsonl --public-key audit-key.pem.pub', /none\.jsonl cannot be read: ENOENT/],
+    ['--public-key audit-key.pem.pub --head none.json', /none\.json cannot be read: ENOENT/],
+  ] as const)
+    await on.refused(`audit verify ${line}`, 2, says)
 })
 
 test('what an execution is named in is counted, and erased with --yes; who may not is told', async () => {

@@ -1,5 +1,5 @@
 /** `perdure audit verify`: whether the trail of a store, of an engine or of a file is as it was written. */
-import { createReadStream, readFileSync } from 'node:fs'
+import { createReadStream, openSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { SignedHead } from '../../protocol/audit.ts'
 import { auditItems } from '../../server/audit/audit-item.ts'
@@ -37,10 +37,10 @@ async function verify(call: CommandCall): Promise<number> {
     throw new UsageError('--public-key is missing', KEY_REMEDY)
   const keys = keyFile === undefined ? undefined : publicKeys(resolve(directory, keyFile))
   const kept = options.text('head')
-  const exported = kept === undefined ? undefined : keptHead(resolve(directory, kept))
+  const exported = kept === undefined ? undefined : readable(kept, () => keptHead(resolve(directory, kept)))
   const verification = new AuditVerification({ keys })
   const rest = file === undefined ? trailOf(call) : undefined
-  if (file !== undefined) await readLines(createReadStream(resolve(directory, file), 'utf8'), verification)
+  if (file !== undefined) await readLines(linesOf(resolve(directory, file), file), verification)
   else if (rest !== undefined) await readLines(rest.text(...EXPORT), verification)
   else
     await withReader(call, async (reader) => {
@@ -50,6 +50,22 @@ async function verify(call: CommandCall): Promise<number> {
   if (options.flag('json')) output.line(JSON.stringify({ ...report, signatures: keys !== undefined }))
   else tell(call, report, keys !== undefined)
   return report.isWhole ? 0 : 1
+}
+
+/** @param name as it was given */
+function linesOf(path: string, name: string): AsyncIterable<unknown> {
+  const fd = readable(name, () => openSync(path, 'r'))
+  return createReadStream(path, { encoding: 'utf8', fd })
+}
+
+/** Exit code 1 would say that the trail was changed. @throws UsageError: the file cannot be read */
+function readable<T>(file: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(`${file} cannot be read: ${error instanceof Error ? error.message : error}`)
+  }
 }
 
 async function readLines(pieces: AsyncIterable<unknown>, verification: AuditVerification): Promise<void> {
