@@ -43,18 +43,25 @@ export function pairsOf(options: GivenOptions, name: string): Readonly<Record<st
   )
 }
 
-/** Search attributes: `true`, `false`, `null` and numbers are taken as such. @throws UsageError */
+/** Search attributes. @throws UsageError */
 export function attributesOf(options: GivenOptions): Attributes | undefined {
   const pairs = pairsOf(options, 'attribute')
   if (pairs === undefined) return undefined
-  const words: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null }
-  return Object.fromEntries(
-    Object.entries(pairs).map(([name, text]) => {
-      if (Object.hasOwn(words, text)) return [name, words[text] ?? null]
-      const number = text.trim() === '' ? Number.NaN : Number(text)
-      return [name, Number.isFinite(number) ? number : text]
-    }),
-  )
+  return Object.fromEntries(Object.entries(pairs).map(([name, text]) => [name, attributeOf(text)]))
+}
+
+const WORDS: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null }
+/** Not `007`, `0x1f` and `12e4`: ids look so, and would be others. */
+const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/
+const QUOTED = /^"(.*)"$/s
+
+/** `true`, `false`, `null` and numbers are taken as such, what stands between `"` as a text. */
+export function attributeOf(text: string): Attributes[string] {
+  if (Object.hasOwn(WORDS, text)) return WORDS[text] ?? null
+  const number = NUMBER.test(text) ? Number(text) : Number.NaN
+  // What has more digits than a number can hold is an id.
+  if (Number.isSafeInteger(Math.trunc(number))) return number
+  return QUOTED.exec(text)?.[1] ?? text
 }
 
 /** Words with commas, or several times; undefined: none was given. */

@@ -17,6 +17,7 @@ import {
   type ListedExecution,
   withExecutionSource,
 } from './executions/execution-source.ts'
+import { attributeOf } from './given-values.ts'
 import { knownWord } from './nearest-word.ts'
 import { statusCell } from './status-style.ts'
 import { type Cell, type Column, Table } from './table.ts'
@@ -143,20 +144,18 @@ function selectionOf(options: GivenOptions, nowMs: number): Selection {
       ...(since === undefined ? {} : { startedFrom: parsedTime(since, 'since', nowMs) }),
       ...(until === undefined ? {} : { startedTo: parsedTime(until, 'until', nowMs) }),
     },
-    attributes: options.texts('attribute').map(attributeOf),
+    attributes: options.texts('attribute').map(filterOf),
     limit: options.count('limit', 1) ?? DEFAULT_LIMIT,
     cursor,
   }
 }
 
-function attributeOf(text: string): AttributeFilter {
+function filterOf(text: string): AttributeFilter {
   const at = text.indexOf('=')
   if (at < 1) throw new UsageError(`--attribute ${text} is not of the form NAME=VALUE`)
-  const value = text.slice(at + 1)
-  const known: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null }
-  const other = Object.hasOwn(known, value) ? known[value] : value.trim() === '' ? undefined : Number(value)
-  const isOther = other !== undefined && !Number.isNaN(other)
-  return { name: text.slice(0, at), values: isOther ? [value, other] : [value] }
+  const given = text.slice(at + 1)
+  const value = attributeOf(given)
+  return { name: text.slice(0, at), values: typeof value === 'string' ? [value] : [given, value] }
 }
 
 type Printer = (rows: readonly ListedExecution[]) => void

@@ -56,6 +56,11 @@ const AGO_UNITS: Readonly<Record<string, number>> = {
 const AGO = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/
 const CALENDAR = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})?)?$/
 
+/** Of a time, as `parsedTime` takes it: that long ago. */
+export function isAgo(text: string): boolean {
+  return AGO.test(text)
+}
+
 /** A point in time: `2h` (that long ago), `2026-08-02`, `2026-08-02T10:15:00`, with a zone or in the local one. */
 export function parsedTime(text: string, option: string, nowMs: number): number {
   const ago = AGO.exec(text)

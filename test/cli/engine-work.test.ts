@@ -52,6 +52,8 @@ describe('perdure tasks, of an engine', () => {
     assert.match(await on.said('queues explain closed'), /paused/)
     await on.said(`queues set closed --policy '{"name":"round-robin","weights":{"ada":3}}' --rate 5/20`)
     await on.refused('queues set closed --rate 1 --if-revision 0', 1, /REVISION_CONFLICT/)
+    await on.refused('queues explain closed --watch', 2, /--watch without --json is for a terminal/)
+    await on.refused('queues pause closed --watch', 2, /--watch does not repeat 'pause'/)
     await on.said('tasks prioritise letter-eve 9')
     await on.refused('tasks prioritise letter-eve high', 2, /PRIORITY high is not a number from 0 to 9/)
     assert.equal((await on.json('tasks show letter-eve'))[0]?.priority, 9)
@@ -114,6 +116,8 @@ describe('perdure schedules, of an engine', () => {
       [`create x ${settings} --every 1h --timezone UTC`, /--timezone belongs to --cron/],
       [`create x ${settings} --every 1h --overlap skp`, /Did you mean skip\?/],
       ['update x', /nothing is to be changed/],
+      [`create x ${settings} --every 1h --to 30d`, /--to 30d is no time of a schedule/],
+      ['update x --from 1h', /--from 1h is no time of a schedule/],
       ['backfill x', /--from is missing/],
       ['delete x --store sqlite:x.db', /--store is not for perdure schedules delete/],
     ] as const)
@@ -134,7 +138,7 @@ describe('perdure bulk', () => {
     assert.equal(await open(), 3)
     await on.said('bulk signal approved --attribute customer=nobody --yes')
     assert.deepEqual(await on.json('bulk terminate --attribute customer=eve --reason test --yes'), [
-      { count: 3, isDone: true, failed: [] },
+      { count: 3, isDone: true, failedCount: 0, failed: [] },
     ])
     assert.equal(await open(), 0)
     assert.deepEqual(await on.json('bulk delete --status terminated --since 1h'), [
@@ -143,5 +147,43 @@ describe('perdure bulk', () => {
     assert.equal(await on.said('bulk delete --status terminated --yes'), '3 executions are deleted\n')
     await on.refused('bulk', 2, /ACTION is missing/)
     await on.refused('bulk retry --status faild', 2, /Did you mean failed\?/)
+  })
+
+  test('what could not be done is counted, also what is not told one by one', async () => {
+    for (let i = 0; i < 22; i++) {
+      const execution = await on.engine.start(fulfilOrder, { customer: 'kim', total: i }, { id: `kim-${i}` })
+      await execution.result()
+    }
+    const line = 'bulk cancel --attribute customer=kim --status completed --yes'
+    const { code, stdout, stderr } = await on.run(line)
+    assert.deepEqual([code, stdout], [1, '0 executions are asked to stop\n'])
+    assert.equal(stderr.match(/EXECUTION_CLOSED/g)?.length, 20)
+    assert.match(stderr, /^and 2 more$/m)
+    const [done] = (await on.run(`${line} --json`)).stdout.split('\n')
+    assert.partialDeepStrictEqual(JSON.parse(done ?? ''), { count: 0, failedCount: 22 })
+  })
+
+  test('attributes: numbers as they are written, other digits and what is quoted as texts', async () => {
+    const attributes =
+      '--attribute total=12 --attribute zip=00123 --attribute hash=12e4 --attribute customer="7"'
+    const long = '--attribute account=12345678901234567890'
+    await on.said(`run ship --id digits --input 1 ${attributes} ${long}`)
+    const [listed] = await on.json('list --attribute zip=00123')
+    assert.partialDeepStrictEqual(listed?.attributes, {
+      total: 12,
+      zip: '00123',
+      hash: '12e4',
+      customer: '7',
+      account: '12345678901234567890',
+    })
+    for (const [filter, count] of [
+      ['customer="7"', 1],
+      ['customer=7', 0],
+      ['total=12', 1],
+      ['zip=00123', 1],
+    ] as const)
+      assert.equal((await on.json(`bulk terminate --attribute ${filter}`))[0]?.count, count, filter)
+    assert.equal((await on.json('list --attribute total="12"')).length, 0)
+    await on.said('bulk terminate --attribute zip=00123 --yes')
   })
 })

@@ -21,7 +21,11 @@ const FILTER = {
   workflow: { value: 'NAME', says: 'only of this workflow' },
   since: { value: 'TIME', says: 'started at or after TIME: 2h or 30d ago, 2026-08-02' },
   until: { value: 'TIME', says: 'started before TIME' },
-  attribute: { value: 'NAME=VALUE', says: 'with this search attribute', multiple: true },
+  attribute: {
+    value: 'NAME=VALUE',
+    says: 'with this search attribute: 12 is the number, "12" the text',
+    multiple: true,
+  },
   ...MANY_OPTIONS,
 } as const satisfies Record<string, OptionSpec>
 const REASON = { reason: { value: 'TEXT', says: 'why, for their histories' } } as const
@@ -75,17 +79,20 @@ function bulkAction(kind: string, operation: Operation): Action {
       if (!isToBeDone) return 0
       const body = { filter, limit: PAGE, ...own }
       let count = 0
+      let failedCount = 0
       const failed: Static<typeof bulkDone>['failed'] = []
       for await (const page of allOf<Static<typeof bulkDone>>(rest, {
         path: ['bulk', 'executions', kind],
         body,
       })) {
         count += page.done
+        failedCount += page.failed.length
         failed.push(...page.failed.slice(0, FAILURES_SHOWN - failed.length))
       }
-      printDone(call, { count, isDone: true, failed }, `${count} executions are ${done}`)
+      printDone(call, { count, isDone: true, failedCount, failed }, `${count} executions are ${done}`)
       for (const { id, code, detail } of failed) output.note(printable(`not ${id}: ${detail} (${code})`))
-      return failed.length === 0 ? 0 : 1
+      if (failedCount > failed.length) output.note(`and ${failedCount - failed.length} more`)
+      return failedCount === 0 ? 0 : 1
     }),
   }
 }
@@ -146,6 +153,6 @@ export const bulkCommand = actionCommand({
   examples: [
     { line: 'perdure bulk retry --workflow fulfil-order --since 1d', says: 'to how many it would be done' },
     { line: 'perdure bulk retry --workflow fulfil-order --since 1d --yes', says: 'it is done' },
-    { line: 'perdure bulk delete --status completed --until 30d --yes', says: 'what ended long ago' },
+    { line: 'perdure bulk delete --status completed --until 30d --yes', says: 'what started long ago' },
   ],
 })

@@ -1,14 +1,13 @@
 /** `perdure run`: an execution is started. */
 import type { ConflictPolicy } from '../../protocol/client-port.ts'
-import type { Attributes } from '../../protocol/event.ts'
 import type { StartOptions } from '../../sdk/client.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, type GivenOptions } from '../command.ts'
 import { printable } from '../display-width.ts'
 import { ENGINE_OPTIONS, engineOf } from '../engine-choice.ts'
 import { withEngine } from '../engine-connection.ts'
+import { attributesOf } from '../given-values.ts'
 import { INPUT_OPTION, inputOf } from '../input-value.ts'
 import { knownWord } from '../nearest-word.ts'
-import { UsageError } from '../usage-error.ts'
 import { workflowNamed } from './execution-option.ts'
 import { printOutcome } from './execution-outcome.ts'
 
@@ -32,7 +31,7 @@ export const runCommand: Command = {
     timeout: { value: 'TIME', says: 'it ends as timed out after this time; default: never' },
     attribute: {
       value: 'NAME=VALUE',
-      says: 'a search attribute; true, false, null and numbers are taken as such',
+      says: 'a search attribute; true, false, null and numbers are taken as such, "12" as a text',
       multiple: true,
     },
     wait: { says: 'until it has ended; exit code 1 if it has not completed' },
@@ -75,7 +74,7 @@ function startOptionsOf(options: GivenOptions): StartOptions {
   const conflict = options.text('on-conflict')
   const delay = options.text('delay')
   const timeout = options.text('timeout')
-  const attributes = options.texts('attribute').map(attributeOf)
+  const attributes = attributesOf(options)
   return {
     ...(id === undefined ? {} : { id }),
     ...(conflict === undefined
@@ -84,17 +83,6 @@ function startOptionsOf(options: GivenOptions): StartOptions {
     // What is no duration is refused where it is read.
     ...(delay === undefined ? {} : { delay: delay as NonNullable<StartOptions['delay']> }),
     ...(timeout === undefined ? {} : { executionTimeout: timeout as NonNullable<StartOptions['delay']> }),
-    ...(attributes.length === 0 ? {} : { attributes: Object.fromEntries(attributes) }),
+    ...(attributes === undefined ? {} : { attributes }),
   }
-}
-
-function attributeOf(text: string): [string, Attributes[string]] {
-  const at = text.indexOf('=')
-  if (at < 1) throw new UsageError(`--attribute ${text} is not of the form NAME=VALUE`)
-  const value = text.slice(at + 1)
-  const words: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null }
-  const name = text.slice(0, at)
-  if (Object.hasOwn(words, value)) return [name, words[value] ?? null]
-  const number = value.trim() === '' ? Number.NaN : Number(value)
-  return [name, Number.isFinite(number) ? number : value]
 }

@@ -11,7 +11,7 @@ import { knownWord } from '../nearest-word.ts'
 import { printDone, printThing } from '../printed-rows.ts'
 import { deletion } from '../rest/deletion.ts'
 import { overRest } from '../rest/rest.ts'
-import { parsedTime } from '../time-text.ts'
+import { isAgo, parsedTime } from '../time-text.ts'
 import { UsageError } from '../usage-error.ts'
 
 const OVERLAP = {
@@ -25,7 +25,7 @@ const SETTINGS = {
   timezone: { value: 'ZONE', says: 'of --cron, such as Europe/Berlin; default UTC' },
   every: { value: 'TIME', says: 'when: each 15m, say' },
   offset: { value: 'TIME', says: 'moves the times of --every by this much' },
-  from: { value: 'TIME', says: 'no time before this one' },
+  from: { value: 'TIME', says: 'no time before this one, such as 2026-08-02' },
   to: { value: 'TIME', says: 'only times before this one' },
   ...OVERLAP,
   'catch-up': { value: 'TIME', says: 'times that passed without an engine are caught up so long after' },
@@ -61,6 +61,17 @@ function timeOf({ options, nowMs }: CommandCall, name: string): number | undefin
   return text === undefined ? undefined : parsedTime(text, name, nowMs)
 }
 
+/** Of a bound of its times. Elsewhere `30d` is that long ago: here nobody means that, and the schedule would never run. */
+function boundOf(call: CommandCall, name: string): number | undefined {
+  const text = call.options.text(name) ?? ''
+  if (isAgo(text))
+    throw new UsageError(
+      `--${name} ${text} is no time of a schedule`,
+      'Name a time such as 2026-08-02 or 2026-08-02T10:15:00Z.',
+    )
+  return timeOf(call, name)
+}
+
 /** What is given of its settings, as the API takes it. */
 async function settingsOf(call: CommandCall): Promise<Readonly<Record<string, unknown>>> {
   const { options } = call
@@ -74,8 +85,8 @@ async function settingsOf(call: CommandCall): Promise<Readonly<Record<string, un
   })
   return present({
     times: timesOf(call),
-    startAtMs: timeOf(call, 'from'),
-    endAtMs: timeOf(call, 'to'),
+    startAtMs: boundOf(call, 'from'),
+    endAtMs: boundOf(call, 'to'),
     overlap: overlapOf(call),
     catchUpMs: durationOf(options, 'catch-up'),
     jitterMs: durationOf(options, 'jitter'),
