@@ -91,6 +91,16 @@ describe('perdure access policies', () => {
     assert.match(await on.said(line), /may not CancelExecution[\s\S]*forbid \(principal/)
     await on.said('access policies delete night')
     assert.equal((await on.json(line))[0]?.isAllowed, true)
+    // What would change nothing of the answer is refused.
+    for (const [words, says] of [
+      ['--role viewer', /--role changes nothing of what you may do It is for --principal token:/],
+      ['--address 10.0.0.1', /--address changes nothing of what you may do Name whom it is about/],
+      [`--principal key:${key?.id} --group ops`, /--group changes nothing of what key:\w+ may do/],
+    ] as const)
+      await on.refused(`access explain CancelExecution ${words}`, 2, says)
+    const token =
+      'access explain CancelExecution --principal certificate:mia --role operator --address 10.0.0.1'
+    assert.match(await on.said(token), /^certificate:mia may not CancelExecution in no namespace: /)
     await on.refused('access explain CancelExecutio', 2, /Did you mean CancelExecution\?/)
   })
 })

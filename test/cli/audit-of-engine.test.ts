@@ -63,7 +63,14 @@ test('heads, an export and the engine itself are verified', async () => {
 
 test('what an execution is named in is counted, and erased with --yes; who may not is told', async () => {
   await on.refused('audit erase', 2, /it is not said whom or what to erase/)
-  assert.match(await on.said('audit erase --execution order-2'), /^1 rows would be erased/)
+  assert.match(
+    await on.said('audit erase --execution order-2', { env: { PERDURE_NAMESPACE: 'default' } }),
+    /^1 rows would be erased .*, in all namespaces$/m,
+  )
+  assert.match(
+    await on.said('audit erase --execution order-2 --namespace default'),
+    /^1 rows would be erased .*, in namespace default$/m,
+  )
   assert.match(await on.said('audit --resource order-2'), /order-2/)
   assert.deepEqual(await on.json('audit erase --execution order-2 --yes'), [{ rows: 1 }])
   assert.deepEqual(await on.json('audit --resource order-2'), [])

@@ -8,7 +8,7 @@ import { loadCedar, PolicyInvalidError, PolicySet } from '../../server/access/po
 import { present } from '../../server/http/present.ts'
 import type { accessAnswer, policy } from '../../server/http/schemas/access.ts'
 import type { Actions } from '../action-command.ts'
-import type { CommandCall } from '../command.ts'
+import type { CommandCall, GivenOptions } from '../command.ts'
 import { printable } from '../display-width.ts'
 import { attributesOf, fileText, IF_REVISION, pairsOf, wordsOf } from '../given-values.ts'
 import { knownWord } from '../nearest-word.ts'
@@ -83,13 +83,14 @@ export const policyActions: Actions = {
       role: { value: 'ROLE', says: 'that its token would say', multiple: true },
       group: { value: 'NAME', says: 'that its token would say', multiple: true },
       user: { value: 'USER', says: 'whom its token would say' },
-      address: { value: 'IP', says: 'where it calls from' },
+      address: { value: 'IP', says: 'where the principal calls from' },
       id: { value: 'ID', says: 'of the execution, task, queue, … that it is done to' },
       fact: { value: 'NAME=VALUE', says: 'what policies look at beside, such as workflow', multiple: true },
       attribute: { value: 'NAME=VALUE', says: 'a search attribute of it', multiple: true },
     },
     run: overRest(async (call, rest) => {
       const { options, operands, output } = call
+      assertAsked(options)
       const body = present({
         action: knownWord(operands[0] ?? '', Object.keys(ACTIONS), 'something that policies know'),
         principal: options.text('principal'),
@@ -126,6 +127,24 @@ export const policyActions: Actions = {
       return 0
     }),
   },
+}
+
+/** What is known of the caller and of a key is not looked at in a question. @throws UsageError */
+function assertAsked(options: GivenOptions): void {
+  const principal = options.text('principal') ?? ''
+  const given = (names: readonly string[]): string | undefined =>
+    names.find((name) => options.names().includes(name))
+  const isKnown = !/^(token|certificate):/.test(principal)
+  const unused =
+    (isKnown ? given(['role', 'group', 'user']) : undefined) ??
+    (principal === '' ? given(['address']) : undefined)
+  if (unused === undefined) return
+  throw new UsageError(
+    `--${unused} changes nothing of what ${principal === '' ? 'you' : principal} may do`,
+    unused === 'address'
+      ? 'Name whom it is about: --principal key:ID, token:ISSUER#SUBJECT or certificate:NAME.'
+      : 'It is for --principal token:ISSUER#SUBJECT or certificate:NAME.',
+  )
 }
 
 async function checkPolicies(call: CommandCall): Promise<number> {

@@ -25,7 +25,10 @@ export const auditCommand = actionCommand({
   usual: 'list',
   shared: {
     ...ENGINE_OPTIONS,
-    namespace: { value: 'NAME', says: 'list, erase: only this namespace; default: all' },
+    namespace: {
+      value: 'NAME',
+      says: 'list, erase: only this namespace; default: all, whatever else names one',
+    },
   },
   actions: {
     list: listAction,
@@ -133,7 +136,7 @@ async function erase(call: CommandCall, rest: Rest): Promise<number> {
       isEverywhere: true,
     },
     field: 'rows',
-    wouldBe: 'rows would be erased of whom and what they name',
+    wouldBe: `rows would be erased of whom and what they name, ${namespace === undefined ? 'in all namespaces' : `in namespace ${namespace}`}`,
     isFiltered: true,
   })
   if (!isToBeDone) return 0

@@ -64,9 +64,15 @@ export async function explainAccess(
   const { isAllowed, policies, errors } = access.authorizer.decide(asked, action, resource)
   const { roles } = access.authorizer.requestOf(asked, action, resource)
   const shown = policies.map((id) => ({ id, text: access.policies.current.textOf(id) ?? '' }))
-  const where = resource.namespace === undefined ? '' : ` in namespace ${resource.namespace}`
+  const where = whereOf(resource)
   const sentence = sentenceOf({ principal, what: `${action}${where}` }, { isAllowed, policies, roles })
   return { isAllowed, roles, policies: shown, errors, sentence }
+}
+
+/** Of what is in namespaces, without one in the question: only roles that are given everywhere count. */
+function whereOf({ namespace }: ResourceFacts): string {
+  if (namespace === undefined) return ''
+  return namespace === '' ? ' in no namespace' : ` in namespace ${namespace}`
 }
 
 function sentenceOf(
