@@ -2,6 +2,8 @@
 import { DEFAULT_NAMESPACE } from '../protocol/ids.ts'
 import type { HumanTaskSummary } from '../protocol/people-port.ts'
 import type { HumanTask, HumanTaskDetails, PeopleClient, Person } from '../sdk/people/people-client.ts'
+import { present } from '../server/http/present.ts'
+import type { HumanTaskRow } from '../store/contract/human-task-rows.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall, STORE_OPTIONS } from './command.ts'
 import { printable } from './display-width.ts'
 import { ENGINE_OPTIONS, engineInsteadOfStore } from './engine-choice.ts'
@@ -15,6 +17,7 @@ import { WATCH_OPTION } from './watching.ts'
 
 /** The first schema version that has human tasks. */
 const PAGE_ROWS = 1000
+const DEFAULT_LIMIT = 100
 const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, PERDURE_URL, or a profile.'
 
 type Act = (people: PeopleClient, id: string, by: Person, call: CommandCall) => Promise<void>
@@ -60,7 +63,7 @@ export const peopleCommand: Command = {
     data: { value: 'JSON', says: 'complete, approve, reject: what is filled in' },
     comment: { value: 'TEXT', says: 'comment, complete, approve, reject' },
     reason: { value: 'TEXT', says: 'withdraw, send-back: why' },
-    limit: { value: 'N', says: 'list, inbox: at most so many; default 100' },
+    limit: { value: 'N', says: `list, inbox: at most so many; default ${DEFAULT_LIMIT}` },
     ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
@@ -90,7 +93,9 @@ async function runPeople(call: CommandCall): Promise<number> {
       engine !== undefined
         ? await withEngine(call, engine, ({ people }) => listed(call, people, person))
         : await readFile(call, person)
-    printTasks(call, tasks)
+    const limit = limitOf(call.options)
+    printTasks(call, tasks.slice(0, limit))
+    if (tasks.length > limit) call.output.note(`There are more than ${limit}: --limit N shows more.`)
     return 0
   }
   if (id === undefined) throw new UsageError('ID is missing', 'perdure people lists the ids.')
@@ -139,11 +144,24 @@ async function listed(
   people: PeopleClient,
   person: Person | undefined,
 ): Promise<readonly HumanTask[]> {
-  const limit = options.count('limit', 1)
-  const page = limit === undefined ? {} : { limit }
-  if (person !== undefined) return (await people.inbox(person, page)).tasks
+  // One more shows that there are more.
+  const wanted = limitOf(options) + 1
   const workflowId = options.text('execution')
-  return (await people.list(workflowId === undefined ? page : { ...page, workflowId })).tasks
+  const found: HumanTask[] = []
+  for (let cursor: string | undefined; ; ) {
+    const page = present({ limit: Math.min(PAGE_ROWS, wanted - found.length), cursor })
+    const { tasks, ...next } =
+      person === undefined
+        ? await people.list(present({ ...page, workflowId }))
+        : await people.inbox(person, page)
+    found.push(...tasks)
+    cursor = next.cursor
+    if (cursor === undefined || found.length >= wanted) return found
+  }
+}
+
+function limitOf(options: CommandCall['options']): number {
+  return options.count('limit', 1) ?? DEFAULT_LIMIT
 }
 
 async function readFile(
@@ -155,15 +173,23 @@ async function readFile(
   try {
     requireRows(reader, 'human tasks')
     const workflowId = options.text('execution')
-    const rows = await reader.humanTasks({
-      namespace: options.text('namespace') ?? DEFAULT_NAMESPACE,
-      inboxes:
-        person === undefined
-          ? [workflowId === undefined ? '*' : `e:${workflowId}`]
-          : [`u:${person.user}`, ...(person.groups ?? []).map((group) => `g:${group}`)],
-      limit: Math.min(options.count('limit', 1) ?? 100, PAGE_ROWS),
-    })
-    return rows.map(({ summary }) => {
+    const wanted = limitOf(options) + 1
+    const found: HumanTaskRow[] = []
+    for (let isMore = true; isMore && found.length < wanted; ) {
+      const limit = Math.min(PAGE_ROWS, wanted - found.length)
+      const rows = await reader.humanTasks({
+        namespace: options.text('namespace') ?? DEFAULT_NAMESPACE,
+        inboxes:
+          person === undefined
+            ? [workflowId === undefined ? '*' : `e:${workflowId}`]
+            : [`u:${person.user}`, ...(person.groups ?? []).map((group) => `g:${group}`)],
+        limit,
+        ...present({ after: found.at(-1) }),
+      })
+      found.push(...rows)
+      isMore = rows.length === limit
+    }
+    return found.map(({ summary }) => {
       const { openedAt, dueAt, ...rest } = JSON.parse(summary) as HumanTaskSummary
       return {
         ...rest,

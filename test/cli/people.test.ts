@@ -39,6 +39,10 @@ describe('perdure people, of a file', () => {
       'Check the invoice',
     ])
     assert.deepEqual(await titles('list', '--namespace', 'other'), [])
+    const one = await perdure(['people', '--limit', '1', '--json', '--store', file])
+    assert.deepEqual(titlesOf(one.stdout), ['Buy it'])
+    assert.match(one.stderr, /^There are more than 1: --limit N shows more\.$/m)
+    assert.equal((await perdure(['people', '--limit', '2', '--store', file])).stderr, '')
     const { stdout } = await perdure(['people', '--store', file], { columns: 160 })
     assert.match(stdout, /Buy it +b +ann; any of it/)
     assert.match(
@@ -75,6 +79,15 @@ describe('perdure people, of an engine that runs', () => {
     const id = await openTask(engine.people)
     const run = (...args: string[]) => perdure(['people', ...args, '--url', url])
     assert.match((await run('list')).stdout, /Check the invoice/)
+    for (let i = 0; i < 3; i++) await engine.start(asking, question, { id: `more-${i}` })
+    for (let i = 0; i < 3; i++) await openTask(engine.people, `more-${i}`)
+    for (const line of [['list'], ['inbox', '--as', 'x', '--group', 'finance']]) {
+      const two = await run(...line, '--limit', '2', '--json')
+      assert.equal(titlesOf(two.stdout).length, 2)
+      assert.match(two.stderr, /There are more than 2: --limit N shows more\./)
+      const all = await run(...line, '--json')
+      assert.deepEqual([titlesOf(all.stdout).length, all.stderr], [4, ''])
+    }
     assert.match((await run('claim', id, '--as', 'ann', '--group', 'finance')).stdout, /claim is recorded/)
     const taken = await run('claim', id, '--as', 'bob', '--group', 'finance')
     assert.equal(taken.code, 1)
