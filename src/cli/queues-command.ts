@@ -26,6 +26,14 @@ import { UsageError } from './usage-error.ts'
 import { WATCH_OPTION } from './watching.ts'
 
 const ACTIONS = ['list', 'show', 'explain', 'set', 'pause', 'resume', 'reset'] as const
+/** Which options an action takes beside those of all: another one would change nothing, unnoticed. */
+const TAKEN: Readonly<Record<string, readonly string[]>> = {
+  pause: ['reason', 'if-revision'],
+  resume: ['if-revision'],
+  reset: ['setting', 'if-revision'],
+  set: ['policy', 'balancer', 'concurrency', 'key-concurrency', 'rate', 'key-rate', 'if-revision'],
+}
+const OF_ACTIONS = new Set(Object.values(TAKEN).flat())
 const PAGE_ROWS = 1000
 /** The first schema version that has settings of queues. */
 const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, PERDURE_URL, or a profile.'
@@ -47,7 +55,7 @@ export const queuesCommand: Command = {
     rate: { value: 'RATE', says: 'set: starts per second, 5 or with a burst 5/20, or none' },
     'key-rate': { value: 'RATE', says: 'set: the same per key, or none' },
     setting: { value: 'NAME', says: 'reset: this one only', multiple: true },
-    'if-revision': { value: 'N', says: 'change it only if this is its revision' },
+    'if-revision': { value: 'N', says: 'pause, resume, set, reset: only if this is its revision' },
     ...WATCH_OPTION,
     ...COMMON_OPTIONS,
   },
@@ -69,6 +77,9 @@ async function runQueues(call: CommandCall): Promise<number> {
   const [action = 'list', name] = call.operands
   if (!ACTIONS.some((each) => each === action))
     throw new UsageError(`'${action}' is nothing to do with queues`, `There are ${ACTIONS.join(', ')}.`)
+  const taken = TAKEN[action] ?? []
+  const surplus = call.options.names().find((each) => OF_ACTIONS.has(each) && !taken.includes(each))
+  if (surplus !== undefined) throw new UsageError(`--${surplus} is not for perdure queues ${action}`)
   const engine = engineInsteadOfStore(call, { overEnvironment: true })
   if (action === 'list') {
     if (name !== undefined) throw new UsageError('list takes no queue', `perdure queues show ${name}`)

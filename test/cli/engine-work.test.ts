@@ -53,6 +53,8 @@ describe('perdure tasks, of an engine', () => {
     await on.said(`queues set closed --policy '{"name":"round-robin","weights":{"ada":3}}' --rate 5/20`)
     await on.refused('queues set closed --rate 1 --if-revision 0', 1, /REVISION_CONFLICT/)
     await on.refused('queues explain closed --watch', 2, /--watch without --json is for a terminal/)
+    await on.refused('queues pause closed --rate 5', 2, /--rate is not for perdure queues pause/)
+    await on.refused('queues --if-revision 1', 2, /--if-revision is not for perdure queues list/)
     await on.refused('queues pause closed --watch', 2, /--watch does not repeat 'pause'/)
     await on.said('tasks prioritise letter-eve 9')
     await on.refused('tasks prioritise letter-eve high', 2, /PRIORITY high is not a number from 0 to 9/)
@@ -116,6 +118,7 @@ describe('perdure schedules, of an engine', () => {
       [`create x ${settings} --every 1h --timezone UTC`, /--timezone belongs to --cron/],
       [`create x ${settings} --every 1h --overlap skp`, /Did you mean skip\?/],
       ['update x', /nothing is to be changed/],
+      [`create x ${settings} --every 500ms`, /--every 500ms is less than 1s/],
       [`create x ${settings} --every 1h --to 30d`, /--to 30d is no time of a schedule/],
       ['update x --from 1h', /--from 1h is no time of a schedule/],
       ['backfill x', /--from is missing/],

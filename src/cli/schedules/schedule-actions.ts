@@ -38,11 +38,16 @@ const SETTINGS = {
   attribute: { value: 'NAME=VALUE', says: 'a search attribute of each run', multiple: true },
 } as const satisfies Record<string, OptionSpec>
 
+/** Of the API. */
+const EVERY_LEAST_MS = 1000
+
 function timesOf({ options }: CommandCall): object | undefined {
   const cron = options.text('cron')
   const everyMs = durationOf(options, 'every')
   const timezone = options.text('timezone')
   const offsetMs = durationOf(options, 'offset')
+  if (everyMs !== undefined && everyMs < EVERY_LEAST_MS)
+    throw new UsageError(`--every ${options.text('every')} is less than 1s`)
   if (cron !== undefined && everyMs !== undefined)
     throw new UsageError('--cron and --every are given', 'Leave one of them out.')
   if ((timezone !== undefined && cron === undefined) || (offsetMs !== undefined && everyMs === undefined))
