@@ -1,6 +1,8 @@
 // Keys, roles, policies and namespaces over HTTP, and requests of callers that have to say who they are.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -20,6 +22,25 @@ interface Asker {
   call(method: string, path: string, options?: CallOptions): Promise<Called>
   ok(status: number, method: string, path: string, options?: CallOptions): Promise<Called['body']>
   refused(status: number, code: string, method: string, path: string, body?: unknown): Promise<Called['body']>
+}
+
+/** The engine has seen the head of the request; the rest of it is sent when it is called. */
+async function begunRequest(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  text: string,
+): Promise<() => Promise<number>> {
+  const type = { 'content-type': 'application/json', 'content-length': text.length, expect: '100-continue' }
+  const asked = request(url, { method: 'POST', agent: false, headers: { ...headers, ...type } })
+  const answered = once(asked, 'response')
+  asked.flushHeaders()
+  await once(asked, 'continue')
+  return async () => {
+    asked.end(text)
+    const [answer] = (await answered) as [IncomingMessage]
+    answer.resume()
+    return answer.statusCode ?? 0
+  }
 }
 
 describe('over HTTP, with access', () => {
@@ -292,6 +313,27 @@ describe('over HTTP, with access', () => {
       )
       assert.equal(codes[4], 429, `${path}: ${codes}`)
     }
+    rmSync(directory, { recursive: true })
+  })
+
+  test('a request counts once, however many come at a time', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'perdure-http-rate-'))
+    const adminKeyFile = join(directory, 'admin.key')
+    await using limited = await HttpFixture.open({
+      access: { adminKeyFile, rateLimit: { perSecond: 0.001, burst: 20 } },
+    })
+    const headers = { authorization: `Bearer ${readFileSync(adminKeyFile, 'utf8').trim()}` }
+    // Each has its body when all have begun. Of these routes one calls the engine, and one does not.
+    const bodies = { '/v1/executions': { workflow: 'quick' }, '/v1/api-keys': { name: 'k', roles: [] } }
+    for (const path of ['/v1/executions', '/v1/api-keys', '/v1/api-keys', '/v1/executions'] as const) {
+      const text = JSON.stringify(bodies[path])
+      const begun = await Promise.all(
+        Array.from({ length: 5 }, () => begunRequest(`${limited.base}${path}`, headers, text)),
+      )
+      const statuses = await Promise.all(begun.map((send) => send()))
+      assert.deepEqual(statuses, [201, 201, 201, 201, 201], path)
+    }
+    assert.equal((await limited.call('GET', '/v1/executions', { headers })).status, 429)
     rmSync(directory, { recursive: true })
   })
 

@@ -47,11 +47,13 @@ export interface Access {
   /** @throws PerdureError `UNAUTHENTICATED`, `RATE_LIMITED` */
   authenticate(credentials: Credentials): Promise<Caller>
   /**
-   * A request over HTTP begins, whatever it asks for. Its first call on the port of the caller is counted with it.
+   * A request over HTTP begins, whatever it asks for.
    *
    * @throws PerdureError `RATE_LIMITED`
    */
   beginRequest(caller: Caller): void
+  /** It is answered now: its first call on the port of the caller was counted with it. Returns what to call when it is answered. */
+  beginAnswer(caller: Caller): () => void
   /**
    * What a call that is not on the client's port, and is permitted, uses up of a namespace.
    *

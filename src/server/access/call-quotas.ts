@@ -7,6 +7,12 @@ import type { Namespaces } from './namespaces.ts'
 import { type RateLimit, RateLimiter } from './rate-limiter.ts'
 
 const IDENTITIES_MOST = 50_000
+const NOTHING = (): void => {}
+
+interface Asking {
+  requests: number
+  calls: number
+}
 
 export interface CallQuotasParts {
   readonly namespaces: Namespaces
@@ -17,8 +23,8 @@ export interface CallQuotasParts {
 
 export class CallQuotas implements CallLimits {
   readonly #parts: CallQuotasParts
-  /** Of requests that were counted, and have made no call yet. */
-  readonly #begun = new WeakSet<Caller>()
+  /** Of requests that were counted: those that are answered now, and the calls that these have not made yet. */
+  readonly #asking = new WeakMap<Caller, Asking>()
   readonly #identities: RateLimiter | undefined
   /** By namespace; with the rate that it was made for. */
   readonly #rates = new Map<string, { readonly perSecond: number; readonly limiter: RateLimiter }>()
@@ -29,14 +35,27 @@ export class CallQuotas implements CallLimits {
       this.#identities = new RateLimiter(parts.rateLimit, IDENTITIES_MOST, parts.nowMs)
   }
 
-  /** Whoever asks over HTTP is made anew for each request. */
   beginRequest(caller: Caller): void {
     this.#take(caller)
-    if (this.#identities !== undefined) this.#begun.add(caller)
+  }
+
+  /** All requests of a caller are those of one object. A call that one of them does not make is not left to a later one. */
+  beginAnswer(caller: Caller): () => void {
+    if (this.#identities === undefined) return NOTHING
+    const asking = this.#asking.get(caller) ?? { requests: 0, calls: 0 }
+    this.#asking.set(caller, asking)
+    asking.requests += 1
+    asking.calls += 1
+    return () => {
+      asking.requests -= 1
+      asking.calls = Math.min(asking.calls, asking.requests)
+    }
   }
 
   beginCall(caller: Caller): void {
-    if (!this.#begun.delete(caller)) this.#take(caller)
+    const asking = this.#asking.get(caller)
+    if (asking === undefined || asking.calls === 0) this.#take(caller)
+    else asking.calls -= 1
   }
 
   useUp(namespace: string, payloads: () => readonly unknown[] = () => []): void {

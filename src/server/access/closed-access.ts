@@ -160,6 +160,10 @@ export class ClosedAccess implements Access {
     this.#quotas.beginRequest(caller)
   }
 
+  beginAnswer(caller: Caller): () => void {
+    return this.#quotas.beginAnswer(caller)
+  }
+
   useUp(namespace: string, payloads?: () => readonly unknown[]): void {
     this.#quotas.useUp(namespace, payloads)
   }

@@ -57,6 +57,10 @@ export class LateAccess implements Access {
     this.#entered.beginRequest(caller)
   }
 
+  beginAnswer(caller: Caller): () => void {
+    return this.#entered.beginAnswer(caller)
+  }
+
   useUp(namespace: string, payloads?: () => readonly unknown[]): void {
     this.#entered.useUp(namespace, payloads)
   }

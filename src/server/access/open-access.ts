@@ -19,6 +19,10 @@ export class OpenAccess implements Access {
 
   beginRequest(): void {}
 
+  beginAnswer(): () => void {
+    return () => {}
+  }
+
   useUp(): void {}
 
   portOf(caller: Caller): ClientPort {

@@ -177,13 +177,26 @@ export class HttpApp {
         const { namespace, ...others } = asked
         const body = checkBody(request.body)
         const own = route.isInNamespace === false ? asked : others
-        const answer = await route.run(
+        const answer = await this.#answerOf(
+          route,
           this.#requestOf(request, reply, { namespace, params, query: own, body }),
         )
         await this.#send(request, reply, { answer, isSecret: route.isSecret === true })
         return reply
       },
     })
+  }
+
+  async #answerOf<R extends RouteRequest>(
+    route: { readonly run: (request: R) => Promise<Answer> },
+    request: R,
+  ): Promise<Answer> {
+    const isAnswered = this.#options.access.beginAnswer(request.caller)
+    try {
+      return await route.run(request)
+    } finally {
+      isAnswered()
+    }
   }
 
   #requestOf<P, Q, B>(
