@@ -206,7 +206,8 @@ function startChecks([request]: ArgsOf<'start'>): readonly Check[] {
 function enqueueChecks([requests]: ArgsOf<'tasks.enqueue'>): readonly Check[] {
   const checks = new Map<string, Check>()
   for (const { namespace, queue, name, id } of requests) {
-    const place = JSON.stringify([namespace, queue, name])
+    // All that policies can look at.
+    const place = JSON.stringify([namespace, queue, name, id])
     if (checks.has(place)) continue
     const resource = resources.task({ namespace, id }, { queue, name })
     checks.set(place, { actions: ['EnqueueTask'], resource })
