@@ -81,6 +81,24 @@ describe('namespaces', () => {
     )
   })
 
+  test('leave no key behind that would count for the next one of that name', async () => {
+    await using on = await opened()
+    await on.namespaces.create(rules, 'billing')
+    for (const wanted of [
+      { namespace: 'billing', roles: ['viewer'] },
+      { namespace: 'default', roles: ['viewer', 'operator@billing'] },
+      { roles: ['operator@billing'] },
+    ]) {
+      const { id } = await on.admin.createKey(rules, { name: 'k', ...wanted })
+      const refusal = await refused(on.namespaces.delete(rules, 'billing'))
+      assert.match(refusal?.message ?? '', new RegExp(`API keys.*${id}`))
+      await on.admin.revokeKey(rules, id)
+      await on.admin.deleteKey(rules, id)
+    }
+    await on.admin.createKey(rules, { name: 'k', roles: ['operator@default', 'viewer@*', 'viewer'] })
+    await on.namespaces.delete(rules, 'billing')
+  })
+
   test('need not be made before they are used, if that is so set', async () => {
     await using on = await opened({ strictNamespaces: false })
     assert.equal(await refused(on.access.portOf(rules).list({ namespace: 'anything' })), undefined)

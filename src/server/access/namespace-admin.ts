@@ -11,12 +11,13 @@ import { noNamespace } from '../../protocol/missing.ts'
 import { EVENT_RULE_KIND } from '../events/event-task.ts'
 import { WEBHOOK_KIND } from '../webhooks/webhook-task.ts'
 import type { Action } from './actions.ts'
-import { API_KEY_KIND, apiKeyRecordOf } from './api-key-records.ts'
+import { API_KEY_KIND, type ApiKeyRecord, apiKeyRecordOf } from './api-key-records.ts'
 import type { ClosedAccess } from './closed-access.ts'
 import { checkedQuotas, NAMESPACE_KIND, type Quotas } from './namespaces.ts'
 import { type RecordChange, unrecorded } from './recorded-change.ts'
 import * as resources from './resources.ts'
 import { ROLE_BINDING_KIND } from './role-bindings.ts'
+import { grantOf } from './roles.ts'
 
 const KEPT_KINDS = [EVENT_RULE_KIND, WEBHOOK_KIND, ROLE_BINDING_KIND] as const
 
@@ -107,10 +108,11 @@ export class NamespaceAdmin {
     const kept = KEPT_KINDS.find((kind) => registry.list(kind, name).length > 0)
     if (kept !== undefined)
       throw new PerdureError('ARGUMENT_INVALID', `namespace ${name} has records of the kind ${kept}`)
-    if (registry.list(API_KEY_KIND).some((entry) => apiKeyRecordOf(entry)?.namespace === name))
+    const key = registry.list(API_KEY_KIND).find((each) => isKeyOf(name, apiKeyRecordOf(each)))
+    if (key !== undefined)
       throw new PerdureError(
         'ARGUMENT_INVALID',
-        `namespace ${name} has API keys: revoke and delete them first`,
+        `namespace ${name} has API keys, or there are some with a role in it, such as ${key.id}: revoke and delete them first`,
       )
     await registry.put({ kind: NAMESPACE_KIND, namespace: '', id: name }, undefined, {
       ifRevision: entry.revision,
@@ -141,4 +143,11 @@ export class NamespaceAdmin {
   #entryOf(name: string): ReturnType<Registry['get']> {
     return this.#parts.registry.get(NAMESPACE_KIND, '', name)
   }
+}
+
+/** It belongs there, or brings a role there along. */
+function isKeyOf(name: string, record: ApiKeyRecord | undefined): boolean {
+  if (record === undefined) return false
+  const { namespace: own = DEFAULT_NAMESPACE, roles } = record
+  return own === name || roles.some((text) => grantOf(text, own)?.namespace === name)
 }
