@@ -123,6 +123,16 @@ describe('open executions', () => {
     assert.equal(counted.reads, 2)
   })
 
+  test('one that asks just before it is counted again gets no place of those that were let in', async () => {
+    const { start, counted, clock } = opened({ openExecutions: 2 })
+    assert.deepEqual([await start('a'), await start('b')], ['ok', 'ok'])
+    clock.advance(COUNT_MS - 1)
+    const last = start('c')
+    clock.advance(1)
+    assert.deepEqual(await Promise.all([last, start('d')]), ['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED'])
+    assert.equal(counted.running.size, 2)
+  })
+
   test('one that has ended gives its place to another', async () => {
     const { start, counted, clock } = opened({ openExecutions: 1 })
     assert.equal(await start('a'), 'ok')

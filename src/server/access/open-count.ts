@@ -42,7 +42,9 @@ export class OpenCount {
 
   /** Undefined: there are not so many. Throws what the store throws. */
   async take(places: number, quota: number): Promise<TakenPlaces | undefined> {
-    const counted = await this.#fresh(quota)
+    let counted = await this.#fresh(quota)
+    // A count that has begun since leaves out of `#taken` what is in it, and not in the one before.
+    while (counted !== this.#counted || this.#counting !== undefined) counted = await this.#fresh(quota)
     if (counted.open + this.#taken + places > Math.min(quota, counted.quota)) return undefined
     this.#taken += places
     this.#underway += places
