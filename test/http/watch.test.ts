@@ -6,6 +6,8 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { signal } from '../../src/index.ts'
 import { EventStreams } from '../../src/server/http/event-streams.ts'
+import type { RouteRequest } from '../../src/server/http/route.ts'
+import { watchExecution } from '../../src/server/http/routes/watch.ts'
 import { until } from '../tasks/task-fixtures.ts'
 import { HttpFixture, waiting } from './http-fixture.ts'
 
@@ -76,6 +78,31 @@ test('there are only so many streams', async () => {
   stop.abort()
   await on.ok(204, 'POST', '/v1/executions/w/signals/go')
   await until(async () => (await on.call('GET', '/v1/executions/w/watch')).status === 200)
+})
+
+test('a stream has its place while its history is read, and what does not begin keeps none', async () => {
+  const streams = new EventStreams({ most: 1, answerMs: 1000, commentMs: 1000 })
+  const runId = '01ARZ3NDEKTSV4RRFFQ69G5FAV'
+  let read = Promise.withResolvers<readonly []>()
+  const port = { history: () => read.promise, describe: async () => ({ closedAt: 1 }) }
+  // The one cast: nothing else of a request is looked at.
+  const ask = (headers = {}): ReturnType<typeof watchExecution> =>
+    watchExecution(
+      { services: { streams }, port, headers, namespace: 'default' } as unknown as RouteRequest,
+      'w',
+      { runId },
+    )
+  const missing = ask()
+  await assert.rejects(ask(), { code: 'OVERLOADED' })
+  read.reject(new Error('it is not there'))
+  await assert.rejects(missing, /not there/)
+  read = Promise.withResolvers()
+  const over = ask({ 'last-event-id': `${runId}:9` })
+  await assert.rejects(ask(), { code: 'OVERLOADED' })
+  read.resolve([])
+  assert.equal((await over).status, 204)
+  assert.notEqual((await ask()).stream, undefined)
+  await assert.rejects(ask(), { code: 'OVERLOADED' })
 })
 
 test('streams end when the engine closes, and say no end of the run', async () => {

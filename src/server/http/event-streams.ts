@@ -32,6 +32,8 @@ const RETRY_MS = 1000
 export class EventStreams {
   readonly #options: EventStreamsOptions
   readonly #open = new Set<EventStream>()
+  /** Places of those that are about to begin. */
+  #kept = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: EventStreamsOptions) {
@@ -42,10 +44,19 @@ export class EventStreams {
     return this.#open.size
   }
 
-  /** @throws PerdureError `OVERLOADED` */
-  assertRoom(): void {
-    if (this.#open.size >= this.#options.most)
-      throw new PerdureError('OVERLOADED', `${this.#options.most} streams of events are open`)
+  /**
+   * Keeps a place for a stream that is about to begin. Answers how to give it back, once: also when it begins.
+   *
+   * @throws PerdureError `OVERLOADED`
+   */
+  keepPlace(): () => void {
+    const { most } = this.#options
+    if (this.#open.size + this.#kept >= most)
+      throw new PerdureError('OVERLOADED', `${most} streams of events are open`)
+    this.#kept += 1
+    return () => {
+      this.#kept -= 1
+    }
   }
 
   /** Calls `write` with a stream, and ends it when that resolves. */

@@ -23,8 +23,31 @@ export async function watchExecution(
   id: string,
   query: { readonly runId?: string; readonly afterSeq?: number },
 ): Promise<Answer> {
-  const { services, port } = request
-  services.streams.assertRoom()
+  const { services } = request
+  const giveBack = services.streams.keepPlace()
+  try {
+    const begun = await beginning(request, id, query)
+    if (begun !== undefined) return streamed(request, id, { ...begun, giveBack })
+  } catch (error) {
+    giveBack()
+    throw error
+  }
+  giveBack()
+  return { status: 204 }
+}
+
+interface Beginning {
+  readonly place: Place
+  readonly first: readonly SequencedEvent[]
+}
+
+/** Undefined: it has ended, and its reader has seen that. */
+async function beginning(
+  request: RouteRequest,
+  id: string,
+  query: { readonly runId?: string; readonly afterSeq?: number },
+): Promise<Beginning | undefined> {
+  const { port } = request
   const isResumed = request.headers['last-event-id'] !== undefined
   const place = placeOf(request) ?? {
     runId:
@@ -35,18 +58,29 @@ export async function watchExecution(
   }
   // Also of a run that is not there: before the stream begins, the answer can still say so.
   const first = await read(request, id, { place, limit: FIRST_EVENTS, wait: false })
-  if (first.length === 0 && isResumed && (await hasEnded(request, id, place.runId))) return { status: 204 }
+  if (first.length === 0 && isResumed && (await hasEnded(request, id, place.runId))) return undefined
+  return { place, first }
+}
+
+function streamed(
+  request: RouteRequest,
+  id: string,
+  { place, first, giveBack }: Beginning & { readonly giveBack: () => void },
+): Answer {
+  const { streams, access } = request.services
   return {
     headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
-    stream: (response) =>
-      services.streams.serve(response, async (stream) => {
-        const unfollow = services.access.follow(request.caller, () => stream.end())
+    stream: (response) => {
+      giveBack()
+      return streams.serve(response, async (stream) => {
+        const unfollow = access.follow(request.caller, () => stream.end())
         try {
           await follow(request, id, { stream, place, first })
         } finally {
           unfollow()
         }
-      }),
+      })
+    },
   }
 }
 
