@@ -119,4 +119,13 @@ describe('failed logins', () => {
     assert.partialDeepStrictEqual(lines.slice(100), [{ address: 'others', failures: 900 }])
     assert.equal(lines.length, 101)
   })
+
+  test('leave no timer behind when access has closed', async () => {
+    const { opened, lines, fail, counts } = await observedAccess()
+    await opened[Symbol.asyncDispose]()
+    const nextMs = opened.clock.nextMs()
+    await fail('Basic dXNlcjpwYXNz', '192.0.2.1')
+    assert.deepEqual([opened.clock.nextMs(), lines], [nextMs, []])
+    assert.deepEqual(counts(), { 'unknown malformed': 1 })
+  })
 })

@@ -54,6 +54,7 @@ export class FailedLogins {
   readonly #addresses = new Map<string, Counted>()
   #others = 0
   #cancel: Cancel | undefined
+  #isClosed = false
 
   constructor(parts: FailedLoginsParts) {
     this.#parts = parts
@@ -64,7 +65,7 @@ export class FailedLogins {
   add(address: string, { credential, reason }: FailedLogin, why: string): void {
     this.#counter?.of(credential, reason).add()
     // Who shows nothing has tried nothing, and it is not its fault that keys cannot be had; that has a record of its own.
-    if (reason === 'missing' || reason === 'unavailable') return
+    if (reason === 'missing' || reason === 'unavailable' || this.#isClosed) return
     const last = { credential, reason, why }
     const known = this.#addresses.get(address)
     if (known !== undefined) {
@@ -79,8 +80,9 @@ export class FailedLogins {
     this.#cancel ??= this.#after()
   }
 
-  /** What was counted is told. */
+  /** What was counted is told, and no timer is left: doors may still be open. */
   close(): void {
+    this.#isClosed = true
     this.#cancel?.()
     for (const [address, counted] of this.#addresses) if (counted.failures > 0) this.#log(address, counted)
     this.#addresses.clear()
