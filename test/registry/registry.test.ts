@@ -8,12 +8,18 @@ import type { Engine } from '../../src/engine/engine.ts'
 import { RegistryDesk } from '../../src/engine/registry/registry-desk.ts'
 import { REGISTRY_LIMITS } from '../../src/engine/registry/registry-port.ts'
 import { silentLogger } from '../../src/index.ts'
+import { VirtualClock } from '../../src/platform/virtual-clock.ts'
+import type { Caller } from '../../src/protocol/caller.ts'
 import type { RunId } from '../../src/protocol/ids.ts'
+import { AccessAdmin } from '../../src/server/access/access-admin.ts'
+import { checkedAccessSettings } from '../../src/server/access/access-settings.ts'
+import { ClosedAccess } from '../../src/server/access/closed-access.ts'
 import { type OpenedEngine, openEngine } from '../../src/server/open-engine.ts'
 import type { Batch } from '../../src/store/contract/batch.ts'
 import { type Store, UnknownCommitError } from '../../src/store/contract/store.ts'
 import { MemoryState } from '../../src/store/memory/memory-state.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
+import { recordingPort } from '../access/access-fixtures.ts'
 import { heldStore } from '../sdk/held-store.ts'
 import { turns, withEngine } from '../sdk/open-engine.ts'
 
@@ -275,6 +281,26 @@ describe('what is refused', () => {
         message: /of 3 objects, deleted ones included/,
       })
       assert.equal((await registry.put(key('1'), 1))?.revision, 4)
+    }))
+
+  test('where there is no room left, not that an API key is revoked, and then deleted', () =>
+    withRegistry(undefined, async (engine) => {
+      const registry = new RegistryDesk(engine, { ...REGISTRY_LIMITS, totalBytes: 400 })
+      const access = await ClosedAccess.open({
+        ...{ settings: checkedAccessSettings({}), registry, port: recordingPort().port },
+        ...{ logger: silentLogger, clock: new VirtualClock(1000) },
+      })
+      const rules: Caller = { id: 'rules', kind: 'certificate', groups: [], roles: ['admin@*'] }
+      const admin = new AccessAdmin(access, registry, () => 1000)
+      const { id } = await admin.createKey(rules, { name: 'k' })
+      for (let bytes = 400, i = 0; bytes > 2; bytes >>= 1, i++)
+        await registry.put({ ...A, id: `${i}` }, 'x'.repeat(bytes - 2)).catch(() => {})
+      await assert.rejects(registry.put({ ...A, id: 'more' }, 'x'.repeat(20)), { code: 'QUOTA_EXCEEDED' })
+      await assert.rejects(admin.rotateKey(rules, id), { code: 'QUOTA_EXCEEDED' })
+      await admin.revokeKey(rules, id)
+      assert.equal((await admin.getKey(rules, id)).revokedMs, 1000)
+      await admin.deleteKey(rules, id)
+      access.close()
     }))
 
   test('an engine that has closed', async () => {

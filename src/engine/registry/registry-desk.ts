@@ -219,7 +219,7 @@ export class RegistryDesk implements Registry {
 
   /** Why it cannot be done. */
   #problemOf(change: RegistryChange, current: Current | undefined): PerdureError | undefined {
-    const { kind, id, body, ifRevision } = change
+    const { kind, id, body, ifRevision, always } = change
     const revision = current?.isLiving === true ? current.revision : 0
     if (ifRevision !== undefined && ifRevision !== revision)
       return new PerdureError(
@@ -228,7 +228,7 @@ export class RegistryDesk implements Registry {
           ? `there is no ${kind} ${id}, so it does not have revision ${ifRevision}`
           : `${kind} ${id} has revision ${revision}, not ${ifRevision}`,
       )
-    return body === null ? undefined : this.#roomProblem(change)
+    return body === null || always === true ? undefined : this.#roomProblem(change)
   }
 
   /** What makes nothing larger is let through, also where there is too much already. */

@@ -20,6 +20,8 @@ export interface RegistryEntry extends RegistryKey {
 export interface RegistryPutOptions {
   /** Put only if the object has this revision now. 0: only if there is none. Default: whatever there is. */
   readonly ifRevision?: number | undefined
+  /** Also where there is no room left: for what takes access away, and makes the object a little larger. */
+  readonly always?: true
 }
 
 /** Told of each change that is in force on this node; without an entry it was deleted. */
@@ -69,6 +71,7 @@ export interface RegistryChange extends RegistryKey {
   /** JSON; null deletes. */
   readonly body: string | null
   readonly ifRevision?: number
+  readonly always?: true
   /** Of this change alone: if it is asked again, it is not done twice. */
   readonly request: string
 }
@@ -87,7 +90,7 @@ const KIND = /^[a-z][a-z0-9-]{0,63}$/
 export function checkedChange(
   { kind, namespace, id }: RegistryKey,
   body: Json | undefined,
-  { ifRevision }: RegistryPutOptions,
+  { ifRevision, always }: RegistryPutOptions,
   { request, entryBytes }: { readonly request: string; readonly entryBytes: number },
 ): RegistryChange {
   if (!KIND.test(kind))
@@ -99,7 +102,8 @@ export function checkedChange(
   checkedName(id, `the id of a ${kind}`)
   if (ifRevision !== undefined && !(Number.isSafeInteger(ifRevision) && ifRevision >= 0))
     throw new PerdureError('ARGUMENT_INVALID', `ifRevision is ${ifRevision}, not a whole number of 0 or more`)
-  const change = { kind, namespace, id, body: textOf(kind, body, entryBytes), request }
+  const text = textOf(kind, body, entryBytes)
+  const change = { kind, namespace, id, body: text, request, ...(always === true ? { always } : {}) }
   return ifRevision === undefined ? change : { ...change, ifRevision }
 }
 

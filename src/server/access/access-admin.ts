@@ -7,7 +7,7 @@
  * 3. Each change that was permitted is recorded in the name of its caller, whatever came of it; a secret never is.
  */
 
-import type { Registry, RegistryEntry } from '../../engine/registry/registry-port.ts'
+import type { Registry, RegistryEntry, RegistryPutOptions } from '../../engine/registry/registry-port.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -120,7 +120,7 @@ export class AccessAdmin {
           )
     return await this.#record(caller, { action: 'RotateApiKey', resource, policies }, async () => {
       const { text, record: changed } = rotatedKey(id, record, { graceMs, nowMs: this.#nowMs() })
-      const put = await this.#putKey(id, changed, entry.revision)
+      const put = await this.#putKey(id, changed, { ifRevision: entry.revision })
       return { ...summaryOfKey(this.#registry, put, changed), key: text }
     })
   }
@@ -133,7 +133,8 @@ export class AccessAdmin {
       caller.id === `key:${id}` ? [] : await this.#access.assertMay(caller, 'RevokeApiKey', resource)
     await this.#record(caller, { action: 'RevokeApiKey', resource, policies }, async () => {
       if (record.revokedMs !== undefined) return
-      await this.#putKey(id, { ...record, revokedMs: this.#nowMs() }, entry.revision)
+      const how = { ifRevision: entry.revision, always: true } as const
+      await this.#putKey(id, { ...record, revokedMs: this.#nowMs() }, how)
     })
   }
 
@@ -318,12 +319,9 @@ export class AccessAdmin {
     return this.#access.authorizer.decide(caller, 'ReadApiKey', resource).isAllowed
   }
 
-  async #putKey(id: string, record: ApiKeyRecord, ifRevision?: number): Promise<RegistryEntry> {
-    const entry = await this.#registry.put(
-      { kind: API_KEY_KIND, namespace: '', id },
-      bodyOfApiKey(record),
-      ifRevision === undefined ? {} : { ifRevision },
-    )
+  async #putKey(id: string, record: ApiKeyRecord, how: RegistryPutOptions = {}): Promise<RegistryEntry> {
+    const place = { kind: API_KEY_KIND, namespace: '', id }
+    const entry = await this.#registry.put(place, bodyOfApiKey(record), how)
     if (entry === undefined) throw new Error('invariant: an API key was put and is not there')
     return entry
   }
