@@ -146,25 +146,6 @@ describe('a policy looks at', () => {
     assert.equal(await code({ workflows: [{ name: 'payroll', version: '1' }] }), 'FORBIDDEN')
   })
 
-  test('each task of a list, by its id too', async () => {
-    await using opened = await withPolicy(
-      `forbid (principal, action == Perdure::Action::"EnqueueTask", resource)
-       when { resource has id && resource.id like "kept-*" };`,
-    )
-    const { tasks } = opened.access.portOf(ann)
-    const enqueue = (...ids: readonly (string | undefined)[]): Promise<unknown> =>
-      tasks.enqueue(
-        ids.map((id) => ({
-          ...{ namespace: 'default', queue: 'q', name: 't', input: [1, 'json', null, 1] as const },
-          ...(id === undefined ? {} : { id }),
-        })),
-      )
-    assert.equal(await codeOf(enqueue('kept-1')), 'FORBIDDEN')
-    assert.equal(await codeOf(enqueue('free-1', 'kept-1')), 'FORBIDDEN')
-    assert.equal(await codeOf(enqueue(undefined, 'kept-1')), 'FORBIDDEN')
-    assert.equal(await codeOf(enqueue('free-1', undefined, 'free-2')), 'done')
-  })
-
   test('what is asked for beside the call itself', async () => {
     const answers: Answers = { describe: () => ({ workflow: 'payroll', attributes: {} }) }
     await using opened = await withPolicy(
