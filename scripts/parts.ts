@@ -17,7 +17,7 @@ const testProcessesMax = 8
 const testTimeoutMs = 8 * 60_000
 
 // Beyond this a part is stuck in a way that its own limits do not see, such as an endless loop.
-const partLimitMs = 40 * 60_000
+const partLimitMs = 60 * 60_000
 
 // `import … from 'perdure'`, as in the examples, finds src/ and not what `npm run build` made of it.
 const sourcesCondition = '--conditions=perdure-source'
