@@ -2,12 +2,11 @@
 import Type, { type TProperties, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Fault, RequestError } from './problem.ts'
+import { faultsOf } from './schema-faults.ts'
 import { registerFormats } from './schemas/values.ts'
 
 type Place = Fault['in']
 type Check = (value: unknown) => unknown
-
-const FAULTS_MAX = 10
 
 /** Of a body: absent, it is an empty object. */
 export function bodyCheck(schema: TSchema | undefined): Check {
@@ -65,47 +64,6 @@ function conversionOf(schema: TSchema): ((value: unknown) => unknown) | undefine
       return value
     }
   }
-}
-
-interface SchemaError {
-  readonly keyword: string
-  readonly instancePath: string
-  readonly message: string
-  readonly params: object
-}
-
-/** An alternative that does not fit says so for each of its branches: what is said of the whole is enough. */
-function faultsOf(errors: readonly SchemaError[], place: Place): readonly Fault[] {
-  const faults = new Map<string, Fault>()
-  for (const { keyword, instancePath, message, params } of errors) {
-    if (keyword === 'additionalProperties') {
-      const { additionalProperties = [] } = params as { readonly additionalProperties?: readonly string[] }
-      for (const name of additionalProperties) {
-        const pointer = `${instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
-        faults.set(pointer, { in: place, pointer, detail: 'is not known here' })
-      }
-    } else if (keyword === 'required') {
-      const { requiredProperties = [] } = params as { readonly requiredProperties?: readonly string[] }
-      for (const name of requiredProperties) {
-        const pointer = `${instancePath}/${name}`
-        faults.set(pointer, { in: place, pointer, detail: 'is missing' })
-      }
-    } else if (keyword !== 'boolean' && (!faults.has(instancePath) || keyword === 'anyOf'))
-      faults.set(instancePath, { in: place, pointer: instancePath, detail: textOf(keyword, message, params) })
-  }
-  return [...faults.values()].slice(0, FAULTS_MAX)
-}
-
-function textOf(keyword: string, message: string, params: object): string {
-  const { allowedValues, format } = params as {
-    readonly allowedValues?: readonly unknown[]
-    readonly format?: string
-  }
-  if (keyword === 'enum' && allowedValues !== undefined)
-    return `must be one of ${allowedValues.map((each) => JSON.stringify(each)).join(', ')}`
-  if (keyword === 'format' && format === 'name')
-    return 'must be a name: not empty, 512 bytes of UTF-8 or less, without NUL and lone surrogates'
-  return message
 }
 
 function refused(faults: readonly Fault[]): RequestError {

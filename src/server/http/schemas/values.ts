@@ -1,6 +1,7 @@
 /** Values that many schemas have in common. */
 import Type, { type TProperties, type TSchema } from 'typebox'
 import { Format } from 'typebox/format'
+import { Settings } from 'typebox/system'
 import { LONGEST_MS } from '../../../protocol/duration.ts'
 
 const NAME_BYTES = 512
@@ -10,10 +11,14 @@ const LATEST_MS = 8.64e15
 
 let areRegistered = false
 
-/** Formats of our own, which all nodes of a schema know by name. */
+/** Errors of one value: several of each of its alternatives. */
+const ERRORS_MAX = 64
+
+/** Formats of our own, which all nodes of a schema know by name; and how much is said of a value that does not fit. */
 export function registerFormats(): void {
   if (areRegistered) return
   areRegistered = true
+  Settings.Set({ maxErrors: ERRORS_MAX })
   Format.Set('name', (text) => text !== '' && isStorable(text, NAME_BYTES))
   Format.Set('storable', (text) => isStorable(text, REASON_BYTES))
 }
