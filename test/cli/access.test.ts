@@ -1,6 +1,6 @@
 /** `perdure access` and `perdure namespaces`, and what all commands over the REST API share, at an engine with access. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -80,6 +80,8 @@ describe('perdure access policies', () => {
     assert.equal(bad.code, 1)
     assert.match(bad.stdout, /bad\.cedar/)
     await on.refused('access policies check none.cedar', 2, /there is no file none\.cedar/)
+    mkdirSync(join(on.directory, 'empty'))
+    await on.refused('access policies check empty', 2, /empty has no policy/)
     await on.said('access policies put night night.cedar')
     await on.refused('access policies put night night.cedar --if-revision 7', 1, /REVISION_CONFLICT/)
     assert.equal(await on.said('access policies show night'), forbid)

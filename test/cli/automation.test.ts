@@ -101,6 +101,7 @@ describe('perdure webhooks', () => {
     assert.deepEqual((await on.json('webhooks show billing'))[0]?.events, ['execution.started'])
     await on.refused('webhooks set billing --event all --if-revision 1', 1, /REVISION_CONFLICT/)
     await on.refused('webhooks set billing', 2, /nothing is to be set/)
+    await on.refused('webhooks set billing --event execution.failed,all', 2, /has all, and others beside it/)
     assert.match(await on.said('webhooks'), /^billing +http:\S+ +execution.started /m)
     await (await on.engine.start(fulfilOrder, { customer: 'ada', total: 1 }, { id: 'order-1' })).result()
     const failed = 'webhooks deliveries billing --failed'

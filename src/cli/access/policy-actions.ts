@@ -154,6 +154,8 @@ async function checkPolicies(call: CommandCall): Promise<number> {
   const cedar = await loadCedar()
   try {
     const policies = new PolicyFiles(file, cedar).read()
+    if (policies.length === 0)
+      throw new UsageError(`${path} has no policy`, 'Of a directory its files *.cedar are looked at.')
     const set = new PolicySet(cedar, policies)
     set.close()
     printDone(

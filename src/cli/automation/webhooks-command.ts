@@ -52,7 +52,9 @@ const SETTINGS = {
 function settingsOf({ options }: CommandCall): Readonly<Record<string, unknown>> {
   const listOf = (name: string): readonly string[] | null | undefined => {
     const words = wordsOf(options, name)
-    return words?.includes('all') === true ? null : words
+    if (words?.includes('all') !== true) return words
+    if (words.length > 1) throw new UsageError(`--${name} has all, and others beside it`)
+    return null
   }
   return present({
     events: listOf('event'),
