@@ -1,5 +1,5 @@
 /** An engine that runs and listens. */
-import { checkedToken } from '../platform/outgoing-socket.ts'
+import { checkedToken } from '../platform/shown-token.ts'
 import { TlsIdentity } from '../platform/tls.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { DEFAULT_LIMITS } from '../protocol/limits.ts'

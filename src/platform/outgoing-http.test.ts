@@ -4,13 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { mayCall } from './outgoing-addresses.ts'
-import {
-  type AddressLookup,
-  callOut,
-  type OutgoingCall,
-  OutgoingError,
-  type OutgoingTrouble,
-} from './outgoing-http.ts'
+import { OutgoingError, type OutgoingTrouble } from './outgoing-error.ts'
+import { type AddressLookup, callOut, type OutgoingCall } from './outgoing-http.ts'
 
 async function withServer(answer: RequestListener, use: (port: number) => Promise<void>): Promise<void> {
   const server = createServer(answer)

@@ -10,6 +10,7 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { addressRefusal, mayCall } from './outgoing-addresses.ts'
+import { OutgoingError } from './outgoing-error.ts'
 
 export interface OutgoingCall {
   /** `http:` or `https:`. */
@@ -33,25 +34,6 @@ export interface OutgoingAnswer {
   /** Names in lower case; of several with one name, the first, or all with commas. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
-}
-
-export type OutgoingTrouble =
-  /** The URL is none, or not of HTTP. */
-  | 'url-invalid'
-  | 'address-refused'
-  | 'timeout'
-  | 'answer-too-large'
-  /** Name not found, connection refused or cut, certificate not trusted. */
-  | 'unreachable'
-
-export class OutgoingError extends Error {
-  override readonly name = 'OutgoingError'
-  readonly trouble: OutgoingTrouble
-
-  constructor(trouble: OutgoingTrouble, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.trouble = trouble
-  }
 }
 
 /** The system's, or that of a test. */

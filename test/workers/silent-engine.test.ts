@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import { createEngine, silentLogger } from '../../src/index.ts'
 import { type Clock, systemClock } from '../../src/platform/clock.ts'
-import { Worker } from '../../src/sdk/worker/create-worker.ts'
+import { Worker } from '../../src/sdk/worker/worker.ts'
 import { checkedWorkerSettings } from '../../src/sdk/worker/worker-settings.ts'
 import { double, gate, until } from '../tasks/task-fixtures.ts'
 

@@ -1,6 +1,6 @@
 /** `perdure profile`: names for engines, with URL, namespace and credentials. */
 import { resolve } from 'node:path'
-import { checkedToken } from '../../platform/outgoing-socket.ts'
+import { checkedToken } from '../../platform/shown-token.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { COMMON_OPTIONS, type Command, type CommandCall } from '../command.ts'

@@ -3,7 +3,7 @@
  *
  * Nothing is asked again: whoever gave the command sees that it has failed, and gives it again.
  */
-import { checkedToken } from '../../platform/outgoing-socket.ts'
+import { checkedToken } from '../../platform/shown-token.ts'
 import { TlsIdentity } from '../../platform/tls.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { HttpCalls, type HttpRequest, problemError } from '../../sdk/http/http-calls.ts'

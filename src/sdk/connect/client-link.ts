@@ -1,7 +1,8 @@
 /** One connection of a client to an engine, or to a node of a cluster. */
 import type { WebSocket } from 'ws'
+import { connectionTrouble, isUnauthenticated } from '../../platform/connection-trouble.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
-import { connectionTrouble, isUnauthenticated, openSocket } from '../../platform/outgoing-socket.ts'
+import { openSocket } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import type { TokenSetting } from '../../platform/token-setting.ts'

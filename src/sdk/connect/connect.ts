@@ -4,7 +4,7 @@ import { watchExpiry } from '../../platform/certificate-expiry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
 import { openTracing } from '../../platform/open-tracing.ts'
-import { checkedToken } from '../../platform/outgoing-socket.ts'
+import { checkedToken } from '../../platform/shown-token.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import type { TokenSetting } from '../../platform/token-setting.ts'
 import type { Tracing } from '../../platform/tracing.ts'
@@ -18,7 +18,7 @@ import { Client, type ClientSettings } from '../client.ts'
 import { checkedEncryption, type Encryption } from '../encryption/encryption.ts'
 import type { PayloadCodec } from '../encryption/payload-codec.ts'
 import { tracedPort } from '../tracing/traced-port.ts'
-import { RemotePort } from './remote-port.ts'
+import type { RemotePort } from './remote-port.ts'
 
 export interface ConnectOptions {
   /** Default `'default'`. */
@@ -74,6 +74,8 @@ export async function connect(
     knows: () => true,
   }
   const identity = tls === undefined ? undefined : new TlsIdentity(tls, 'connect({ tls })', warn)
+  // With all that connects: a program that runs an engine alone does not need it.
+  const { RemotePort } = await import('./remote-port.ts')
   const remote = new RemotePort({
     url: urls,
     warn,

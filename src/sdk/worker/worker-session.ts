@@ -6,9 +6,9 @@
  */
 
 import type { Cancel, Clock } from '../../platform/clock.ts'
+import { connectionTrouble } from '../../platform/connection-trouble.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
-import { connectionTrouble } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { Socket } from '../../platform/socket.ts'
 import type { Tracing } from '../../platform/tracing.ts'

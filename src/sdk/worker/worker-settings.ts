@@ -1,7 +1,7 @@
 /** Settings of a worker in a process of its own, checked. */
 import { availableParallelism, totalmem } from 'node:os'
 import { jsonLogger, type Logger, safeLogger } from '../../platform/logger.ts'
-import { checkedToken } from '../../platform/outgoing-socket.ts'
+import { checkedToken } from '../../platform/shown-token.ts'
 import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
 import type { TokenSetting } from '../../platform/token-setting.ts'
 import { checkedName } from '../../protocol/checked-text.ts'

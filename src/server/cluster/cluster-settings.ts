@@ -7,9 +7,9 @@ import { PerdureError } from '../../protocol/errors.ts'
 import { checkedOptions, type OptionNames } from '../../sdk/checked-arguments.ts'
 import type { HttpSettings } from '../http/http-settings.ts'
 import { ClientOrigins } from '../listen/client-origin.ts'
-import { serverIdentity } from '../listen/http-door.ts'
 import type { ListenOptions } from '../listen/listen-options.ts'
 import type { ProxySettings } from '../listen/proxy-settings.ts'
+import { serverIdentity } from '../listen/server-identity.ts'
 import { type CoordinatorSettings, checkedCoordinator, type EtcdSettings } from './etcd/etcd-settings.ts'
 
 export interface ClusterSettings extends ProxySettings {

@@ -9,8 +9,7 @@ import { TLSSocket } from 'node:tls'
 import { watchExpiry } from '../../platform/certificate-expiry.ts'
 import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { TlsIdentity, type TlsSettings } from '../../platform/tls.ts'
-import { PerdureError } from '../../protocol/errors.ts'
+import type { TlsSettings } from '../../platform/tls.ts'
 import type { HttpLimits } from '../http/http-settings.ts'
 import type { EngineReadiness } from '../readiness.ts'
 import type { ClientOrigins } from './client-origin.ts'
@@ -18,6 +17,7 @@ import { answersHealth } from './health-answers.ts'
 import { HttpDrain } from './http-drain.ts'
 import { addressWithPort } from './ip-address.ts'
 import { expectProxyHeaders } from './proxy-door.ts'
+import { serverIdentity } from './server-identity.ts'
 
 export interface HttpDoorOptions {
   readonly tls: TlsSettings | undefined
@@ -137,21 +137,6 @@ function secureDoor(
       unwatch()
     },
   }
-}
-
-/** @throws PerdureError `ARGUMENT_INVALID` */
-export function serverIdentity(
-  tls: TlsSettings,
-  warn: ConstructorParameters<typeof TlsIdentity>[2],
-): TlsIdentity {
-  const identity = new TlsIdentity(tls, 'tls', warn)
-  for (const part of ['cert', 'key', 'ca'] as const)
-    if (tls[part] === undefined)
-      throw new PerdureError(
-        'ARGUMENT_INVALID',
-        `tls has no ${part}: an engine shows its certificate, and asks for one of the authority ca`,
-      )
-  return identity
 }
 
 /** Of connections that are refused, one in a while is told, with how many were not. */

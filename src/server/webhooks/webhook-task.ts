@@ -7,7 +7,8 @@
  */
 
 import type { Clock } from '../../platform/clock.ts'
-import { callOut, OutgoingError } from '../../platform/outgoing-http.ts'
+import { OutgoingError } from '../../platform/outgoing-error.ts'
+import type { callOut } from '../../platform/outgoing-http.ts'
 import { NonRetryableError } from '../../protocol/failure.ts'
 import type { Json } from '../../protocol/json.ts'
 import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
@@ -68,7 +69,7 @@ export function webhookTask(options: WebhookTaskOptions): Task {
 }
 
 async function deliver(
-  { registry, clock, allowPrivate, call = callOut }: WebhookTaskOptions,
+  { registry, clock, allowPrivate, call = callWhenNeeded }: WebhookTaskOptions,
   { log }: Pick<TaskContext, 'log'>,
   { namespace, webhook: id, event }: Delivery,
 ): Promise<{ readonly outcome: string } | { readonly status: number }> {
@@ -92,6 +93,12 @@ async function deliver(
   // The receiver says that it wants no more (Standard Webhooks: 410).
   if (status === GONE) throw new NonRetryableError(`webhook ${id}: ${webhook.url} has answered 410 Gone`)
   throw new Error(`webhook ${id}: ${webhook.url} has answered ${status}`)
+}
+
+/** What calls is loaded with the first call. */
+const callWhenNeeded: typeof callOut = async (...given) => {
+  const { callOut } = await import('../../platform/outgoing-http.ts')
+  return callOut(...given)
 }
 
 async function statusOf(call: () => ReturnType<typeof callOut>): Promise<number> {

@@ -6,7 +6,7 @@
 import type { WebSocket } from 'ws'
 import type { Cancel, Clock } from '../../../src/platform/clock.ts'
 import type { Logger } from '../../../src/platform/logger.ts'
-import { Worker } from '../../../src/sdk/worker/create-worker.ts'
+import { Worker } from '../../../src/sdk/worker/worker.ts'
 import { checkedWorkerSettings, type WorkerSettings } from '../../../src/sdk/worker/worker-settings.ts'
 import type { DispatchWorld } from './dispatch-world.ts'
 import { type TaskProcess, taskOfProcess } from './dispatched-task.ts'
