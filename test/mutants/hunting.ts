@@ -14,12 +14,10 @@ import {
 import { availableParallelism, tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { SimulationKind } from '../simulation/seed-pool.ts'
 import { applyPatch, parsePatch } from './apply-patch.ts'
 import { type Mutant, mutants } from './mutants.ts'
 
 const root = dirname(dirname(import.meta.dirname))
-const FIRST_SEED = 1
 /** A hunt that takes longer has not caught its bug. */
 const HUNT_LIMIT_MS = 240_000
 /** A seed takes a tenth of a second: one that takes this long spins, and that is how its bug shows itself. */
@@ -90,7 +88,7 @@ function copyOf(paths: readonly string[]): string {
 }
 
 async function hunt(mutant: Mutant, copy: string): Promise<Catch> {
-  const { name, patch = name, what, seeds, kind = 'executions', suite } = mutant
+  const { name, patch = name, what, suite } = mutant
   let takeOut: () => void
   try {
     takeOut = plant(patch, copy)
@@ -98,7 +96,7 @@ async function hunt(mutant: Mutant, copy: string): Promise<Catch> {
     throw new Error(`the bug ${name} cannot be planted: make its patch fit the code again`, { cause: error })
   }
   try {
-    const found = suite === undefined ? simulateSeeds(copy, seeds, kind) : runSuite(copy, suite, mutant.test)
+    const found = suite === undefined ? simulateSeeds(copy, mutant) : runSuite(copy, suite, mutant.test)
     return { name, what, ...(await found) }
   } finally {
     takeOut()
@@ -172,20 +170,23 @@ function environmentOf(copy: string): NodeJS.ProcessEnv {
 }
 
 /** `hunt.ts` says which seed it begins, a line each, and last what it found. */
-async function simulateSeeds(copy: string, count: number, kind: SimulationKind): Promise<Finding> {
+async function simulateSeeds(
+  copy: string,
+  { seeds: count, firstSeed = 1, kind = 'executions' }: Mutant,
+): Promise<Finding> {
   const child = spawn(
     process.execPath,
-    [join(copy, 'test/mutants/hunt.ts'), String(FIRST_SEED), String(count), kind],
+    [join(copy, 'test/mutants/hunt.ts'), String(firstSeed), String(count), kind],
     { cwd: copy, stdio: ['ignore', 'pipe', 'inherit'], env: environmentOf(copy) },
   )
   const closed = once(child, 'close')
-  let seed = FIRST_SEED
+  let seed = firstSeed
   let begunMs = performance.now()
   const startMs = begunMs
   let finding: Finding | undefined
   const watch = setInterval(() => {
     const nowMs = performance.now()
-    const seeds = seed - FIRST_SEED + 1
+    const seeds = seed - firstSeed + 1
     if (nowMs - begunMs > SEED_LIMIT_MS) finding = { seeds, violation: `seed ${seed} does not end` }
     else if (nowMs - startMs > HUNT_LIMIT_MS) finding = { seeds, violation: null }
     else return
@@ -203,6 +204,13 @@ async function simulateSeeds(copy: string, count: number, kind: SimulationKind):
   clearInterval(watch)
   if (finding === undefined) throw new Error(`the hunt in ${copy} ended with code ${code} at seed ${seed}`)
   return finding
+}
+
+/** What the page of `docs/` says of a bug; undefined: it is not there, or no simulation catches it. */
+export function seedsOnPage(page: string, name: string): number | undefined {
+  const row = page.split('\n').find((line) => line.startsWith(`| ${name} |`))
+  const seeds = Number(row?.split('|')[3])
+  return seeds > 0 ? seeds : undefined
 }
 
 /** The page of `docs/`. */

@@ -9,6 +9,8 @@ export interface Mutant {
   readonly what: string
   /** Seeds of the simulation that may be needed. */
   readonly seeds: number
+  /** The seed that is simulated first. Default 1. */
+  readonly firstSeed?: number
   /** Default: it shows itself in the simulation of executions. */
   readonly kind?: SimulationKind
   /** It shows itself in this test file, not in the simulation. */

@@ -1,7 +1,7 @@
 /** Simulates many seeds on several threads, each seed on one. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import type { ClusterReport } from './cluster/simulate-cluster.ts'
+import type { ClusterOptions, ClusterReport } from './cluster/simulate-cluster.ts'
 import type { DispatchReport } from './dispatch/simulate-dispatch.ts'
 import type { SimulationReport } from './simulate.ts'
 
@@ -21,6 +21,8 @@ export interface SeedsOptions<K extends SimulationKind> {
   readonly kind: K
   readonly first: number
   readonly count: number
+  /** Of a cluster. */
+  readonly cluster?: ClusterFaults
   /** Default: one per core. */
   readonly threads?: number
   /** Every so many seeds one is run twice, and its traces are compared. */
@@ -30,14 +32,17 @@ export interface SeedsOptions<K extends SimulationKind> {
   readonly isEnough?: () => boolean
 }
 
+export type ClusterFaults = Pick<ClusterOptions, 'isLying' | 'isAsynchronous'>
+
 export interface SeedRequest {
   readonly seed: number
   readonly isRepeated: boolean
   readonly kind: SimulationKind
+  readonly cluster: ClusterFaults
 }
 
 export async function simulateSeeds<K extends SimulationKind>(options: SeedsOptions<K>): Promise<void> {
-  const { kind, first, count, repeatEvery = 50, onReport, isEnough } = options
+  const { kind, first, count, cluster = {}, repeatEvery = 50, onReport, isEnough } = options
   const threads = Math.min(options.threads ?? availableParallelism(), count)
   let next = first
   const lane = (): Promise<void> =>
@@ -53,7 +58,7 @@ export async function simulateSeeds<K extends SimulationKind>(options: SeedsOpti
         }
         const seed = next++
         const isRepeated = (seed - first) % repeatEvery === 0
-        worker.postMessage({ seed, isRepeated, kind } satisfies SeedRequest)
+        worker.postMessage({ seed, isRepeated, kind, cluster } satisfies SeedRequest)
       }
       worker.on('message', (report: SimulationReports[K]) => {
         onReport(report)

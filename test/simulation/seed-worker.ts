@@ -10,15 +10,15 @@ Error.stackTraceLimit = 0
 
 type Report = SimulationReports[SimulationKind]
 
-function simulated(seed: number, kind: SimulationKind): Promise<Report> {
-  if (kind === 'cluster') return simulateCluster(seed)
+function simulated({ seed, kind, cluster }: SeedRequest): Promise<Report> {
+  if (kind === 'cluster') return simulateCluster(seed, cluster)
   return kind === 'dispatch' ? simulateDispatch(seed) : simulate(seed, { isOfTasks: kind === 'tasks' })
 }
 
-async function reportOf({ seed, isRepeated, kind }: SeedRequest): Promise<Report> {
-  const report = await simulated(seed, kind)
-  if (!isRepeated) return report
-  const again = await simulated(seed, kind)
+async function reportOf(request: SeedRequest): Promise<Report> {
+  const report = await simulated(request)
+  if (!request.isRepeated) return report
+  const again = await simulated(request)
   if (again.hash === report.hash) return report
   const violation = `the same seed gave two traces: ${report.hash} and ${again.hash}`
   return { ...report, violations: [...report.violations, violation] }
