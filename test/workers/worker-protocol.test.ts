@@ -251,7 +251,7 @@ test('web pages, other protocols and other machines are refused', async () => {
 test('a worker that is refused says why', async () => {
   await using on = await listening()
   for (const [settings, what] of [
-    [{ url: 'http://127.0.0.1:1', tasks: [double] }, /url is/],
+    [{ url: 'ftp://127.0.0.1:1', tasks: [double] }, /url is/],
     [{ url: on.url, tasks: [] }, /tasks/],
     [{ url: on.url, tasks: [double], concurency: 1 }, /no option 'concurency'/],
   ] as const)

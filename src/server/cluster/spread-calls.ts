@@ -25,6 +25,9 @@ import { listTasks } from './spread-task-list.ts'
 
 /** Tasks that one call to their owner adds, all or none of them. */
 const ENQUEUE_TASKS = 1000
+const LOOK_AGAIN_MS = 10
+/** A wrong owner for so long is somebody's trouble: the caller is told. */
+const LOOK_FOR_MS = 60_000
 /** Tasks that one call retries. */
 const RETRIED_TASKS = 500
 
@@ -55,12 +58,41 @@ async function callOfTask(
   args: readonly [TaskTarget, ...unknown[]],
   signal?: AbortSignal,
 ): Promise<unknown> {
-  const { owner } = router.options
-  const queue = await queueOfTask(router, args[0])
-  // This node says that there is none.
-  if (queue === undefined) return owner.call(method, args, signal)
-  const shard = queueShardOf(queue, router.options.engine.ownership.shards)
-  return router.call({ shard, method, args, signal })
+  const { owner, engine } = router.options
+  return whereItIs(router, {
+    find: () => queueOfTask(router, args[0]),
+    there: (queue) =>
+      router.call({ shard: queueShardOf(queue, engine.ownership.shards), method, args, signal }),
+    here: () => owner.call(method, args, signal),
+  })
+}
+
+/** What is not found is asked for here: this node says that there is none. Unless there is one by now, of another node. */
+async function whereItIs<Place>(
+  { options: { nodes, engine } }: Router,
+  {
+    find,
+    there,
+    here,
+  }: {
+    readonly find: () => Promise<Place | undefined>
+    readonly there: (place: Place) => Promise<unknown>
+    readonly here: () => Promise<unknown>
+  },
+): Promise<unknown> {
+  const endMs = engine.clock.nowMs() + LOOK_FOR_MS
+  for (;;) {
+    const place = await find()
+    if (place !== undefined) return there(place)
+    try {
+      return await here()
+    } catch (error) {
+      const isMoved = error instanceof PerdureError && error.code === 'SHARD_MOVED'
+      if (!isMoved || engine.clock.nowMs() > endMs) throw error
+      // Or this node has been fenced, and is about to begin anew.
+      await nodes.changed(LOOK_AGAIN_MS)
+    }
+  }
 }
 
 /** The owner of an execution knows why its tasks wait if their queues are on the same node; the others are asked here. */
@@ -286,9 +318,14 @@ async function callOfHumanTask(
 ): Promise<unknown> {
   const { engine, owner } = router.options
   const { runId } = partsOfHumanTaskId(args[0].id) ?? {}
-  const [row] = runId === undefined || !isRunId(runId) ? [] : await engine.options.store.executions([runId])
-  // This node says that there is none.
-  if (row === undefined || (method === 'people.describe' && isClosed(row.status)))
-    return owner.call(method, args)
-  return router.call({ shard: row.shard, method, args })
+  return whereItIs(router, {
+    find: async () => {
+      const [row] =
+        runId === undefined || !isRunId(runId) ? [] : await engine.options.store.executions([runId])
+      // Of a closed one each node reads the same.
+      return row !== undefined && method === 'people.describe' && isClosed(row.status) ? undefined : row
+    },
+    there: ({ shard }) => router.call({ shard, method, args }),
+    here: () => owner.call(method, args),
+  })
 }
