@@ -39,15 +39,24 @@ export class KilledCrew {
     )
     while (isOpen) {
       await Promise.race([pause(60 + random() * 120), settled])
-      if (!isOpen || this.#connected.size < least) continue
-      const alive = [...this.#connected]
-      if (alive[Math.floor(random() * alive.length)]?.kill('SIGKILL') === true) {
-        this.kills += 1
-        this.#killed.emit('kill')
-      }
-      this.#start()
+      if (isOpen && this.#connected.size >= least) this.killOne(random)
     }
     return work
+  }
+
+  /** Kills one of those that are connected; another one is started. */
+  killOne(random: Randomness): void {
+    const alive = [...this.#connected]
+    if (alive[Math.floor(random() * alive.length)]?.kill('SIGKILL') === true) {
+      this.kills += 1
+      this.#killed.emit('kill')
+    }
+    this.#start()
+  }
+
+  /** Resolves when so many are connected. */
+  async whole(count: number): Promise<void> {
+    while (this.#connected.size < count) await pause(5)
   }
 
   /** Resolves when so many have been killed in all. */
