@@ -48,7 +48,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'settle-by-a-plain-read',
     what: 'an unknown commit is settled without fencing the session first',
-    seeds: 150,
+    seeds: 300,
   },
   {
     name: 'forget-a-timer-on-recovery',
