@@ -15,7 +15,6 @@ import { timeText } from './time-text.ts'
 import { UsageError } from './usage-error.ts'
 import { WATCH_OPTION } from './watching.ts'
 
-/** The first schema version that has human tasks. */
 const PAGE_ROWS = 1000
 const DEFAULT_LIMIT = 100
 const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, PERDURE_URL, or a profile.'

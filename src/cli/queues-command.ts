@@ -35,7 +35,6 @@ const TAKEN: Readonly<Record<string, readonly string[]>> = {
 }
 const OF_ACTIONS = new Set(Object.values(TAKEN).flat())
 const PAGE_ROWS = 1000
-/** The first schema version that has settings of queues. */
 const URL_REMEDY = 'Name the engine that runs: --url ws://127.0.0.1:7233, PERDURE_URL, or a profile.'
 
 export const queuesCommand: Command = {

@@ -8,6 +8,9 @@ export const OVERLAP_POLICIES = ['skip', 'buffer-one', 'allow', 'cancel-other', 
 /** What becomes of a run whose time has come while an earlier one of its schedule is still open. */
 export type OverlapPolicy = (typeof OVERLAP_POLICIES)[number]
 
+/** Of the times of an interval. */
+export const SHORTEST_INTERVAL_MS = 1000
+
 export type ScheduleTimes =
   /** 5 fields (minute first), 6 (seconds first) or 7 (with the year), or a nickname such as `@daily`; IANA time zone. */
   | { readonly kind: 'cron'; readonly cron: string; readonly timezone: string }

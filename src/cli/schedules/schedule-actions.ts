@@ -1,6 +1,6 @@
 /** Schedules of an engine: made, changed, and what they do now. */
 import type { Static } from 'typebox'
-import { OVERLAP_POLICIES } from '../../protocol/schedule-port.ts'
+import { OVERLAP_POLICIES, SHORTEST_INTERVAL_MS } from '../../protocol/schedule-port.ts'
 import { present } from '../../server/http/present.ts'
 import type { schedule, triggered } from '../../server/http/schemas/schedules.ts'
 import type { Action, Actions } from '../action-command.ts'
@@ -38,15 +38,12 @@ const SETTINGS = {
   attribute: { value: 'NAME=VALUE', says: 'a search attribute of each run', multiple: true },
 } as const satisfies Record<string, OptionSpec>
 
-/** Of the API. */
-const EVERY_LEAST_MS = 1000
-
 function timesOf({ options }: CommandCall): object | undefined {
   const cron = options.text('cron')
   const everyMs = durationOf(options, 'every')
   const timezone = options.text('timezone')
   const offsetMs = durationOf(options, 'offset')
-  if (everyMs !== undefined && everyMs < EVERY_LEAST_MS)
+  if (everyMs !== undefined && everyMs < SHORTEST_INTERVAL_MS)
     throw new UsageError(`--every ${options.text('every')} is less than 1s`)
   if (cron !== undefined && everyMs !== undefined)
     throw new UsageError('--cron and --every are given', 'Leave one of them out.')

@@ -40,13 +40,12 @@ import type { LiveTask } from './live-task.ts'
 import { taskDescriptionOf, taskOutcomeOf } from './task-description.ts'
 import type { MetTasks } from './task-lookup.ts'
 import { lowestNumberFrom } from './task-numbers.ts'
+import { tasksOfPage } from './task-page.ts'
 import { whyQueueWaits } from './why-queue-waits.ts'
 
 /** Tasks of one call that are recorded in one turn; between turns other work runs, and intake may have to wait. */
 const CHUNK_TASKS = 1000
 const ATTEMPTS = 5
-const LIST_DEFAULT = 100
-const LIST_LIMIT = 1000
 /** Tasks that are retried in one commit. */
 const RETRY_LIMIT = 500
 
@@ -112,10 +111,10 @@ export class TaskCalls implements TaskPort {
     return explanation
   }
 
-  async list({ cursor, limit = LIST_DEFAULT, ...query }: TaskQuery): Promise<TaskPage> {
+  async list({ cursor, limit, ...query }: TaskQuery): Promise<TaskPage> {
     this.#engine.assertOpen()
     const before = cursor === undefined ? undefined : placeOf(cursor)
-    const most = Math.min(limit, LIST_LIMIT)
+    const most = tasksOfPage(limit)
     const { tasks } = this.#engine
     const { listed, next } = await this.#listed(query, before, most)
     const page = listed

@@ -5,7 +5,12 @@ import { type Duration, durationMs, optionalMs } from '../../protocol/duration.t
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Attributes } from '../../protocol/event.ts'
 import type { Limits } from '../../protocol/limits.ts'
-import { OVERLAP_POLICIES, type OverlapPolicy, type ScheduleSpec } from '../../protocol/schedule-port.ts'
+import {
+  OVERLAP_POLICIES,
+  type OverlapPolicy,
+  type ScheduleSpec,
+  SHORTEST_INTERVAL_MS,
+} from '../../protocol/schedule-port.ts'
 import { checkedOptions, checkedReason, checkNames, type OptionNames } from '../checked-arguments.ts'
 import { checkedAttributes } from '../checked-attributes.ts'
 import type { InputOf, Workflow } from '../definition.ts'
@@ -96,7 +101,6 @@ export const SCHEDULE_UPDATE: OptionNames<ScheduleUpdate<Workflow>> = {
 const CRON_TIMES: OptionNames<CronTimes> = { cron: true, timezone: true, startAt: true, endAt: true }
 const INTERVAL_TIMES: OptionNames<IntervalTimes> = { every: true, offset: true, startAt: true, endAt: true }
 
-const SHORTEST_INTERVAL_MS = 1000
 const DEFAULT_CATCH_UP = '1d'
 const SHORTEST_CATCH_UP_MS = 10_000
 /** What follows the prefix in a workflow id: a time, or the id of a trigger. */

@@ -2,15 +2,12 @@
  * Lists of tasks in a cluster. That a task runs is known only to the node that gave it to a worker: in the store it waits. So the
  * other nodes are asked for what runs at them.
  */
+import { tasksOfPage } from '../../engine/tasks/task-page.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { cursorOfTask, seqOfCursor, seqOfOwnId } from '../../protocol/task-ids.ts'
 import type { TaskDescription, TaskPage, TaskQuery } from '../../protocol/task-port.ts'
 import { isTaskClosed } from '../../protocol/task-status.ts'
 import type { Router } from './router.ts'
-
-/** As of one node, if no other limit is given. */
-const LIST_DEFAULT = 100
-const LIST_LIMIT = 1000
 
 export async function listTasks(router: Router, query: TaskQuery): Promise<TaskPage> {
   const { local, nodes } = router.options
@@ -18,7 +15,7 @@ export async function listTasks(router: Router, query: TaskQuery): Promise<TaskP
   const { status } = query
   const mayRun = status?.includes('running') === true || own.tasks.some((task) => !isTaskClosed(task.status))
   if (!mayRun || nodes.others().length === 0) return own
-  const limit = Math.min(query.limit ?? LIST_DEFAULT, LIST_LIMIT)
+  const limit = tasksOfPage(query.limit)
   // Of each node the newest: in the span of a page there are no more than the page has.
   const running = (await router.ofOthers('tasks.list', [
     { ...query, status: ['running'], limit },

@@ -1,6 +1,10 @@
 /** Shapes of what the API says of schedules, and takes. */
 import Type from 'typebox'
-import { OVERLAP_POLICIES, type ScheduleTimes } from '../../../protocol/schedule-port.ts'
+import {
+  OVERLAP_POLICIES,
+  type ScheduleTimes,
+  SHORTEST_INTERVAL_MS,
+} from '../../../protocol/schedule-port.ts'
 import {
   answered,
   asked,
@@ -36,7 +40,7 @@ const cron = asked({
 const interval = asked({
   kind: Type.Literal('interval'),
   everyMs: Type.Integer({
-    minimum: 1000,
+    minimum: SHORTEST_INTERVAL_MS,
     description: 'Milliseconds. Times are multiples of it since 1970 in UTC.',
   }),
   offsetMs: optional(durationMs('Moves them by this much. Default 0.')),
