@@ -1,5 +1,6 @@
 /** How this process connects to engines and nodes. */
 import { type ClientOptions, WebSocket } from 'ws'
+import { endWithChannelProof } from './channel-proof.ts'
 import { mayShowToken, textOf } from './shown-token.ts'
 import type { TlsIdentity } from './tls.ts'
 import type { TokenSetting } from './token-setting.ts'
@@ -9,6 +10,8 @@ export interface OutgoingOptions {
   readonly tls?: TlsIdentity | undefined
   /** An API key or a token, shown to engines; a function is asked for each connection. Never sent where others could read it. */
   readonly token?: TokenSetting | undefined
+  /** Over TLS it shows that it is the end of the connection, and no proxy is. Default: false. */
+  readonly showsChannel?: boolean
   /** Default: no limit. */
   readonly handshakeTimeoutMs?: number
 }
@@ -16,12 +19,13 @@ export interface OutgoingOptions {
 export function openSocket(
   url: string,
   protocols: readonly string[],
-  { tls, handshakeTimeoutMs, token }: OutgoingOptions = {},
+  { tls, handshakeTimeoutMs, token, showsChannel = false }: OutgoingOptions = {},
 ): WebSocket {
   const options: ClientOptions = {
     perMessageDeflate: false,
     maxPayload: 0,
     ...(handshakeTimeoutMs === undefined ? {} : { handshakeTimeout: handshakeTimeoutMs }),
+    ...(showsChannel ? { finishRequest: endWithChannelProof } : {}),
     ...(url.startsWith('wss:') ? tls?.current : {}),
   }
   if (token === undefined || !mayShowToken(url)) return new WebSocket(url, [...protocols], options)

@@ -1,10 +1,13 @@
 /** Nodes, workers and clients of a cluster over mutual TLS. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls, createServer } from 'node:tls'
 import { WebSocket } from 'ws'
 import {
   connect,
@@ -14,9 +17,21 @@ import {
   silentLogger,
   type TlsSettings,
 } from '../../src/index.ts'
+import { TlsIdentity } from '../../src/platform/tls.ts'
+import { openNodeSocket } from '../../src/server/cluster/node-socket.ts'
 import { Authority, openssl } from '../workers/certificates.ts'
 import { expectedOf, go, parentOf, squareTask, WORKFLOWS } from './cluster-workload.ts'
 import { PostgresServer } from './server.ts'
+
+/** What became of the connection. */
+async function answerTo(socket: WebSocket): Promise<string> {
+  const said = await new Promise<string>((resolve) => {
+    socket.on('open', () => resolve('open'))
+    socket.on('error', ({ message }) => resolve(message))
+  })
+  socket.terminate()
+  return said
+}
 
 const found = openssl()
 const skip = 'missing' in found ? found.missing : false
@@ -66,18 +81,55 @@ describe('a cluster over mutual TLS', { skip }, () => {
   test('a certificate of a worker or client does not make a node', async () => {
     const { url } = await server.createDatabase()
     await using one = await open(url, 'node-1')
-    const asNode = async (tls: { readonly [part: string]: string }): Promise<string> => {
-      const read = Object.fromEntries(Object.entries(tls).map(([part, file]) => [part, readFileSync(file)]))
-      const socket = new WebSocket(String(one.url), ['perdure.node.v1'], read)
-      const said = await new Promise<string>((resolve) => {
-        socket.on('open', () => resolve('open'))
-        socket.on('error', ({ message }) => resolve(message))
+    const asNode = (tls: TlsSettings): Promise<string> =>
+      answerTo(
+        openNodeSocket(String(one.url), { tls: new TlsIdentity(tls, 'test', () => {}), withinMs: 5000 }),
+      )
+    assert.match(await asNode(client), /403/)
+    assert.equal(await asNode(authority.issue('node-9', both)), 'open')
+  })
+
+  test('whoever asks a proxy that has the certificate of a node is none, whatever the proxy leaves unsaid', async () => {
+    const { url } = await server.createDatabase()
+    await using one = await open(url, 'node-1')
+    const node = authority.issue('node-9', both)
+    const identity = new TlsIdentity(node, 'test', () => {})
+    const { port } = new URL(String(one.url))
+    // It reads no request, and writes no header.
+    const own = { ...identity.current, requestCert: true, rejectUnauthorized: false }
+    const proxy = createServer(own, (socket) => {
+      const onward = connectTls({ ...identity.current, host: '127.0.0.1', port: Number(port) })
+      pipeline(socket, onward, socket, () => {})
+    })
+    await new Promise<void>((resolve) => void proxy.listen(0, '127.0.0.1', resolve))
+    const front = `wss://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    try {
+      const { cert = '', key = '', ca = '' } = identity.current
+      const said = (to: string, headers: { readonly [name: string]: string }): Promise<string> =>
+        answerTo(new WebSocket(to, ['perdure.node.v1'], { cert, key, ca, headers }))
+      const proven = (to: string): Promise<string> =>
+        answerTo(openNodeSocket(to, { tls: identity, withinMs: 5000 }))
+      assert.match(await said(front, {}), /403/)
+      assert.match(await proven(front), /403/)
+      assert.match(await said(front, { 'perdure-channel': 'ab'.repeat(32) }), /403/)
+      assert.match(await said(String(one.url), { 'perdure-channel': 'zz'.repeat(32) }), /403/)
+      assert.match(await said(String(one.url), {}), /403/)
+      assert.equal(await proven(String(one.url)), 'open')
+      // For what it is there for the proxy goes on to serve.
+      await using remote = await connect(front, { logger: silentLogger, tls: client })
+      const execution = await remote.start(parentOf, 3, { id: 'behind' })
+      await execution.signal(go, 1)
+      await using worker = await createWorker({
+        url: front,
+        tasks: [squareTask],
+        tls: client,
+        logger: silentLogger,
       })
-      socket.terminate()
-      return said
+      assert.equal(await execution.result(), expectedOf(3, 1))
+      assert.ok(worker.nodes >= 1)
+    } finally {
+      proxy.close()
     }
-    assert.match(await asNode({ ...client }), /403/)
-    assert.equal(await asNode({ ...authority.issue('node-9', both) }), 'open')
   })
 
   test('a node that the others would not talk to does not join', async () => {

@@ -10,14 +10,12 @@ import type { Clock } from '../../platform/clock.ts'
 import { FRAME_TOO_LARGE, largestOf } from '../../platform/frame-too-large.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { OutgoingMessages } from '../../platform/outgoing-messages.ts'
-import { openSocket } from '../../platform/outgoing-socket.ts'
 import { watchPulse } from '../../platform/peer-pulse.ts'
 import type { Socket } from '../../platform/socket.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import { PerdureError } from '../../protocol/errors.ts'
 import { errorOf } from '../../protocol/failure.ts'
 import {
-  NODE_PROTOCOL,
   type NodeCall,
   type NodeDelivery,
   type NodeGift,
@@ -27,6 +25,7 @@ import {
   type NodeRequest,
   nodeRepliesOf,
 } from '../../protocol/node-messages.ts'
+import { openNodeSocket } from './node-socket.ts'
 
 export interface NodeLinksOptions {
   readonly logger: Logger
@@ -70,7 +69,7 @@ class NodeLink {
     { logger, heartbeatMs = HEARTBEAT_MS, clock, open, tls }: NodeLinksOptions,
     { onError, onLost }: { readonly onError: (error: Error) => void; readonly onLost: () => void },
   ) {
-    const socket = open?.(url) ?? openSocket(url, [NODE_PROTOCOL], { tls, handshakeTimeoutMs: CONNECT_MS })
+    const socket = open?.(url) ?? openNodeSocket(url, { tls, withinMs: CONNECT_MS })
     this.#socket = socket
     this.#out = new OutgoingMessages<NodeRequest>(socket, clock)
     socket.on('open', () => {

@@ -5,10 +5,9 @@
 
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { openSocket } from '../../platform/outgoing-socket.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import { PerdureError } from '../../protocol/errors.ts'
-import { NODE_PROTOCOL } from '../../protocol/node-messages.ts'
+import { openNodeSocket } from './node-socket.ts'
 
 const WITHIN_MS = 2000
 /** The other end is not there, or does not answer: that says nothing about trust. */
@@ -59,7 +58,7 @@ function checkHost(own: string, tls: TlsIdentity): void {
 /** Undefined: it lets this node in. */
 function troubleWith(address: string, tls: TlsIdentity): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = openSocket(address, [NODE_PROTOCOL], { tls, handshakeTimeoutMs: WITHIN_MS })
+    const socket = openNodeSocket(address, { tls, withinMs: WITHIN_MS })
     socket.on('open', () => {
       socket.terminate()
       resolve(undefined)

@@ -12,6 +12,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import type { Engine } from '../../engine/engine.ts'
 import type { LiveExecution } from '../../engine/live-execution.ts'
 import type { WorkflowCrew } from '../../engine/workers/workflow-crew.ts'
+import { CHANNEL_HEADER, isChannelProof } from '../../platform/channel-proof.ts'
 import { systemClock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { TlsSettings } from '../../platform/tls.ts'
@@ -312,6 +313,13 @@ function refusalOf(
     return [403, 'a node with access takes other nodes over TLS only']
   if (chosen === NODE_PROTOCOL && !isNodeCertificate(socket))
     return [403, 'the certificate is not that of a node: its extended key usage lacks serverAuth']
+  // A proxy that encrypts anew need not say so: the certificate is its own then too.
+  if (
+    chosen === NODE_PROTOCOL &&
+    socket instanceof TLSSocket &&
+    !isChannelProof(socket, headers[CHANNEL_HEADER])
+  )
+    return [403, 'nodes connect to each other without a proxy: the certificate is not of whoever asks']
   if (chosen !== undefined) return undefined
   const offered = offeredBy(headers).join(', ')
   return [400, `this engine speaks ${PROTOCOLS.join(' and ')}; offered was ${offered || 'nothing'}`]
