@@ -8,7 +8,7 @@ import type { Access } from './access/access.ts'
 import type { AdministeredChange } from './access/recorded-change.ts'
 import { administered } from './audit/audited-port.ts'
 import type { CloudEvent } from './events/cloud-event.ts'
-import { checkedEventRule, type EventRule } from './events/event-rule.ts'
+import { checkedEventRule, type EventRule, type KeptEventRule } from './events/event-rule.ts'
 import { eventRuleRecords } from './events/event-rule-admin.ts'
 import { acceptEvents, type EventReceipt } from './events/event-task.ts'
 import type { Records, StoredRecord } from './records.ts'
@@ -21,7 +21,7 @@ import {
 
 export interface AutomationOptions {
   readonly engine: Engine
-  readonly access: Pick<Access, 'assertMay' | 'assertMayAct' | 'useUp'>
+  readonly access: Pick<Access, 'assertMay' | 'assertMayAct' | 'makerOf' | 'useUp'>
   /** Past any guard: what is asked of it was decided here. */
   readonly port: ClientPort
   /** Webhooks may call addresses of private networks and of this machine. */
@@ -39,7 +39,7 @@ export const EVENTS_MOST = 1000
 
 export class Automation {
   readonly #options: AutomationOptions
-  readonly #rules: Records<EventRule>
+  readonly #rules: Records<KeptEventRule>
   readonly #webhooks: WebhookAdmin
 
   constructor(options: AutomationOptions) {
@@ -66,29 +66,29 @@ export class Automation {
     )
   }
 
-  async rules(call: AutomationCall): Promise<readonly StoredRecord<EventRule>[]> {
+  async rules(call: AutomationCall): Promise<readonly StoredRecord<KeptEventRule>[]> {
     await this.#mayRead(call, 'EventRule', '')
     return this.#rules.list(call.namespace)
   }
 
-  async rule(call: AutomationCall, id: string): Promise<StoredRecord<EventRule>> {
+  async rule(call: AutomationCall, id: string): Promise<StoredRecord<KeptEventRule>> {
     await this.#mayRead(call, 'EventRule', id)
     return this.#rules.get(call.namespace, id)
   }
 
-  async createRule(call: AutomationCall, id: string, rule: unknown): Promise<StoredRecord<EventRule>> {
-    await this.#mayAct(call, rule)
-    return this.#change(call, 'EventRule', id, () => this.#rules.create(call.namespace, id, rule))
+  async createRule(call: AutomationCall, id: string, rule: unknown): Promise<StoredRecord<KeptEventRule>> {
+    const kept = await this.#actable(call, rule)
+    return this.#change(call, 'EventRule', id, () => this.#rules.create(call.namespace, id, kept))
   }
 
   async replaceRule(
     call: AutomationCall,
     { id, ifRevision }: { readonly id: string; readonly ifRevision?: number },
     rule: unknown,
-  ): Promise<StoredRecord<EventRule>> {
-    await this.#mayAct(call, rule)
+  ): Promise<StoredRecord<KeptEventRule>> {
+    const kept = await this.#actable(call, rule)
     return this.#change(call, 'EventRule', id, () =>
-      this.#rules.replace(call.namespace, id, () => rule, ifRevision),
+      this.#rules.replace(call.namespace, id, () => kept, ifRevision),
     )
   }
 
@@ -128,15 +128,18 @@ export class Automation {
     return this.#change(call, 'Webhook', id, () => this.#webhooks.delete(call.namespace, id, ifRevision))
   }
 
-  /** A rule acts when its maker has long gone: what it does must be permitted to the maker. */
-  async #mayAct({ caller, namespace }: AutomationCall, rule: unknown): Promise<void> {
-    const { start, signal } = checkedEventRule(rule)
-    await this.#options.access.assertMayAct(caller, namespace, {
+  /** A rule acts later, as its maker: whoever may not do what it does is told so at once, where that is known. */
+  async #actable({ caller, namespace }: AutomationCall, given: unknown): Promise<KeptEventRule> {
+    const { access } = this.#options
+    const rule: EventRule = checkedEventRule(given)
+    const { start, signal } = rule
+    await access.assertMayAct(caller, namespace, {
       workflowId: start?.id ?? signal?.id ?? '',
       workflow: start?.workflow,
       isStart: start !== undefined,
       isSignal: signal !== undefined,
     })
+    return { ...rule, maker: access.makerOf(caller) }
   }
 
   async #mayRead({ caller, namespace }: AutomationCall, type: Managed, id: string): Promise<void> {

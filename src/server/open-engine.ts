@@ -245,7 +245,7 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
     pages: [metricsPage({ registry: observation?.metrics.registry, access, node: engine.options.node })],
     ...assembly?.doors,
   })
-  const own = new OwnTasks({ engine, port: bounded, knows, allowPrivate })
+  const own = new OwnTasks({ engine, access, allowPrivate })
   const guarded = codedPort(bounded, knows)
   return { ...parts, portOf, readiness, desk, doors, own, connections, late, guarded }
 }

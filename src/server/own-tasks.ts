@@ -4,22 +4,19 @@
  */
 import type { Engine } from '../engine/engine.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
-import type { ClientPort } from '../protocol/client-port.ts'
 import { failureOf, NonRetryableError } from '../protocol/failure.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
 import { RESERVED_PREFIX } from '../protocol/task-port.ts'
 import type { TaskDispatch, TaskWorkerHost } from '../protocol/task-worker-port.ts'
 import { EmbeddedTaskWorker, type EmbeddedTaskWorkerOptions } from '../sdk/tasks/embedded-task-worker.ts'
-import type { Knows } from './coded-port.ts'
+import type { Access } from './access/access.ts'
 import { EVENT_QUEUE, EVENT_RULE_KIND, eventTask } from './events/event-task.ts'
 import { WebhookNews } from './webhooks/webhook-news.ts'
 import { WEBHOOK_KIND, WEBHOOK_QUEUE, webhookTask } from './webhooks/webhook-task.ts'
 
 export interface OwnTasksOptions {
   readonly engine: Engine
-  /** Past any guard: who made a rule was asked then. */
-  readonly port: ClientPort
-  readonly knows: Knows
+  readonly access: Pick<Access, 'actingPort'>
   /** Webhooks may call addresses of private networks and of this machine. */
   readonly allowPrivate: boolean
 }
@@ -86,13 +83,10 @@ export class OwnTasks {
   join(): void {
     if (this.#hasJoined) return
     this.#hasJoined = true
-    const { engine, port, knows, allowPrivate } = this.#options
+    const { engine, access, allowPrivate } = this.#options
     const { clock, logger, limits } = engine.options
     const { registry } = engine
-    const tasks = [
-      webhookTask({ registry, clock, allowPrivate }),
-      eventTask({ calls: port, registry, limits, knows }),
-    ]
+    const tasks = [webhookTask({ registry, clock, allowPrivate }), eventTask({ access, registry, limits })]
     const { attempts } = engine.tasks
     const worker = new OwnWorker({ tasks, clock, logger, limits }, attempts)
     worker.connect(attempts)

@@ -182,7 +182,8 @@ describe('events from outside', () => {
   test('rules are read, replaced and deleted, by revision', async () => {
     const { headers, body } = await on.call('GET', '/v1/event-rules/pay')
     assert.equal(headers.get('etag'), `"${body.revision}"`)
-    const { id: _, revision, changedMs: __, ...rule } = body
+    const { id: _, revision, changedMs: __, maker, ...rule } = body
+    assert.equal(maker, 'open')
     const put = { body: { ...rule, paused: true }, headers: { 'if-match': `"${revision}"` } }
     const paused = await on.ok(200, 'PUT', '/v1/event-rules/pay', put)
     assert.equal(paused.paused, true)

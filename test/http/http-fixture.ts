@@ -38,6 +38,9 @@ export const waiting = workflow({
     return { input: input ?? null, came: came ?? null, sum }
   },
 })
+/** The same under another name. */
+export const workflowOf = (name: string) =>
+  workflow({ name, run: async (ctx) => (await ctx.waitFor(go)) ?? null })
 export const failing = workflow({
   name: 'failing',
   run: (ctx) =>

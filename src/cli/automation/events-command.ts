@@ -79,8 +79,9 @@ function settingsOf({
   id: _,
   revision: __,
   changedMs: ___,
+  maker: ____,
   ...settings
-}: Rule): Omit<Rule, 'id' | 'revision' | 'changedMs'> {
+}: Rule): Omit<Rule, 'id' | 'revision' | 'changedMs' | 'maker'> {
   return settings
 }
 

@@ -10,6 +10,7 @@ import type { Caller } from '../../protocol/caller.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import type { PerdureError } from '../../protocol/errors.ts'
 import type { WorkerHello } from '../../protocol/worker-messages.ts'
+import type { ActingPort, ActingRule, RuleMaker } from './rule-maker.ts'
 
 export interface Credentials {
   /** The header `authorization`, as it came. */
@@ -31,7 +32,7 @@ export interface Resource {
 
 /** What a rule does to executions, in the name of whoever has made it. */
 export interface ActingEffect {
-  /** Of the workflow id: a template. */
+  /** A template of it, if it is made of what the rule acts on. */
   readonly workflowId: string
   /** Absent: not known. */
   readonly workflow?: string | undefined
@@ -74,8 +75,20 @@ export interface Access {
    * @throws PerdureError `FORBIDDEN`; `NAMESPACE_NOT_FOUND` if it may not know of the namespace
    */
   assertMay(caller: Caller, action: string, resource: Resource): Promise<readonly string[]>
-  /** @throws PerdureError `FORBIDDEN` if the caller may not do itself what a rule of its is to do */
+  /**
+   * Before a rule is kept, so far as it is known by then what it will be about.
+   *
+   * @throws PerdureError `FORBIDDEN` if the caller may not do itself what a rule of its is to do
+   */
   assertMayAct(caller: Caller, namespace: string, effect: ActingEffect): Promise<void>
+  /** What is to be kept with a rule of the caller. */
+  makerOf(caller: Caller): RuleMaker
+  /**
+   * What a rule does, in the name of its maker. Neither counts for the rate of anybody: what it answers has.
+   *
+   * @throws PerdureError `FORBIDDEN` if its maker may do nothing any more
+   */
+  actingPort(rule: ActingRule): Promise<ActingPort>
   /** The same as an answer, for lists: a no is no refusal, and is not recorded. */
   isPermitted(caller: Caller, action: string, resource: Resource): boolean
   /** Calls once when the caller must go: its credential was revoked, or has expired. Returns how not to be told. */

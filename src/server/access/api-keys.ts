@@ -111,6 +111,17 @@ export class ApiKeys {
     this.#verified.set(text, { ...good, fromMs, untilMs })
   }
 
+  /** Who the key is of by now, whoever shows it; a text: why it is nobody's any more. */
+  holderOf(id: string): Omit<Caller, 'address'> | string {
+    const entry = this.#parts.registry.get(API_KEY_KIND, '', id)
+    const record = apiKeyRecordOf(entry)
+    if (entry === undefined || record === undefined) return `there is no API key ${id} any more`
+    const end = this.#endOf(record, record.hash)
+    if (end !== 'unknown' && end !== undefined && end.atMs <= this.#parts.nowMs())
+      return `the API key ${id} ${end.why}`
+    return this.#callerOf(entry, record)
+  }
+
   /** As it is now; `'unknown'`: it is not there, or is another one. */
   endOf(id: string, hash: string): End | 'unknown' | undefined {
     const record = apiKeyRecordOf(this.#parts.registry.get(API_KEY_KIND, '', id))

@@ -22,6 +22,13 @@ export interface CallQuotasParts {
 }
 
 export class CallQuotas implements CallLimits {
+  /** What rules do by themselves: what they act on has counted for rates, but their payloads are made anew. */
+  readonly ofRules: CallLimits = {
+    beginCall: () => {},
+    admit: async (namespaces, args) => {
+      for (const namespace of namespaces) this.#checkPayloads(namespace, () => args)
+    },
+  }
   readonly #parts: CallQuotasParts
   /** Of requests that were counted: those that are answered now, and the calls that these have not made yet. */
   readonly #asking = new WeakMap<Caller, Asking>()
@@ -59,13 +66,18 @@ export class CallQuotas implements CallLimits {
   }
 
   useUp(namespace: string, payloads: () => readonly unknown[] = () => []): void {
-    const { requestsPerSecond, payloadBytes } = this.#parts.namespaces.quotasOf(namespace)
+    const { requestsPerSecond } = this.#parts.namespaces.quotasOf(namespace)
     if (requestsPerSecond !== undefined) this.#takeOf(namespace, requestsPerSecond)
-    if (payloadBytes !== undefined) checkPayloads(namespace, payloads(), payloadBytes)
+    this.#checkPayloads(namespace, payloads)
   }
 
   async admit(namespaces: ReadonlySet<string>, args: readonly unknown[]): Promise<void> {
     for (const namespace of namespaces) this.useUp(namespace, () => args)
+  }
+
+  #checkPayloads(namespace: string, payloads: () => readonly unknown[]): void {
+    const { payloadBytes } = this.#parts.namespaces.quotasOf(namespace)
+    if (payloadBytes !== undefined) checkPayloads(namespace, payloads(), payloadBytes)
   }
 
   #take({ id }: Caller): void {

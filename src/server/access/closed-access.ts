@@ -38,6 +38,7 @@ import { Policies } from './policies.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import * as resources from './resources.ts'
 import { RoleBindings } from './role-bindings.ts'
+import { type ActingPort, type ActingRule, type RuleMaker, ruleMakerOf } from './rule-maker.ts'
 import { TokenRefusedError, TokenVerifier } from './token-verifier.ts'
 import { workerChecks } from './worker-actions.ts'
 
@@ -59,6 +60,7 @@ export interface ClosedAccessParts {
 const FAILURES = { perSecond: 1 / 6, burst: 10 }
 const ADDRESSES_MOST = 10_000
 const AUTHORIZATION = /^bearer +([\x21-\x7e]+) *$/i
+const KEY_PREFIX = 'key:'
 const MALFORMED: FailedLogin = { credential: 'unknown', reason: 'malformed' }
 const ADMIN = { kind: 'api-key', name: 'key of this machine', groups: [], roles: ['admin@*'] } as const
 
@@ -79,6 +81,8 @@ export class ClosedAccess implements Access {
   readonly #watch: CredentialWatch
   readonly #credentials = new WeakMap<Caller, Credential>()
   readonly #guarded: GuardedPorts
+  /** In the name of makers of rules. */
+  readonly #acting: GuardedPorts
   readonly #ports = new WeakMap<Caller, ClientPort>()
   readonly #callers = new KnownCallers()
 
@@ -109,7 +113,7 @@ export class ClosedAccess implements Access {
     const nowMs = (): number => clock.nowMs()
     const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
     this.#parts = parts
-    this.#admin = admin && { ...admin, identity: { ...ADMIN, id: `key:${admin.id}` } }
+    this.#admin = admin && { ...admin, identity: { ...ADMIN, id: `${KEY_PREFIX}${admin.id}` } }
     this.policies = policies
     this.bindings = new RoleBindings(registry, () => this.changed())
     this.authorizer = new Authorizer({
@@ -131,7 +135,9 @@ export class ClosedAccess implements Access {
       onRefused: parts.onRefused ?? (() => {}),
     })
     const { record = (_, __, run) => run() } = parts
-    this.#guarded = new GuardedPorts({ guard: this.guard, port, limits: this.#quotas, record })
+    const ports = { guard: this.guard, port, record }
+    this.#guarded = new GuardedPorts({ ...ports, limits: this.#quotas })
+    this.#acting = new GuardedPorts({ ...ports, limits: this.#quotas.ofRules })
     this.#keys = new ApiKeys({ registry, logger, nowMs })
     this.#tokens = new TokenVerifier({ issuers: settings.tokens, logger, nowMs })
     this.#failures = new RateLimiter(FAILURES, ADDRESSES_MOST, tickMs)
@@ -187,19 +193,39 @@ export class ClosedAccess implements Access {
     return credential?.kind === 'api-key' && isSameHash(credential.hash, hash)
   }
 
-  /** As if the caller started, and signalled, executions of this workflow itself. */
+  /**
+   * As if the caller started, and signalled, executions of this workflow itself. What has to be read of an execution is not known
+   * before the rule acts: then a signal is left to be decided by then.
+   */
   async assertMayAct(caller: Caller, namespace: string, effect: ActingEffect): Promise<void> {
     const { workflowId, workflow, isStart, isSignal } = effect
     const resource = resources.execution({ namespace, workflowId }, { workflow })
+    const isKnown = isStart || !this.authorizer.needsDetails('SignalExecution', 'Execution')
     const actions = [
       ...(isStart ? (['StartExecution'] as const) : []),
-      ...(isSignal ? (['SignalExecution'] as const) : []),
+      ...(isSignal && isKnown ? (['SignalExecution'] as const) : []),
     ]
     await this.guard.admit(
       caller,
       actions.map((action) => ({ actions: [action], resource })),
       () => noNamespace(namespace),
     )
+  }
+
+  makerOf(caller: Caller): RuleMaker {
+    return ruleMakerOf(caller, this.#credentials.get(caller)?.kind === 'master')
+  }
+
+  async actingPort({ maker, namespace, name }: ActingRule): Promise<ActingPort> {
+    const forbidden = (why: string): PerdureError =>
+      new PerdureError('FORBIDDEN', `${name}: ${why}: whoever saves it again is its maker from then on`)
+    const found = this.#actorOf(maker)
+    if (typeof found === 'string') throw forbidden(found)
+    const actor = { ...found, name }
+    if (this.guard.sees(actor, namespace)) return this.#acting.of(actor)
+    // It would be told that there is no such namespace.
+    this.guard.hide(actor, 'ReadNamespace', resources.namespace(namespace))
+    throw forbidden(`its maker, ${actor.id}, may do nothing in namespace ${namespace}`)
   }
 
   async assertMay(caller: Caller, action: string, about: Resource): Promise<readonly string[]> {
@@ -253,6 +279,24 @@ export class ClosedAccess implements Access {
   changed(): void {
     this.authorizer.forget()
     this.#watch.changed()
+  }
+
+  /** As it is by now; a text: why it may do nothing. */
+  #actorOf(maker: RuleMaker | undefined): Caller | string {
+    if (maker === undefined) return 'it is not known who has made it'
+    const { isMaster = false, ...kept } = maker
+    const { id, kind, address } = kept
+    const from = address === undefined ? {} : { address }
+    // It was let in by itself, not by policies: what acts without it is subject to them.
+    if (isMaster) return { ...ADMIN, id, ...from }
+    if (kind === 'api-key') {
+      const holder = this.#keys.holderOf(id.slice(KEY_PREFIX.length))
+      return typeof holder === 'string' ? holder : { ...holder, ...from }
+    }
+    if (kind === 'certificate') return kept
+    if (kind !== 'token') return 'it was made when nobody was asked for credentials'
+    const isTrusted = this.#parts.settings.tokens.some(({ issuer }) => id.startsWith(`token:${issuer}#`))
+    return isTrusted ? kept : `tokens of its maker, ${id}, are not accepted any more`
   }
 
   #byKey(text: string, address: string): Caller {

@@ -10,6 +10,7 @@ import type { Access, ActingEffect, Credentials, Resource } from './access.ts'
 import type { ClosedAccess } from './closed-access.ts'
 import type { EngineAccess } from './open-closed-access.ts'
 import type { OpenPlaces } from './open-places.ts'
+import type { ActingPort, ActingRule, RuleMaker } from './rule-maker.ts'
 
 export class LateAccess implements Access {
   readonly isClosed = true
@@ -83,6 +84,16 @@ export class LateAccess implements Access {
 
   assertMayAct(caller: Caller, namespace: string, effect: ActingEffect): Promise<void> {
     return this.#entered.assertMayAct(caller, namespace, effect)
+  }
+
+  makerOf(caller: Caller): RuleMaker {
+    return this.#entered.makerOf(caller)
+  }
+
+  /** Rules may have to act before anybody was let in. */
+  async actingPort(rule: ActingRule): Promise<ActingPort> {
+    const { closed } = await this.#opening.promise
+    return await closed.actingPort(rule)
   }
 
   isPermitted(caller: Caller, action: string, resource: Resource): boolean {

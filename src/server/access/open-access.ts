@@ -2,6 +2,9 @@
 import type { Caller } from '../../protocol/caller.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import type { Access, Credentials } from './access.ts'
+import { type ActingPort, type ActingRule, type RuleMaker, ruleMakerOf } from './rule-maker.ts'
+
+const OPEN = { id: 'open', kind: 'open', groups: [] } as const
 
 export class OpenAccess implements Access {
   readonly isClosed = false
@@ -14,7 +17,7 @@ export class OpenAccess implements Access {
   }
 
   async authenticate({ address }: Credentials): Promise<Caller> {
-    return { id: 'open', kind: 'open', groups: [], address }
+    return { ...OPEN, address }
   }
 
   beginRequest(): void {}
@@ -40,6 +43,14 @@ export class OpenAccess implements Access {
   }
 
   async assertMayAct(): Promise<void> {}
+
+  makerOf(caller: Caller): RuleMaker {
+    return ruleMakerOf(caller)
+  }
+
+  async actingPort({ name }: ActingRule): Promise<ActingPort> {
+    return this.#portOf({ ...OPEN, name })
+  }
 
   isPermitted(): boolean {
     return true

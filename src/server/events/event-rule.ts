@@ -2,6 +2,7 @@
 import { PerdureError } from '../../protocol/errors.ts'
 import type { Json } from '../../protocol/json.ts'
 import { OWNER_ATTRIBUTE } from '../access/resource.ts'
+import type { RuleMaker } from '../access/rule-maker.ts'
 import type { CloudEvent } from './cloud-event.ts'
 import { checkTemplate, filled, filledId } from './event-template.ts'
 
@@ -41,6 +42,12 @@ export interface EventRule {
   readonly start?: EventStart
   readonly signal?: EventSignal
   readonly paused?: boolean
+}
+
+/** As it is in the registry. */
+export interface KeptEventRule extends EventRule {
+  /** Whoever has made it, or changed it last. */
+  readonly maker?: RuleMaker
 }
 
 const PATTERNS = 100

@@ -4,12 +4,13 @@
  *
  * 1. One event, by source and id, is one task: what comes again is known, until retention has deleted the task.
  * 2. What a rule does has ids made of the event and the rule: done again after a crash, it is not done twice.
- * 3. What cannot be done is tried again; what has failed for good is a failed task of the queue `perdure.events`.
+ * 3. What a rule does is decided as a call of whoever has made it, about the very execution.
+ * 4. What cannot be done is tried again; what has failed for good is a failed task of the queue `perdure.events`.
  */
 import { createHash } from 'node:crypto'
 import { checkedName } from '../../protocol/checked-text.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
-import { ERROR_CATALOGUE, PerdureError } from '../../protocol/errors.ts'
+import { ERROR_CATALOGUE, type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 import type { Attributes } from '../../protocol/event.ts'
 import { NonRetryableError } from '../../protocol/failure.ts'
 import { type RunId, runIdOf, runStartMs } from '../../protocol/ids.ts'
@@ -19,9 +20,11 @@ import { RESERVED_ID } from '../../protocol/task-port.ts'
 import { parsedTraceContext, traceField } from '../../protocol/trace-context.ts'
 import { checkedAttributes } from '../../sdk/checked-attributes.ts'
 import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
+import type { Access } from '../access/access.ts'
+import type { ActingPort } from '../access/rule-maker.ts'
 import type { RegistryReads } from '../registry-reads.ts'
 import type { CloudEvent } from './cloud-event.ts'
-import { type EventEffect, type EventRule, effectOf, isMatch } from './event-rule.ts'
+import { type EventEffect, effectOf, isMatch, type KeptEventRule } from './event-rule.ts'
 
 export const EVENT_RULE_KIND = 'event-rule'
 export const EVENT_QUEUE = 'perdure.events'
@@ -44,11 +47,9 @@ export interface EventReceipt {
 }
 
 export interface EventTaskOptions {
-  readonly calls: Pick<ClientPort, 'start' | 'signal'>
+  readonly access: Pick<Access, 'actingPort'>
   readonly registry: RegistryReads
   readonly limits: Limits
-  /** Whether some worker may have the code. */
-  readonly knows: (workflow: string, version: string, namespace: string) => boolean
 }
 
 interface Recorded {
@@ -94,12 +95,22 @@ async function handle(
   const rules = options.registry
     .list(EVENT_RULE_KIND, namespace)
     // What is in the registry was checked when it was put there.
-    .map(({ id, body }) => ({ id, rule: body as unknown as EventRule }))
+    .map(({ id, body }) => ({ id, rule: body as unknown as KeptEventRule }))
     .filter(({ rule }) => isMatch(rule, event))
   const troubles: { readonly rule: string; readonly error: unknown }[] = []
   for (const { id, rule } of rules) {
     try {
-      await carryOut(options, effectOf(rule, event), { namespace, rule: id, event, base })
+      const calls = await options.access.actingPort({
+        maker: rule.maker,
+        namespace,
+        name: `event rule ${id}`,
+      })
+      await carryOut({ calls, limits: options.limits }, effectOf(rule, event), {
+        namespace,
+        rule: id,
+        event,
+        base,
+      })
     } catch (error) {
       log.warn('a rule has failed for an event', { rule: id, event: event.id, source: event.source, error })
       troubles.push({ rule: id, error })
@@ -110,7 +121,7 @@ async function handle(
 }
 
 async function carryOut(
-  { calls, limits, knows }: EventTaskOptions,
+  { calls, limits }: { readonly calls: ActingPort; readonly limits: Limits },
   { workflowId, start, signal }: EventEffect,
   about: Recorded & { readonly rule: string },
 ): Promise<void> {
@@ -126,11 +137,6 @@ async function carryOut(
     return
   }
   const { workflow, version, input, attributes } = start
-  if (!knows(workflow, version, namespace))
-    throw new PerdureError(
-      'WORKFLOW_UNKNOWN',
-      `workflow ${workflow} version ${version} is not registered with this engine`,
-    )
   await calls.start({
     key,
     workflow,
@@ -157,9 +163,11 @@ function failureOf(troubles: readonly { readonly rule: string; readonly error: u
     : new NonRetryableError(text, { cause: first?.error })
 }
 
-/** What an event is about may come later, and so may its code. */
+/** What an event is about may come later, and so may its code; and what its maker may do is changed while it is in use. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['EXECUTION_NOT_FOUND', 'WORKFLOW_UNKNOWN', 'FORBIDDEN'])
+
 function isPassing({ code }: PerdureError): boolean {
-  return ERROR_CATALOGUE[code].retryable || code === 'EXECUTION_NOT_FOUND' || code === 'WORKFLOW_UNKNOWN'
+  return ERROR_CATALOGUE[code].retryable || PASSING.has(code)
 }
 
 function taskIdOf({ source, id }: CloudEvent): string {

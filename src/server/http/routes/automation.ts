@@ -11,7 +11,7 @@ import {
   cloudEventsOf,
   isBinaryMode,
 } from '../../events/cloud-event.ts'
-import type { EventRule } from '../../events/event-rule.ts'
+import type { KeptEventRule } from '../../events/event-rule.ts'
 import type { StoredRecord } from '../../records.ts'
 import { ETAG, etagOf, IF_MATCH, ifMatch } from '../if-match.ts'
 import { type Answer, type RouteRequest, route } from '../route.ts'
@@ -257,10 +257,10 @@ function eventsOf({ headers }: Pick<RouteRequest, 'headers'>, body: unknown): re
   return type.trim().toLowerCase() === BATCH_TYPE ? cloudEventsOf(body, EVENTS_MOST) : [cloudEventOf(body)]
 }
 
-function ruleAnswer(rule: StoredRecord<EventRule>, status: number): Answer {
+function ruleAnswer(rule: StoredRecord<KeptEventRule>, status: number): Answer {
   return { status, headers: etagOf(rule), body: shownRule(rule) }
 }
 
-function shownRule({ value, ...rest }: StoredRecord<EventRule>): object {
-  return { ...rest, ...value }
+function shownRule({ value: { maker, ...rule }, ...rest }: StoredRecord<KeptEventRule>): object {
+  return { ...rest, ...rule, ...(maker === undefined ? {} : { maker: maker.id }) }
 }

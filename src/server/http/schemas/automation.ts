@@ -83,7 +83,13 @@ const kept = {
 
 export const ruleBody = asked(ruleFields)
 export const newRule = asked({ id: kept.id, ...ruleFields })
-export const ruleShown = answered('EventRule', { ...kept, ...ruleFields })
+export const ruleShown = answered('EventRule', {
+  ...kept,
+  ...ruleFields,
+  maker: optional(
+    Type.String({ description: 'Whoever has made it, or changed it last. It does what that one may do.' }),
+  ),
+})
 export const rules = Type.Object({ rules: list(ruleShown) })
 
 const webhookFields = {

@@ -1,0 +1,218 @@
+// Rules of events act as whoever has made them: decided each time, about the very execution, by what the maker may do by then.
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { EngineSettings } from '../../src/index.ts'
+import { temporaryFolder } from '../audit/audited-engine.ts'
+import { until } from '../tasks/task-fixtures.ts'
+import { HttpFixture, waiting, workflowOf } from './http-fixture.ts'
+
+const ROOT = { id: 'test', kind: 'embedded', groups: [], roles: ['admin@*'] } as const
+const PAYROLL = 'resource has workflow && resource.workflow == "payroll"'
+const SIGNAL = 'Perdure::Action::"SignalExecution"'
+
+interface Made {
+  readonly id: string
+  readonly headers: { readonly authorization: string }
+}
+
+class Ruled implements AsyncDisposable {
+  readonly on: HttpFixture
+  readonly folder: ReturnType<typeof temporaryFolder>
+  readonly root: { readonly authorization: string }
+  #last = 0
+
+  private constructor(on: HttpFixture, folder: ReturnType<typeof temporaryFolder>) {
+    this.on = on
+    this.folder = folder
+    this.root = { authorization: `Bearer ${readFileSync(join(folder.path, 'admin.key'), 'utf8').trim()}` }
+  }
+
+  static async open(policies = '', file?: string, folder = temporaryFolder()): Promise<Ruled> {
+    const directory = join(folder.path, 'policies')
+    mkdirSync(directory, { recursive: true })
+    writeFileSync(join(directory, 'own.cedar'), policies)
+    const settings: Partial<EngineSettings> = {
+      workflows: [waiting, workflowOf('payroll'), workflowOf('orders')],
+      access: { adminKeyFile: join(folder.path, 'admin.key'), policies: directory },
+      audit: { signingKeyFile: join(folder.path, 'key.pem') },
+    }
+    return new Ruled(await HttpFixture.open(settings, {}, file), folder)
+  }
+
+  get admin() {
+    const { access } = this.on.engine
+    assert.ok(access)
+    return access.admin
+  }
+
+  async key(...roles: string[]): Promise<Made> {
+    const made = await this.admin.createKey(ROOT, { name: 'maker', roles })
+    return { id: made.id, headers: { authorization: `Bearer ${made.key}` } }
+  }
+
+  start(workflow: string, id: string): Promise<unknown> {
+    const body = { workflow, id, input: null }
+    return this.on.ok(201, 'POST', '/v1/executions', { headers: this.root, body })
+  }
+
+  rule(maker: Made['headers'], id: string, more: object, status = 201): Promise<unknown> {
+    const body = { id, match: { type: id }, ...more }
+    return this.on.ok(status, 'POST', '/v1/event-rules', { headers: maker, body })
+  }
+
+  /** Publishes one for this rule. */
+  async event(rule: string, data: object): Promise<void> {
+    this.#last += 1
+    const headers = { ...this.root, 'content-type': 'application/cloudevents+json' }
+    const body = { specversion: '1.0', id: `e-${this.#last}`, source: '/test', type: rule, data }
+    await this.on.ok(202, 'POST', '/v1/events', { headers, body })
+  }
+
+  /** What the tasks of events have failed with, so far. */
+  async troubles(): Promise<string> {
+    const { tasks } = await this.on.ok(200, 'GET', '/v1/tasks?queue=perdure.events', { headers: this.root })
+    return tasks
+      .map((each: { readonly failure?: { readonly message: string } }) => each.failure?.message ?? '')
+      .join('\n')
+  }
+
+  async status(id: string): Promise<string | undefined> {
+    const { body, status } = await this.on.call('GET', `/v1/executions/${id}`, { headers: this.root })
+    return status === 404 ? undefined : body.status
+  }
+
+  async audited(): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return (await this.on.ok(200, 'GET', '/v1/audit?limit=1000', { headers: this.root })).rows
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.on[Symbol.asyncDispose]()
+    this.folder[Symbol.dispose]()
+  }
+}
+
+const signals = { signal: { id: '{/data/id}', name: 'go' } }
+const starts = (workflow: string) => ({ start: { workflow, id: '{/data/id}' } })
+
+test('a rule that only signals reaches no execution that its maker may not', async () => {
+  await using at = await Ruled.open(`forbid (principal, action == ${SIGNAL}, resource) when { ${PAYROLL} };`)
+  const maker = await at.key('operator')
+  await at.rule(maker.headers, 'tell', signals)
+  await at.start('payroll', 'p-1')
+  await at.start('orders', 'o-1')
+  await at.event('tell', { id: 'p-1' })
+  await at.event('tell', { id: 'o-1' })
+  await until(async () => (await at.status('o-1')) === 'completed')
+  await until(async () => (await at.troubles()) !== '')
+  assert.match(await at.troubles(), /rule tell: key:\w+ has no permission for SignalExecution/)
+  assert.equal(await at.status('p-1'), 'running')
+  await until(async () => (await at.audited()).some(({ result }) => result === 'denied'))
+  const rows = (await at.audited()).filter(({ action }) => action === 'SignalExecution')
+  const shown = new Set(rows.map((row) => `${row.caller} ${row.name} ${row.resource} ${row.result}`))
+  assert.deepEqual([...shown].sort(), [
+    `key:${maker.id} event rule tell o-1 changed`,
+    `key:${maker.id} event rule tell p-1 denied`,
+  ])
+})
+
+test('a rule whose id is made of the event starts nothing under an id that its maker may not use', async () => {
+  await using at = await Ruled.open(
+    'forbid (principal, action, resource is Perdure::Execution) when { resource.workflowId like "secret-*" };',
+  )
+  const maker = await at.key('operator')
+  await at.rule(maker.headers, 'begin', starts('orders'))
+  await at.event('begin', { id: 'secret-1' })
+  await at.event('begin', { id: 'plain-1' })
+  await until(async () => (await at.status('plain-1')) === 'running')
+  await until(async () => /no permission for StartExecution/.test(await at.troubles()))
+  assert.equal(await at.status('secret-1'), undefined)
+  const { attributes } = await at.on.ok(200, 'GET', '/v1/executions/plain-1', { headers: at.root })
+  assert.deepEqual(attributes, { 'perdure:owner': `key:${maker.id}` })
+})
+
+test('a rule that starts what its maker may not start is refused at once', async () => {
+  const start = 'Perdure::Action::"StartExecution"'
+  await using at = await Ruled.open(`forbid (principal, action == ${start}, resource) when { ${PAYROLL} };`)
+  const { headers } = await at.key('operator')
+  await at.rule(headers, 'pay', starts('payroll'), 403)
+  await at.rule(headers, 'pay', { ...starts('payroll'), ...signals }, 403)
+  await at.rule(headers, 'order', starts('orders'))
+})
+
+test('a rule does nothing while its maker may not, and goes on when it may again', async () => {
+  await using at = await Ruled.open()
+  const maker = await at.key()
+  const role = { principal: `key:${maker.id}`, role: 'operator', namespace: 'default' } as const
+  await at.admin.bindRole(ROOT, role)
+  await at.rule(maker.headers, 'begin', starts('orders'))
+  await at.admin.unbindRole(ROOT, role)
+  await at.event('begin', { id: 'o-1' })
+  await until(async () => /its maker, key:\w+, may do nothing in namespace default/.test(await at.troubles()))
+  assert.equal(await at.status('o-1'), undefined)
+  await at.admin.bindRole(ROOT, role)
+  await until(async () => (await at.status('o-1')) === 'running')
+})
+
+test('a rule of a key that was revoked does nothing, until somebody else saves it', async () => {
+  await using at = await Ruled.open()
+  const maker = await at.key('operator')
+  await at.rule(maker.headers, 'begin', starts('orders'))
+  await at.admin.rotateKey(ROOT, maker.id, 0)
+  await at.event('begin', { id: 'o-1' })
+  await until(async () => (await at.status('o-1')) === 'running')
+  await at.admin.revokeKey(ROOT, maker.id)
+  await at.event('begin', { id: 'o-2' })
+  await until(async () => (await at.troubles()) !== '')
+  assert.match(
+    await at.troubles(),
+    /rule begin: event rule begin: the API key \w+ was revoked: whoever saves it again is its maker/,
+  )
+  const other = await at.key('operator')
+  const body = { match: { type: 'begin' }, ...starts('orders') }
+  const put = await at.on.ok(200, 'PUT', '/v1/event-rules/begin', { headers: other.headers, body })
+  assert.equal(put.maker, `key:${other.id}`)
+  await until(async () => (await at.status('o-2')) === 'running')
+})
+
+test('a rule that was made without access has no maker when there is some', async () => {
+  const folder = temporaryFolder()
+  const file = join(folder.path, 'store.db')
+  {
+    await using open = await HttpFixture.open({ workflows: [workflowOf('orders')] }, {}, file)
+    const body = { id: 'begin', match: { type: 'begin' }, ...starts('orders') }
+    assert.equal((await open.ok(201, 'POST', '/v1/event-rules', { body })).maker, 'open')
+  }
+  await using at = await Ruled.open('', file, folder)
+  await at.event('begin', { id: 'o-1' })
+  await until(async () => (await at.troubles()) !== '')
+  assert.match(await at.troubles(), /it was made when nobody was asked for credentials/)
+  assert.equal(await at.status('o-1'), undefined)
+})
+
+test('the key of the machine makes rules that policies can forbid to act', async () => {
+  await using at = await Ruled.open(`forbid (principal, action == ${SIGNAL}, resource) when { ${PAYROLL} };`)
+  await at.rule(at.root, 'tell', signals)
+  await at.start('payroll', 'p-1')
+  await at.start('orders', 'o-1')
+  await at.event('tell', { id: 'p-1' })
+  await at.event('tell', { id: 'o-1' })
+  await until(async () => (await at.status('o-1')) === 'completed')
+  await until(async () => /no permission for SignalExecution/.test(await at.troubles()))
+  assert.equal(await at.status('p-1'), 'running')
+})
+
+test('a payload that a rule has made larger than the quota of its namespace is refused', async () => {
+  await using at = await Ruled.open()
+  assert.ok(at.on.engine.access)
+  await at.on.engine.access.namespaces.setQuotas(ROOT, 'default', { payloadBytes: 2000 })
+  const input = { first: '{/data/text}', second: '{/data/text}' }
+  await at.rule(at.root, 'twice', { start: { workflow: 'orders', id: '{/data/id}', input } })
+  await at.event('twice', { id: 'large', text: 'x'.repeat(1200) })
+  await until(async () => (await at.troubles()) !== '')
+  assert.match(await at.troubles(), /a payload is larger than the 2000 bytes/)
+  await at.event('twice', { id: 'small', text: 'x' })
+  await until(async () => (await at.status('small')) === 'running')
+  assert.equal(await at.status('large'), undefined)
+})
