@@ -52,7 +52,7 @@ import type { Listener, ListenOptions } from './listen/listen-options.ts'
 import { EngineObservation } from './metrics/engine-observation.ts'
 import { metricsPage } from './metrics/metrics-page.ts'
 import { openClusterStore, openStore } from './open-store.ts'
-import { OwnTasks } from './own-tasks.ts'
+import { OWN_QUEUES, OwnTasks } from './own-tasks.ts'
 import { checkedPostgresSettings } from './postgres-settings.ts'
 import { queueDesigns } from './queue-settings.ts'
 import { ReadinessCheck } from './readiness.ts'
@@ -188,7 +188,11 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: E
   const { clock, logger, limits, random, clustering, audit, observed } = base
   const workers = workersOf(settings, seams, base)
   const { workflows } = workers
-  const designs = queueDesigns(settings.queues ?? [], { random, logger, windowTasks: seams.taskWindow })
+  const designs = queueDesigns(settings.queues ?? [], {
+    ...{ random, logger },
+    windowTasks: seams.taskWindow,
+    defaults: OWN_QUEUES,
+  })
   const { store, shards, assembly } = await openStores(settings, seams, base)
   const observation = observed && new EngineObservation(observed, assembly?.clock ?? clock)
   const engine = new Engine({

@@ -11,6 +11,7 @@ import type { TaskDispatch, TaskWorkerHost } from '../protocol/task-worker-port.
 import { EmbeddedTaskWorker, type EmbeddedTaskWorkerOptions } from '../sdk/tasks/embedded-task-worker.ts'
 import type { Access } from './access/access.ts'
 import { EVENT_QUEUE, EVENT_RULE_KIND, eventTask } from './events/event-task.ts'
+import type { QueueSettings } from './queue-settings.ts'
 import { WebhookNews } from './webhooks/webhook-news.ts'
 import { WEBHOOK_KIND, WEBHOOK_QUEUE, webhookTask } from './webhooks/webhook-task.ts'
 
@@ -21,8 +22,17 @@ export interface OwnTasksOptions {
   readonly allowPrivate: boolean
 }
 
+/**
+ * What one tenant's webhooks and events take of the places there are, so that those of others go on while its receivers are slow;
+ * and one webhook of what its namespace has.
+ */
+export const OWN_QUEUES: readonly QueueSettings[] = [
+  { name: WEBHOOK_QUEUE, concurrency: 32, keyConcurrency: 8 },
+  { name: EVENT_QUEUE, concurrency: 32 },
+]
+
 /** Tasks of its own that run at once. */
-const CREDITS = 32
+const CREDITS = 256
 const WORKER = `${RESERVED_PREFIX}engine`
 
 /**

@@ -71,6 +71,8 @@ export interface QueueDesignsOptions {
   readonly random: Random
   /** Waiting tasks of a queue in memory, about. */
   readonly windowTasks: number | undefined
+  /** Of queues that are not named. Default: none. */
+  readonly defaults?: readonly QueueSettings[]
 }
 
 const DEFAULT_POLICY: PolicyName = 'fcfs'
@@ -79,7 +81,7 @@ const DEFAULT_BALANCER: BalancerName = 'power-of-two'
 /** Throws `ARGUMENT_INVALID` for settings that make no sense. Queues that are not named get the defaults. */
 export function queueDesigns(
   settings: readonly QueueSettings[],
-  { random, windowTasks, logger }: QueueDesignsOptions,
+  { random, windowTasks, logger, defaults = [] }: QueueDesignsOptions,
 ): QueueDesigns {
   if (!Array.isArray(settings))
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ queues }) is not a list')
@@ -92,11 +94,13 @@ export function queueDesigns(
     fleetOf(queue, random)
     known.set(name, queue)
   }
+  const unnamed = new Map(defaults.map((queue) => [queue.name, queue]))
   return {
     names: [...known.keys()],
     windowTasks,
     partitionsOf: (name) => known.get(name)?.partitions ?? 1,
-    of: (name, overrides) => designOf(known.get(name) ?? { name }, overrides, { random, logger }),
+    of: (name, overrides) =>
+      designOf(known.get(name) ?? unnamed.get(name) ?? { name }, overrides, { random, logger }),
   }
 }
 

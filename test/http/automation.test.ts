@@ -28,8 +28,13 @@ class Receiver {
     this.#server = server
   }
 
-  static async open(): Promise<Receiver> {
+  /** @param onAsked it is asked, and does not answer */
+  static async open(onAsked?: () => void): Promise<Receiver> {
     const server = createServer((request, response) => {
+      if (onAsked !== undefined) {
+        onAsked()
+        return
+      }
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
       request.on('end', () => {
@@ -350,6 +355,25 @@ describe('webhooks', () => {
     const { tasks } = await on.ok(200, 'GET', '/v1/tasks?queue=perdure.webhooks')
     assert.equal(tasks.length, 1)
     for (const each of on.asked) asked.add(each)
+  })
+
+  test('that do not answer take no places of others', async () => {
+    await using on = await HttpFixture.open({ webhooks: { allowPrivate: true } })
+    await using receiver = await Receiver.open()
+    let held = 0
+    await using silent = await Receiver.open(() => {
+      held += 1
+    })
+    const hook = (id: string, url: string) => ({ body: { id, url, events: ['execution.completed'] } })
+    await on.ok(201, 'POST', '/v1/webhooks', hook('silent', silent.url))
+    await on.ok(201, 'POST', '/v1/webhooks', hook('good', receiver.url))
+    const ids = Array.from({ length: 60 }, (_, i) => `e-${i}`)
+    for (const id of ids)
+      await on.ok(201, 'POST', '/v1/executions', { body: { workflow: 'quick', id, input: 1 } })
+    await until(() => (receiver.received.length === ids.length ? true : undefined))
+    assert.equal(held, 8)
+    const { settings } = await on.ok(200, 'GET', '/v1/queues/perdure.webhooks')
+    assert.deepEqual([settings.concurrency, settings.keyConcurrency], [32, 8])
   })
 
   test('do not call this machine unless that is allowed, and the log says what was given up', async () => {
