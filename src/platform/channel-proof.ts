@@ -23,8 +23,13 @@ export function endWithChannelProof(request: ClientRequest): void {
       return
     }
     socket.once('secureConnect', () => {
-      request.setHeader(CHANNEL_HEADER, proofOf(socket).toString('hex'))
-      request.end()
+      try {
+        request.setHeader(CHANNEL_HEADER, proofOf(socket).toString('hex'))
+        request.end()
+      } catch (error) {
+        // The connection is gone by now.
+        request.destroy(error instanceof Error ? error : new Error(String(error)))
+      }
     })
   })
 }

@@ -1,16 +1,19 @@
 /** Events from outside and webhooks, in the name of a caller: each call was decided, and what it changes is recorded. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Engine } from '../engine/engine.ts'
 import type { Caller } from '../protocol/caller.ts'
 import type { ClientPort } from '../protocol/client-port.ts'
 import { PerdureError } from '../protocol/errors.ts'
 import { encodePayload } from '../protocol/payload.ts'
-import type { Access } from './access/access.ts'
+import { checkedAttributes } from '../sdk/checked-attributes.ts'
+import type { Access, ActingEffect } from './access/access.ts'
 import type { AdministeredChange } from './access/recorded-change.ts'
 import { administered } from './audit/audited-port.ts'
 import type { CloudEvent } from './events/cloud-event.ts'
-import { checkedEventRule, type EventRule, type KeptEventRule } from './events/event-rule.ts'
+import { checkedEventRule, type EventRule, type EventStart, type KeptEventRule } from './events/event-rule.ts'
 import { eventRuleRecords } from './events/event-rule-admin.ts'
 import { acceptEvents, type EventReceipt } from './events/event-task.ts'
+import { textOf } from './events/event-template.ts'
 import type { Records, StoredRecord } from './records.ts'
 import {
   type NewWebhookSecret,
@@ -86,7 +89,19 @@ export class Automation {
     { id, ifRevision }: { readonly id: string; readonly ifRevision?: number },
     rule: unknown,
   ): Promise<StoredRecord<KeptEventRule>> {
-    const kept = await this.#actable(call, rule)
+    const paused = this.#onlyPaused(call, id, rule)
+    if (paused === undefined) {
+      const kept = await this.#actable(call, rule)
+      return this.#replaceRule(call, { id, ...(ifRevision === undefined ? {} : { ifRevision }) }, kept)
+    }
+    return this.#replaceRule(call, { id, ifRevision: ifRevision ?? paused.revision }, paused.value)
+  }
+
+  #replaceRule(
+    call: AutomationCall,
+    { id, ifRevision }: { readonly id: string; readonly ifRevision?: number },
+    kept: KeptEventRule,
+  ): Promise<StoredRecord<KeptEventRule>> {
     return this.#change(call, 'EventRule', id, () =>
       this.#rules.replace(call.namespace, id, () => kept, ifRevision),
     )
@@ -128,15 +143,29 @@ export class Automation {
     return this.#change(call, 'Webhook', id, () => this.#webhooks.delete(call.namespace, id, ifRevision))
   }
 
+  /** Whoever has a rule rest, or go on, is not its maker. Undefined: something else is to be changed. */
+  #onlyPaused(
+    { namespace }: AutomationCall,
+    id: string,
+    given: unknown,
+  ): Pick<StoredRecord<KeptEventRule>, 'revision' | 'value'> | undefined {
+    const { paused = false, ...rule } = checkedEventRule(given)
+    const { revision, value } = this.#rules.get(namespace, id)
+    const { paused: wasPaused = false, maker, ...known } = value
+    if (paused === wasPaused || !isDeepStrictEqual(rule, known)) return undefined
+    return { revision, value: { ...known, paused, ...(maker === undefined ? {} : { maker }) } }
+  }
+
   /** A rule acts later, as its maker: whoever may not do what it does is told so at once, where that is known. */
   async #actable({ caller, namespace }: AutomationCall, given: unknown): Promise<KeptEventRule> {
     const { access } = this.#options
     const rule: EventRule = checkedEventRule(given)
     const { start, signal } = rule
+    const workflowId = start?.id ?? signal?.id ?? ''
     await access.assertMayAct(caller, namespace, {
-      workflowId: start?.id ?? signal?.id ?? '',
-      workflow: start?.workflow,
-      isStart: start !== undefined,
+      workflowId: textOf(workflowId) ?? workflowId,
+      isTemplate: textOf(workflowId) === undefined,
+      ...(start === undefined ? {} : { start: saidOf(start) }),
       isSignal: signal !== undefined,
     })
     return { ...rule, maker: access.makerOf(caller) }
@@ -168,3 +197,14 @@ export class Automation {
 }
 
 type Managed = 'EventRule' | 'Webhook'
+
+/** What is known of an execution before the rule starts it. */
+function saidOf({ workflow, attributes = {} }: EventStart): NonNullable<ActingEffect['start']> {
+  const said = Object.entries(attributes).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? textOf(value) : value,
+  ])
+  return said.some(([, value]) => value === undefined)
+    ? { workflow }
+    : { workflow, attributes: checkedAttributes(Object.fromEntries(said)) }
+}

@@ -52,7 +52,8 @@ import type { Listener, ListenOptions } from './listen/listen-options.ts'
 import { EngineObservation } from './metrics/engine-observation.ts'
 import { metricsPage } from './metrics/metrics-page.ts'
 import { openClusterStore, openStore } from './open-store.ts'
-import { OWN_QUEUES, OwnTasks } from './own-tasks.ts'
+import { OWN_QUEUES } from './own-queues.ts'
+import { OwnTasks } from './own-tasks.ts'
 import { checkedPostgresSettings } from './postgres-settings.ts'
 import { queueDesigns } from './queue-settings.ts'
 import { ReadinessCheck } from './readiness.ts'
@@ -191,7 +192,7 @@ async function buildEngine(settings: EngineSettings, seams: EngineSeams, base: E
   const designs = queueDesigns(settings.queues ?? [], {
     ...{ random, logger },
     windowTasks: seams.taskWindow,
-    defaults: OWN_QUEUES,
+    own: OWN_QUEUES,
   })
   const { store, shards, assembly } = await openStores(settings, seams, base)
   const observation = observed && new EngineObservation(observed, assembly?.clock ?? clock)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createEngine, openEncryption, silentLogger, task, workflow } from '../index.ts'
-import { EVENT_QUEUE, EVENT_TASK } from './events/event-task.ts'
-import { WEBHOOK_QUEUE, WEBHOOK_TASK } from './webhooks/webhook-task.ts'
+import { EVENT_TASK } from './events/event-task.ts'
+import { EVENT_QUEUE, WEBHOOK_QUEUE } from './own-queues.ts'
+import { WEBHOOK_TASK } from './webhooks/webhook-task.ts'
 
 const queues = [
   [EVENT_QUEUE, EVENT_TASK],

@@ -1,19 +1,19 @@
 /**
- * Tasks of the engine's own: what is to be done with events from outside, and webhooks to be called. They have a worker of their
- * own, which takes no places of others, and comes when there is work for it.
+ * Tasks of the engine's own: what is to be done with events from outside, and webhooks to be called. They have workers of
+ * their own, which take no places of others, and come when there is work for them.
  */
 import type { Engine } from '../engine/engine.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
 import { failureOf, NonRetryableError } from '../protocol/failure.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
-import { RESERVED_PREFIX } from '../protocol/task-port.ts'
 import type { TaskDispatch, TaskWorkerHost } from '../protocol/task-worker-port.ts'
 import { EmbeddedTaskWorker, type EmbeddedTaskWorkerOptions } from '../sdk/tasks/embedded-task-worker.ts'
+import type { Task } from '../sdk/tasks/task.ts'
 import type { Access } from './access/access.ts'
-import { EVENT_QUEUE, EVENT_RULE_KIND, eventTask } from './events/event-task.ts'
-import type { QueueSettings } from './queue-settings.ts'
+import { EVENT_RULE_KIND, eventTask } from './events/event-task.ts'
+import { EVENT_QUEUE, WEBHOOK_QUEUE } from './own-queues.ts'
 import { WebhookNews } from './webhooks/webhook-news.ts'
-import { WEBHOOK_KIND, WEBHOOK_QUEUE, webhookTask } from './webhooks/webhook-task.ts'
+import { WEBHOOK_KIND, webhookTask } from './webhooks/webhook-task.ts'
 
 export interface OwnTasksOptions {
   readonly engine: Engine
@@ -22,18 +22,8 @@ export interface OwnTasksOptions {
   readonly allowPrivate: boolean
 }
 
-/**
- * What one tenant's webhooks and events take of the places there are, so that those of others go on while its receivers are slow;
- * and one webhook of what its namespace has.
- */
-export const OWN_QUEUES: readonly QueueSettings[] = [
-  { name: WEBHOOK_QUEUE, concurrency: 32, keyConcurrency: 8 },
-  { name: EVENT_QUEUE, concurrency: 32 },
-]
-
-/** Tasks of its own that run at once. */
-const CREDITS = 256
-const WORKER = `${RESERVED_PREFIX}engine`
+/** Tasks that run at once on this node. Events are quick; a receiver may take its time. */
+const CREDITS = { [EVENT_QUEUE]: 128, [WEBHOOK_QUEUE]: 512 } as const
 
 /**
  * What workflows, or others who found a way, have put into the queues of the engine is not carried out: such a task has an owner, or
@@ -94,16 +84,19 @@ export class OwnTasks {
     if (this.#hasJoined) return
     this.#hasJoined = true
     const { engine, access, allowPrivate } = this.#options
-    const { clock, logger, limits } = engine.options
+    const { clock, limits } = engine.options
     const { registry } = engine
-    const tasks = [webhookTask({ registry, clock, allowPrivate }), eventTask({ access, registry, limits })]
-    const { attempts } = engine.tasks
-    const worker = new OwnWorker({ tasks, clock, logger, limits }, attempts)
+    this.#work(EVENT_QUEUE, eventTask({ access, registry, limits }))
+    this.#work(WEBHOOK_QUEUE, webhookTask({ registry, clock, allowPrivate }))
+  }
+
+  /** The worker has the name of the queue. */
+  #work(queue: keyof typeof CREDITS, task: Task): void {
+    const { attempts } = this.#options.engine.tasks
+    const { clock, logger, limits } = this.#options.engine.options
+    const worker = new OwnWorker({ tasks: [task], clock, logger, limits }, attempts)
     worker.connect(attempts)
-    attempts.join(
-      { id: WORKER, credits: CREDITS, isLocal: true, isOwn: true, queues: [EVENT_QUEUE, WEBHOOK_QUEUE] },
-      worker,
-    )
+    attempts.join({ id: queue, credits: CREDITS[queue], isLocal: true, isOwn: true, queues: [queue] }, worker)
   }
 
   stop(): void {

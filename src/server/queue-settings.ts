@@ -71,9 +71,14 @@ export interface QueueDesignsOptions {
   readonly random: Random
   /** Waiting tasks of a queue in memory, about. */
   readonly windowTasks: number | undefined
-  /** Of queues that are not named. Default: none. */
-  readonly defaults?: readonly QueueSettings[]
+  /**
+   * Of queues of the engine's own, where code says nothing else. How many of their tasks run at once can be lowered while the engine
+   * runs, and not raised: all namespaces share what runs them. Default: none.
+   */
+  readonly own?: readonly QueueSettings[]
 }
+
+const SHARED_LIMITS = ['concurrency', 'keyConcurrency'] as const
 
 const DEFAULT_POLICY: PolicyName = 'fcfs'
 const DEFAULT_BALANCER: BalancerName = 'power-of-two'
@@ -81,36 +86,72 @@ const DEFAULT_BALANCER: BalancerName = 'power-of-two'
 /** Throws `ARGUMENT_INVALID` for settings that make no sense. Queues that are not named get the defaults. */
 export function queueDesigns(
   settings: readonly QueueSettings[],
-  { random, windowTasks, logger, defaults = [] }: QueueDesignsOptions,
+  { random, windowTasks, logger, own = [] }: QueueDesignsOptions,
 ): QueueDesigns {
   if (!Array.isArray(settings))
     throw new PerdureError('ARGUMENT_INVALID', 'createEngine({ queues }) is not a list')
   const known = new Map<string, QueueSettings>()
+  const ownByName = new Map(own.map((queue) => [queue.name, queue]))
+  const inCode = (name: string): QueueSettings => ({ ...ownByName.get(name), ...known.get(name), name })
   for (const queue of settings) {
     const name = checkedName(queue?.name, 'the name of a queue')
     if (known.has(name)) throw new PerdureError('ARGUMENT_INVALID', `queue ${name} is set twice`)
     checkQueueSettings(queue, SETTINGS, `queue ${name}`)
-    checkQueue(queue)
-    fleetOf(queue, random)
     known.set(name, queue)
+    checkQueue(inCode(name))
+    fleetOf(queue, random)
   }
-  const unnamed = new Map(defaults.map((queue) => [queue.name, queue]))
   return {
     names: [...known.keys()],
     windowTasks,
     partitionsOf: (name) => known.get(name)?.partitions ?? 1,
-    of: (name, overrides) =>
-      designOf(known.get(name) ?? unnamed.get(name) ?? { name }, overrides, { random, logger }),
+    of: (name, overrides) => {
+      const code = inCode(name)
+      const settings = overridden(code, overrides)
+      const shared = ownByName.has(name) ? lowered(settings, code) : settings
+      const declared = declarationOf(known.get(name) ?? { name })
+      return designOf(shared, { declared, isChecked: Object.keys(overrides).length === 0, random, logger })
+    },
+    assertMayChange: (name, changes) => {
+      if (ownByName.has(name)) assertLower(inCode(name), changes)
+    },
+  }
+}
+
+/** As far as it was raised while an engine ran that had more of them, it is as code says. */
+function lowered(settings: QueueSettings, code: QueueSettings): QueueSettings {
+  const limits = SHARED_LIMITS.map((name) => {
+    const most = code[name] ?? Number.POSITIVE_INFINITY
+    return [name, Math.min(settings[name] ?? most, most)] as const
+  }).filter(([, limit]) => Number.isFinite(limit))
+  return { ...settings, ...Object.fromEntries(limits) }
+}
+
+function assertLower(code: QueueSettings, changes: QueueOverrides): void {
+  for (const name of SHARED_LIMITS) {
+    const limit = changes[name]
+    const most = code[name]
+    if (limit === undefined || most === undefined || (limit !== null && limit <= most)) continue
+    throw new PerdureError(
+      'ARGUMENT_INVALID',
+      `${name} of queue ${code.name} is ${limit ?? 'without a limit'}; all namespaces share what runs its tasks, so only createEngine({ queues }) can give it more than ${most}`,
+    )
   }
 }
 
 function designOf(
-  code: QueueSettings,
-  overrides: QueueOverrides,
-  { random, logger }: Pick<QueueDesignsOptions, 'random' | 'logger'>,
+  settings: QueueSettings,
+  {
+    declared,
+    isChecked,
+    random,
+    logger,
+  }: {
+    readonly declared: QueueDeclaration
+    readonly isChecked: boolean
+  } & Pick<QueueDesignsOptions, 'random' | 'logger'>,
 ): QueueDesign {
-  const settings = overridden(code, overrides)
-  if (Object.keys(overrides).length > 0) {
+  if (!isChecked) {
     checkQueue(settings)
     fleetOf(settings, random)
   }
@@ -125,7 +166,7 @@ function designOf(
     placesText: JSON.stringify([shownPolicy(policy), isKeyed(limits)]),
     balancerText: JSON.stringify(shownBalancer(balancer)),
     inForce: { policy: shownPolicy(policy), balancer: shownBalancer(balancer), paused, ...limits },
-    declared: declarationOf(code),
+    declared,
     makePolicy: () => guarded(made(policy), policy, settings.name, logger),
     makeBalancer: () => balancerOf(balancer, random),
     makeFleet: () => fleetOf(settings, random),

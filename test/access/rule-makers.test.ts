@@ -28,7 +28,7 @@ test('a maker with a token acts while tokens of its issuer are accepted', async 
     await using opened = await openAccess({ tokens })
     assert.equal(await signalled(opened, maker), 'done')
     assert.deepEqual(opened.calls, ['signal'])
-    // Another issuer whose name begins like that of the first.
+    // Another issuer whose name begins like that of the first; none has a fragment.
     const other = { ...maker, id: 'token:https://issuer.test.evil#ann' }
     assert.match(
       await signalled(opened, other),
@@ -44,10 +44,14 @@ test('a maker with a certificate, or in a group, acts by the roles that are boun
   await using opened = await openAccess({ tokens })
   const ann: Caller = { id: 'certificate:ann', kind: 'certificate', user: 'ann', groups: [] }
   const eve = ruleMakerOf(person('eve', ['staff']))
-  assert.match(await signalled(opened, ruleMakerOf(ann)), /^FORBIDDEN .*may do nothing in namespace default/)
+  assert.match(await signalled(opened, ruleMakerOf(ann)), /^FORBIDDEN .*no permission for SignalExecution/)
+  assert.match(await signalled(opened, undefined), /^FORBIDDEN/)
   assert.deepEqual(
-    opened.refusals.map(({ caller, action }) => [caller.id, caller.name, action]),
-    [['certificate:ann', 'event rule r', 'ReadNamespace']],
+    opened.refusals.map(({ caller, action, resource }) => [caller.id, caller.name, action, resource.id]),
+    [
+      ['certificate:ann', 'event rule r', 'SignalExecution', 'w'],
+      ['unknown', 'event rule r', 'SignalExecution', 'w'],
+    ],
   )
   await opened.bind('certificate:ann', 'developer', 'default')
   await opened.bind('group:staff', 'viewer', 'default')

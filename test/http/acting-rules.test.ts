@@ -1,6 +1,6 @@
 // Rules of events act as whoever has made them: decided each time, about the very execution, by what the maker may do by then.
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { EngineSettings } from '../../src/index.ts'
@@ -53,7 +53,7 @@ class Ruled implements AsyncDisposable {
   }
 
   start(workflow: string, id: string): Promise<unknown> {
-    const body = { workflow, id, input: null }
+    const body = { workflow, id, input: null, onConflict: 'terminate-existing' }
     return this.on.ok(201, 'POST', '/v1/executions', { headers: this.root, body })
   }
 
@@ -149,7 +149,7 @@ test('a rule does nothing while its maker may not, and goes on when it may again
   await at.rule(maker.headers, 'begin', starts('orders'))
   await at.admin.unbindRole(ROOT, role)
   await at.event('begin', { id: 'o-1' })
-  await until(async () => /its maker, key:\w+, may do nothing in namespace default/.test(await at.troubles()))
+  await until(async () => /no permission for StartExecution in namespace default/.test(await at.troubles()))
   assert.equal(await at.status('o-1'), undefined)
   await at.admin.bindRole(ROOT, role)
   await until(async () => (await at.status('o-1')) === 'running')
@@ -215,4 +215,114 @@ test('a payload that a rule has made larger than the quota of its namespace is r
   await at.event('twice', { id: 'small', text: 'x' })
   await until(async () => (await at.status('small')) === 'running')
   assert.equal(await at.status('large'), undefined)
+})
+
+test('what a rule has done is not done again because another rule could not', async () => {
+  await using at = await Ruled.open()
+  const [good, bad] = [await at.key('operator'), await at.key('operator')]
+  const put = (id: string, { headers }: Made, more: object, status: number): Promise<unknown> => {
+    const [method, path, named] =
+      status === 201
+        ? (['POST', '/v1/event-rules', { id }] as const)
+        : (['PUT', `/v1/event-rules/${id}`, {}] as const)
+    return at.on.ok(status, method, path, { headers, body: { ...named, match: { type: 't' }, ...more } })
+  }
+  await put('begin', good, { start: { workflow: 'orders', id: 'a-{/data/id}' } }, 201)
+  await put('tell', good, { signal: { id: 'told', name: 'go' } }, 201)
+  await put('rest', bad, { start: { workflow: 'orders', id: 'b-{/data/id}' } }, 201)
+  await at.admin.revokeKey(ROOT, bad.id)
+  await at.start('orders', 'told')
+  await at.event('t', { id: '1' })
+  await until(async () => (await at.troubles()) !== '')
+  assert.equal(await at.status('a-1'), 'running')
+  assert.equal(await at.status('told'), 'completed')
+  // The next run of that id has been sent nothing; and a rule that was changed has acted.
+  await at.start('orders', 'told')
+  await put('begin', good, { start: { workflow: 'orders', id: 'z-{/data/id}' } }, 200)
+  await put('rest', good, { start: { workflow: 'orders', id: 'b-{/data/id}' } }, 200)
+  await until(async () => (await at.status('b-1')) === 'running')
+  await until(async () => (await at.troubles()) === '')
+  assert.equal(await at.status('a-1'), 'running')
+  assert.equal(await at.status('z-1'), undefined)
+  assert.equal(await at.status('told'), 'running')
+  await until(async () => (await at.audited()).some(({ result }) => result === 'denied'))
+  const rows = (await at.audited()).filter(({ name }) => String(name).startsWith('event rule'))
+  const done = rows.filter(({ result }) => result !== 'denied')
+  assert.deepEqual(done.map(({ name, resource, result }) => `${name} ${resource} ${result}`).sort(), [
+    'event rule begin a-1 changed',
+    'event rule rest b-1 changed',
+    'event rule tell told changed',
+  ])
+  const denied = rows.filter(({ result }) => result === 'denied')
+  for (const { caller, action, resource } of denied)
+    assert.deepEqual([caller, action, resource], [`key:${bad.id}`, 'StartExecution', 'b-1'])
+})
+
+test('a rule acts though its maker may not read its namespace', async () => {
+  await using at = await Ruled.open(
+    `permit (principal is Perdure::Key,
+       action in [Perdure::Action::"StartExecution", Perdure::Action::"ChangeEventRule"], resource);`,
+  )
+  const maker = await at.key()
+  await at.rule(maker.headers, 'begin', starts('orders'))
+  await at.event('begin', { id: 'o-1' })
+  await until(async () => (await at.status('o-1')) === 'running')
+})
+
+test('a rule of the key of the machine rests when that key is another one', async () => {
+  const folder = temporaryFolder()
+  const file = join(folder.path, 'store.db')
+  {
+    const at = await Ruled.open('', file, folder)
+    await at.rule(at.root, 'begin', starts('orders'))
+    await at.on[Symbol.asyncDispose]()
+  }
+  rmSync(join(folder.path, 'admin.key'))
+  await using at = await Ruled.open('', file, folder)
+  await at.event('begin', { id: 'o-1' })
+  await until(async () => (await at.troubles()) !== '')
+  assert.match(
+    await at.troubles(),
+    /the key of the machine that has made it is not that of this node any more/,
+  )
+  assert.equal(await at.status('o-1'), undefined)
+})
+
+test('whoever has a rule rest and go on does not become its maker, and need not be allowed what it does', async () => {
+  await using at = await Ruled.open(
+    `forbid (principal, action == Perdure::Action::"StartExecution", resource) when { ${PAYROLL} };`,
+  )
+  const [maker, other] = [await at.key('operator'), await at.key('operator')]
+  const put = (headers: Made['headers'], body: object, status = 200) =>
+    at.on.ok(status, 'PUT', '/v1/event-rules/begin', { headers, body })
+  const rule = { match: { type: 'begin' }, ...starts('orders') }
+  await at.rule(maker.headers, 'begin', starts('orders'))
+  for (const paused of [true, false])
+    assert.equal((await put(other.headers, { ...rule, paused })).maker, `key:${maker.id}`)
+  // The same rule again is saved again.
+  assert.equal((await put(other.headers, rule)).maker, `key:${other.id}`)
+  assert.equal(
+    (await put(maker.headers, { ...rule, ...starts('waiting'), paused: true })).maker,
+    `key:${maker.id}`,
+  )
+  await put(maker.headers, { ...rule, ...starts('payroll'), paused: false }, 403)
+})
+
+test('what a rule says itself is looked at when it is saved, and the rest when it acts', async () => {
+  const tier = 'resource.hasTag("tier") && resource.getTag("tier") == "gold"'
+  await using at = await Ruled.open(
+    `forbid (principal, action == Perdure::Action::"StartExecution", resource) unless { ${tier} };`,
+  )
+  const { headers } = await at.key('operator')
+  const start = (value: string) => ({
+    start: { workflow: 'orders', id: '{/data/id}', attributes: { tier: value } },
+  })
+  await at.rule(headers, 'gold', start('gold'))
+  await at.rule(headers, 'tin', start('tin'), 403)
+  await at.rule(headers, 'made', start('{/data/tier}'))
+  await at.event('made', { id: 'g-1', tier: 'gold' })
+  await at.event('made', { id: 't-1', tier: 'tin' })
+  await until(async () => (await at.status('g-1')) === 'running')
+  await until(async () => /no permission for StartExecution/.test(await at.troubles()))
+  assert.equal(await at.status('t-1'), undefined)
 })

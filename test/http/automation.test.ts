@@ -372,8 +372,22 @@ describe('webhooks', () => {
       await on.ok(201, 'POST', '/v1/executions', { body: { workflow: 'quick', id, input: 1 } })
     await until(() => (receiver.received.length === ids.length ? true : undefined))
     assert.equal(held, 8)
-    const { settings } = await on.ok(200, 'GET', '/v1/queues/perdure.webhooks')
-    assert.deepEqual([settings.concurrency, settings.keyConcurrency], [32, 8])
+    // Those of another namespace neither; and only code can take more for one.
+    const queue = '/v1/queues/perdure.webhooks'
+    for (const body of [{ concurrency: null }, { keyConcurrency: 9 }]) {
+      const { detail } = await on.ok(400, 'PATCH', queue, { body })
+      assert.match(detail, /of queue perdure\.webhooks is .*; all namespaces share/)
+    }
+    await on.ok(200, 'PATCH', queue, { body: { concurrency: 31 } })
+    const { settings, sources } = await on.ok(200, 'GET', queue)
+    assert.deepEqual([settings.concurrency, settings.keyConcurrency], [31, 8])
+    assert.deepEqual([sources.concurrency, sources.keyConcurrency], ['run-time', 'default'])
+    await on.ok(201, 'POST', '/v1/webhooks?namespace=other', hook('theirs', receiver.url))
+    await on.ok(201, 'POST', '/v1/executions?namespace=other', {
+      body: { workflow: 'quick', id: 'theirs', input: 1 },
+    })
+    await until(() => (receiver.received.length === ids.length + 1 ? true : undefined))
+    assert.equal(held, 8)
   })
 
   test('do not call this machine unless that is allowed, and the log says what was given up', async () => {

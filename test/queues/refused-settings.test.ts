@@ -1,7 +1,11 @@
 /** Settings of queues that do not exist, or are of another kind, are refused in code; for those at run time see queue-settings.test.ts. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createEngine } from '../../src/index.ts'
+import { createEngine, type QueueSettings, silentLogger } from '../../src/index.ts'
+import { systemRandomness } from '../../src/platform/randomness.ts'
+import type { QueueOverrides } from '../../src/protocol/queue-settings.ts'
+import { OWN_QUEUES } from '../../src/server/own-queues.ts'
+import { queueDesigns } from '../../src/server/queue-settings.ts'
 
 /** Without types, as a JavaScript program gives them. */
 const untyped = (settings: object): never => settings as never
@@ -47,4 +51,27 @@ test('settings of queues that make no sense are refused in code', async () => {
       () => createEngine({ store: 'memory', queues: [untyped({ name: 'q', ...settings })] }),
       message,
     )
+})
+
+test('a queue of the engine is as code says, and where it says nothing, as the engine does', () => {
+  const designs = (queue: Omit<QueueSettings, 'name'>) =>
+    queueDesigns([{ name: 'perdure.webhooks', ...queue }], {
+      random: systemRandomness,
+      logger: silentLogger,
+      windowTasks: undefined,
+      own: OWN_QUEUES,
+    })
+  const limitsOf = (queue: Omit<QueueSettings, 'name'>, overrides: QueueOverrides = {}) =>
+    designs(queue).of('perdure.webhooks', overrides).limits
+  assert.deepEqual(limitsOf({ policy: 'round-robin' }), { concurrency: 32, keyConcurrency: 8 })
+  assert.deepEqual(limitsOf({ concurrency: 100 }), { concurrency: 100, keyConcurrency: 8 })
+  assert.deepEqual(limitsOf({}, { concurrency: 5, keyConcurrency: 3 }), { concurrency: 5, keyConcurrency: 3 })
+  // Of an engine whose code had said more, or an override of a version without these limits.
+  assert.deepEqual(limitsOf({}, { concurrency: 100, keyConcurrency: null }), {
+    concurrency: 32,
+    keyConcurrency: 8,
+  })
+  assert.throws(() => designs({ partitions: 64 }), { code: 'ARGUMENT_INVALID', message: /partitions/ })
+  const { declared } = designs({ concurrency: 100 }).of('perdure.webhooks', {})
+  assert.deepEqual(declared, { concurrency: 100 })
 })

@@ -5,6 +5,7 @@ import { checkedName } from '../../protocol/checked-text.ts'
 import { type Duration, durationMs } from '../../protocol/duration.ts'
 import { checkedMetricsSettings } from '../../server/metrics/engine-observation.ts'
 import type { MetricsSettings } from '../../server/metrics/metrics-settings.ts'
+import { OWN_QUEUES } from '../../server/own-queues.ts'
 import { checkedPostgresSettings, type PostgresSettings } from '../../server/postgres-settings.ts'
 import { type QueueSettings, queueDesigns } from '../../server/queue-settings.ts'
 import { isPostgresUrl, postgresTarget } from '../../store/postgres/postgres-url.ts'
@@ -114,7 +115,12 @@ export function metricsOf(value: unknown): boolean | MetricsSettings {
 export function queuesOf(value: unknown): readonly QueueSettings[] {
   // The cast: what it has is looked at here.
   const queues = value as readonly QueueSettings[]
-  queueDesigns(queues, { random: systemRandomness, logger: silentLogger, windowTasks: undefined })
+  queueDesigns(queues, {
+    random: systemRandomness,
+    logger: silentLogger,
+    windowTasks: undefined,
+    own: OWN_QUEUES,
+  })
   return queues
 }
 

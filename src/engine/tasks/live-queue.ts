@@ -38,6 +38,8 @@ export interface QueueDesigns {
   partitionsOf(queue: string): number
   /** Throws `ARGUMENT_INVALID` for what makes no sense. */
   of(queue: string, overrides: QueueOverrides): QueueDesign
+  /** Throws `ARGUMENT_INVALID` for what only code may set. */
+  assertMayChange(queue: string, changes: QueueOverrides): void
 }
 
 export interface QueueParts {

@@ -66,6 +66,7 @@ export class QueueCalls implements QueuePort {
 
   async set(...[target, changes, options]: Parameters<QueuePort['set']>): Promise<QueueChangeReply> {
     const checked = checkedOverrides(changes)
+    this.#engine.options.designs.assertMayChange(target.queue, checked)
     return this.#change(target, options, (setting, nowMs) => {
       const { pause: _, ...rest } = setting
       const overrides = mergedOverrides(setting.overrides, checked)

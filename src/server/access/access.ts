@@ -9,6 +9,7 @@ import type { PeerCertificate } from 'node:tls'
 import type { Caller } from '../../protocol/caller.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import type { PerdureError } from '../../protocol/errors.ts'
+import type { Attributes } from '../../protocol/event.ts'
 import type { WorkerHello } from '../../protocol/worker-messages.ts'
 import type { ActingPort, ActingRule, RuleMaker } from './rule-maker.ts'
 
@@ -30,13 +31,16 @@ export interface Resource {
   readonly namespace?: string
 }
 
-/** What a rule does to executions, in the name of whoever has made it. */
+/** What a rule will do to an execution, as far as it says so itself. */
 export interface ActingEffect {
-  /** A template of it, if it is made of what the rule acts on. */
   readonly workflowId: string
-  /** Absent: not known. */
-  readonly workflow?: string | undefined
-  readonly isStart: boolean
+  /** `workflowId` is a template of it. */
+  readonly isTemplate: boolean
+  readonly start?: {
+    readonly workflow: string
+    /** Absent: templates of them are filled by then. */
+    readonly attributes?: Attributes | undefined
+  }
   readonly isSignal: boolean
 }
 
@@ -76,7 +80,7 @@ export interface Access {
    */
   assertMay(caller: Caller, action: string, resource: Resource): Promise<readonly string[]>
   /**
-   * Before a rule is kept, so far as it is known by then what it will be about.
+   * Before a rule is kept: what policies look at, and the rule does not say, is left for when it acts.
    *
    * @throws PerdureError `FORBIDDEN` if the caller may not do itself what a rule of its is to do
    */

@@ -49,6 +49,12 @@ export class Authorizer {
     return needsDetails(this.#parts.policies().needsOf(action), type)
   }
 
+  /** Whether a policy looks at one of these: of the resource, or `'*'`, what it is as a whole. */
+  looksAt(action: Action, names: readonly string[]): boolean {
+    const { resource } = this.#parts.policies().needsOf(action)
+    return names.some((name) => resource.has(name))
+  }
+
   /** Whether the answer may differ between two resources of one type and namespace. */
   looksAtResource(action: Action): boolean {
     return this.#parts.policies().needsOf(action).resource.size > 0

@@ -36,6 +36,7 @@ import { type Identity, KnownCallers } from './known-callers.ts'
 import { Namespaces } from './namespaces.ts'
 import { Policies } from './policies.ts'
 import { RateLimiter } from './rate-limiter.ts'
+import { DETAILS } from './resource.ts'
 import * as resources from './resources.ts'
 import { RoleBindings } from './role-bindings.ts'
 import { type ActingPort, type ActingRule, type RuleMaker, ruleMakerOf } from './rule-maker.ts'
@@ -62,6 +63,8 @@ const ADDRESSES_MOST = 10_000
 const AUTHORIZATION = /^bearer +([\x21-\x7e]+) *$/i
 const KEY_PREFIX = 'key:'
 const MALFORMED: FailedLogin = { credential: 'unknown', reason: 'malformed' }
+/** Of a rule that does not say. */
+const UNKNOWN_MAKER = { id: 'unknown', kind: 'open' } as const
 const ADMIN = { kind: 'api-key', name: 'key of this machine', groups: [], roles: ['admin@*'] } as const
 
 export class ClosedAccess implements Access {
@@ -80,6 +83,7 @@ export class ClosedAccess implements Access {
   readonly #failedLogins: FailedLogins
   readonly #watch: CredentialWatch
   readonly #credentials = new WeakMap<Caller, Credential>()
+  readonly #onRefused: (refusal: Refusal) => void
   readonly #guarded: GuardedPorts
   /** In the name of makers of rules. */
   readonly #acting: GuardedPorts
@@ -128,16 +132,17 @@ export class ClosedAccess implements Access {
       rateLimit: settings.rateLimit,
       nowMs: tickMs,
     })
+    this.#onRefused = parts.onRefused ?? (() => {})
     this.guard = new Guard({
       authorizer: this.authorizer,
       port,
       exists: (namespace) => this.namespaces.exists(namespace),
-      onRefused: parts.onRefused ?? (() => {}),
+      onRefused: this.#onRefused,
     })
     const { record = (_, __, run) => run() } = parts
     const ports = { guard: this.guard, port, record }
     this.#guarded = new GuardedPorts({ ...ports, limits: this.#quotas })
-    this.#acting = new GuardedPorts({ ...ports, limits: this.#quotas.ofRules })
+    this.#acting = new GuardedPorts({ ...ports, limits: this.#quotas.ofRules, isPlain: true })
     this.#keys = new ApiKeys({ registry, logger, nowMs })
     this.#tokens = new TokenVerifier({ issuers: settings.tokens, logger, nowMs })
     this.#failures = new RateLimiter(FAILURES, ADDRESSES_MOST, tickMs)
@@ -193,21 +198,22 @@ export class ClosedAccess implements Access {
     return credential?.kind === 'api-key' && isSameHash(credential.hash, hash)
   }
 
-  /**
-   * As if the caller started, and signalled, executions of this workflow itself. What has to be read of an execution is not known
-   * before the rule acts: then a signal is left to be decided by then.
-   */
   async assertMayAct(caller: Caller, namespace: string, effect: ActingEffect): Promise<void> {
-    const { workflowId, workflow, isStart, isSignal } = effect
-    const resource = resources.execution({ namespace, workflowId }, { workflow })
-    const isKnown = isStart || !this.authorizer.needsDetails('SignalExecution', 'Execution')
+    const { workflowId, isTemplate, start, isSignal } = effect
+    const resource = resources.execution({ namespace, workflowId }, start)
+    const id = isTemplate ? ['workflowId', '*'] : []
+    const attributes = start?.attributes === undefined ? ['tags'] : []
+    // What is signalled may be there by then, and is as it is.
+    const details = DETAILS.Execution ?? []
     const actions = [
-      ...(isStart ? (['StartExecution'] as const) : []),
-      ...(isSignal && isKnown ? (['SignalExecution'] as const) : []),
+      ...(start === undefined ? [] : [{ action: 'StartExecution', unsaid: [...id, ...attributes] } as const]),
+      ...(isSignal ? [{ action: 'SignalExecution', unsaid: [...id, ...details] } as const] : []),
     ]
     await this.guard.admit(
       caller,
-      actions.map((action) => ({ actions: [action], resource })),
+      actions
+        .filter(({ action, unsaid }) => !this.authorizer.looksAt(action, unsaid))
+        .map(({ action }) => ({ actions: [action], resource })),
       () => noNamespace(namespace),
     )
   }
@@ -217,15 +223,20 @@ export class ClosedAccess implements Access {
   }
 
   async actingPort({ maker, namespace, name }: ActingRule): Promise<ActingPort> {
-    const forbidden = (why: string): PerdureError =>
-      new PerdureError('FORBIDDEN', `${name}: ${why}: whoever saves it again is its maker from then on`)
-    const found = this.#actorOf(maker)
-    if (typeof found === 'string') throw forbidden(found)
-    const actor = { ...found, name }
-    if (this.guard.sees(actor, namespace)) return this.#acting.of(actor)
-    // It would be told that there is no such namespace.
-    this.guard.hide(actor, 'ReadNamespace', resources.namespace(namespace))
-    throw forbidden(`its maker, ${actor.id}, may do nothing in namespace ${namespace}`)
+    const actor = this.#actorOf(maker)
+    if (typeof actor !== 'string') return this.#acting.of({ ...actor, name })
+    const { id, kind } = maker ?? UNKNOWN_MAKER
+    const caller = { id, kind, groups: [], name }
+    const refuse = (action: 'StartExecution' | 'SignalExecution', workflowId: string): never => {
+      const resource = resources.execution({ namespace, workflowId })
+      this.#onRefused({ caller, action, resource, policies: [] })
+      const mending = 'whoever saves it again is its maker from then on'
+      throw new PerdureError('FORBIDDEN', `${name}: ${actor}: ${mending}`)
+    }
+    return {
+      start: async ({ key }) => refuse('StartExecution', key.workflowId),
+      signal: async ({ key }) => refuse('SignalExecution', key.workflowId),
+    }
   }
 
   async assertMay(caller: Caller, action: string, about: Resource): Promise<readonly string[]> {
@@ -288,7 +299,10 @@ export class ClosedAccess implements Access {
     const { id, kind, address } = kept
     const from = address === undefined ? {} : { address }
     // It was let in by itself, not by policies: what acts without it is subject to them.
-    if (isMaster) return { ...ADMIN, id, ...from }
+    if (isMaster)
+      return id === this.#admin?.identity.id
+        ? { ...ADMIN, id, ...from }
+        : 'the key of the machine that has made it is not that of this node any more'
     if (kind === 'api-key') {
       const holder = this.#keys.holderOf(id.slice(KEY_PREFIX.length))
       return typeof holder === 'string' ? holder : { ...holder, ...from }

@@ -60,15 +60,22 @@ export class Guard {
   /**
    * @param missing what is said of what is not there; undefined: it is always there. Asked only for a refusal: an error costs
    * as much as the rest of the decision
+   * @param isPlain a refusal is told as one
    * @returns ids of the policies that permit it
    */
-  async admit(caller: Caller, checks: readonly Check[], missing: Missing): Promise<readonly string[]> {
+  async admit(
+    caller: Caller,
+    checks: readonly Check[],
+    missing: Missing,
+    isPlain = false,
+  ): Promise<readonly string[]> {
     const [first, ...others] = checks
     if (first === undefined) return []
-    const found = await this.#admit(caller, first, missing)
+    const how = { missing, isPlain }
+    const found = await this.#admit(caller, first, how)
     if (others.length === 0) return found
     const policies = new Set(found)
-    for (const check of others) for (const id of await this.#admit(caller, check, missing)) policies.add(id)
+    for (const check of others) for (const id of await this.#admit(caller, check, how)) policies.add(id)
     return [...policies]
   }
 
@@ -98,7 +105,11 @@ export class Guard {
     return this.#parts.authorizer.decide(caller, 'ReadNamespace', resources.namespace(namespace)).isAllowed
   }
 
-  async #admit(caller: Caller, check: Check, missing: Missing): Promise<readonly string[]> {
+  async #admit(
+    caller: Caller,
+    check: Check,
+    { missing, isPlain }: { readonly missing: Missing; readonly isPlain: boolean },
+  ): Promise<readonly string[]> {
     const { authorizer, exists } = this.#parts
     const { actions, orElse } = check
     const found = this.#isRead(check) ? await this.#read(check) : check.resource
@@ -112,7 +123,9 @@ export class Guard {
       if (absence === undefined) return policies
       throw absence
     }
-    throw this.#refusal(caller, check, resource) ?? missing() ?? this.#forbidden(caller, check)
+    const refusal = this.#refusal(caller, check, resource)
+    if (isPlain && refusal === undefined && resource !== undefined) throw this.#forbidden(caller, check)
+    throw refusal ?? missing() ?? this.#forbidden(caller, check)
   }
 
   /** Policies look at more of it than the call says. */

@@ -25,6 +25,8 @@ export interface GuardedPortsParts {
   readonly limits: CallLimits
   /** Records the call beside doing it. */
   readonly record: RecordCall
+  /** A refusal is always told as one: whoever is told knows of the namespace anyway. Default: it looks as if nothing were there. */
+  readonly isPlain?: boolean
 }
 
 export type RecordCall = <T>(
@@ -78,14 +80,15 @@ export class GuardedPorts {
   }
 }
 
-function guarded({ guard, port, limits, record }: GuardedPortsParts, method: ClientMethod): CallOf {
+function guarded(parts: GuardedPortsParts, method: ClientMethod): CallOf {
+  const { guard, port, limits, record, isPlain = false } = parts
   const { checks, missing } = CLIENT_ACTIONS[method] as unknown as ClientAction<'start'>
   const call = callOf(port, method)
   return async (caller, args) => {
     limits.beginCall(caller)
     const given = args as unknown as ArgsOf<'start'>
     const asked = checks(given, caller)
-    const policies = await guard.admit(caller, asked, () => missing(given))
+    const policies = await guard.admit(caller, asked, () => missing(given), isPlain)
     await limits.admit(namespacesOf(asked), args)
     const changed = inNameOf(caller, method, args)
     const answer = await record(caller, { method, args: changed, policies }, () => call(...changed))

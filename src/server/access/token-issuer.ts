@@ -86,6 +86,9 @@ export function checkedTokenIssuer(settings: TokenIssuerSettings): TokenIssuer {
   const { issuer, jwksUri, algorithms = DEFAULT_ALGORITHMS, leeway = '30s', claims = {}, ca } = settings
   const allowPrivate = settings.allowPrivate === true
   checkUrl(issuer, 'issuer', allowPrivate)
+  // OpenID Connect Discovery 1.0, 3; and `#` ends the issuer in the names of callers.
+  if (issuer.includes('#'))
+    throw invalid(`issuer is ${JSON.stringify(issuer)}: an issuer has no fragment (#)`)
   if (jwksUri !== undefined) checkUrl(jwksUri, 'jwksUri', allowPrivate)
   const audience = [settings.audience].flat()
   if (audience.length === 0 || audience.some((each) => typeof each !== 'string' || each === ''))

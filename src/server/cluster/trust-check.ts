@@ -40,7 +40,7 @@ export async function assertTrusted(
   if (found.length === 0 || found.length < others.length) return
   throw new PerdureError(
     'ARGUMENT_INVALID',
-    `no other node lets this one in: ${found.join('; ')}. Its certificate must come from their authority, be for servers and clients, and have not expired; so must theirs`,
+    `no other node lets this one in: ${found.join('; ')}. Its certificate must come from their authority, be for servers and clients, and have not expired; so must theirs; and no proxy may be between them`,
   )
 }
 

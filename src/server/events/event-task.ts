@@ -3,7 +3,8 @@
  * its namespace say.
  *
  * 1. One event, by source and id, is one task: what comes again is known, until retention has deleted the task.
- * 2. What a rule does has ids made of the event and the rule: done again after a crash, it is not done twice.
+ * 2. What a rule does has ids made of the event, the rule and what it is about: done again after a crash, it is not done twice.
+ *    What is done is kept: a rule does not act again because another one could not.
  * 3. What a rule does is decided as a call of whoever has made it, about the very execution.
  * 4. What cannot be done is tried again; what has failed for good is a failed task of the queue `perdure.events`.
  */
@@ -22,12 +23,12 @@ import { checkedAttributes } from '../../sdk/checked-attributes.ts'
 import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
 import type { Access } from '../access/access.ts'
 import type { ActingPort } from '../access/rule-maker.ts'
+import { EVENT_QUEUE } from '../own-queues.ts'
 import type { RegistryReads } from '../registry-reads.ts'
 import type { CloudEvent } from './cloud-event.ts'
 import { type EventEffect, effectOf, isMatch, type KeptEventRule } from './event-rule.ts'
 
 export const EVENT_RULE_KIND = 'event-rule'
-export const EVENT_QUEUE = 'perdure.events'
 export const EVENT_TASK = 'perdure.handle-event'
 
 /** Within about a day: what an event is about may be started a little later than the event comes. */
@@ -89,7 +90,7 @@ export function eventTask(options: EventTaskOptions): Task {
 
 async function handle(
   options: EventTaskOptions,
-  { log }: TaskContext,
+  context: TaskContext,
   { namespace, event, base }: Recorded,
 ): Promise<{ readonly rules: readonly string[] }> {
   const rules = options.registry
@@ -98,7 +99,9 @@ async function handle(
     .map(({ id, body }) => ({ id, rule: body as unknown as KeptEventRule }))
     .filter(({ rule }) => isMatch(rule, event))
   const troubles: { readonly rule: string; readonly error: unknown }[] = []
+  const done = new Set(doneOf(context))
   for (const { id, rule } of rules) {
+    if (done.has(id)) continue
     try {
       const calls = await options.access.actingPort({
         maker: rule.maker,
@@ -111,13 +114,30 @@ async function handle(
         event,
         base,
       })
+      done.add(id)
     } catch (error) {
-      log.warn('a rule has failed for an event', { rule: id, event: event.id, source: event.source, error })
+      context.log.warn('a rule has failed for an event', {
+        rule: id,
+        event: event.id,
+        source: event.source,
+        error,
+      })
       troubles.push({ rule: id, error })
     }
   }
-  if (troubles.length > 0) throw failureOf(troubles)
+  if (troubles.length > 0) {
+    context.heartbeat([...done] satisfies Done)
+    throw failureOf(troubles)
+  }
   return { rules: rules.map(({ id }) => id) }
+}
+
+/** Rules that have acted on the event: they do not act again because another one could not. */
+type Done = readonly string[]
+
+function doneOf({ checkpoint }: TaskContext): Done {
+  // It is one of these, or nothing.
+  return (checkpoint ?? []) as Done
 }
 
 async function carryOut(
@@ -127,7 +147,8 @@ async function carryOut(
 ): Promise<void> {
   const { namespace } = about
   const key = { namespace, workflowId: checkedName(workflowId, 'the workflow id', limits.idBytes) }
-  const requestId = `event:${digestOf(about.event.source, about.event.id, about.rule).toString('base64url')}`
+  const { source, id } = about.event
+  const requestId = `event:${digestOf(source, id, about.rule, workflowId).toString('base64url')}`
   const sent =
     signal === undefined
       ? undefined
@@ -143,7 +164,7 @@ async function carryOut(
     version,
     input: encodePayload(input, limits.payloadBytes),
     onConflict: 'use-existing',
-    runId: runIdFor(about),
+    runId: runIdFor(about, workflowId),
     ...(attributes === undefined ? {} : { attributes: checkedAttributes(attributes as Attributes) }),
     ...(sent === undefined ? {} : { signal: sent }),
     // Distributed Tracing extension of CloudEvents.
@@ -174,9 +195,9 @@ function taskIdOf({ source, id }: CloudEvent): string {
   return `${RESERVED_ID}event:${digestOf(source, id).toString('base64url')}`
 }
 
-/** The same for each attempt: asked again, it finds its run. */
-function runIdFor({ base, event, rule }: Recorded & { readonly rule: string }): RunId {
-  return runIdOf(runStartMs(base), digestOf(base, event.source, event.id, rule).subarray(0, 16))
+/** The same for each attempt: asked again, it finds its run. Another id, of a rule that was changed meanwhile, has another run. */
+function runIdFor({ base, event, rule }: Recorded & { readonly rule: string }, workflowId: string): RunId {
+  return runIdOf(runStartMs(base), digestOf(base, event.source, event.id, rule, workflowId).subarray(0, 16))
 }
 
 function digestOf(...texts: readonly string[]): Buffer {

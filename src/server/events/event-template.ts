@@ -29,6 +29,12 @@ export function filled(template: Json, event: Json): Json {
   return Object.fromEntries(entries) as Json
 }
 
+/** What is made of every event; undefined: it depends on the event. */
+export function textOf(template: string): string | undefined {
+  const parts = partsOf(template)
+  return parts.every((part) => typeof part === 'string') ? parts.join('') : undefined
+}
+
 /** The same, for an id. */
 export function filledId(template: string, event: Json): string {
   const parts = partsOf(template)

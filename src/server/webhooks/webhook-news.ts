@@ -11,9 +11,10 @@ import type { NewsKind } from '../../engine/execution-news.ts'
 import type { LiveExecution } from '../../engine/live-execution.ts'
 import type { Json } from '../../protocol/json.ts'
 import { encodePayload } from '../../protocol/payload.ts'
+import { WEBHOOK_QUEUE } from '../own-queues.ts'
 import type { RegistryReads } from '../registry-reads.ts'
 import { isWanted, type Webhook, type WebhookEvent, webhookEventOf } from './webhook.ts'
-import { WEBHOOK_KIND, WEBHOOK_QUEUE, WEBHOOK_RETRY, WEBHOOK_TASK } from './webhook-task.ts'
+import { WEBHOOK_KIND, WEBHOOK_RETRY, WEBHOOK_TASK } from './webhook-task.ts'
 
 export class WebhookNews {
   readonly #engine: Engine

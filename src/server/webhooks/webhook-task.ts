@@ -12,13 +12,13 @@ import type { callOut } from '../../platform/outgoing-http.ts'
 import { NonRetryableError } from '../../protocol/failure.ts'
 import type { Json } from '../../protocol/json.ts'
 import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
+import { WEBHOOK_QUEUE } from '../own-queues.ts'
 import type { RegistryReads } from '../registry-reads.ts'
 import { GivenUpLog } from './given-up-log.ts'
 import type { Webhook } from './webhook.ts'
 import { webhookHeaders } from './webhook-signature.ts'
 
 export const WEBHOOK_KIND = 'webhook'
-export const WEBHOOK_QUEUE = 'perdure.webhooks'
 export const WEBHOOK_TASK = 'perdure.deliver-webhook'
 
 /** Twelve attempts within about half a day: seconds, minutes, then hours. */
