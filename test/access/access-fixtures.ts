@@ -69,7 +69,7 @@ export async function openAccess(
   })
   return {
     access,
-    admin: new AccessAdmin(access, registry, () => clock.nowMs()),
+    admin: new AccessAdmin({ access, registry, nowMs: () => clock.nowMs() }),
     registry,
     clock,
     calls,

@@ -291,7 +291,7 @@ describe('what is refused', () => {
         ...{ logger: silentLogger, clock: new VirtualClock(1000) },
       })
       const rules: Caller = { id: 'rules', kind: 'certificate', groups: [], roles: ['admin@*'] }
-      const admin = new AccessAdmin(access, registry, () => 1000)
+      const admin = new AccessAdmin({ access, registry, nowMs: () => 1000 })
       const { id } = await admin.createKey(rules, { name: 'k' })
       for (let bytes = 400, i = 0; bytes > 2; bytes >>= 1, i++)
         await registry.put({ ...A, id: `${i}` }, 'x'.repeat(bytes - 2)).catch(() => {})
@@ -300,6 +300,29 @@ describe('what is refused', () => {
       await admin.revokeKey(rules, id)
       assert.equal((await admin.getKey(rules, id)).revokedMs, 1000)
       await admin.deleteKey(rules, id)
+      access.close()
+    }))
+
+  test('more keys of a namespace than it may have, however they come, and those of others go on', () =>
+    withRegistry(undefined, async ({ registry }) => {
+      const access = await ClosedAccess.open({
+        ...{ settings: checkedAccessSettings({ strictNamespaces: false }), registry },
+        ...{ port: recordingPort().port, logger: silentLogger, clock: new VirtualClock(1000) },
+      })
+      const rules: Caller = { id: 'rules', kind: 'certificate', groups: [], roles: ['admin@*'] }
+      const bounds = { keys: 5, keyBytes: 1_000_000, bindings: 5 }
+      const admin = new AccessAdmin({ access, registry, nowMs: () => 1000, bounds })
+      const make = (namespace: string) => admin.createKey(rules, { name: 'k', namespace })
+      const bind = (i: number) =>
+        admin.bindRole(rules, { principal: `group:${i}`, role: 'viewer', namespace: 'a' })
+      const all = await Promise.allSettled(
+        Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? make('a') : bind(i))),
+      )
+      assert.equal(all.filter(({ status }) => status === 'fulfilled').length, 10)
+      for (const each of all) if (each.status === 'rejected') assert.equal(each.reason.code, 'QUOTA_EXCEEDED')
+      await make('b')
+      assert.equal(registry.list('api-key').length, 6)
+      assert.equal(registry.list('role-binding', 'a').length, 5)
       access.close()
     }))
 

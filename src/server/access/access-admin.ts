@@ -4,10 +4,16 @@
  * 1. Nobody can give away what they could not take themselves: a key or a binding has a role only if who makes it may give that
  *    role there; and so for a new secret of a key.
  * 2. What belongs to a namespace that the caller may not see is not there for it.
- * 3. Each change that was permitted is recorded in the name of its caller, whatever came of it; a secret never is.
+ * 3. A namespace has no more keys and bindings than it may have; a key that is over makes room for a new one.
+ * 4. Each change that was permitted is recorded in the name of its caller, whatever came of it; a secret never is.
  */
 
-import type { Registry, RegistryEntry, RegistryPutOptions } from '../../engine/registry/registry-port.ts'
+import type {
+  Registry,
+  RegistryEntry,
+  RegistryKey,
+  RegistryPutOptions,
+} from '../../engine/registry/registry-port.ts'
 import type { Caller } from '../../protocol/caller.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import { PerdureError } from '../../protocol/errors.ts'
@@ -29,6 +35,13 @@ import {
   bodyOfApiKey,
 } from './api-key-records.ts'
 import type { ClosedAccess } from './closed-access.ts'
+import {
+  ADMINISTRATION_BOUNDS,
+  type AdministrationBounds,
+  BeingMade,
+  tooManyBindings,
+  tooManyKeys,
+} from './namespace-room.ts'
 import { POLICY_KIND } from './policies.ts'
 import { PolicyInvalidError } from './policy-set.ts'
 import { type RecordChange, unrecorded } from './recorded-change.ts'
@@ -48,30 +61,53 @@ export interface PolicySummary {
   readonly changedMs: number
 }
 
+interface KeptKey {
+  readonly entry: RegistryEntry
+  readonly record: ApiKeyRecord
+}
+
 const GRACE_MS = 86_400_000
 const GRACE_MOST_MS = 30 * 86_400_000
 const POLICY_BYTES_MOST = 64 * 1024
+
+/** Keys that are forgotten for one new key, at most: a large one may need the room of several small ones. */
+const FORGOTTEN_MOST = 100
+
+/** @internal */
+export interface AccessAdminParts {
+  readonly access: ClosedAccess
+  readonly registry: Registry
+  readonly nowMs: () => number
+  /** Default: nothing is recorded. */
+  readonly record?: RecordChange
+  readonly bounds?: AdministrationBounds
+}
 
 export class AccessAdmin {
   readonly #access: ClosedAccess
   readonly #registry: Registry
   readonly #nowMs: () => number
   readonly #record: RecordChange
+  readonly #bounds: AdministrationBounds
+  readonly #keysBeingMade = new BeingMade()
+  readonly #bindingsBeingMade = new BeingMade()
 
   /** @internal */
-  constructor(
-    access: ClosedAccess,
-    registry: Registry,
-    nowMs: () => number,
-    record: RecordChange = unrecorded,
-  ) {
+  constructor({
+    access,
+    registry,
+    nowMs,
+    record = unrecorded,
+    bounds = ADMINISTRATION_BOUNDS,
+  }: AccessAdminParts) {
     this.#access = access
     this.#registry = registry
     this.#nowMs = nowMs
     this.#record = record
+    this.#bounds = bounds
   }
 
-  /** @throws PerdureError `FORBIDDEN`, `NAMESPACE_NOT_FOUND`, `ARGUMENT_INVALID`, `ID_INVALID` */
+  /** @throws PerdureError `FORBIDDEN`, `NAMESPACE_NOT_FOUND`, `ARGUMENT_INVALID`, `ID_INVALID`, `QUOTA_EXCEEDED` */
   async createKey(caller: Caller, wanted: NewApiKey): Promise<ShownApiKey> {
     const made = createdKey(wanted, { createdBy: caller.id, nowMs: this.#nowMs() })
     const { id, record } = made
@@ -79,7 +115,8 @@ export class AccessAdmin {
     const policies = await this.#access.assertMay(caller, 'CreateApiKey', about)
     const giving = await this.#assertMayGive(caller, record)
     const change = { action: 'CreateApiKey', resource: about, policies: union(policies, giving) }
-    const entry = await this.#record(caller, change, () => this.#putKey(id, record))
+    await this.#makeRoom(caller, record, policies)
+    const entry = await this.#record(caller, change, () => this.#putNewKey(id, record))
     return { ...summaryOfKey(this.#registry, entry, record), key: made.text }
   }
 
@@ -143,18 +180,15 @@ export class AccessAdmin {
     const { entry, record } = this.#keyOf(caller, id, 'RevokeApiKey')
     const resource = keyResource(id, record)
     const policies = await this.#access.assertMay(caller, 'RevokeApiKey', resource)
-    const isOver =
-      record.revokedMs !== undefined || (record.expiresMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs()
+    const isOver = this.#isOver(record)
     await this.#record(caller, { action: 'DeleteApiKey', resource, policies }, async () => {
       if (!isOver) throw new PerdureError('ARGUMENT_INVALID', `the API key ${id} is in use: revoke it first`)
-      const how = { ifRevision: entry.revision }
-      await this.#registry.put({ kind: API_KEY_KIND, namespace: '', id }, undefined, how)
+      await this.#removeKey(entry)
     })
-    // When it was last used goes with it, and is no change of its own.
-    await this.#registry.put({ kind: API_KEY_USE_KIND, namespace: '', id }, undefined)
+    await this.#forgetUse(id)
   }
 
-  /** Again: nothing happens. @throws PerdureError `FORBIDDEN`, `ARGUMENT_INVALID`, `NAMESPACE_NOT_FOUND` */
+  /** Again: nothing happens. @throws PerdureError `FORBIDDEN`, `ARGUMENT_INVALID`, `NAMESPACE_NOT_FOUND`, `QUOTA_EXCEEDED` */
   async bindRole(caller: Caller, binding: RoleBinding): Promise<void> {
     await this.#changeBinding(caller, binding, { createdBy: caller.id })
   }
@@ -265,7 +299,19 @@ export class AccessAdmin {
     await this.#record(caller, { action, resource, policies }, async () => {
       const place = { kind: ROLE_BINDING_KIND, namespace: namespace ?? '', id }
       const isThere = this.#registry.get(place.kind, place.namespace, id) !== undefined
-      if (isThere !== (body !== undefined)) await this.#registry.put(place, body)
+      if (isThere === (body !== undefined)) return
+      if (body === undefined) await this.#registry.put(place, undefined)
+      else await this.#putBinding(place, body)
+    })
+  }
+
+  async #putBinding(place: RegistryKey, body: { readonly createdBy: string }): Promise<void> {
+    const { namespace } = place
+    const making = this.#bindingsBeingMade.of(namespace)
+    if (this.#access.bindings.countIn(namespace) + making.count >= this.#bounds.bindings)
+      throw tooManyBindings(namespace, this.#bounds)
+    await this.#bindingsBeingMade.during(namespace, 0, async () => {
+      await this.#registry.put(place, body)
     })
   }
 
@@ -299,11 +345,7 @@ export class AccessAdmin {
    * @param action what is to be done to it
    * @throws PerdureError `RECORD_NOT_FOUND`: also if the caller may not see it
    */
-  #keyOf(
-    caller: Caller,
-    id: string,
-    action: Action,
-  ): { readonly entry: RegistryEntry; readonly record: ApiKeyRecord } {
+  #keyOf(caller: Caller, id: string, action: Action): KeptKey {
     const entry = this.#registry.get(API_KEY_KIND, '', id)
     const record = apiKeyRecordOf(entry)
     if (entry === undefined || record === undefined) throw noRecord('API key', id)
@@ -319,6 +361,69 @@ export class AccessAdmin {
     return this.#access.authorizer.decide(caller, 'ReadApiKey', resource).isAllowed
   }
 
+  #hasRoomForKey(namespace: string, bytes: number): boolean {
+    const { namespaceKeys } = this.#access
+    const making = this.#keysBeingMade.of(namespace)
+    return (
+      namespaceKeys.idsOf(namespace).size + making.count < this.#bounds.keys &&
+      namespaceKeys.bytesOf(namespace) + making.bytes + bytes <= this.#bounds.keyBytes
+    )
+  }
+
+  /** Where there is no room, keys that are over go, the one that ended first before the others. */
+  async #makeRoom(caller: Caller, record: ApiKeyRecord, policies: readonly string[]): Promise<void> {
+    const { namespace = '' } = record
+    const bytes = bytesOf(record)
+    for (let i = 0; i < FORGOTTEN_MOST && !this.#hasRoomForKey(namespace, bytes); i++) {
+      const over = this.#firstOver(namespace)
+      if (over === undefined) return
+      const resource = keyResource(over.entry.id, over.record)
+      try {
+        await this.#record(caller, { action: 'DeleteApiKey', resource, policies }, () =>
+          this.#removeKey(over.entry),
+        )
+      } catch (error) {
+        // Somebody else was faster: it is gone, or another one now.
+        if (!(error instanceof PerdureError && error.code === 'REVISION_CONFLICT')) throw error
+      }
+      await this.#forgetUse(over.entry.id)
+    }
+  }
+
+  #firstOver(
+    namespace: string,
+  ): { readonly entry: RegistryEntry; readonly record: ApiKeyRecord } | undefined {
+    let first: { readonly entry: RegistryEntry; readonly record: ApiKeyRecord } | undefined
+    for (const id of this.#access.namespaceKeys.idsOf(namespace)) {
+      const entry = this.#registry.get(API_KEY_KIND, '', id)
+      const record = apiKeyRecordOf(entry)
+      if (entry === undefined || record === undefined || !this.#isOver(record)) continue
+      if (first === undefined || endedMs(record) < endedMs(first.record)) first = { entry, record }
+    }
+    return first
+  }
+
+  /** Revoked counts at once, also where the clock of the node that has revoked it is ahead. */
+  #isOver({ revokedMs, expiresMs = Number.POSITIVE_INFINITY }: ApiKeyRecord): boolean {
+    return revokedMs !== undefined || expiresMs <= this.#nowMs()
+  }
+
+  async #putNewKey(id: string, record: ApiKeyRecord): Promise<RegistryEntry> {
+    const { namespace = '' } = record
+    const bytes = bytesOf(record)
+    if (!this.#hasRoomForKey(namespace, bytes)) throw tooManyKeys(namespace, this.#bounds)
+    return await this.#keysBeingMade.during(namespace, bytes, () => this.#putKey(id, record))
+  }
+
+  async #removeKey({ id, revision }: RegistryEntry): Promise<void> {
+    await this.#registry.put({ kind: API_KEY_KIND, namespace: '', id }, undefined, { ifRevision: revision })
+  }
+
+  /** When it was last used goes with it, and is no change of its own. */
+  async #forgetUse(id: string): Promise<void> {
+    await this.#registry.put({ kind: API_KEY_USE_KIND, namespace: '', id }, undefined)
+  }
+
   async #putKey(id: string, record: ApiKeyRecord, how: RegistryPutOptions = {}): Promise<RegistryEntry> {
     const place = { kind: API_KEY_KIND, namespace: '', id }
     const entry = await this.#registry.put(place, bodyOfApiKey(record), how)
@@ -328,6 +433,15 @@ export class AccessAdmin {
 }
 
 const union = (...lists: readonly (readonly string[])[]): readonly string[] => [...new Set(lists.flat())]
+
+/** When it was revoked, or expires. */
+function endedMs({ revokedMs, expiresMs }: ApiKeyRecord): number {
+  return Math.min(revokedMs ?? Number.POSITIVE_INFINITY, expiresMs ?? Number.POSITIVE_INFINITY)
+}
+
+function bytesOf(record: ApiKeyRecord): number {
+  return Buffer.byteLength(JSON.stringify(bodyOfApiKey(record)))
+}
 
 function keyResource(id: string, { namespace }: ApiKeyRecord): Resource {
   return inNamespace('ApiKey', id, namespace)

@@ -33,6 +33,7 @@ import { Guard, type Refusal } from './guard.ts'
 import { GuardedPorts, type RecordCall } from './guarded-port.ts'
 import { KeysUnavailableError } from './issuer-keys.ts'
 import { type Identity, KnownCallers } from './known-callers.ts'
+import { NamespaceKeys } from './namespace-keys.ts'
 import { Namespaces } from './namespaces.ts'
 import { Policies } from './policies.ts'
 import { RateLimiter } from './rate-limiter.ts'
@@ -73,6 +74,7 @@ export class ClosedAccess implements Access {
   readonly policies: Policies
   readonly bindings: RoleBindings
   readonly namespaces: Namespaces
+  readonly namespaceKeys: NamespaceKeys
   readonly guard: Guard
   readonly #parts: ClosedAccessParts
   readonly #keys: ApiKeys
@@ -143,6 +145,7 @@ export class ClosedAccess implements Access {
     const ports = { guard: this.guard, port, record }
     this.#guarded = new GuardedPorts({ ...ports, limits: this.#quotas })
     this.#acting = new GuardedPorts({ ...ports, limits: this.#quotas.ofRules, isPlain: true })
+    this.namespaceKeys = new NamespaceKeys(registry)
     this.#keys = new ApiKeys({ registry, logger, nowMs })
     this.#tokens = new TokenVerifier({ issuers: settings.tokens, logger, nowMs })
     this.#failures = new RateLimiter(FAILURES, ADDRESSES_MOST, tickMs)
@@ -284,6 +287,7 @@ export class ClosedAccess implements Access {
     this.policies.close()
     this.bindings.close()
     this.namespaces.close()
+    this.namespaceKeys.close()
   }
 
   /** Policies or roles. */

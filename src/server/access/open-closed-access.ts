@@ -47,7 +47,7 @@ export class EngineAccess {
       quotasOf: (namespace) => closed.namespaces.quotasOf(namespace),
       nowMs: () => clock.tickMs?.() ?? clock.nowMs(),
     })
-    this.admin = new AccessAdmin(closed, registry, () => clock.nowMs(), record)
+    this.admin = new AccessAdmin({ access: closed, registry, nowMs: () => clock.nowMs(), record })
     this.namespaces = new NamespaceAdmin({ access: closed, registry, port, record })
   }
 

@@ -27,6 +27,8 @@ export class RoleBindings {
   readonly #unfollow: () => void
   /** By the place of their bindings. */
   readonly #byPrincipal = new Map<string, Map<string, Grant>>()
+  /** How many there are in each namespace; of none: ''. */
+  readonly #counts = new Map<string, number>()
   /** Of a caller, as the bindings are now. */
   #known = new WeakMap<Caller, readonly Grant[]>()
 
@@ -61,6 +63,11 @@ export class RoleBindings {
     return [...roles].sort()
   }
 
+  /** @param namespace empty: of those everywhere */
+  countIn(namespace: string): number {
+    return this.#counts.get(namespace) ?? 0
+  }
+
   close(): void {
     this.#unfollow()
   }
@@ -71,10 +78,16 @@ export class RoleBindings {
     if (!isRole(role)) return
     const place = `${namespace} ${role}`
     const grants = this.#byPrincipal.get(principal) ?? new Map<string, Grant>()
+    this.#count(namespace, Number(isBound) - Number(grants.has(place)))
     if (isBound) grants.set(place, namespace === '' ? { role } : { role, namespace })
     else grants.delete(place)
     if (grants.size === 0) this.#byPrincipal.delete(principal)
     else this.#byPrincipal.set(principal, grants)
     this.#known = new WeakMap()
+  }
+  #count(namespace: string, by: number): void {
+    const count = this.countIn(namespace) + by
+    if (count === 0) this.#counts.delete(namespace)
+    else this.#counts.set(namespace, count)
   }
 }

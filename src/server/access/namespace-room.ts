@@ -1,0 +1,69 @@
+/**
+ * How many API keys and role bindings a namespace may have, so that one tenant does not use up what is there for all.
+ *
+ * What is being made counts already: calls that come together at one node do not go past a bound together. Nodes do not ask each
+ * other: those that make something in the same moment may go past it by as much as they make then.
+ */
+
+import { PerdureError } from '../../protocol/errors.ts'
+
+export interface AdministrationBounds {
+  /** API keys of a namespace, those that were revoked or have expired included. Default 10,000. */
+  readonly keys: number
+  /** Of the records of these keys, as JSON in UTF-8. Default 8 MiB. */
+  readonly keyBytes: number
+  /** Role bindings in a namespace. Default 10,000. */
+  readonly bindings: number
+}
+
+export const ADMINISTRATION_BOUNDS: AdministrationBounds = {
+  keys: 10_000,
+  keyBytes: 8 * 1024 * 1024,
+  bindings: 10_000,
+}
+
+export interface Amount {
+  readonly count: number
+  readonly bytes: number
+}
+
+export class BeingMade {
+  readonly #amounts = new Map<string, Amount>()
+
+  of(namespace: string): Amount {
+    return this.#amounts.get(namespace) ?? { count: 0, bytes: 0 }
+  }
+
+  async during<T>(namespace: string, bytes: number, make: () => Promise<T>): Promise<T> {
+    this.#add(namespace, { count: 1, bytes })
+    try {
+      return await make()
+    } finally {
+      this.#add(namespace, { count: -1, bytes: -bytes })
+    }
+  }
+
+  #add(namespace: string, by: Amount): void {
+    const { count, bytes } = this.of(namespace)
+    if (count + by.count === 0) this.#amounts.delete(namespace)
+    else this.#amounts.set(namespace, { count: count + by.count, bytes: bytes + by.bytes })
+  }
+}
+
+export function tooManyKeys(namespace: string, { keys, keyBytes }: AdministrationBounds): PerdureError {
+  return new PerdureError(
+    'QUOTA_EXCEEDED',
+    `${where(namespace)} has as many API keys as it may have (${keys}, of ${keyBytes} bytes in all): revoke and delete those that are not needed`,
+  )
+}
+
+export function tooManyBindings(namespace: string, { bindings }: AdministrationBounds): PerdureError {
+  return new PerdureError(
+    'QUOTA_EXCEEDED',
+    `${where(namespace)} has as many role bindings as it may have (${bindings}): take away roles that are not needed, or give them to a group`,
+  )
+}
+
+function where(namespace: string): string {
+  return namespace === '' ? 'what belongs to no namespace' : `namespace ${namespace}`
+}
