@@ -2,7 +2,8 @@
  * Requests to the REST API, with `fetch`.
  *
  * A request that may be repeated without harm is asked again when it was not answered, or with 503, for a bounded time. Errors are
- * those of the engine: their code, message and cause come with the answer.
+ * those of the engine: their code, message and cause come with the answer. No redirect is followed: the token is for the engine
+ * alone, and not for where somebody points to.
  */
 import { ERROR_CATALOGUE, type ErrorCode, PerdureError } from '../../protocol/errors.ts'
 import { errorOf, type Failure } from '../../protocol/failure.ts'
@@ -52,6 +53,8 @@ const PROBLEM_TYPE = 'application/problem+json'
 /** Of proxies whose engine is gone, or did not answer. */
 const LOST_STATUSES: ReadonlySet<number> = new Set([502, 503, 504])
 
+const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
 export class HttpCalls {
   readonly #options: HttpCallsOptions
 
@@ -93,6 +96,8 @@ export class HttpCalls {
       const response = await fetch(url, {
         method,
         headers,
+        // Not 'error', which not every runtime at the edge takes; and it would not say what was wrong.
+        redirect: 'manual',
         signal: cut.signal,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
@@ -149,6 +154,8 @@ function assertAwaited(signal: AbortSignal | undefined): void {
 }
 
 function answerOf<T>(response: Response, text: string, request: HttpRequest): HttpAnswer<T> {
+  // A `fetch` of the program's own may have followed one all the same.
+  if (response.redirected) throw redirectError(response, nameOf(request))
   if (!response.ok) throw problemError(response, text, nameOf(request))
   if (text === '' && response.status === NO_CONTENT) return { status: response.status, body: undefined as T }
   const body = jsonOf(text)
@@ -175,8 +182,25 @@ interface Problem {
   readonly cause?: Failure
 }
 
+/** Where to is said without what may be secret; browsers do not tell it. */
+function redirectError({ headers, redirected, url }: Response, name: string): PerdureError {
+  const location = redirected ? url : (headers.get('location') ?? '')
+  const target = URL.canParse(location) ? new URL(location) : undefined
+  const where = target === undefined ? 'elsewhere' : `to ${target.origin}${target.pathname}`
+  return new PerdureError(
+    'PROTOCOL_INVALID',
+    `${name} was redirected ${where}, and no redirect is followed: a token would be sent there; give the URL of the engine itself`,
+  )
+}
+
+/** Browsers hide all of a redirect but that it is one. */
+function isRedirect({ type, status }: Response): boolean {
+  return type === 'opaqueredirect' || REDIRECT_STATUSES.has(status)
+}
+
 /** @param name of the request, such as `GET /v1/audit/export` */
 export function problemError(response: Response, text: string, name: string): PerdureError {
+  if (isRedirect(response)) return redirectError(response, name)
   const retryAfter = retryAfterOf(response)
   const isProblem = response.headers.get('content-type')?.startsWith(PROBLEM_TYPE) === true
   const problem = (isProblem ? jsonOf(text) : undefined) as Partial<Problem> | undefined
