@@ -1,14 +1,18 @@
 /** `perdure start`, `perdure nodes` and `perdure shards`, as processes. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { connect, silentLogger } from '../../src/index.ts'
 import { PostgresServer } from '../postgres/server.ts'
 import { greet } from './start-definitions.ts'
 import { ended, started } from './start-process.ts'
-import { perdure } from './store-fixture.ts'
+import { MAIN, perdure } from './store-fixture.ts'
 
 const DEFINITIONS = join(import.meta.dirname, 'start-definitions.ts')
 
@@ -141,6 +145,28 @@ describe('perdure start', () => {
     assert.match(missing.stderr, /there is no node n-9; there are n-1, n-2/)
     await greeted(group.urls)
     assert.equal(await ended(group), 0)
+  })
+
+  test('processes that cannot start are given up: it says why, and ends with 1', async () => {
+    const { url: store } = await server.createDatabase()
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    const { port } = taken.address() as AddressInfo
+    try {
+      const args = ['--workflows', DEFINITIONS, '--processes', '2', '--listen', `127.0.0.1:${port}`]
+      const group = spawn(process.execPath, ['--conditions=perdure-source', MAIN, 'start', ...args], {
+        env: { ...process.env, PERDURE_STORE: store, COLUMNS: '500' },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      const [stderr, [code]] = await Promise.all([text(group.stderr), once(group, 'close')])
+      assert.equal(code, 1)
+      assert.match(
+        stderr.replaceAll(/\s+/g, ' '),
+        /process 1 cannot start: it ended 5 times in a row .* it says: .*EADDRINUSE.* All processes end/,
+      )
+    } finally {
+      taken.close()
+    }
   })
 
   test('a node says where it listens, and where others reach it', async () => {

@@ -11,6 +11,7 @@ import type { Command, CommandCall } from '../command.ts'
 import { counted } from '../counted.ts'
 import { TLS_OPTIONS } from '../tls-options.ts'
 import { UsageError } from '../usage-error.ts'
+import { reportToGroup } from './group-report.ts'
 import { runProcesses } from './process-group.ts'
 import { ACCESS_OPTIONS } from './start-access.ts'
 import { AUDIT_OPTIONS } from './start-audit.ts'
@@ -95,6 +96,15 @@ async function runStart(call: CommandCall): Promise<number> {
   const settings = await startSettings(call)
   const level = levelOf(call)
   if (settings.processes > 1) return runGroup(call, settings)
+  try {
+    return await runNode(call, settings, level)
+  } catch (error) {
+    await reportToGroup({ perdure: 'failed', why: error instanceof Error ? error.message : String(error) })
+    throw error
+  }
+}
+
+async function runNode(call: CommandCall, settings: StartSettings, level: LogLevel): Promise<number> {
   const definitions = await definitionsOf(settings.files)
   if (!isPostgresUrl(settings.store) && settings.coordinator !== undefined)
     throw new UsageError(
@@ -147,6 +157,7 @@ async function runEngine(call: CommandCall, settings: StartSettings, parts: Part
   if (tls !== undefined)
     for (const each of expiringCertificates(new TlsIdentity(tls, 'tls', () => {}).current, call.nowMs))
       call.output.line(`perdure: ${expiryText(each)}`)
+  await reportToGroup({ perdure: 'ready' })
   const ended = await end
   await engine.close()
   return ended
