@@ -41,7 +41,12 @@ test('nothing is given beyond what is asked for, and limits of the queue hold', 
     two.map(({ id }: { id: string }) => id),
     ['t-0', 't-1'],
   )
+  const shown = (id: string) => on.ok(200, 'GET', `/v1/tasks/${id}`)
+  const { startedAt, enqueuedAt } = await shown('t-0')
+  assert.ok(startedAt >= enqueuedAt, `${startedAt}`)
+  assert.equal((await shown('t-5')).startedAt, undefined)
   await on.ok(204, 'POST', `/v1/claims/${two[0].token}/complete`)
+  assert.equal((await shown('t-0')).startedAt, startedAt)
   // Nobody waits: the place that is free now is not filled.
   assert.equal((await on.ok(200, 'GET', '/v1/queues/q')).running, 1)
   const more = await claim(on, { max: 10, waitMs: 20_000 })

@@ -59,8 +59,10 @@ export class LiveTask implements QueuedTask {
   isEndCounted: boolean
   /** Where what is observed of it goes; looked up once. */
   series: TaskSeries | undefined
-  /** When its running attempt began, ms. */
+  /** When its running attempt began, ms: by the clock that only counts on, for how long it runs. */
   startedMs = 0
+  /** The same by engine time, for people: only when it has ended is it in the record. */
+  startedAtMs = 0
   #about: PolicyTask | undefined
 
   constructor(head: TaskHead, spec: TaskSpec, record: TaskRecord, place: TaskPlace, closedAt: number | null) {

@@ -144,6 +144,7 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
 
   start(task: LiveTask): void {
     task.startedMs = this.#tickMs()
+    task.startedAtMs = this.#options.clock.nowMs()
     this.#timers.started(task)
     const { crew, queueOf, metrics } = this.#options
     metrics?.started(task)
@@ -238,7 +239,9 @@ export class TaskAttempts implements TaskWorkerHost<LiveTask> {
     queue.backlog.left(task)
     mark(queue.backlog)
     ask()
-    const startedMs = clock.nowMs() - Math.round(servedMs)
+    const nowMs = clock.nowMs()
+    // What was shown while it ran; no end is before it.
+    const startedMs = task.isStarted ? Math.min(task.startedAtMs, nowMs) : nowMs
     return worker === undefined ? { startedMs, servedMs } : { startedMs, servedMs, worker }
   }
 

@@ -39,7 +39,7 @@ export function taskDescriptionOf(task: LiveTask, isRunning: boolean): TaskDescr
     status: isRunning ? 'running' : status,
     attempts: attemptsOf(state) + (isRunning ? 1 : 0),
     enqueuedAt: spec.enqueuedMs,
-    startedAt: state.startedMs,
+    startedAt: state.startedMs ?? runningSince(task, isRunning),
     closedAt: closedAt ?? undefined,
     delayedUntil: status === 'delayed' ? state.wakeMs : undefined,
     ...workerOf(task),
@@ -47,6 +47,11 @@ export function taskDescriptionOf(task: LiveTask, isRunning: boolean): TaskDescr
     progress: state.progress,
     failure: state.failure,
   }
+}
+
+/** Of its first attempt, which is in the record when it has ended. */
+function runningSince({ isStarted, startedAtMs }: LiveTask, isRunning: boolean): number | undefined {
+  return isRunning && isStarted ? startedAtMs : undefined
 }
 
 function workerOf({ member, record }: LiveTask): { readonly worker?: string } {
