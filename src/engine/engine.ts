@@ -39,6 +39,7 @@ import type { NewsKind, NewsListener } from './execution-news.ts'
 import { timersOf } from './execution-timers.ts'
 import { ExecutionTraces } from './execution-traces.ts'
 import { guardedBy } from './guarded.ts'
+import { commitLast } from './last-commit.ts'
 import type { LiveExecution } from './live-execution.ts'
 import { LiveTable, type LoadedExecution } from './live-table.ts'
 import { Mailbox } from './mailbox.ts'
@@ -55,9 +56,6 @@ import { Transitions } from './transitions.ts'
 import { takeReport } from './turn-reports.ts'
 import { UpdateDesk } from './update-desk.ts'
 import { Waiters } from './waiters.ts'
-
-/** `close` waits at least so long for the commit in flight. */
-const MIN_COMMIT_WAIT_MS = 1000
 
 export class Engine implements RemoteWorkerHost<LiveExecution> {
   readonly options: EngineOptions
@@ -97,6 +95,8 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
   #generation = 0
   /** The session was found to be fenced while a commit was in flight. */
   #isLost = false
+  /** It closes, and code adds nothing any more to what is committed: also not what is in a turn still. */
+  #isCodeLeft = false
   #state: 'new' | 'running' | 'closing' | 'closed' | 'failed' = 'new'
   #failure: Error | undefined
 
@@ -110,9 +110,10 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
     const onError = (error: unknown): void => this.fail(error)
     const areTasksIdle = (): boolean => this.tasks.isIdle
     const ownClock = forwardingClock(() => this.clock)
+    const busyRuns = (): number => (this.#isCodeLeft ? 0 : worker.busyRuns)
     this.committer = new Committer({
       get busyRuns() {
-        return worker.busyRuns
+        return busyRuns()
       },
       get isIdle() {
         return worker.busyRuns === 0 && worker.runningSteps === 0 && areTasksIdle()
@@ -346,17 +347,12 @@ export class Engine implements RemoteWorkerHost<LiveExecution> {
         this.updates.dropped(execution, error)
       }
       this.tasks.attempts.abortAll(platformFailure('ENGINE_CLOSED', 'the engine closes'))
-      if (this.#failure === undefined && worker.busyRuns === 0) {
-        this.audit?.flush(true)
-        const leftMs = Math.max(MIN_COMMIT_WAIT_MS, endMs - this.clock.nowMs())
-        await new Promise<void>((resolve) => {
-          const cancel = clock.after(leftMs, resolve)
-          const flushed = this.committer.whenIdle().then(() => this.audit?.onLastFlush?.())
-          void flushed.then(() => {
-            cancel()
-            resolve()
-          })
-        })
+      const { committer, audit } = this
+      // Without a trail nothing is owed to anybody that code in a turn keeps from its commit.
+      const wasBusy = worker.busyRuns > 0
+      if (this.#failure === undefined && (audit !== undefined || !wasBusy)) {
+        this.#isCodeLeft = true
+        await commitLast({ committer, audit, clock, wasBusy }, endMs - this.clock.nowMs())
       }
     }
     this.#state = 'closed'

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { DeniedCall } from '../../src/engine/audit/audit-desk.ts'
 import { OutcomeCounts } from '../../src/engine/audit/outcome-counts.ts'
-import { NAMESPACE } from './audited-calls.ts'
+import { encodePayload } from '../../src/protocol/payload.ts'
+import { NAMESPACE, quick } from './audited-calls.ts'
 import { type AuditedEngine, auditedEngine, entryOf, personalOf } from './audited-engine.ts'
 
 const denied = (id: string, address = '10.0.0.1'): DeniedCall => ({
@@ -95,6 +96,42 @@ describe('a denied call', () => {
     const rows = await rowsOf(engine, 101)
     assert.equal(rows.length, 101)
     assert.equal(entryOf(rows[100] ?? assert.fail()).count, 50)
+  })
+
+  test('is written when the engine is closed by force, while code is in a turn', async () => {
+    const engine = await auditedEngine({ settings: { shutdownGrace: 0 } })
+    const { calls, worker } = engine.opened
+    const starts = Array.from({ length: 50 }, (_, i) =>
+      calls
+        .start({
+          key: { namespace: NAMESPACE, workflowId: `quick-${i}` },
+          workflow: quick.name,
+          version: '1',
+          input: encodePayload(i),
+          onConflict: 'fail',
+        })
+        .catch(() => {}),
+    )
+    while (worker.busyRuns === 0) await new Promise((resolve) => setImmediate(resolve))
+    engine.opened.engine.audit?.denied(denied('key:eve'))
+    assert.ok(worker.busyRuns > 0)
+    await engine[Symbol.asyncDispose]()
+    await Promise.all(starts)
+    const rows = engine.batches.flatMap(({ audit }) => audit ?? []).map(entryOf)
+    assert.equal(rows.filter(({ result }) => result === 'denied').length, 1)
+  })
+
+  test('does not keep an engine that is closed by force, if the store takes nothing', async () => {
+    let isStuck = false
+    const engine = await auditedEngine({
+      settings: { shutdownGrace: 0 },
+      instead: () => (isStuck ? new Promise(() => {}) : undefined),
+    })
+    isStuck = true
+    engine.opened.engine.audit?.denied(denied('key:eve'))
+    const begunMs = performance.now()
+    await engine[Symbol.asyncDispose]()
+    assert.ok(performance.now() - begunMs < 5000)
   })
 
   test('is written again by the next session, if its batch is lost', async () => {
