@@ -13,6 +13,7 @@ import { NODE_PROTOCOL } from '../../src/protocol/node-messages.ts'
 import { WORKER_PROTOCOL } from '../../src/protocol/worker-messages.ts'
 import { NodeLinks } from '../../src/server/cluster/node-link.ts'
 import type { OutboxRow } from '../../src/store/contract/rows.ts'
+import { recordedLog } from '../sdk/recorded-log.ts'
 import { until } from '../tasks/task-fixtures.ts'
 
 const echo = task({ name: 'echo', run: (_, value: unknown) => value })
@@ -173,6 +174,7 @@ test('messages that are too large together go in parts, each once and in order',
     acknowledged: () => {},
     changed: () => new Promise((resolve) => setTimeout(resolve, 1)),
     logger: silentLogger,
+    nowMs: () => performance.now(),
   })
   mail.add(Array.from({ length: 50 }, (_, seq) => ({ fromShard: 1, toShard: 2, seq }) as OutboxRow))
   while (mail.size > 0) await new Promise((resolve) => setTimeout(resolve, 1))
@@ -180,6 +182,93 @@ test('messages that are too large together go in parts, each once and in order',
     taken,
     Array.from({ length: 50 }, (_, seq) => seq),
   )
+})
+
+/** Another node that takes messages up to a size, and how they are sent to it. */
+function mailTo(limitBytes: number) {
+  const at = { nowMs: 0, limitBytes, incarnation: 'i1' }
+  const taken: string[] = []
+  const refusals: number[] = []
+  const log = recordedLog()
+  const mail = new RemoteMail({
+    ownerOf: () => ({ ...other, incarnation: at.incarnation }),
+    deliver: async (_, rows) => {
+      if (rows.reduce((bytes, { message }) => bytes + message.length, 0) > at.limitBytes) {
+        refusals.push(rows.length)
+        throw new PerdureError('PAYLOAD_TOO_LARGE', 'the frame is too large')
+      }
+      taken.push(...rows.map(({ fromShard, seq }) => `${fromShard}-${seq}`))
+    },
+    acknowledged: () => {},
+    changed: () => new Promise((resolve) => setTimeout(resolve, 1)),
+    logger: log,
+    nowMs: () => at.nowMs,
+  })
+  const quiet = async (): Promise<void> => {
+    for (let before = -1; before !== taken.length + refusals.length; ) {
+      before = taken.length + refusals.length
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+  }
+  return { mail, at, taken, refusals, log, quiet }
+}
+
+function rowOf(fromShard: number, seq: number, bytes = 100): OutboxRow {
+  const message = { kind: 'cancel', to: { namespace: 'shop', workflowId: `w-${seq}` }, reason: '' }
+  const reason = 'x'.repeat(bytes)
+  return { fromShard, toShard: 2, seq, message: JSON.stringify({ ...message, reason }) }
+}
+
+test('a message that is too large by itself holds up its own pair alone, and is told once', async () => {
+  const { mail, at, taken, refusals, log, quiet } = mailTo(5000)
+  mail.add([rowOf(1, 0), rowOf(1, 1, 9000), rowOf(1, 2), rowOf(3, 0), rowOf(4, 0, 9000), rowOf(3, 1)])
+  await quiet()
+  mail.add([rowOf(1, 3), rowOf(3, 2)])
+  await quiet()
+  assert.deepEqual(taken.toSorted(), ['1-0', '3-0', '3-1', '3-2'])
+  assert.deepEqual(
+    taken.filter((each) => each.startsWith('3')),
+    ['3-0', '3-1', '3-2'],
+  )
+  assert.equal(mail.size, 4)
+  const attempts = refusals.length
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal(refusals.length, attempts, 'it is not sent while nothing has changed')
+  // Each attempt ends the connection of all: one a minute.
+  at.nowMs += 60_000
+  await quiet()
+  assert.deepEqual(refusals.slice(attempts), [1, 1])
+  const told = log.entries.filter(({ message }) => /too large for the node/.test(message))
+  assert.deepEqual(
+    told.map(({ fields }) => [fields.fromShard, fields.shard, fields.namespace, fields.workflowId]),
+    [
+      [1, 2, 'shop', 'w-1'],
+      [4, 2, 'shop', 'w-0'],
+    ],
+  )
+  assert.ok(Number(told[0]?.fields.messageBytes) > 9000)
+  // As soon as somebody else owns the shard, it is tried: here one that takes more.
+  at.limitBytes = 20_000
+  at.incarnation = 'i2'
+  await quiet()
+  assert.equal(mail.size, 0)
+  assert.deepEqual(
+    taken.filter((each) => each.startsWith('1')),
+    ['1-0', '1-1', '1-2', '1-3'],
+  )
+})
+
+test('a message that was too large and is another node’s to send now holds nothing up', async () => {
+  const { mail, taken, quiet } = mailTo(5000)
+  mail.add([rowOf(1, 0, 9000), rowOf(1, 1)])
+  await quiet()
+  assert.deepEqual(taken, [])
+  mail.dropFrom(new Set([1]))
+  await quiet()
+  mail.add([rowOf(1, 7)])
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  await quiet()
+  assert.deepEqual(taken, ['1-7'])
 })
 
 test('what is nested deeper than can be written down ends the connection that it came by, and nothing else', async () => {

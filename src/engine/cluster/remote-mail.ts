@@ -5,10 +5,14 @@
  * 1. Those of one pair of shards are sent in order: the next ones after the answer to those before.
  *    If they are too large together for a frame that the other node takes, fewer are sent at once.
  * 2. They are sent again and again, to whoever owns the shard by then. The receiver knows by its number what comes again.
+ * 3. One that is too large for the other node by itself holds up its own pair, since what follows must not pass it, and no other
+ *    one. It is not given up: that it arrives is promised. It goes when that node, or the next owner, takes more; each attempt ends
+ *    the connection, so there is one a minute.
  */
 import type { SessionView } from '../../core/cluster/cluster-view.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import type { Message } from '../../protocol/message.ts'
 import type { OutboxKey, OutboxRow } from '../../store/contract/rows.ts'
 import type { OutgoingMail } from './cluster-parts.ts'
 
@@ -20,12 +24,31 @@ export interface RemoteMailOptions {
   /** Resolves when who owns what may have changed, or after so many ms. */
   readonly changed: (mostMs: number) => Promise<void>
   readonly logger: Logger
+  /** Of a clock that only counts on. */
+  readonly nowMs: () => number
+}
+
+/** A message that was too large for the node that owned the shard then. */
+interface Held {
+  readonly seq: number
+  readonly incarnation: string
+  readonly untilMs: number
+}
+
+/** How the messages to one shard are sent. */
+interface Course {
+  pauseMs: number
+  /** At once. */
+  most: number
+  /** The first message of each pair that waits, by the shard that it is from. */
+  readonly held: Map<number, Held>
 }
 
 /** Messages that are sent to a shard at once. */
 const MESSAGES = 500
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 1000
+const HELD_MS = 60_000
 
 export class RemoteMail implements OutgoingMail {
   readonly #options: RemoteMailOptions
@@ -79,9 +102,7 @@ export class RemoteMail implements OutgoingMail {
 
   async #work(shard: number, queue: OutboxRow[]): Promise<void> {
     const { ownerOf, changed, logger } = this.#options
-    let pauseMs = FIRST_PAUSE_MS
-    let most = MESSAGES
-    let isTold = false
+    const course: Course = { pauseMs: FIRST_PAUSE_MS, most: MESSAGES, held: new Map() }
     // All that is sent in this turn goes together.
     await Promise.resolve()
     while (this.#queues.get(shard) === queue) {
@@ -90,37 +111,68 @@ export class RemoteMail implements OutgoingMail {
         return
       }
       const owner = ownerOf(shard)
-      if (owner === undefined || owner === 'here') {
+      const rows = owner === undefined || owner === 'here' ? [] : this.#next(queue, owner, course)
+      if (owner === undefined || owner === 'here' || rows.length === 0) {
         await changed(LONGEST_PAUSE_MS)
         continue
       }
       try {
-        await this.#send(owner, shard, queue.slice(0, most))
-        pauseMs = FIRST_PAUSE_MS
-        most = Math.min(2 * most, MESSAGES)
+        await this.#send(owner, shard, rows)
+        course.pauseMs = FIRST_PAUSE_MS
+        course.most = Math.min(2 * course.most, MESSAGES)
+        for (const { fromShard } of rows) course.held.delete(fromShard)
       } catch (error) {
-        if (isTooLarge(error) && most > 1) {
-          most = Math.ceil(Math.min(most, queue.length) / 2)
+        if (isTooLarge(error)) {
+          this.#tooLarge(rows, owner, course)
           continue
-        }
-        if (isTooLarge(error) && !isTold) {
-          isTold = true
-          logger.error(
-            'a message is too large for the node that it goes to: give all nodes the same limits',
-            {
-              otherNode: owner.node,
-              shard,
-            },
-          )
         }
         logger.debug('messages to another node were not taken: they are sent again', {
           otherNode: owner.node,
           error,
         })
-        await changed(pauseMs)
-        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
+        await changed(course.pauseMs)
+        course.pauseMs = Math.min(2 * course.pauseMs, LONGEST_PAUSE_MS)
       }
     }
+  }
+
+  /** What is sent now; none: all of it waits. */
+  #next(queue: readonly OutboxRow[], { incarnation }: SessionView, { most, held }: Course): OutboxRow[] {
+    for (const [fromShard, { incarnation: before, untilMs }] of held) {
+      if (incarnation === before && this.#options.nowMs() < untilMs) continue
+      const first = queue.find((row) => row.fromShard === fromShard)
+      // Alone: else others would be refused with it.
+      if (first !== undefined) return [first]
+      // Its shard was given up.
+      held.delete(fromShard)
+    }
+    const rows: OutboxRow[] = []
+    for (const row of queue) {
+      if (rows.length === most) break
+      if (!held.has(row.fromShard)) rows.push(row)
+    }
+    return rows
+  }
+
+  #tooLarge(rows: readonly OutboxRow[], owner: SessionView, course: Course): void {
+    const [row] = rows
+    if (row === undefined) return
+    if (rows.length > 1) {
+      course.most = Math.ceil(rows.length / 2)
+      return
+    }
+    const { fromShard, toShard, seq, message } = row
+    const before = course.held.get(fromShard)
+    const { incarnation } = owner
+    course.held.set(fromShard, { seq, incarnation, untilMs: this.#options.nowMs() + HELD_MS })
+    if (before?.seq === seq) return
+    this.#options.logger.error(
+      'a message is too large for the node that it goes to, and holds up those behind it: give all nodes the same limits',
+      {
+        ...{ otherNode: owner.node, fromShard, shard: toShard, messageBytes: Buffer.byteLength(message) },
+        ...receiverOf(message),
+      },
+    )
   }
 
   async #send(owner: SessionView, shard: number, rows: readonly OutboxRow[]): Promise<void> {
@@ -138,4 +190,10 @@ export class RemoteMail implements OutgoingMail {
 /** Fewer at once may be taken. */
 function isTooLarge(error: unknown): boolean {
   return error instanceof PerdureError && error.code === 'PAYLOAD_TOO_LARGE'
+}
+
+/** Whom the log names. */
+function receiverOf(message: string): { readonly namespace: string; readonly workflowId: string } {
+  const { namespace, workflowId } = (JSON.parse(message) as Message).to
+  return { namespace, workflowId }
 }

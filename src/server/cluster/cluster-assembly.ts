@@ -130,6 +130,7 @@ export class ClusterAssembly {
         acknowledged: (rows) => this.#engine?.mailbox.acknowledged(rows),
         changed: (mostMs) => this.node.changed(mostMs),
         logger,
+        nowMs: () => options.clock.tickMs?.() ?? options.clock.nowMs(),
       }),
       clock,
       logger,
