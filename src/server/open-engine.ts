@@ -58,6 +58,7 @@ import { checkedPostgresSettings } from './postgres-settings.ts'
 import { queueDesigns } from './queue-settings.ts'
 import { ReadinessCheck } from './readiness.ts'
 import { startRequests } from './requests/open-requests.ts'
+import { WebhookTests } from './webhooks/webhook-tests.ts'
 
 const DEFAULT_SHARDS = 256
 /** The worker in the process of the engine. */
@@ -235,6 +236,7 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
   const connections = new ConnectionCounts()
   const desk = new ClaimDesk({ engine, clock, logger })
   const allowPrivate = settings.webhooks?.allowPrivate === true
+  const tickMs = (): number => clock.tickMs?.() ?? clock.nowMs()
   const doors = new Doors({
     engine,
     workflows,
@@ -244,6 +246,7 @@ function withDoors(parts: Undoored, settings: EngineSettings): Built {
     claims: recordedClaims(assembly?.claimsOf(engine, desk) ?? desk, engine),
     administration: () => late?.opened,
     automation: new Automation({ engine, access, port: bounded, allowPrivate }),
+    webhookTests: new WebhookTests({ engine, access, allowPrivate, tickMs }),
     trail: recorded && new TrailDesk({ access, trail: recorded.trail }),
     readiness,
     connections,

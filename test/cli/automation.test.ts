@@ -108,7 +108,20 @@ describe('perdure webhooks', () => {
     await until(async () => (await on.json(failed)).length === 1)
     const [delivery] = await on.json(failed)
     assert.match(await on.said(failed), /has answered 410 Gone/)
+    const refusedTest = await on.run('webhooks test billing')
+    assert.equal(refusedTest.code, 1)
+    assert.match(
+      refusedTest.stdout,
+      /^webhook billing was not told: it was answered 410, and not 2xx \(\d+ ms/,
+    )
     status = 204
+    assert.match(
+      await on.said('webhooks test billing'),
+      /^webhook billing has answered 204 in \d+ ms \(event 0/,
+    )
+    const [tested] = await on.json('webhooks test billing')
+    assert.partialDeepStrictEqual(tested, { delivered: true, status: 204 })
+    await on.refused('webhooks test nothing', 1, /RECORD_NOT_FOUND/)
     await on.refused('webhooks redeliver', 2, /name a delivery, or a webhook with --of/)
     await on.said(`webhooks redeliver ${delivery?.id}`)
     await until(async () => (await on.json('webhooks deliveries'))[0]?.status === 'completed')

@@ -63,6 +63,31 @@ const starts = (body: any): string[] =>
     .filter(({ action }: { readonly action: string }) => action === 'StartExecution')
     .map(({ resource }: { readonly resource: string }) => resource)
 
+test('a test of a webhook is recorded, with who made it, and so is one that was not permitted', async () => {
+  await using at = await secured()
+  const { on, root } = at
+  const of = '?namespace=billing'
+  // A name that nobody has (RFC 6761).
+  const body = { id: 'hook', url: 'http://receiver.invalid/' }
+  await on.ok(201, 'POST', `/v1/webhooks${of}`, { ...from(root), body })
+  const operator = await at.key('operator', 'operator@billing')
+  const viewer = await at.key('viewer', 'viewer@billing')
+  const told = await on.ok(200, 'POST', `/v1/webhooks/hook/test${of}`, from(operator))
+  assert.equal(told.delivered, false)
+  const { status } = await on.call('POST', `/v1/webhooks/hook/test${of}`, from(viewer))
+  assert.equal(status, 403)
+  const rows = async () => (await on.ok(200, 'GET', '/v1/audit', from(root))).rows
+  const found = async () =>
+    (await rows())
+      .filter(({ type }: { readonly type: string }) => type === 'Webhook')
+      .map((row: Record<string, unknown>) => [row.action, row.result, row.resource, row.caller])
+  await until(async () => (await found()).length === 3)
+  assert.deepEqual((await found()).slice(1), [
+    ['TestWebhook', 'changed', 'hook', `key:${operator.id}`],
+    ['ChangeWebhook', 'denied', 'hook', `key:${viewer.id}`],
+  ])
+})
+
 test('a caller sees rows of the namespaces in which it may read the audit trail, and of no others', async () => {
   await using at = await secured()
   const { on, root } = at

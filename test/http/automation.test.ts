@@ -325,6 +325,68 @@ describe('webhooks', () => {
     }
   })
 
+  test('are sent one test event at once, signed as all are, and what came of it is told', async () => {
+    await using on = await open()
+    await using receiver = await Receiver.open()
+    const test = (id = 'hook') => on.ok(200, 'POST', `/v1/webhooks/${id}/test`)
+    const { secret } = await on.ok(201, 'POST', '/v1/webhooks', {
+      // It wants nothing of the kind, and is paused.
+      body: { id: 'hook', url: receiver.url, events: ['execution.failed'], paused: true },
+    })
+    const told = await test()
+    assert.partialDeepStrictEqual(told, { delivered: true, status: 204 })
+    assert.ok(told.durationMs >= 0 && !('error' in told))
+    const [got] = receiver.received
+    assert.ok(got !== undefined)
+    const { headers, body } = got
+    assert.ok(isWebhookGenuine(headers as unknown as WebhookHeaders, body, { secret, nowMs: Date.now() }))
+    assert.equal(headers['webhook-id'], told.eventId)
+    assert.equal(headers['content-type'], 'application/cloudevents+json')
+    assert.partialDeepStrictEqual(JSON.parse(body), {
+      specversion: '1.0',
+      id: told.eventId,
+      type: 'perdure.test',
+      source: '/namespaces/default/webhooks/hook',
+      data: { namespace: 'default', webhook: 'hook' },
+    })
+    receiver.answers.push(500)
+    const failed = await test()
+    assert.deepEqual([failed.delivered, failed.status], [false, 500])
+    assert.match(failed.error, /answered 500, and not 2xx/)
+    // Nothing is tried again, and it is no task.
+    assert.equal(receiver.received.length, 2)
+    assert.deepEqual((await on.ok(200, 'GET', '/v1/tasks?queue=perdure.webhooks')).tasks, [])
+    await on.ok(201, 'POST', '/v1/webhooks', { body: { id: 'nobody', url: 'http://127.0.0.1:1/' } })
+    const lost = await test('nobody')
+    assert.deepEqual([lost.delivered, 'status' in lost], [false, false])
+    assert.match(lost.error, /cannot be reached/)
+    assert.equal((await on.call('POST', '/v1/webhooks/none/test')).body.code, 'RECORD_NOT_FOUND')
+    for (let i = 3; i < 10; i++) await test()
+    const much = await on.call('POST', '/v1/webhooks/hook/test')
+    assert.deepEqual([much.status, much.body.code], [429, 'RATE_LIMITED'])
+    assert.equal(receiver.received.length, 9)
+    for (const each of on.asked) asked.add(each)
+  })
+
+  test('are tested within the rules for where webhooks may lead', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'perdure-webhooks-'))
+    try {
+      const file = join(folder, 'store.db')
+      await using receiver = await Receiver.open()
+      {
+        await using on = await open(file)
+        await on.ok(201, 'POST', '/v1/webhooks', { body: { id: 'hook', url: receiver.url } })
+      }
+      await using on = await HttpFixture.open({}, {}, file)
+      const { delivered, error } = await on.ok(200, 'POST', '/v1/webhooks/hook/test')
+      assert.equal(delivered, false)
+      assert.match(error, /an address of a private network or of this machine/)
+      assert.equal(receiver.received.length, 0)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
   test('that have gone get nothing more; secrets are replaced without a gap', async () => {
     await using on = await open()
     await using receiver = await Receiver.open()

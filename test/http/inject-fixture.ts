@@ -19,6 +19,7 @@ import { EventStreams } from '../../src/server/http/event-streams.ts'
 import { checkedHttpSettings } from '../../src/server/http/http-settings.ts'
 import { ClientOrigins } from '../../src/server/listen/client-origin.ts'
 import { type OpenedEngine, openEngine } from '../../src/server/open-engine.ts'
+import { WebhookTests } from '../../src/server/webhooks/webhook-tests.ts'
 import { temporaryFolder } from '../audit/audited-engine.ts'
 import { approving, failing, quick, square, waiting } from './http-fixture.ts'
 
@@ -90,6 +91,11 @@ export class InjectFixture implements AsyncDisposable {
         http: http.limits,
         claims: desk,
         automation: new Automation({ engine, access: closed, port: opened.calls, allowPrivate: false }),
+        webhookTests: new WebhookTests({
+          ...{ engine, access: closed, allowPrivate: false, tickMs: () => performance.now() },
+          // Nothing leaves this process.
+          call: async () => ({ status: 204, headers: {}, body: Buffer.alloc(0) }),
+        }),
         streams,
         trail: new TrailDesk({ access: closed, trail }),
       },

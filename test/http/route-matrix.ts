@@ -211,6 +211,7 @@ export const ROUTE_MATRIX: Readonly<Record<string, Line>> = {
   getWebhook: kept('webhook', 'a o d v', 200),
   replaceWebhook: kept('webhook', 'a o', 200, { body: HOOK }),
   rotateWebhookSecret: kept('webhook', 'a o', 200),
+  testWebhook: kept('webhook', 'a o', 200),
   deleteWebhook: kept('webhook', 'a o', 204),
 
   listWorkers: within('a o d v', 200),

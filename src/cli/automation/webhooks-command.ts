@@ -1,7 +1,7 @@
 /** `perdure webhooks`: who is told by HTTP of executions, and what could not be delivered. */
 import type { Static } from 'typebox'
 import { present } from '../../server/http/present.ts'
-import type { webhookShown, webhookWithSecret } from '../../server/http/schemas/automation.ts'
+import type { webhookShown, webhookTest, webhookWithSecret } from '../../server/http/schemas/automation.ts'
 import type { task } from '../../server/http/schemas/tasks.ts'
 import { WEBHOOK_QUEUE } from '../../server/own-queues.ts'
 import { WEBHOOK_EVENTS } from '../../server/webhooks/webhook.ts'
@@ -93,6 +93,26 @@ async function change(
   return 0
 }
 
+/** So that a script sees it, too: exit code 1 if it was not delivered. */
+const test: Action = {
+  operands: ['ID'],
+  says: 'sends it one test event at once, and says what came of it',
+  run: overRest(async (call, rest) => {
+    const { options, operands, output } = call
+    const [id = ''] = operands
+    const result = await rest.ask<Static<typeof webhookTest>>({
+      method: 'POST',
+      path: ['webhooks', id, 'test'],
+    })
+    const { delivered, status, durationMs, error, eventId } = result
+    if (options.flag('json')) output.line(JSON.stringify(result))
+    else if (delivered)
+      output.line(printable(`webhook ${id} has answered ${status} in ${durationMs} ms (event ${eventId})`))
+    else output.line(printable(`webhook ${id} was not told: ${error} (${durationMs} ms, event ${eventId})`))
+    return delivered ? 0 : 1
+  }),
+}
+
 /** Deliveries are tasks of the engine's own. */
 const deliveries: Action = {
   operands: ['[ID]'],
@@ -177,6 +197,7 @@ const actions: Actions = {
       return 0
     }),
   },
+  test,
   delete: deletion({
     says: 'deletes one; what was to be told to it is dropped',
     path: 'webhooks',
@@ -224,6 +245,7 @@ export const webhooksCommand = actionCommand({
       line: 'perdure webhooks create billing https://billing.example.com/hooks > billing.secret',
       says: 'the file holds the secret, which is shown this once',
     },
+    { line: 'perdure webhooks test billing', says: 'whether it is reached, and takes what is signed' },
     { line: 'perdure webhooks deliveries billing --failed', says: 'its dead letters' },
     { line: 'perdure webhooks redeliver --of billing', says: 'all of them again' },
   ],

@@ -16,6 +16,7 @@ import type { EngineAccess } from '../access/open-closed-access.ts'
 import type { TrailDesk } from '../audit/trail-desk.ts'
 import type { Automation } from '../automation.ts'
 import type { ClaimPort } from '../claims/claim-port.ts'
+import type { WebhookTests } from '../webhooks/webhook-tests.ts'
 import type { EventStreams } from './event-streams.ts'
 import type { HttpLimits } from './http-settings.ts'
 import type { PayloadView } from './payload-view.ts'
@@ -34,6 +35,7 @@ export interface RouteServices {
   readonly http: HttpLimits
   readonly claims: ClaimPort
   readonly automation: Automation
+  readonly webhookTests: WebhookTests
   readonly streams: EventStreams
   /** Undefined: nothing is recorded. */
   readonly trail: TrailDesk | undefined

@@ -11,6 +11,7 @@ import type { TrailDesk } from '../audit/trail-desk.ts'
 import type { Automation } from '../automation.ts'
 import type { ClaimPort } from '../claims/claim-port.ts'
 import type { ClientOrigins } from '../listen/client-origin.ts'
+import type { WebhookTests } from '../webhooks/webhook-tests.ts'
 import type { HttpApp } from './app.ts'
 import { EventStreams } from './event-streams.ts'
 import type { CheckedHttpSettings } from './http-settings.ts'
@@ -24,6 +25,7 @@ export interface ServeHttpParts {
   readonly limits: Limits
   readonly claims: ClaimPort
   readonly automation: Automation
+  readonly webhookTests: WebhookTests
   /** Undefined: nothing is recorded. */
   readonly trail?: TrailDesk | undefined
   /** Beside those of the table. */
@@ -52,13 +54,14 @@ export function serveHttp(parts: ServeHttpParts, door: ServeHttpDoor): ServedHtt
   let loaded: HttpApp | undefined
   const load = async (): Promise<HttpApp> => {
     const { appOf } = await import('./app-parts.ts')
-    const { access, administration, limits, claims, automation, trail } = parts
+    const { access, administration, limits, claims, automation, webhookTests, trail } = parts
     const services = {
       access,
       limits,
       http,
       claims,
       automation,
+      webhookTests,
       streams,
       trail,
       get administration() {

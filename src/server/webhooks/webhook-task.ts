@@ -10,13 +10,12 @@ import type { Clock } from '../../platform/clock.ts'
 import { OutgoingError } from '../../platform/outgoing-error.ts'
 import type { callOut } from '../../platform/outgoing-http.ts'
 import { NonRetryableError } from '../../protocol/failure.ts'
-import type { Json } from '../../protocol/json.ts'
 import { type Task, type TaskContext, task } from '../../sdk/tasks/task.ts'
 import { WEBHOOK_QUEUE } from '../own-queues.ts'
 import type { RegistryReads } from '../registry-reads.ts'
 import { GivenUpLog } from './given-up-log.ts'
 import type { Webhook } from './webhook.ts'
-import { webhookHeaders } from './webhook-signature.ts'
+import { callWebhook, isTaken, WEBHOOK_TIMEOUT_MS, type WebhookDelivery } from './webhook-delivery.ts'
 
 export const WEBHOOK_KIND = 'webhook'
 export const WEBHOOK_TASK = 'perdure.deliver-webhook'
@@ -30,14 +29,12 @@ export const WEBHOOK_RETRY = {
   nonRetryable: [],
 } as const
 
-/** For the whole exchange. */
-const TIMEOUT_MS = 15_000
 const GONE = 410
 
 interface Delivery {
   readonly namespace: string
   readonly webhook: string
-  readonly event: { readonly id: string; readonly type: string } & Readonly<Record<string, Json>>
+  readonly event: WebhookDelivery
 }
 
 export interface WebhookTaskOptions {
@@ -53,7 +50,7 @@ export function webhookTask(options: WebhookTaskOptions): Task {
   return task({
     name: WEBHOOK_TASK,
     queue: WEBHOOK_QUEUE,
-    timeouts: { startToClose: 2 * TIMEOUT_MS },
+    timeouts: { startToClose: 2 * WEBHOOK_TIMEOUT_MS },
     run: async (context, delivery: Delivery) => {
       try {
         return await deliver(options, context, delivery)
@@ -69,41 +66,26 @@ export function webhookTask(options: WebhookTaskOptions): Task {
 }
 
 async function deliver(
-  { registry, clock, allowPrivate, call = callWhenNeeded }: WebhookTaskOptions,
+  { registry, clock, allowPrivate, call }: WebhookTaskOptions,
   { log }: Pick<TaskContext, 'log'>,
   { namespace, webhook: id, event }: Delivery,
 ): Promise<{ readonly outcome: string } | { readonly status: number }> {
   const webhook = registry.get(WEBHOOK_KIND, namespace, id)?.body as unknown as Webhook | undefined
   if (webhook === undefined) return { outcome: 'there is no such webhook any more' }
   if (webhook.paused === true) throw new Error(`webhook ${id} is paused`)
-  const body = JSON.stringify(event)
-  const headers = webhookHeaders({ id: event.id, atMs: clock.nowMs(), body }, webhook.secrets)
-  const status = await statusOf(() =>
-    call({
-      url: webhook.url,
-      method: 'POST',
-      headers: { 'content-type': 'application/cloudevents+json', 'user-agent': 'perdure', ...headers },
-      body,
-      timeoutMs: TIMEOUT_MS,
-      allowPrivate,
-    }),
-  )
+  const nowMs = clock.nowMs()
+  const given = call === undefined ? {} : { call }
+  const status = await statusOf(() => callWebhook(webhook, event, { nowMs, allowPrivate, ...given }))
   log.debug('a webhook was called', { webhook: id, status, event: event.type })
-  if (status >= 200 && status < 300) return { status }
+  if (isTaken(status)) return { status }
   // The receiver says that it wants no more (Standard Webhooks: 410).
   if (status === GONE) throw new NonRetryableError(`webhook ${id}: ${webhook.url} has answered 410 Gone`)
   throw new Error(`webhook ${id}: ${webhook.url} has answered ${status}`)
 }
 
-/** What calls is loaded with the first call. */
-const callWhenNeeded: typeof callOut = async (...given) => {
-  const { callOut } = await import('../../platform/outgoing-http.ts')
-  return callOut(...given)
-}
-
-async function statusOf(call: () => ReturnType<typeof callOut>): Promise<number> {
+async function statusOf(call: () => Promise<number>): Promise<number> {
   try {
-    return (await call()).status
+    return await call()
   } catch (error) {
     if (!(error instanceof OutgoingError)) throw error
     // Trying again changes nothing about these.

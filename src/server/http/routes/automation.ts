@@ -27,6 +27,7 @@ import {
   webhookParam,
   webhookShown,
   webhooks,
+  webhookTest,
   webhookWithSecret,
 } from '../schemas/automation.ts'
 import { nothing } from '../schemas/values.ts'
@@ -222,6 +223,23 @@ export const automationRoutes = [
       const made = await request.services.automation.rotateWebhookSecret(request, request.params.id)
       return { headers: etagOf(made), body: made }
     },
+  }),
+  route({
+    method: 'POST',
+    path: '/webhooks/{id}/test',
+    operationId: 'testWebhook',
+    tag: WEBHOOKS,
+    summary: 'Send a webhook one test event, at once',
+    description:
+      'A CloudEvent of the type `perdure.test`, signed as all are, also if the webhook is paused, whatever it wants to be told of. It is not sent again. What came of it is in the answer, after at most 15 seconds. Of a namespace 10 at once, and then one in six seconds, on each node.',
+    params: webhookParam,
+    answers: { 200: { description: 'What came of it, whatever that is.', body: webhookTest } },
+    errors: RECORD_ERRORS,
+    needs: ['ChangeWebhook'],
+    repeats: 'Sends another event. A key is not looked at.',
+    run: async (request) => ({
+      body: await request.services.webhookTests.test(request, request.params.id),
+    }),
   }),
   route({
     method: 'DELETE',

@@ -111,3 +111,10 @@ export const webhookWithSecret = answered('WebhookWithSecret', {
   }),
 })
 export const webhooks = Type.Object({ webhooks: list(webhookShown) })
+export const webhookTest = answered('WebhookTest', {
+  eventId: Type.String({ description: 'Of the event that was sent: the header `webhook-id`.' }),
+  delivered: flag('It was answered with a status of 2xx.'),
+  status: optional(count('Of the answer. Absent: there was none.')),
+  durationMs: count('Until the answer, or until it was given up, milliseconds.'),
+  error: optional(Type.String({ description: 'Why it was not delivered.' })),
+})
