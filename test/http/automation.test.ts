@@ -1,8 +1,6 @@
 // Events from outside that start and signal executions, and webhooks that are told of what becomes of them.
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -11,51 +9,7 @@ import { type Logger, silentLogger, task, workflow } from '../../src/index.ts'
 import { automationRoutes } from '../../src/server/http/routes/automation.ts'
 import { isWebhookGenuine, type WebhookHeaders } from '../../src/server/webhooks/webhook-signature.ts'
 import { HttpFixture, waiting } from './http-fixture.ts'
-
-interface Received {
-  readonly headers: IncomingHttpHeaders
-  readonly body: string
-}
-
-/** A server that others tell of things. */
-class Receiver {
-  readonly received: Received[] = []
-  /** Statuses of the next answers; then 204. */
-  readonly answers: number[] = []
-  readonly #server: Server
-
-  private constructor(server: Server) {
-    this.#server = server
-  }
-
-  /** @param onAsked it is asked, and does not answer */
-  static async open(onAsked?: () => void): Promise<Receiver> {
-    const server = createServer((request, response) => {
-      if (onAsked !== undefined) {
-        onAsked()
-        return
-      }
-      const chunks: Buffer[] = []
-      request.on('data', (chunk: Buffer) => chunks.push(chunk))
-      request.on('end', () => {
-        receiver.received.push({ headers: request.headers, body: Buffer.concat(chunks).toString() })
-        response.writeHead(receiver.answers.shift() ?? 204).end()
-      })
-    })
-    const receiver = new Receiver(server)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return receiver
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/hooks`
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
-  }
-}
+import { Receiver } from './receiver.ts'
 
 async function until<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T> {
   for (let i = 0; i < 600; i++) {
