@@ -1,11 +1,12 @@
 /** The program as a whole: help, wrong command lines, finding the store, colours, closed pipes. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { COMMANDS } from '../../src/cli/program.ts'
 import {
   copyOf,
@@ -203,5 +204,26 @@ describe('the terminal', () => {
     const debug = await perdureProcess(args, { env: { PERDURE_DEBUG: '1' } })
     assert.equal(debug.code, 1)
     assert.match(debug.stderr, /\.ts:\d/)
+  })
+
+  test('it starts without the libraries that few commands need', () => {
+    const program = `
+      import { registerHooks } from 'node:module'
+      const loaded = []
+      registerHooks({ load: (url, ...rest) => next(url, rest) })
+      function next(url, [context, load]) {
+        loaded.push(url)
+        return load(url, context)
+      }
+      await import(${JSON.stringify(new URL('program.ts', pathToFileURL(MAIN)).href)})
+      console.log(JSON.stringify(loaded))`
+    const args = ['--input-type=module', '-e', program]
+    const loaded: string[] = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))
+    assert.ok(loaded.some((url) => url.endsWith('/bulk-command.ts')))
+    const libraries = /node_modules\/(typebox|fastify|pg|jose|@cedar-policy)\//
+    assert.deepEqual(
+      loaded.filter((url) => libraries.test(url)),
+      [],
+    )
   })
 })

@@ -2,7 +2,7 @@
 import type { Static } from 'typebox'
 import { EXECUTION_STATUSES, type ExecutionStatus } from '../../protocol/execution-status.ts'
 import { present } from '../../server/http/present.ts'
-import { CLOSED_STATUSES, OPEN_STATUSES, RETRIED_STATUSES } from '../../server/http/routes/bulk.ts'
+import { CLOSED_STATUSES, OPEN_STATUSES, RETRIED_STATUSES } from '../../server/http/routes/bulk-statuses.ts'
 import type { bulkDone } from '../../server/http/schemas/executions.ts'
 import { type Action, actionCommand } from '../action-command.ts'
 import type { CommandCall, OptionSpec } from '../command.ts'

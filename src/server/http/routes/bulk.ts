@@ -8,22 +8,12 @@ import { requestIdOf } from '../idempotency.ts'
 import { type Answer, type RouteRequest, route } from '../route.ts'
 import { bulkDone, bulkFields, reason, signalFields } from '../schemas/executions.ts'
 import { asked, name } from '../schemas/values.ts'
+import { CLOSED_STATUSES, OPEN_STATUSES, RETRIED_STATUSES } from './bulk-statuses.ts'
 
 const TAG = 'Bulk operations'
 const LIMIT = 100
 /** Calls at a time. */
 const CONCURRENCY = 32
-export const OPEN_STATUSES: readonly ExecutionStatus[] = ['running', 'parked']
-export const CLOSED_STATUSES: readonly ExecutionStatus[] = [
-  'completed',
-  'failed',
-  'cancelled',
-  'terminated',
-  'timed-out',
-  'continued',
-]
-
-export const RETRIED_STATUSES: readonly ExecutionStatus[] = ['failed', 'parked']
 
 interface BulkBody {
   readonly filter: Omit<ListQuery, 'namespace' | 'limit' | 'cursor'>
