@@ -13,6 +13,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Bank } from '../../examples/money-transfer/bank.ts'
+import { bundledProgram } from '../bundled-program.ts'
 import { accounts } from './transfer-accounts.ts'
 
 const banks = 2
@@ -20,7 +21,7 @@ const killsPerBank = 100
 /** A kill comes at a random time in this span, counted from the start of the engine or from when it runs. */
 const killWithinMs = 60
 
-const program = join(import.meta.dirname, 'transfer-process.ts')
+const program = bundledProgram(join(import.meta.dirname, 'transfer-process.ts'))
 const processes = new Set<ChildProcess>()
 after(() => {
   for (const child of processes) child.kill('SIGKILL')
@@ -28,7 +29,7 @@ after(() => {
 
 function launch(folder: string): ChildProcess {
   const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled') }
-  const execArgv = ['--conditions=perdure-source', '--disable-warning=ExperimentalWarning']
+  const execArgv = ['--disable-warning=ExperimentalWarning']
   const child = fork(program, [folder], { execArgv, env })
   processes.add(child)
   child.once('exit', () => processes.delete(child))

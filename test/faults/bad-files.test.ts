@@ -197,7 +197,7 @@ describe('a file in use', () => {
   test('two processes: the loser names the holder, who works on; after SIGKILL the next start works at once', async () => {
     const folder = mkdtempSync(join(directory, 'held-'))
     const file = join(folder, 'store.db')
-    const holder = new WorkerProcess({})
+    const holder = new WorkerProcess(join(import.meta.dirname, 'mixed-workload.ts'))
     await holder.next('loaded')
     const started = new Map<number, string>()
     holder.begin(

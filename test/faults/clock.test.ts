@@ -37,10 +37,10 @@ class Machine {
 
   /** A process whose executions have been started. */
   async run(sleepsMs: Readonly<Record<string, number>>): Promise<WorkerProcess> {
-    const worker = new WorkerProcess(
-      { LD_PRELOAD: shimLibrary(), PERDURE_SHIM_CLOCK: this.#clock },
-      'clock-program.ts',
-    )
+    const worker = new WorkerProcess(join(import.meta.dirname, 'clock-program.ts'), {
+      LD_PRELOAD: shimLibrary(),
+      PERDURE_SHIM_CLOCK: this.#clock,
+    })
     await worker.next('loaded')
     worker.begin({ file: this.file, sleepsMs }, (report) => {
       if (report[0] === 'ended') {

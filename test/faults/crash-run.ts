@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Randomness, seededRandomness } from '../../src/platform/randomness.ts'
+import { bundledProgram } from '../bundled-program.ts'
 import { ClientLog } from './client-log.ts'
 import type { Evidence } from './file-checker.ts'
 import { type FileContents, readStoreFile } from './file-reader.ts'
@@ -75,12 +76,14 @@ function readable(file: string): FileContents {
 
 const COMPILE_CACHE = { NODE_COMPILE_CACHE: join(tmpdir(), 'perdure-compile-cache') }
 
+const workload = (): string => bundledProgram(join(import.meta.dirname, 'mixed-workload.ts'))
+
 let warm: Promise<void> | undefined
 
 /** A process that is killed leaves no compiled code to the next one: one that ends well does, which halves their cost. */
 async function warmUp(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'perdure-warm-'))
-  const worker = new WorkerProcess(COMPILE_CACHE)
+  const worker = new WorkerProcess(workload(), COMPILE_CACHE)
   await worker.next('loaded')
   worker.begin({ directory, round: 0, cases: [], inFlight: 1, synchronous: 'full' }, () => {})
   const { code } = await worker.ended()
@@ -133,7 +136,8 @@ class CrashRun {
   }
 
   #spawn(life: number): WorkerProcess {
-    return new WorkerProcess({ ...COMPILE_CACHE, ...this.#options.environment?.(this.#file, life) })
+    const own = this.#options.environment?.(this.#file, life)
+    return new WorkerProcess(workload(), { ...COMPILE_CACHE, ...own })
   }
 
   async #begin(worker: WorkerProcess, given: Partial<Order>): Promise<void> {

@@ -1,7 +1,6 @@
-/** A child process that runs a program of this folder, and reports in lines. */
+/** A child process that runs a program such as `mixed-workload.ts`, and reports in lines. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { Order, Report } from './mixed-workload.ts'
 
@@ -14,8 +13,8 @@ export class WorkerProcess {
   #isClosed = false
   errors = ''
 
-  constructor(env: NodeJS.ProcessEnv, program = 'mixed-workload.ts') {
-    this.#child = spawn(process.execPath, [join(import.meta.dirname, program)], {
+  constructor(program: string, env: NodeJS.ProcessEnv = {}) {
+    this.#child = spawn(process.execPath, [program], {
       env: { ...process.env, NODE_OPTIONS: '', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
