@@ -16,6 +16,7 @@ import {
   testPart,
   typesPart,
 } from '../scripts/parts.ts'
+import { MEMORY_FOLDER, makeMemoryFolder } from './memory-folder.ts'
 
 const args = process.argv.slice(2)
 const options = args.filter((arg) => arg.startsWith('--test-'))
@@ -37,6 +38,7 @@ console.log(`perdure tests on Node ${process.version} (${process.platform} ${pro
 const temporary = mkdtempSync(join(tmpdir(), 'perdure-test-'))
 // Some tests run as a user to whom permissions apply.
 chmodSync(temporary, 0o755)
+const memory = makeMemoryFolder()
 try {
   const env = {
     ...process.env,
@@ -45,9 +47,11 @@ try {
     TMP: temporary,
     // Hundreds of processes load the same sources: what one has stripped of types and compiled, the others take.
     NODE_COMPILE_CACHE: join(temporary, 'compiled'),
+    ...(memory === undefined ? {} : { [MEMORY_FOLDER]: memory.path }),
   }
   if (!printResults(await runParts(parts, env))) process.exitCode = 1
 } finally {
+  await memory?.remove()
   rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
 }
 

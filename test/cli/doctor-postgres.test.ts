@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Check } from '../../src/cli/doctor/check.ts'
 import type { Finding, FindingCode } from '../../src/cli/doctor/finding.ts'
 import { createEngine, silentLogger, task, workflow } from '../../src/index.ts'
+import { memoryFolder } from '../memory-folder.ts'
 import { PostgresServer } from '../postgres/server.ts'
 import { fillWithOrders, perdure } from './store-fixture.ts'
 
@@ -40,7 +41,8 @@ describe('perdure doctor on PostgreSQL', () => {
   let server: PostgresServer
   let orders = ''
   before(async () => {
-    server = await PostgresServer.start()
+    // With `fsync` on, which is looked at here.
+    server = await PostgresServer.start({ within: memoryFolder() })
     const { name, url } = await server.createDatabase()
     orders = name
     await fillWithOrders(url)

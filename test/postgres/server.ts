@@ -23,6 +23,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { memoryFolder } from '../memory-folder.ts'
 import { type PostgresVersion, postgresBinaries } from './binaries.ts'
 
 export interface PostgresServerOptions {
@@ -32,7 +33,10 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Default: a free one. */
   readonly port?: number
-  /** In which a folder for its data is made; if we are root, everybody must get through it. Default: that for temporary files. */
+  /**
+   * In which a folder for its data is made; if we are root, everybody must get through it. Default: that for temporary files,
+   * or memory if it does not sync.
+   */
   readonly within?: string
   /** Variables of its environment, beside ours. */
   readonly env?: Readonly<Record<string, string>>
@@ -69,7 +73,7 @@ export class PostgresServer implements AsyncDisposable {
 
   static async start(options: PostgresServerOptions = {}): Promise<PostgresServer> {
     const binaries = await postgresBinaries(options.version ?? NEWEST)
-    const folder = mkdtempSync(join(options.within ?? tmpdir(), 'perdure-pg-'))
+    const folder = mkdtempSync(join(options.within ?? folderFor(options), 'perdure-pg-'))
     const server = new PostgresServer(binaries, folder, options)
     try {
       server.#initialize()
@@ -139,11 +143,15 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   #another(): PostgresServer {
-    return new PostgresServer(this.#binaries, mkdtempSync(join(tmpdir(), 'perdure-pg-')), {
-      version: this.version,
-      settings: this.#settings,
-      env: this.#env,
-    })
+    return new PostgresServer(
+      this.#binaries,
+      mkdtempSync(join(folderFor({ settings: this.#settings }), 'perdure-pg-')),
+      {
+        version: this.version,
+        settings: this.#settings,
+        env: this.#env,
+      },
+    )
   }
 
   /** Before its start: its data are a copy of that server's. */
@@ -299,6 +307,10 @@ export class PostgresServer implements AsyncDisposable {
     keeper.stdin.end()
     return false
   }
+}
+
+function folderFor({ settings = {} }: PostgresServerOptions): string {
+  return settings.fsync === 'off' ? memoryFolder() : tmpdir()
 }
 
 function settingLines(settings: Readonly<Record<string, string>>): string {
