@@ -1,7 +1,8 @@
 /**
- * A folder in memory, for data that a test has said not to sync: of servers of PostgreSQL, each database of which is 300
- * files. On a disk that costs more than the tests: without a journal, ext4 looks at every inode freed in the last seconds for
- * each file that is made. The contract of stores took 37 s of the processor on such a disk, and takes 10 s in memory.
+ * A folder in memory, for servers of PostgreSQL that a test has told not to sync. Each of their databases is 300 files, and
+ * is made and dropped for one test. On a disk that costs more than the tests: without a journal, ext4 looks at every inode
+ * freed in the last seconds for each file that is made. The contract of stores takes 37 s of the processor on such a disk,
+ * and 10 s in memory.
  *
  * `npm test` makes it, where there is room. It goes away with that process, however it ends.
  */
