@@ -27,6 +27,8 @@ export interface OutgoingCall {
   readonly allowPrivate?: boolean
   /** Authorities of the server's certificate, PEM. Default: those that Node knows. */
   readonly ca?: string
+  /** Aborted: the call is cut. */
+  readonly signal?: AbortSignal
 }
 
 export interface OutgoingAnswer {
@@ -52,12 +54,15 @@ export async function callOut(
   const host = url.hostname.replace(/^\[|\]$/g, '')
   // Addresses in a URL are not looked up.
   if (isIP(host) !== 0 && !mayCall(host, allowPrivate)) throw refused(host, host)
-  const signal = AbortSignal.timeout(timeoutMs)
+  const timeout = AbortSignal.timeout(timeoutMs)
+  const signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal])
   try {
     return await exchange(url, call, { signal, lookup: checkedLookup(lookup, allowPrivate) })
   } catch (error) {
     if (error instanceof OutgoingError) throw error
-    if (signal.aborted)
+    if (call.signal?.aborted === true)
+      throw new OutgoingError('unreachable', `the call of ${url.host} was cut`, { cause: error })
+    if (timeout.aborted)
       throw new OutgoingError('timeout', `${url.host} has not answered within ${timeoutMs} ms`, {
         cause: error,
       })

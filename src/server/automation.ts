@@ -24,7 +24,7 @@ import {
 
 export interface AutomationOptions {
   readonly engine: Engine
-  readonly access: Pick<Access, 'assertMay' | 'assertMayAct' | 'makerOf' | 'useUp'>
+  readonly access: Pick<Access, 'assertMay' | 'assertMayAct' | 'makerOf' | 'troubleOf' | 'useUp'>
   /** Past any guard: what is asked of it was decided here. */
   readonly port: ClientPort
   /** Webhooks may call addresses of private networks and of this machine. */
@@ -72,6 +72,11 @@ export class Automation {
   async rules(call: AutomationCall): Promise<readonly StoredRecord<KeptEventRule>[]> {
     await this.#mayRead(call, 'EventRule', '')
     return this.#rules.list(call.namespace)
+  }
+
+  /** Why it does nothing, whatever the event; undefined: that is not so. */
+  troubleOf({ value }: StoredRecord<KeptEventRule>): string | undefined {
+    return this.#options.access.troubleOf(value.maker)
   }
 
   async rule(call: AutomationCall, id: string): Promise<StoredRecord<KeptEventRule>> {

@@ -4,6 +4,7 @@
  */
 import type { Engine } from '../engine/engine.ts'
 import type { LiveTask } from '../engine/tasks/live-task.ts'
+import type { CrewMember } from '../engine/workers/crew-member.ts'
 import { failureOf, NonRetryableError } from '../protocol/failure.ts'
 import { decodePayload, type Payload } from '../protocol/payload.ts'
 import type { TaskDispatch, TaskWorkerHost } from '../protocol/task-worker-port.ts'
@@ -62,6 +63,8 @@ function namespaceIn(input: Payload): unknown {
 export class OwnTasks {
   readonly #options: OwnTasksOptions
   #unfollow: (() => void)[] = []
+  readonly #members: CrewMember<LiveTask>[] = []
+  readonly #closing = new AbortController()
   #hasJoined = false
 
   constructor(options: OwnTasksOptions) {
@@ -87,7 +90,7 @@ export class OwnTasks {
     const { clock, limits } = engine.options
     const { registry } = engine
     this.#work(EVENT_QUEUE, eventTask({ access, registry, limits }))
-    this.#work(WEBHOOK_QUEUE, webhookTask({ registry, clock, allowPrivate }))
+    this.#work(WEBHOOK_QUEUE, webhookTask({ registry, clock, allowPrivate, closing: this.#closing.signal }))
   }
 
   /** The worker has the name of the queue. */
@@ -96,10 +99,18 @@ export class OwnTasks {
     const { clock, logger, limits } = this.#options.engine.options
     const worker = new OwnWorker({ tasks: [task], clock, logger, limits }, attempts)
     worker.connect(attempts)
-    attempts.join({ id: queue, credits: CREDITS[queue], isLocal: true, isOwn: true, queues: [queue] }, worker)
+    const member = attempts.join(
+      { id: queue, credits: CREDITS[queue], isLocal: true, isOwn: true, queues: [queue] },
+      worker,
+    )
+    this.#members.push(member)
   }
 
+  /** The engine closes: nothing more is begun, and what has begun waits for no receiver. It is sent again. */
   stop(): void {
+    const { attempts } = this.#options.engine.tasks
+    for (const member of this.#members) attempts.setCredits(member, 0)
+    this.#closing.abort()
     for (const unfollow of this.#unfollow) unfollow()
     this.#unfollow = []
   }

@@ -149,7 +149,7 @@ describe('bounds', () => {
         }),
       )
     assert.equal(await start('short'), undefined)
-    assert.equal((await start('x'.repeat(200)))?.code, 'QUOTA_EXCEEDED')
+    assert.equal((await start('x'.repeat(200)))?.code, 'PAYLOAD_TOO_LARGE')
   })
 })
 
@@ -186,6 +186,20 @@ describe('explain', () => {
     assert.equal((await refused(ask({ principal: 'key:none' })))?.code, 'RECORD_NOT_FOUND')
     assert.equal((await refused(ask({ principal: 'eve' })))?.code, 'ARGUMENT_INVALID')
     assert.equal((await refused(ask({ action: 'Fly' })))?.code, 'ARGUMENT_INVALID')
+  })
+
+  test('a role that a key was made with is not said to be taken from it', async () => {
+    await using on = await opened()
+    const { id } = await on.admin.createKey(rules, { name: 'k', roles: ['operator@default', 'viewer@*'] })
+    const principal = `key:${id}`
+    for (const binding of [{ role: 'operator', namespace: 'default' }, { role: 'viewer' }] as const) {
+      const refusal = await refused(on.admin.unbindRole(rules, { principal, ...binding }))
+      assert.equal(refusal?.code, 'ARGUMENT_INVALID')
+      assert.match(refusal?.message ?? '', /was made with the role \w+@.*: revoke the key/)
+    }
+    await on.admin.bindRole(rules, { principal, role: 'auditor' })
+    await on.admin.unbindRole(rules, { principal, role: 'auditor' })
+    await on.admin.unbindRole(rules, { principal, role: 'operator' })
   })
 
   test('oneself may be asked about by everybody, others only with the permission for it', async () => {

@@ -72,7 +72,7 @@ describe('failed logins', () => {
     for (const text of texts) await fail(`Bearer ${text}`, '192.0.2.1')
     await fail(undefined, '192.0.2.3')
     const why = 'there is no such API key'
-    const line = { msg: 'callers could not show who they are', credential: 'api-key', reason: 'refused', why }
+    const line = { msg: 'callers could not show who they are', shown: 'api-key', reason: 'refused', why }
     assert.deepEqual(lines, [{ ...line, address: '192.0.2.1', failures: 1 }])
     opened.pass(60_000)
     assert.deepEqual(lines.slice(1), [{ ...line, address: '192.0.2.1', failures: 12 }])

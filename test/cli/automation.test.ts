@@ -67,6 +67,10 @@ describe('perdure events', () => {
     assert.match(await on.said('events rules'), /paused/)
     await on.said('events rules resume orders')
     assert.equal((await on.json('events rules show orders'))[0]?.paused, false)
+    // What is shown can be put again.
+    const [shown] = await on.json('events rules show orders')
+    write('shown.json', shown)
+    assert.match(await on.said('events rules put orders shown.json'), /^rule orders: revision \d+\n$/)
     await on.said('events rules delete orders')
     await on.refused('events rules show orders', 1, /RECORD_NOT_FOUND/)
   })

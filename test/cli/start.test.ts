@@ -162,7 +162,7 @@ describe('perdure start', () => {
       assert.equal(code, 1)
       assert.match(
         stderr.replaceAll(/\s+/g, ' '),
-        /process 1 cannot start: it ended 5 times in a row .* it says: .*EADDRINUSE.* All processes end/,
+        /process 1 cannot start: it ended 5 times in a row .* it says: .*is in use: end the process that listens there.* All processes end/,
       )
     } finally {
       taken.close()

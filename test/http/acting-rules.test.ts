@@ -169,10 +169,12 @@ test('a rule of a key that was revoked does nothing, until somebody else saves i
     await at.troubles(),
     /rule begin: event rule begin: the API key \w+ was revoked: whoever saves it again is its maker/,
   )
+  const { rests } = await at.on.ok(200, 'GET', '/v1/event-rules/begin', { headers: at.root })
+  assert.match(rests, /^the API key \w+ was revoked$/)
   const other = await at.key('operator')
   const body = { match: { type: 'begin' }, ...starts('orders') }
   const put = await at.on.ok(200, 'PUT', '/v1/event-rules/begin', { headers: other.headers, body })
-  assert.equal(put.maker, `key:${other.id}`)
+  assert.deepEqual([put.maker, put.rests], [`key:${other.id}`, undefined])
   await until(async () => (await at.status('o-2')) === 'running')
 })
 
@@ -192,7 +194,10 @@ test('a rule that was made without access has no maker when there is some', asyn
 })
 
 test('the key of the machine makes rules that policies can forbid to act', async () => {
-  await using at = await Ruled.open(`forbid (principal, action == ${SIGNAL}, resource) when { ${PAYROLL} };`)
+  await using at = await Ruled.open(
+    `forbid (principal, action in [${SIGNAL}, Perdure::Action::"StartExecution"], resource) when { ${PAYROLL} };`,
+  )
+  await at.rule(at.root, 'pay', starts('payroll'), 403)
   await at.rule(at.root, 'tell', signals)
   await at.start('payroll', 'p-1')
   await at.start('orders', 'o-1')
@@ -325,4 +330,29 @@ test('what a rule says itself is looked at when it is saved, and the rest when i
   await until(async () => (await at.status('g-1')) === 'running')
   await until(async () => /no permission for StartExecution/.test(await at.troubles()))
   assert.equal(await at.status('t-1'), undefined)
+})
+
+test('what waits for a rule waits also while the rule is paused', async () => {
+  await using at = await Ruled.open()
+  const [maker, other] = [await at.key('operator'), await at.key('operator')]
+  await at.rule(maker.headers, 'begin', starts('orders'))
+  await at.admin.revokeKey(ROOT, maker.id)
+  await at.event('begin', { id: 'o-1' })
+  await until(async () => /was revoked/.test(await at.troubles()))
+  const save = async (paused: boolean): Promise<void> => {
+    const body = { match: { type: 'begin' }, ...starts('orders'), paused }
+    await at.on.ok(200, 'PUT', '/v1/event-rules/begin', { headers: other.headers, body })
+  }
+  await save(true)
+  await until(async () => /rule begin: it is paused/.test(await at.troubles()))
+  // What comes while it is paused is not for it.
+  await at.event('begin', { id: 'o-2' })
+  await save(false)
+  // Now it is another maker's.
+  await at.on.ok(200, 'PUT', '/v1/event-rules/begin', {
+    headers: other.headers,
+    body: { match: { type: 'begin' }, ...starts('orders') },
+  })
+  await until(async () => (await at.status('o-1')) === 'running')
+  assert.equal(await at.status('o-2'), undefined)
 })

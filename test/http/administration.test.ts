@@ -201,7 +201,7 @@ describe('over HTTP, with access', () => {
     })
     const asker = await made({ name: 's', namespace: 'small', roles: ['developer'] })
     const large = { workflow: 'quick', input: 'x'.repeat(100) }
-    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', '/v1/executions', large)
+    await asker.refused(413, 'PAYLOAD_TOO_LARGE', 'POST', '/v1/executions', large)
     const { headers, body } = await admin.call('GET', '/v1/namespaces/small')
     assert.deepEqual(body.quotas, { payloadBytes: 40 })
     const etag = headers.get('etag') ?? ''
@@ -342,13 +342,13 @@ describe('over HTTP, with access', () => {
     const event = (data: string) => ({ specversion: '1.0', id: '1', source: 'here', type: 'some', data })
     await admin.ok(201, 'POST', '/v1/namespaces', { body: { name: 'rated', quotas: { payloadBytes: 300 } } })
     const asker = await made({ name: 'r', namespace: 'rated', roles: ['developer', 'worker'] })
-    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', '/v1/events', event('x'.repeat(500)))
+    await asker.refused(413, 'PAYLOAD_TOO_LARGE', 'POST', '/v1/events', event('x'.repeat(500)))
     await asker.ok(202, 'POST', '/v1/events', { body: event('short') })
     await asker.ok(201, 'POST', '/v1/tasks', { body: { name: 'any', queue: 'rated' } })
     const claim = { worker: 'w', tasks: ['any'], waitMs: 10_000 }
     const { claims } = await asker.ok(200, 'POST', '/v1/queues/rated/claims', { body: claim })
     const [{ token }] = claims
-    await asker.refused(429, 'QUOTA_EXCEEDED', 'POST', `/v1/claims/${token}/complete`, {
+    await asker.refused(413, 'PAYLOAD_TOO_LARGE', 'POST', `/v1/claims/${token}/complete`, {
       result: 'x'.repeat(500),
     })
     await admin.ok(200, 'PUT', '/v1/namespaces/rated', { body: { quotas } })

@@ -404,6 +404,13 @@ describe('webhooks', () => {
     })
     await until(() => (receiver.received.length === ids.length + 1 ? true : undefined))
     assert.equal(held, 8)
+    // Nor does an engine that closes wait for them: they are sent again.
+    let isClosed = false
+    const closing = on.engine.close().then(() => {
+      isClosed = true
+    })
+    await Promise.race([closing, sleep(10_000)])
+    assert.ok(isClosed, 'it waits for receivers that do not answer')
   })
 
   test('do not call this machine unless that is allowed, and the log says what was given up', async () => {

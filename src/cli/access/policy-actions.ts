@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Static } from 'typebox'
-import { ACTIONS } from '../../server/access/actions.ts'
+import { ACTIONS, type Action, isOfEngine } from '../../server/access/actions.ts'
 import { PolicyFiles } from '../../server/access/policy-files.ts'
 import { loadCedar, PolicyInvalidError, PolicySet } from '../../server/access/policy-set.ts'
 import { present } from '../../server/http/present.ts'
@@ -91,14 +91,20 @@ export const policyActions: Actions = {
     run: overRest(async (call, rest) => {
       const { options, operands, output } = call
       assertAsked(options)
+      const action = knownWord(
+        operands[0] ?? '',
+        Object.keys(ACTIONS) as Action[],
+        'something that policies know',
+      )
       const body = present({
-        action: knownWord(operands[0] ?? '', Object.keys(ACTIONS), 'something that policies know'),
+        action,
         principal: options.text('principal'),
         roles: wordsOf(options, 'role'),
         groups: wordsOf(options, 'group'),
         user: options.text('user'),
         address: options.text('address'),
-        namespace: options.text('namespace'),
+        // Of what belongs to a namespace, one is meant.
+        namespace: options.text('namespace') ?? (isOfEngine(action) ? undefined : rest.namespace),
         id: options.text('id'),
         facts: pairsOf(options, 'fact'),
         attributes: attributesOf(options),

@@ -22,8 +22,16 @@ const RULE_FIELDS: readonly Field<Rule>[] = [
   { title: 'ID', leastWidth: 10, of: ({ id }) => id },
   { title: 'MATCH', leastWidth: 12, of: ({ match }) => JSON.stringify(match) },
   { title: 'DOES', leastWidth: 12, of: doesOf },
-  { title: 'STATE', optional: 1, of: ({ paused }) => (paused ? { text: 'paused', style: 'yellow' } : '') },
+  { title: 'STATE', optional: 1, of: stateOf },
 ]
+
+function stateOf({
+  paused,
+  rests,
+}: Rule): string | { readonly text: string; readonly style: 'yellow' | 'red' } {
+  if (paused === true) return { text: 'paused', style: 'yellow' }
+  return rests === undefined ? '' : { text: 'rests', style: 'red' }
+}
 
 function doesOf({ start, signal }: Rule): string {
   const started = start === undefined ? [] : [`starts ${start.workflow} ${start.id}`]
@@ -74,14 +82,17 @@ async function putRule(
   }
 }
 
+type Said = Pick<Rule, 'id' | 'revision' | 'changedMs' | 'maker' | 'rests'>
+
 /** Its settings, without what the engine says of it. */
 function settingsOf({
   id: _,
   revision: __,
   changedMs: ___,
   maker: ____,
+  rests: _____,
   ...settings
-}: Rule): Omit<Rule, 'id' | 'revision' | 'changedMs' | 'maker'> {
+}: Rule): Omit<Rule, keyof Said> {
   return settings
 }
 
@@ -160,7 +171,9 @@ const actions: Actions = {
       const { id: named, ...rule } = await fileObject(call, file)
       if (named !== undefined && named !== id)
         throw new UsageError(`${file} is of rule ${JSON.stringify(named)}, not ${id}`)
-      const put = await putRule(call, rest, id, rule)
+      // What `show` says of a rule is put again as it is.
+      const { revision: _, changedMs: __, maker: ___, rests: ____, ...settings } = rule
+      const put = await putRule(call, rest, id, settings)
       printDone(call, put, `rule ${id}: revision ${put.revision}`)
       return 0
     }),

@@ -195,6 +195,12 @@ export class AccessAdmin {
 
   async unbindRole(caller: Caller, binding: RoleBinding): Promise<void> {
     await this.#changeBinding(caller, binding, undefined)
+    const { principal, role, namespace } = binding
+    if (this.#access.isRoleOfKey(principal, role, namespace))
+      throw new PerdureError(
+        'ARGUMENT_INVALID',
+        `${principal} was made with the role ${role}${namespace === undefined ? '@*' : `@${namespace}`}, which cannot be taken from it: revoke the key, and make another one without it`,
+      )
   }
 
   async listBindings(caller: Caller, namespace?: string): Promise<readonly RoleBinding[]> {

@@ -85,6 +85,8 @@ export interface Access {
    * @throws PerdureError `FORBIDDEN` if the caller may not do itself what a rule of its is to do
    */
   assertMayAct(caller: Caller, namespace: string, effect: ActingEffect): Promise<void>
+  /** Why rules of this maker do nothing, whatever they are about; undefined: that is not so. */
+  troubleOf(maker: RuleMaker | undefined): string | undefined
   /** What is to be kept with a rule of the caller. */
   makerOf(caller: Caller): RuleMaker
   /**

@@ -111,7 +111,7 @@ function checkPayloads(namespace: string, args: readonly unknown[], most: number
     checkPayloadSizes(args, Number.POSITIVE_INFINITY, most)
   } catch (error) {
     throw new PerdureError(
-      'QUOTA_EXCEEDED',
+      'PAYLOAD_TOO_LARGE',
       `a payload is larger than the ${most} bytes that namespace ${namespace} may have`,
       { cause: error },
     )

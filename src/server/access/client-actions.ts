@@ -84,6 +84,15 @@ const onSchedule = (action: Action) => ({
   missing: ([target]: TargetArgs) => noSchedule(target),
 })
 
+/** What has it start something needs permission for that, too. */
+const onScheduledStart = (action: Action) => ({
+  checks: ([target]: TargetArgs): readonly Check[] => [
+    { actions: [action], resource: resources.schedule(target), target: { kind: 'schedule', ...target } },
+    scheduledStart(target, {}),
+  ],
+  missing: ([target]: TargetArgs) => noSchedule(target),
+})
+
 const onHumanTask = (action: Action) => ({
   checks: ([target]: TargetArgs): readonly Check[] => [
     { actions: [action], resource: resources.humanTask(target), target: { kind: 'human-task', ...target } },
@@ -151,9 +160,9 @@ export const CLIENT_ACTIONS: { readonly [M in ClientMethod]: ClientAction<M> } =
   },
   'schedules.update': { ...onSchedule('ChangeSchedule'), checks: updateScheduleChecks },
   'schedules.pause': onSchedule('ChangeSchedule'),
-  'schedules.resume': onSchedule('ChangeSchedule'),
-  'schedules.trigger': onSchedule('TriggerSchedule'),
-  'schedules.backfill': onSchedule('TriggerSchedule'),
+  'schedules.resume': onScheduledStart('ChangeSchedule'),
+  'schedules.trigger': onScheduledStart('TriggerSchedule'),
+  'schedules.backfill': onScheduledStart('TriggerSchedule'),
   'schedules.describe': onSchedule('ReadSchedule'),
   'schedules.list': onNamespaceOf('ListSchedules'),
   'schedules.delete': onSchedule('DeleteSchedule'),
@@ -246,17 +255,17 @@ function updateScheduleChecks([target, changes]: ArgsOf<'schedules.update'>): re
     resource: resources.schedule(target),
     target: { kind: 'schedule', ...target },
   }
-  const { start } = changes
-  if (start === undefined) return [change]
+  return [change, scheduledStart(target, changes.start ?? {})]
+}
+
+/** What the schedule will start when it is so changed. */
+function scheduledStart(target: Target, changes: Partial<ScheduledStart>): Check {
   const { namespace, id } = target
-  return [
-    change,
-    {
-      actions: ['StartExecution'],
-      resource: resources.execution({ namespace, workflowId: start.idPrefix ?? id }, start),
-      target: { kind: 'scheduled-start', schedule: target, changes: start },
-    },
-  ]
+  return {
+    actions: ['StartExecution'],
+    resource: resources.execution({ namespace, workflowId: changes.idPrefix ?? id }, changes),
+    target: { kind: 'scheduled-start', schedule: target, changes },
+  }
 }
 
 function inboxChecks([query]: ArgsOf<'people.inbox'>, self: Self): readonly Check[] {

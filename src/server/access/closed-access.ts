@@ -14,6 +14,7 @@ import type { Caller } from '../../protocol/caller.ts'
 import { checkedName } from '../../protocol/checked-text.ts'
 import type { ClientPort } from '../../protocol/client-port.ts'
 import { PerdureError } from '../../protocol/errors.ts'
+import { DEFAULT_NAMESPACE } from '../../protocol/ids.ts'
 import { noNamespace } from '../../protocol/missing.ts'
 import type { WorkerHello } from '../../protocol/worker-messages.ts'
 import type { Access, ActingEffect, Credentials, Resource } from './access.ts'
@@ -40,6 +41,7 @@ import { RateLimiter } from './rate-limiter.ts'
 import { DETAILS } from './resource.ts'
 import * as resources from './resources.ts'
 import { RoleBindings } from './role-bindings.ts'
+import { grantOf, type Role } from './roles.ts'
 import { type ActingPort, type ActingRule, type RuleMaker, ruleMakerOf } from './rule-maker.ts'
 import { TokenRefusedError, TokenVerifier } from './token-verifier.ts'
 import { workerChecks } from './worker-actions.ts'
@@ -212,13 +214,33 @@ export class ClosedAccess implements Access {
       ...(start === undefined ? [] : [{ action: 'StartExecution', unsaid: [...id, ...attributes] } as const]),
       ...(isSignal ? [{ action: 'SignalExecution', unsaid: [...id, ...details] } as const] : []),
     ]
+    // As the rule will act: whoever has shown the key of the machine is subject to policies then.
+    const actor = this.#actorOf(this.makerOf(caller))
     await this.guard.admit(
-      caller,
+      typeof actor === 'string' ? caller : actor,
       actions
         .filter(({ action, unsaid }) => !this.authorizer.looksAt(action, unsaid))
         .map(({ action }) => ({ actions: [action], resource })),
       () => noNamespace(namespace),
     )
+  }
+
+  /** The key of this principal brings the role along, whatever is bound. */
+  isRoleOfKey(principal: string, role: Role, namespace: string | undefined): boolean {
+    if (!principal.startsWith(KEY_PREFIX)) return false
+    const holder = this.#keys.holderOf(principal.slice(KEY_PREFIX.length))
+    if (typeof holder === 'string') return false
+    const own = holder.namespace ?? DEFAULT_NAMESPACE
+    return (holder.roles ?? []).some((text) => {
+      const grant = grantOf(text, own)
+      return grant?.role === role && grant.namespace === namespace
+    })
+  }
+
+  /** Why rules of this maker rest, whatever they are about; undefined: they do not, for that. */
+  troubleOf(maker: RuleMaker | undefined): string | undefined {
+    const actor = this.#actorOf(maker)
+    return typeof actor === 'string' ? actor : undefined
   }
 
   makerOf(caller: Caller): RuleMaker {
@@ -328,7 +350,7 @@ export class ClosedAccess implements Access {
     }
     if (given === undefined) {
       const cut = { credential: 'api-key', reason: 'malformed' } as const
-      throw this.#failed(address, cut, 'it is no API key: it was not copied whole')
+      throw this.#failed(address, cut, 'that is no whole API key')
     }
     const found = this.#keys.find(given, text)
     if (typeof found === 'string') throw this.#failed(address, refused('api-key'), found)

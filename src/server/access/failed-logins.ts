@@ -115,7 +115,9 @@ export class FailedLogins {
 
   #log(address: string, counted: Counted): void {
     const { failures, last } = counted
-    this.#parts.logger.warn(MESSAGE, { address, failures, ...last })
+    const { credential: shown, reason, why } = last
+    // A field that is called after a secret is not shown.
+    this.#parts.logger.warn(MESSAGE, { address, failures, shown, reason, why })
     counted.failures = 0
     counted.toldMs = this.#tickMs()
   }

@@ -86,6 +86,10 @@ export class LateAccess implements Access {
     return this.#entered.assertMayAct(caller, namespace, effect)
   }
 
+  troubleOf(maker: RuleMaker | undefined): string | undefined {
+    return this.#entered.troubleOf(maker)
+  }
+
   makerOf(caller: Caller): RuleMaker {
     return this.#entered.makerOf(caller)
   }

@@ -44,6 +44,8 @@ export class OpenAccess implements Access {
 
   async assertMayAct(): Promise<void> {}
 
+  troubleOf(): undefined {}
+
   makerOf(caller: Caller): RuleMaker {
     return ruleMakerOf(caller)
   }

@@ -97,12 +97,17 @@ async function handle(
     .list(EVENT_RULE_KIND, namespace)
     // What is in the registry was checked when it was put there.
     .map(({ id, body }) => ({ id, rule: body as unknown as KeptEventRule }))
-    .filter(({ rule }) => isMatch(rule, event))
+    .filter(({ rule }) => isMatch({ ...rule, paused: false }, event))
   const troubles: { readonly rule: string; readonly error: unknown }[] = []
-  const done = new Set(doneOf(context))
+  const { done, waits } = progressOf(context)
+  const acted = new Set(done)
   for (const { id, rule } of rules) {
-    if (done.has(id)) continue
+    if (acted.has(id)) continue
+    const isPaused = rule.paused === true
+    // While it is paused it has nothing to do with what comes: with what waits for it, it has.
+    if (isPaused && !waits.includes(id)) continue
     try {
+      if (isPaused) throw new Error('it is paused')
       const calls = await options.access.actingPort({
         maker: rule.maker,
         namespace,
@@ -114,30 +119,37 @@ async function handle(
         event,
         base,
       })
-      done.add(id)
+      acted.add(id)
     } catch (error) {
-      context.log.warn('a rule has failed for an event', {
-        rule: id,
-        event: event.id,
-        source: event.source,
-        error,
-      })
+      const about = { rule: id, event: event.id, source: event.source, error: messageOf(error) }
+      // It is tried again and again: the task says what it waits for.
+      if (context.attempt === 1) context.log.warn('a rule has failed for an event', about)
+      else context.log.debug('a rule has failed for an event again', about)
       troubles.push({ rule: id, error })
     }
   }
   if (troubles.length > 0) {
-    context.heartbeat([...done] satisfies Done)
+    context.heartbeat({ done: [...acted], waits: troubles.map(({ rule }) => rule) } satisfies Progress)
     throw failureOf(troubles)
   }
-  return { rules: rules.map(({ id }) => id) }
+  return { rules: [...acted] }
 }
 
-/** Rules that have acted on the event: they do not act again because another one could not. */
-type Done = readonly string[]
+/** What the next attempt begins with. */
+interface Progress {
+  /** Rules that have acted on the event: they do not act again because another one could not. */
+  readonly done: readonly string[]
+  /** Those that could not. */
+  readonly waits: readonly string[]
+}
 
-function doneOf({ checkpoint }: TaskContext): Done {
+function progressOf({ checkpoint }: TaskContext): Progress {
   // It is one of these, or nothing.
-  return (checkpoint ?? []) as Done
+  return (checkpoint as Progress | undefined) ?? { done: [], waits: [] }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 async function carryOut(

@@ -102,9 +102,10 @@ export async function listen(parts: ProtocolServerParts, given: ListenOptions = 
   const clients = new Set<ClientConnection>()
   const sockets = accept(http, parts, { heartbeatMs, clients, origins })
   await new Promise<void>((resolve, reject) => {
-    http.once('error', reject)
+    const failed = (error: Error): void => reject(listenErrorOf(error, { host, port }))
+    http.once('error', failed)
     http.listen(port, host, () => {
-      http.off('error', reject)
+      http.off('error', failed)
       resolve()
     })
   })
@@ -260,6 +261,19 @@ function accept(
     })
   })
   return sockets
+}
+
+function listenErrorOf(
+  error: Error,
+  { host, port }: { readonly host: string; readonly port: number },
+): Error {
+  if (!('code' in error) || error.code !== 'EADDRINUSE') return error
+  const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return new PerdureError(
+    'ARGUMENT_INVALID',
+    `${where} is in use: end the process that listens there, or listen on another port (listen, --listen)`,
+    { cause: error },
+  )
 }
 
 /** Nothing that is on its way is heard any more, and whoever does not close is not waited for. */

@@ -13,6 +13,8 @@ export interface WebhookCallOptions {
   /** Webhooks may call addresses of private networks and of this machine. */
   readonly allowPrivate: boolean
   readonly call?: typeof callOut
+  /** Aborted: it is cut. */
+  readonly signal?: AbortSignal
 }
 
 /** For the whole exchange. */
@@ -22,7 +24,7 @@ export const WEBHOOK_TIMEOUT_MS = 15_000
 export async function callWebhook(
   { url, secrets }: Webhook,
   event: WebhookDelivery,
-  { nowMs, allowPrivate, call = callWhenNeeded }: WebhookCallOptions,
+  { nowMs, allowPrivate, call = callWhenNeeded, signal }: WebhookCallOptions,
 ): Promise<number> {
   const body = JSON.stringify(event)
   const headers = webhookHeaders({ id: event.id, atMs: nowMs, body }, secrets)
@@ -33,6 +35,7 @@ export async function callWebhook(
     body,
     timeoutMs: WEBHOOK_TIMEOUT_MS,
     allowPrivate,
+    ...(signal === undefined ? {} : { signal }),
   })
   return status
 }

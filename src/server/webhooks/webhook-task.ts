@@ -43,6 +43,8 @@ export interface WebhookTaskOptions {
   /** Webhooks may call addresses of private networks and of this machine. */
   readonly allowPrivate: boolean
   readonly call?: typeof callOut
+  /** The engine closes: nobody waits for receivers. */
+  readonly closing?: AbortSignal
 }
 
 export function webhookTask(options: WebhookTaskOptions): Task {
@@ -66,7 +68,7 @@ export function webhookTask(options: WebhookTaskOptions): Task {
 }
 
 async function deliver(
-  { registry, clock, allowPrivate, call }: WebhookTaskOptions,
+  { registry, clock, allowPrivate, call, closing }: WebhookTaskOptions,
   { log }: Pick<TaskContext, 'log'>,
   { namespace, webhook: id, event }: Delivery,
 ): Promise<{ readonly outcome: string } | { readonly status: number }> {
@@ -74,7 +76,10 @@ async function deliver(
   if (webhook === undefined) return { outcome: 'there is no such webhook any more' }
   if (webhook.paused === true) throw new Error(`webhook ${id} is paused`)
   const nowMs = clock.nowMs()
-  const given = call === undefined ? {} : { call }
+  const given = {
+    ...(call === undefined ? {} : { call }),
+    ...(closing === undefined ? {} : { signal: closing }),
+  }
   const status = await statusOf(() => callWebhook(webhook, event, { nowMs, allowPrivate, ...given }))
   log.debug('a webhook was called', { webhook: id, status, event: event.type })
   if (isTaken(status)) return { status }

@@ -67,7 +67,7 @@ export const automationRoutes = [
     needs: ['ReadEventRule'],
     run: async (request) => {
       const found = await request.services.automation.rules(request)
-      return { body: { rules: found.map(shownRule) } }
+      return { body: { rules: found.map((rule) => shownRule(request, rule)) } }
     },
   }),
   route({
@@ -83,7 +83,7 @@ export const automationRoutes = [
     repeats: 'Of the same rule: `RECORD_EXISTS`. A key is not looked at.',
     run: async (request) => {
       const { id, ...rule } = request.body
-      return ruleAnswer(await request.services.automation.createRule(request, id, rule), 201)
+      return ruleAnswer(request, await request.services.automation.createRule(request, id, rule), 201)
     },
   }),
   route({
@@ -97,7 +97,7 @@ export const automationRoutes = [
     errors: RECORD_ERRORS,
     needs: ['ReadEventRule'],
     run: async (request) =>
-      ruleAnswer(await request.services.automation.rule(request, request.params.id), 200),
+      ruleAnswer(request, await request.services.automation.rule(request, request.params.id), 200),
   }),
   route({
     method: 'PUT',
@@ -115,7 +115,11 @@ export const automationRoutes = [
     run: (request) =>
       ifMatch(request, async (options) => {
         const target = { ...request.params, ...options }
-        return ruleAnswer(await request.services.automation.replaceRule(request, target, request.body), 200)
+        return ruleAnswer(
+          request,
+          await request.services.automation.replaceRule(request, target, request.body),
+          200,
+        )
       }),
   }),
   route({
@@ -275,10 +279,20 @@ function eventsOf({ headers }: Pick<RouteRequest, 'headers'>, body: unknown): re
   return type.trim().toLowerCase() === BATCH_TYPE ? cloudEventsOf(body, EVENTS_MOST) : [cloudEventOf(body)]
 }
 
-function ruleAnswer(rule: StoredRecord<KeptEventRule>, status: number): Answer {
-  return { status, headers: etagOf(rule), body: shownRule(rule) }
+type ByServices = Pick<RouteRequest, 'services'>
+
+function ruleAnswer(by: ByServices, rule: StoredRecord<KeptEventRule>, status: number): Answer {
+  return { status, headers: etagOf(rule), body: shownRule(by, rule) }
 }
 
-function shownRule({ value: { maker, ...rule }, ...rest }: StoredRecord<KeptEventRule>): object {
-  return { ...rest, ...rule, ...(maker === undefined ? {} : { maker: maker.id }) }
+function shownRule({ services: { automation } }: ByServices, stored: StoredRecord<KeptEventRule>): object {
+  const { value, ...rest } = stored
+  const { maker, ...rule } = value
+  const rests = automation.troubleOf(stored)
+  return {
+    ...rest,
+    ...rule,
+    ...(maker === undefined ? {} : { maker: maker.id }),
+    ...(rests === undefined ? {} : { rests }),
+  }
 }

@@ -89,6 +89,11 @@ export const ruleShown = answered('EventRule', {
   maker: optional(
     Type.String({ description: 'Whoever has made it, or changed it last. It does what that one may do.' }),
   ),
+  rests: optional(
+    Type.String({
+      description: 'Why it does nothing: its maker is nobody any more. Whoever saves it again is its maker.',
+    }),
+  ),
 })
 export const rules = Type.Object({ rules: list(ruleShown) })
 
