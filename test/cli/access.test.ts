@@ -102,7 +102,12 @@ describe('perdure access policies', () => {
       await on.refused(`access explain CancelExecution ${words}`, 2, says)
     const token =
       'access explain CancelExecution --principal certificate:mia --role operator --address 10.0.0.1'
-    assert.match(await on.said(token), /^certificate:mia may not CancelExecution in no namespace: /)
+    // Of what belongs to namespaces, that of the command line is meant.
+    assert.match(await on.said(token), /^certificate:mia may CancelExecution in namespace default: /)
+    assert.match(
+      await on.said(token.replace('CancelExecution', 'DrainNode')),
+      /^certificate:mia may not DrainNode/,
+    )
     await on.refused('access explain CancelExecutio', 2, /Did you mean CancelExecution\?/)
   })
 })
