@@ -36,7 +36,7 @@ test('a maker with a token acts while tokens of its issuer are accepted', async 
     )
   }
   await using opened = await openAccess()
-  assert.match(await signalled(opened, maker), /^FORBIDDEN event rule r: tokens of its maker/)
+  assert.match(await signalled(opened, maker), /^FORBIDDEN tokens of its maker/)
   assert.deepEqual(opened.calls, [])
 })
 

@@ -167,7 +167,7 @@ test('a rule of a key that was revoked does nothing, until somebody else saves i
   await until(async () => (await at.troubles()) !== '')
   assert.match(
     await at.troubles(),
-    /rule begin: event rule begin: the API key \w+ was revoked: whoever saves it again is its maker/,
+    /rule begin: the API key \w+ was revoked: whoever saves it again is its maker/,
   )
   const { rests } = await at.on.ok(200, 'GET', '/v1/event-rules/begin', { headers: at.root })
   assert.match(rests, /^the API key \w+ was revoked$/)

@@ -107,7 +107,10 @@ class ProcessGroup {
     member.soonEnds = soonBefore + 1
     const name = `process ${member.index + 1}`
     if (!member.wasReady && ranMs <= STEADY_MS && member.soonEnds >= STARTS_MOST) {
-      const why = member.why === undefined ? 'what it has said stands above' : `it says: ${member.why}`
+      const why =
+        member.why === undefined
+          ? 'what it has said stands above'
+          : `it says: ${member.why.replace(/\.$/, '')}`
       this.#options.say(
         `${name} cannot start: it ended ${member.soonEnds} times in a row before it was ready (${how}); ${why}. All processes end.`,
       )

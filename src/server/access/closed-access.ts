@@ -256,7 +256,7 @@ export class ClosedAccess implements Access {
       const resource = resources.execution({ namespace, workflowId })
       this.#onRefused({ caller, action, resource, policies: [] })
       const mending = 'whoever saves it again is its maker from then on'
-      throw new PerdureError('FORBIDDEN', `${name}: ${actor}: ${mending}`)
+      throw new PerdureError('FORBIDDEN', `${actor}: ${mending}`)
     }
     return {
       start: async ({ key }) => refuse('StartExecution', key.workflowId),
