@@ -94,12 +94,14 @@ export class Automation {
     { id, ifRevision }: { readonly id: string; readonly ifRevision?: number },
     rule: unknown,
   ): Promise<StoredRecord<KeptEventRule>> {
+    // Before anything is said of what is there, or is not.
+    const about = { type: 'EventRule', id, namespace: call.namespace }
+    await this.#options.access.assertMay(call.caller, 'ChangeEventRule', about)
     const paused = this.#onlyPaused(call, id, rule)
-    if (paused === undefined) {
-      const kept = await this.#actable(call, rule)
-      return this.#replaceRule(call, { id, ...(ifRevision === undefined ? {} : { ifRevision }) }, kept)
-    }
-    return this.#replaceRule(call, { id, ifRevision: ifRevision ?? paused.revision }, paused.value)
+    if (paused !== undefined && (ifRevision ?? paused.revision) === paused.revision)
+      return this.#replaceRule(call, { id, ifRevision: paused.revision }, paused.value)
+    const kept = await this.#actable(call, rule)
+    return this.#replaceRule(call, { id, ...(ifRevision === undefined ? {} : { ifRevision }) }, kept)
   }
 
   #replaceRule(
@@ -148,7 +150,10 @@ export class Automation {
     return this.#change(call, 'Webhook', id, () => this.#webhooks.delete(call.namespace, id, ifRevision))
   }
 
-  /** Whoever has a rule rest, or go on, is not its maker. Undefined: something else is to be changed. */
+  /**
+   * Whoever pauses a rule, or has it go on, is not its maker. It is kept as it was at this very revision, so that no older one comes
+   * back with its maker. Undefined: something else is to be changed.
+   */
   #onlyPaused(
     { namespace }: AutomationCall,
     id: string,

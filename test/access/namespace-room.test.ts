@@ -93,6 +93,17 @@ describe('API keys', () => {
     assert.match(await refusal(make('one too many')), /revoke and delete/)
   })
 
+  test('that are made together each find the room that keys that are over make', async () => {
+    await using on = await bounded({ keys: 10 })
+    const make = (more: object) => on.admin.createKey(local, { name: 'k', namespace: 'billing', ...more })
+    for (let i = 0; i < 10; i++) await make({ expiresInMs: 1000 })
+    on.pass(1000)
+    on.changes.length = 0
+    const made = await Promise.all(Array.from({ length: 10 }, () => make({})))
+    assert.equal(new Set(made.map(({ id }) => id)).size, 10)
+    assert.equal(on.changes.filter((change) => change.startsWith('DeleteApiKey')).length, 10)
+  })
+
   test('that are large are bounded by their bytes', async () => {
     await using on = await bounded({ keyBytes: 20_000 })
     const large = {

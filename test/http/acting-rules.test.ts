@@ -356,3 +356,36 @@ test('what waits for a rule waits also while the rule is paused', async () => {
   await until(async () => (await at.status('o-1')) === 'running')
   assert.equal(await at.status('o-2'), undefined)
 })
+
+test('whoever may not change rules learns nothing of which there are', async () => {
+  await using at = await Ruled.open()
+  assert.ok(at.on.engine.access)
+  await at.on.engine.access.namespaces.create(ROOT, 'shipping')
+  const payload = { match: { type: 'begin' }, ...starts('orders') }
+  const place = '?namespace=shipping'
+  const body = { id: 'there', ...payload }
+  await at.on.ok(201, 'POST', `/v1/event-rules${place}`, { headers: at.root, body })
+  for (const roles of [[], ['operator@default']]) {
+    const { headers } = await at.key(...roles)
+    const [there, absent] = await Promise.all(
+      ['there', 'absent'].map(async (id) => {
+        const put = { headers, body: payload }
+        const { status, body } = await at.on.call('PUT', `/v1/event-rules/${id}${place}`, put)
+        return [status, body.code, body.detail]
+      }),
+    )
+    assert.deepEqual(there, absent)
+    assert.deepEqual(there?.slice(0, 2), [404, 'NAMESPACE_NOT_FOUND'])
+  }
+})
+
+test('an older revision does not come back with its maker by a node that does not know of the newer one', async () => {
+  await using at = await Ruled.open()
+  const [maker, other] = [await at.key('operator'), await at.key('operator')]
+  await at.rule(maker.headers, 'begin', starts('orders'))
+  const paused = { match: { type: 'begin' }, ...starts('orders'), paused: true }
+  const call = { headers: { ...other.headers, 'if-match': '"7"' }, body: paused }
+  await at.on.ok(412, 'PUT', '/v1/event-rules/begin', call)
+  const { maker: still, revision } = await at.on.ok(200, 'GET', '/v1/event-rules/begin', { headers: at.root })
+  assert.deepEqual([still, revision], [`key:${maker.id}`, 1])
+})

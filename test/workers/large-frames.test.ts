@@ -219,6 +219,40 @@ function rowOf(fromShard: number, seq: number, bytes = 100): OutboxRow {
   return { fromShard, toShard: 2, seq, message: JSON.stringify({ ...message, reason }) }
 }
 
+test('what comes while a message is held up goes at once', async () => {
+  const taken: string[] = []
+  let pauses = 0
+  const mail = new RemoteMail({
+    ownerOf: () => other,
+    deliver: async (_, rows) => {
+      if (rows.some(({ message }) => message.length > 5000))
+        throw new PerdureError('PAYLOAD_TOO_LARGE', 'the frame is too large')
+      taken.push(...rows.map(({ fromShard, seq }) => `${fromShard}-${seq}`))
+    },
+    acknowledged: () => {},
+    // Nothing changes.
+    changed: () => {
+      pauses += 1
+      return new Promise(() => {})
+    },
+    logger: silentLogger,
+    nowMs: () => 0,
+  })
+  mail.add([rowOf(1, 0, 9000)])
+  while (pauses === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  for (let seq = 0; seq < 3; seq++) {
+    mail.add([rowOf(3, seq)])
+    while (taken.length === seq) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  assert.deepEqual(taken, ['3-0', '3-1', '3-2'])
+  // Its shard was given up, and is back: what it sends now is another message.
+  mail.add([rowOf(4, 0, 9000)])
+  mail.dropFrom(new Set([1]))
+  mail.add([rowOf(1, 5)])
+  while (!taken.includes('1-5')) await new Promise((resolve) => setTimeout(resolve, 1))
+  mail.clear()
+})
+
 test('a message that is too large by itself holds up its own pair alone, and is told once', async () => {
   const { mail, at, taken, refusals, log, quiet } = mailTo(5000)
   mail.add([rowOf(1, 0), rowOf(1, 1, 9000), rowOf(1, 2), rowOf(3, 0), rowOf(4, 0, 9000), rowOf(3, 1)])

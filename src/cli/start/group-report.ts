@@ -6,12 +6,24 @@ export type GroupReport =
   /** It ends without having listened. */
   | { readonly perdure: 'failed'; readonly why: string }
 
-/** Nobody is told where nobody has started it so. Resolves when it was handed over: the process may end then. */
+/** In the environment of processes that a group has started. */
+export const IN_GROUP = 'PERDURE_IN_GROUP'
+
+/**
+ * Nobody is told where no group has started it. Resolves when it was handed over: the process may end then. It is all that is said:
+ * an open channel could keep the process alive.
+ */
 export function reportToGroup(report: GroupReport): Promise<void> {
   return new Promise((resolve) => {
-    if (process.send === undefined || !process.connected) resolve()
+    if (process.env[IN_GROUP] === undefined || process.send === undefined || !process.connected) {
+      resolve()
+      return
+    }
     // Whoever has started it may have gone: then there is nobody to tell.
-    else process.send(report, () => resolve())
+    process.send(report, () => {
+      if (process.connected) process.disconnect()
+      resolve()
+    })
   })
 }
 

@@ -7,7 +7,7 @@
  *    and says why; whoever supervises it sees that.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { groupReportOf } from './group-report.ts'
+import { groupReportOf, IN_GROUP } from './group-report.ts'
 
 export interface ProcessGroupOptions {
   readonly count: number
@@ -70,13 +70,20 @@ class ProcessGroup {
   #begin(member: Member): void {
     const begunMs = performance.now()
     const args = [...process.execArgv, ...this.#options.argsOf(member.index)]
-    const child = spawn(process.execPath, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
+    const child = spawn(process.execPath, args, {
+      env: { ...process.env, [IN_GROUP]: '1' },
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    })
     member.child = child
     member.why = undefined
     child.on('message', (message) => {
       const report = groupReportOf(message)
       if (report?.perdure === 'ready') member.wasReady = true
       if (report?.perdure === 'failed') member.why = report.why
+    })
+    // One that could not be started closes, too.
+    child.once('error', ({ message }) => {
+      member.why = message
     })
     // Not `exit`: what it has said last may come after that.
     child.once('close', (code, signal) => {

@@ -32,6 +32,8 @@ const DROP_EVERY_MS = 600_000
 /** Heads that are read to know what they have named: what is older is named once more. */
 const KNOWN_HEADS = 1000
 const HEAD_PAGE = 200
+/** Whoever closes waits so long for a store that does not answer: what is unsigned then, the next one signs. */
+const STOP_MS = 5000
 /** Chains that one head names. */
 const LEAVES_MAX = 5000
 
@@ -60,7 +62,16 @@ export class AuditSigner {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancel?.()
-    await this.#tried()
+    const { clock, logger } = this.#options.engine.options
+    let cancel = (): void => {}
+    const late = new Promise<'late'>((resolve) => {
+      cancel = clock.after(STOP_MS, () => resolve('late'))
+    })
+    if ((await Promise.race([this.#tried(), late])) === 'late')
+      logger.warn('the audit trail is not signed up to its end: the store has not answered', {
+        withinMs: STOP_MS,
+      })
+    cancel()
   }
 
   /** Signs what came after `stop`, while the engine closes: its last rows are committed. */

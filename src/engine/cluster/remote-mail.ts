@@ -54,6 +54,8 @@ export class RemoteMail implements OutgoingMail {
   readonly #options: RemoteMailOptions
   /** By the shard that they go to. */
   readonly #queues = new Map<number, OutboxRow[]>()
+  /** Those of which all that is there waits: what comes is looked at. */
+  readonly #idle = new Map<number, () => void>()
 
   constructor(options: RemoteMailOptions) {
     this.#options = options
@@ -71,6 +73,7 @@ export class RemoteMail implements OutgoingMail {
       const known = this.#queues.get(row.toShard)
       if (known !== undefined) {
         known.push(row)
+        this.#idle.get(row.toShard)?.()
         continue
       }
       const queue = [row]
@@ -94,6 +97,7 @@ export class RemoteMail implements OutgoingMail {
       const kept = queue.filter(({ fromShard }) => !shards.has(fromShard))
       if (kept.length < queue.length) queue.splice(0, queue.length, ...kept)
     }
+    for (const wake of this.#idle.values()) wake()
   }
 
   clear(): void {
@@ -111,9 +115,13 @@ export class RemoteMail implements OutgoingMail {
         return
       }
       const owner = ownerOf(shard)
-      const rows = owner === undefined || owner === 'here' ? [] : this.#next(queue, owner, course)
-      if (owner === undefined || owner === 'here' || rows.length === 0) {
+      if (owner === undefined || owner === 'here') {
         await changed(LONGEST_PAUSE_MS)
+        continue
+      }
+      const rows = this.#next(queue, owner, course)
+      if (rows.length === 0) {
+        await this.#changedOrAdded(shard)
         continue
       }
       try {
@@ -136,15 +144,30 @@ export class RemoteMail implements OutgoingMail {
     }
   }
 
+  async #changedOrAdded(shard: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#idle.set(shard, resolve)
+    try {
+      await Promise.race([this.#options.changed(LONGEST_PAUSE_MS), promise])
+    } finally {
+      this.#idle.delete(shard)
+    }
+  }
+
   /** What is sent now; none: all of it waits. */
   #next(queue: readonly OutboxRow[], { incarnation }: SessionView, { most, held }: Course): OutboxRow[] {
-    for (const [fromShard, { incarnation: before, untilMs }] of held) {
-      if (incarnation === before && this.#options.nowMs() < untilMs) continue
+    const nowMs = this.#options.nowMs()
+    for (const [fromShard, { seq, incarnation: before, untilMs }] of held) {
       const first = queue.find((row) => row.fromShard === fromShard)
-      // Alone: else others would be refused with it.
-      if (first !== undefined) return [first]
-      // Its shard was given up.
-      held.delete(fromShard)
+      // Its shard was given up, and may be back.
+      if (first?.seq !== seq) {
+        held.delete(fromShard)
+        continue
+      }
+      if (incarnation === before && nowMs < untilMs) continue
+      // Whatever comes of it, others are next. Alone: else others would be refused with it.
+      held.set(fromShard, { seq, incarnation, untilMs: nowMs + HELD_MS })
+      return [first]
     }
     const rows: OutboxRow[] = []
     for (const row of queue) {

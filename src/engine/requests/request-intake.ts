@@ -36,7 +36,7 @@ const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 10_000
 /** Of what is hardly going to succeed: about a minute. */
 const LAST_ATTEMPT = 12
-/** `stop` waits so long for what is being carried out. */
+/** `stop` waits so long for the database, for what is being carried out, and for the database again. */
 const STOP_MS = 1000
 
 /** Failures of this engine or its database: nothing is wrong with the request. */
@@ -55,6 +55,7 @@ export class RequestIntake {
   #loop: Promise<void> | undefined
   #wake: (() => void) | undefined
   #isStopped = false
+  #isOver = false
 
   constructor(options: RequestIntakeOptions) {
     this.#options = options
@@ -69,9 +70,14 @@ export class RequestIntake {
     if (this.#isStopped) return
     this.#isStopped = true
     this.#wake?.()
-    await this.#loop
+    await this.#within(STOP_MS, this.#loop)
+    // What the database gives now, that of another session takes in when this one has ended.
+    this.#isOver = true
     await this.#within(STOP_MS, Promise.all(this.#working))
-    await this.#report().catch(() => undefined)
+    await this.#within(
+      STOP_MS,
+      this.#report().catch(() => undefined),
+    )
   }
 
   async #run(): Promise<void> {
@@ -80,6 +86,7 @@ export class RequestIntake {
       try {
         await this.#report()
         const claimed = await this.#claim()
+        if (this.#isOver) return
         for (const { id } of claimed) this.#held.add(id)
         const page = this.#carryOutAll(claimed).finally(() => this.#working.delete(page))
         this.#working.add(page)

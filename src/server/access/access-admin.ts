@@ -39,6 +39,7 @@ import {
   ADMINISTRATION_BOUNDS,
   type AdministrationBounds,
   BeingMade,
+  Turns,
   tooManyBindings,
   tooManyKeys,
 } from './namespace-room.ts'
@@ -90,6 +91,7 @@ export class AccessAdmin {
   readonly #record: RecordChange
   readonly #bounds: AdministrationBounds
   readonly #keysBeingMade = new BeingMade()
+  readonly #makingKeys = new Turns()
   readonly #bindingsBeingMade = new BeingMade()
 
   /** @internal */
@@ -115,8 +117,11 @@ export class AccessAdmin {
     const policies = await this.#access.assertMay(caller, 'CreateApiKey', about)
     const giving = await this.#assertMayGive(caller, record)
     const change = { action: 'CreateApiKey', resource: about, policies: union(policies, giving) }
-    await this.#makeRoom(caller, record, policies)
-    const entry = await this.#record(caller, change, () => this.#putNewKey(id, record))
+    // One after the other: each makes room for itself.
+    const entry = await this.#makingKeys.take(record.namespace ?? '', async () => {
+      await this.#makeRoom(caller, record, policies)
+      return await this.#record(caller, change, () => this.#putNewKey(id, record))
+    })
     return { ...summaryOfKey(this.#registry, entry, record), key: made.text }
   }
 

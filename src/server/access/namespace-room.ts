@@ -50,6 +50,24 @@ export class BeingMade {
   }
 }
 
+/** What is done for one key is done one after the other. */
+export class Turns {
+  readonly #last = new Map<string, Promise<void>>()
+
+  async take<T>(key: string, call: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#last.set(key, promise)
+    await before
+    try {
+      return await call()
+    } finally {
+      if (this.#last.get(key) === promise) this.#last.delete(key)
+      resolve()
+    }
+  }
+}
+
 export function tooManyKeys(namespace: string, { keys, keyBytes }: AdministrationBounds): PerdureError {
   return new PerdureError(
     'QUOTA_EXCEEDED',

@@ -101,7 +101,7 @@ async function handle(
   const troubles: { readonly rule: string; readonly error: unknown }[] = []
   const { done, waits } = progressOf(context)
   const acted = new Set(done)
-  for (const { id, rule } of rules) {
+  for (const [i, { id, rule }] of rules.entries()) {
     if (acted.has(id)) continue
     const isPaused = rule.paused === true
     // While it is paused it has nothing to do with what comes: with what waits for it, it has.
@@ -120,6 +120,8 @@ async function handle(
         base,
       })
       acted.add(id)
+      // Whatever ends this attempt while the next ones are at it.
+      if (i < rules.length - 1) context.heartbeat({ done: [...acted], waits } satisfies Progress)
     } catch (error) {
       const about = { rule: id, event: event.id, source: event.source, error: messageOf(error) }
       // It is tried again and again: the task says what it waits for.
