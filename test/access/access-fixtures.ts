@@ -5,6 +5,7 @@ import { VirtualClock } from '../../src/platform/virtual-clock.ts'
 import type { Caller } from '../../src/protocol/caller.ts'
 import { CLIENT_METHODS } from '../../src/protocol/client-messages.ts'
 import type { ClientPort } from '../../src/protocol/client-port.ts'
+import { PerdureError } from '../../src/protocol/errors.ts'
 import { AccessAdmin } from '../../src/server/access/access-admin.ts'
 import { type AccessSettings, checkedAccessSettings } from '../../src/server/access/access-settings.ts'
 import { ClosedAccess } from '../../src/server/access/closed-access.ts'
@@ -86,6 +87,17 @@ export async function openAccess(
       await registry.put({ kind: 'namespace', namespace: '', id: name }, { quotas: {} })
     },
     [Symbol.asyncDispose]: async () => access.close(),
+  }
+}
+
+/** `done`, or the code of the error. */
+export async function codeOf(result: Promise<unknown>): Promise<string> {
+  try {
+    await result
+    return 'done'
+  } catch (error) {
+    if (error instanceof PerdureError) return error.code
+    throw error
   }
 }
 

@@ -12,7 +12,7 @@ import { apiKeyOf, hashOfSecret, newApiKey } from '../../src/server/access/api-k
 import { ApiKeys } from '../../src/server/access/api-keys.ts'
 import { KnownCallers } from '../../src/server/access/known-callers.ts'
 import { recordedLog } from '../sdk/recorded-log.ts'
-import { type OpenedAccess, openAccess, START_MS } from './access-fixtures.ts'
+import { codeOf, type OpenedAccess, openAccess, START_MS } from './access-fixtures.ts'
 import { MemoryRegistry } from './memory-registry.ts'
 
 const LISTS = { list: () => ({ executions: [] }) }
@@ -20,16 +20,6 @@ const ADDRESS = '192.0.2.9'
 
 function enter({ access }: OpenedAccess, key: string, address = ADDRESS): Promise<Caller> {
   return access.authenticate({ authorization: `Bearer ${key}`, address })
-}
-
-async function codeOf(result: Promise<unknown>): Promise<string> {
-  try {
-    await result
-    return 'done'
-  } catch (error) {
-    if (error instanceof PerdureError) return error.code
-    throw error
-  }
 }
 
 const rules = { id: 'rules', kind: 'certificate', groups: [], roles: ['admin@*'] } as const satisfies Caller

@@ -8,7 +8,6 @@ import { connect, createWorker, task, workflow } from 'perdure'
 import { WebSocket } from 'ws'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Caller } from '../../src/protocol/caller.ts'
-import { PerdureError } from '../../src/protocol/errors.ts'
 import type { AccessAdmin } from '../../src/server/access/access-admin.ts'
 import type { AccessSettings } from '../../src/server/access/access-settings.ts'
 import { createEngine, type EmbeddedEngine } from '../../src/server/embedded-engine.ts'
@@ -18,6 +17,7 @@ import type { ListenOptions } from '../../src/server/listen/listen-options.ts'
 import { recordedLog } from '../sdk/recorded-log.ts'
 import { until } from '../tasks/task-fixtures.ts'
 import { Authority, openssl } from '../workers/certificates.ts'
+import { codeOf } from './access-fixtures.ts'
 
 const greet = workflow({ name: 'greet', run: (ctx, name: string) => ctx.step('say', () => `hello ${name}`) })
 const mail = task({ name: 'mail', run: (_, to: string) => `to ${to}` })
@@ -51,16 +51,6 @@ async function opened(settings: AccessSettings = {}, listen: ListenOptions = {})
     }
   } catch (error) {
     await engine.close()
-    throw error
-  }
-}
-
-async function codeOf(result: Promise<unknown>): Promise<string> {
-  try {
-    await result
-    return 'done'
-  } catch (error) {
-    if (error instanceof PerdureError) return error.code
     throw error
   }
 }

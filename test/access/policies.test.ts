@@ -11,17 +11,7 @@ import { explainAccess } from '../../src/server/access/access-explanation.ts'
 import { type Action, resourceTypeOf } from '../../src/server/access/actions.ts'
 import { loadCedar, PolicySet } from '../../src/server/access/policy-set.ts'
 import * as resources from '../../src/server/access/resources.ts'
-import { type Answers, type OpenedAccess, openAccess, person } from './access-fixtures.ts'
-
-async function codeOf(result: Promise<unknown>): Promise<string> {
-  try {
-    await result
-    return 'done'
-  } catch (error) {
-    if (error instanceof PerdureError) return error.code
-    throw error
-  }
-}
+import { type Answers, codeOf, type OpenedAccess, openAccess, person } from './access-fixtures.ts'
 
 const rules: Caller = { id: 'rules', kind: 'certificate', groups: [], roles: ['admin@*'] }
 

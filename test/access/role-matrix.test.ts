@@ -9,7 +9,7 @@ import type { ResourceFacts } from '../../src/server/access/resource.ts'
 import * as resources from '../../src/server/access/resources.ts'
 import { ROLES } from '../../src/server/access/roles.ts'
 import { WORKER_ACTIONS } from '../../src/server/access/worker-actions.ts'
-import { type Answers, type OpenedAccess, openAccess, person } from './access-fixtures.ts'
+import { type Answers, codeOf, type OpenedAccess, openAccess, person } from './access-fixtures.ts'
 import { ACTION_MATRIX, CALL_MATRIX, MATRIX_ROLES } from './role-matrix.ts'
 
 const OWN = 'billing'
@@ -170,16 +170,6 @@ function call(port: ClientPort, method: string, args: readonly unknown[]): Promi
   const [first = '', second] = method.split('.')
   const on: unknown = second === undefined ? port : Reflect.get(port, first)
   return Reflect.apply(Reflect.get(on as object, second ?? first), on, args) as Promise<unknown>
-}
-
-async function codeOf(result: Promise<unknown>): Promise<string> {
-  try {
-    await result
-    return 'done'
-  } catch (error) {
-    if (error instanceof PerdureError) return error.code
-    throw error
-  }
 }
 
 describe('calls', () => {

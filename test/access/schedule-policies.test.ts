@@ -1,18 +1,7 @@
 // Whoever has a schedule start something needs permission for what it starts, whoever has made the schedule.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PerdureError } from '../../src/protocol/errors.ts'
-import { openAccess, person } from './access-fixtures.ts'
-
-async function codeOf(result: Promise<unknown>): Promise<string> {
-  try {
-    await result
-    return 'done'
-  } catch (error) {
-    if (error instanceof PerdureError) return error.code
-    throw error
-  }
-}
+import { codeOf, openAccess, person } from './access-fixtures.ts'
 
 test('a schedule that starts what one may not start can only be paused', async () => {
   for (const [workflow, expected] of [

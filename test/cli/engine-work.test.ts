@@ -40,6 +40,11 @@ describe('perdure tasks, of an engine', () => {
     await on.run('tasks result n-1')
     await on.refused('tasks retry-all', 2, /neither a filter nor --all/)
     await on.refused('tasks retry-all --all --id n-', 2, /--all is given with a filter/)
+    await on.refused(
+      'tasks retry-all --status delayed',
+      2,
+      /'delayed' is not what can be retried One of: .*failed/,
+    )
     const counted = await on.run('tasks retry-all --id n-')
     assert.equal(counted.stdout, '3 tasks would begin anew\n')
     assert.match(counted.stderr, /Nothing is done yet: give the same line with --yes/)

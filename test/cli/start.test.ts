@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { connect, silentLogger } from '../../src/index.ts'
 import { PostgresServer } from '../postgres/server.ts'
 import { greet } from './start-definitions.ts'
@@ -114,8 +115,14 @@ describe('perdure start', () => {
 
   test('two processes on one database: a node each; one is drained, and both end in order', async () => {
     const { url: store } = await server.createDatabase()
+    // Code that listens to its parent, as exit hooks do, keeps no process of a group alive.
+    const hooked = join(directory, 'hooked.mjs')
+    writeFileSync(
+      hooked,
+      `process.on('message', () => {})\nexport * from ${JSON.stringify(pathToFileURL(DEFINITIONS).href)}\n`,
+    )
     const group = await started(
-      ['--workflows', DEFINITIONS, '--processes', '2', '--name', 'n', '--listen', '127.0.0.1:0'],
+      ['--workflows', hooked, '--processes', '2', '--name', 'n', '--listen', '127.0.0.1:0'],
       { count: 2, env: { PERDURE_STORE: store } },
     )
     await greeted(group.urls)

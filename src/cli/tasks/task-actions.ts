@@ -1,6 +1,7 @@
 /** Tasks of an engine: enqueued, looked at, and changed. */
 import type { Static } from 'typebox'
 import { PerdureError } from '../../protocol/errors.ts'
+import { RETRYABLE_TASK_STATUSES } from '../../protocol/task-port.ts'
 import { isTaskClosed, TASK_STATUSES, type TaskStatus } from '../../protocol/task-status.ts'
 import { present } from '../../server/http/present.ts'
 import type { enqueued, task, taskExplanation, taskOutcome } from '../../server/http/schemas/tasks.ts'
@@ -11,6 +12,7 @@ import { printValue } from '../executions/execution-option.ts'
 import { failureGlance } from '../failure-text.ts'
 import { durationOf } from '../given-values.ts'
 import { INPUT_OPTION, inputOf } from '../input-value.ts'
+import { knownWord } from '../nearest-word.ts'
 import { printDone, printThing } from '../printed-rows.ts'
 import { allOf, isMeant, MANY_OPTIONS } from '../rest/counted.ts'
 import { overRest, type Rest, WAIT_MOST_MS } from '../rest/rest.ts'
@@ -80,6 +82,8 @@ function change(path: readonly string[], what: string, bodyOf?: (call: CommandCa
 async function retryMany(call: CommandCall, rest: Rest): Promise<number> {
   const given = taskFilterOf(call)
   const filter = { status: ['failed'], ...given }
+  // Before any are counted.
+  for (const status of filter.status) knownWord(status, RETRYABLE_TASK_STATUSES, 'what can be retried')
   const isToBeDone = await isMeant(call, rest, {
     request: { path: ['tasks'], query: { ...filter, status: String(filter.status) } },
     field: 'tasks',
