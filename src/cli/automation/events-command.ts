@@ -82,19 +82,13 @@ async function putRule(
   }
 }
 
-type Said = Pick<Rule, 'id' | 'revision' | 'changedMs' | 'maker' | 'rests'>
-
 /** Its settings, without what the engine says of it. */
-function settingsOf({
-  id: _,
-  revision: __,
-  changedMs: ___,
-  maker: ____,
-  rests: _____,
-  ...settings
-}: Rule): Omit<Rule, keyof Said> {
-  return settings
+function settingsOf<R extends object>(rule: R): Omit<R, keyof Said> {
+  const { id: _, revision: __, changedMs: ___, maker: ____, rests: _____, ...settings } = rule as R & Said
+  return settings as Omit<R, keyof Said>
 }
+
+type Said = Partial<Pick<Rule, 'id' | 'revision' | 'changedMs' | 'maker' | 'rests'>>
 
 function pauseAction(paused: boolean, says: string): Actions[string] {
   return {
@@ -168,12 +162,12 @@ const actions: Actions = {
     options: IF_REVISION,
     run: overRest(async (call, rest) => {
       const [id = '', file = ''] = call.operands
-      const { id: named, ...rule } = await fileObject(call, file)
+      const rule = await fileObject(call, file)
+      const { id: named } = rule
       if (named !== undefined && named !== id)
         throw new UsageError(`${file} is of rule ${JSON.stringify(named)}, not ${id}`)
       // What `show` says of a rule is put again as it is.
-      const { revision: _, changedMs: __, maker: ___, rests: ____, ...settings } = rule
-      const put = await putRule(call, rest, id, settings)
+      const put = await putRule(call, rest, id, settingsOf(rule))
       printDone(call, put, `rule ${id}: revision ${put.revision}`)
       return 0
     }),

@@ -38,7 +38,6 @@ import type { ClosedAccess } from './closed-access.ts'
 import {
   ADMINISTRATION_BOUNDS,
   type AdministrationBounds,
-  BeingMade,
   Turns,
   tooManyBindings,
   tooManyKeys,
@@ -90,9 +89,8 @@ export class AccessAdmin {
   readonly #nowMs: () => number
   readonly #record: RecordChange
   readonly #bounds: AdministrationBounds
-  readonly #keysBeingMade = new BeingMade()
   readonly #makingKeys = new Turns()
-  readonly #bindingsBeingMade = new BeingMade()
+  readonly #makingBindings = new Turns()
 
   /** @internal */
   constructor({
@@ -318,10 +316,9 @@ export class AccessAdmin {
 
   async #putBinding(place: RegistryKey, body: { readonly createdBy: string }): Promise<void> {
     const { namespace } = place
-    const making = this.#bindingsBeingMade.of(namespace)
-    if (this.#access.bindings.countIn(namespace) + making.count >= this.#bounds.bindings)
-      throw tooManyBindings(namespace, this.#bounds)
-    await this.#bindingsBeingMade.during(namespace, 0, async () => {
+    await this.#makingBindings.take(namespace, async () => {
+      if (this.#access.bindings.countIn(namespace) >= this.#bounds.bindings)
+        throw tooManyBindings(namespace, this.#bounds)
       await this.#registry.put(place, body)
     })
   }
@@ -374,10 +371,9 @@ export class AccessAdmin {
 
   #hasRoomForKey(namespace: string, bytes: number): boolean {
     const { namespaceKeys } = this.#access
-    const making = this.#keysBeingMade.of(namespace)
     return (
-      namespaceKeys.idsOf(namespace).size + making.count < this.#bounds.keys &&
-      namespaceKeys.bytesOf(namespace) + making.bytes + bytes <= this.#bounds.keyBytes
+      namespaceKeys.idsOf(namespace).size < this.#bounds.keys &&
+      namespaceKeys.bytesOf(namespace) + bytes <= this.#bounds.keyBytes
     )
   }
 
@@ -401,10 +397,8 @@ export class AccessAdmin {
     }
   }
 
-  #firstOver(
-    namespace: string,
-  ): { readonly entry: RegistryEntry; readonly record: ApiKeyRecord } | undefined {
-    let first: { readonly entry: RegistryEntry; readonly record: ApiKeyRecord } | undefined
+  #firstOver(namespace: string): KeptKey | undefined {
+    let first: KeptKey | undefined
     for (const id of this.#access.namespaceKeys.idsOf(namespace)) {
       const entry = this.#registry.get(API_KEY_KIND, '', id)
       const record = apiKeyRecordOf(entry)
@@ -421,9 +415,8 @@ export class AccessAdmin {
 
   async #putNewKey(id: string, record: ApiKeyRecord): Promise<RegistryEntry> {
     const { namespace = '' } = record
-    const bytes = bytesOf(record)
-    if (!this.#hasRoomForKey(namespace, bytes)) throw tooManyKeys(namespace, this.#bounds)
-    return await this.#keysBeingMade.during(namespace, bytes, () => this.#putKey(id, record))
+    if (!this.#hasRoomForKey(namespace, bytesOf(record))) throw tooManyKeys(namespace, this.#bounds)
+    return await this.#putKey(id, record)
   }
 
   async #removeKey({ id, revision }: RegistryEntry): Promise<void> {

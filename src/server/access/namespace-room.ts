@@ -1,8 +1,7 @@
 /**
  * How many API keys and role bindings a namespace may have, so that one tenant does not use up what is there for all.
  *
- * What is being made counts already: calls that come together at one node do not go past a bound together. Nodes do not ask each
- * other: those that make something in the same moment may go past it by as much as they make then.
+ * At one node those of a namespace are made one after the other, and do not go past a bound together. Nodes do not ask each other: those that make something in the same moment may go past it by as much as they make then.
  */
 
 import { PerdureError } from '../../protocol/errors.ts'
@@ -20,34 +19,6 @@ export const ADMINISTRATION_BOUNDS: AdministrationBounds = {
   keys: 10_000,
   keyBytes: 8 * 1024 * 1024,
   bindings: 10_000,
-}
-
-export interface Amount {
-  readonly count: number
-  readonly bytes: number
-}
-
-export class BeingMade {
-  readonly #amounts = new Map<string, Amount>()
-
-  of(namespace: string): Amount {
-    return this.#amounts.get(namespace) ?? { count: 0, bytes: 0 }
-  }
-
-  async during<T>(namespace: string, bytes: number, make: () => Promise<T>): Promise<T> {
-    this.#add(namespace, { count: 1, bytes })
-    try {
-      return await make()
-    } finally {
-      this.#add(namespace, { count: -1, bytes: -bytes })
-    }
-  }
-
-  #add(namespace: string, by: Amount): void {
-    const { count, bytes } = this.of(namespace)
-    if (count + by.count === 0) this.#amounts.delete(namespace)
-    else this.#amounts.set(namespace, { count: count + by.count, bytes: bytes + by.bytes })
-  }
 }
 
 /** What is done for one key is done one after the other. */
